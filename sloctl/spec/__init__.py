@@ -1,0 +1,1 @@
+"""Reading what people write: text to values (`reader`), values to documents (`document`)."""
