@@ -5,7 +5,7 @@ class SloctlError(Exception):
     """Base of every error that the command line turns into an exit code and one sentence."""
 
 
-class EnvironmentFailure(SloctlError):
+class OutsideError(SloctlError):
     """A disk, a server or a program outside sloctl did not do its part (exit code 3)."""
 
 
