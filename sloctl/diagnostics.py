@@ -95,6 +95,4 @@ class Diagnostics:
     def __iter__(self) -> Iterator[Diagnostic]:
         """Findings once each, by place, then severity and code."""
         unique = dict.fromkeys(self.found)
-        return iter(
-            sorted(unique, key=lambda found: (found.place, found.severity, found.code, found.message))
-        )
+        return iter(sorted(unique, key=lambda found: (found.place, found.severity, found.code, found.message)))

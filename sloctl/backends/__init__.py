@@ -1,0 +1,1 @@
+"""From the model to artifacts. A backend never writes and never imports another backend."""

@@ -1,0 +1,1 @@
+"""Prometheus rule files: tiles, roll-ups, windows, budgets and alerts for each SLO."""

@@ -1,0 +1,126 @@
+"""Alert rules: one a tier, one for a vanished metric, and those about sloctl's own rules."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sloctl import conventions
+from sloctl.backends.prometheus import windows
+from sloctl.backends.prometheus.rules import Alert, Group
+from sloctl.backends.prometheus.texts import blind_annotations, tier_annotations
+from sloctl.backends.prometheus.tiles import own
+from sloctl.model.alerting import BudgetLeft, Guard, Severity, Tier
+from sloctl.model.budget import GUARD_MARGIN, error_threshold
+from sloctl.model.catalogue import Platform, Slo
+from sloctl.model.quantities import MINUTE, Duration, number
+from sloctl.model.selector import Selectors
+from sloctl.promql.build import over_time
+from sloctl.promql.selectors import quote, selector_text
+
+_BLIND_AFTER: Final = Duration.of(minutes=15)
+
+
+def tier_alert(platform: Platform, slo: Slo, tier: Tier) -> Alert:
+    """The alert of one tier."""
+    severity = conventions.severity_word(platform, tier.severity)
+    return Alert(
+        alert=conventions.tier_alert(slo, tier),
+        expr="\nand ".join(_conditions(slo, tier)),
+        labels=conventions.alert_labels(slo, severity, conventions.burn_tier(tier)) | dict(tier.labels),
+        annotations=tier_annotations(platform, slo, tier),
+        for_=tier.for_,
+        keep_firing_for=tier.keep_firing_for,
+    )
+
+
+def _conditions(slo: Slo, tier: Tier) -> list[str]:
+    limit = number(error_threshold(tier, slo.objective))
+    if isinstance(tier.trigger, BudgetLeft):
+        return [f"{_recorded(slo, conventions.budget_consumed(slo.window))} >= {limit}"]
+    over = tier.averaged_over
+    both = [over] if tier.also_over is None else [over, tier.also_over]
+    conditions = [f"{_recorded(slo, conventions.error_ratio(window))} > {limit}" for window in both]
+    if tier.guard is Guard.STATISTICAL:
+        conditions.append(_more_than_chance(slo, over))
+    if tier.min_events:
+        conditions.append(f"{windows.total_in(slo, over)} >= {tier.min_events}")
+    if tier.min_bad:
+        conditions += [f"{windows.errors_in(slo, window)} >= {tier.min_bad}" for window in both]
+    return conditions
+
+
+def _more_than_chance(slo: Slo, over: Duration) -> str:
+    """The low-traffic guard: see `sloctl.model.budget.guard_minimum`."""
+    budget = number(slo.objective.error_budget)
+    least = f"(sqrt({budget} * {windows.total_in(slo, over)}) + {number(GUARD_MARGIN)}) ^ 2"
+    return f"{windows.errors_in(slo, over)}\n  >= {least}"
+
+
+def _recorded(slo: Slo, metric: str) -> str:
+    return selector_text(own(slo, metric))
+
+
+def blind_alert(platform: Platform, slo: Slo, raw: Selectors) -> Alert:
+    """The alert on raw series that are all gone; a quiet counter is not gone.
+
+    It is pending for one evaluation, so that the first one after a long outage of Prometheus, before anything
+    was scraped, tells nobody.
+    """
+    gone = [over_time("absent", selector, _BLIND_AFTER) for selector in raw]
+    return Alert(
+        alert=conventions.blind_alert(slo),
+        expr="\nand on () ".join(f"group({absent})" for absent in gone),
+        labels=conventions.alert_labels(slo, conventions.severity_word(platform, Severity.P2), conventions.BLIND),
+        annotations=blind_annotations(platform, slo, " and ".join(map(selector_text, raw))),
+        for_=slo.sampling.rollup,
+    )
+
+
+def health_group(platform: Platform) -> Group:
+    """Alerts about sloctl's own rules, and the heartbeat that proves the way to the pager."""
+    groups = f"{{rule_group=~{quote(f'.*;slo-{platform.name}-.*')}}}"
+    failures = f"sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total{groups}[15m])) > 0"
+    missed = f"sum by (rule_group) (increase(prometheus_rule_group_iterations_missed_total{groups}[1h])) > 0"
+    severity = {"severity": conventions.severity_word(platform, Severity.P2)}
+    rules = (
+        Alert(
+            conventions.RULE_FAILURES,
+            failures,
+            _health_labels(platform) | severity,
+            {
+                "summary": "Rules in {{ $labels.rule_group }} fail: what they alert on is not watched",
+                "description": "Open Prometheus' page /rules, which shows each rule's error. A rule that yields more "
+                "series than its limit fails wholly: see max_series in the specification.",
+            },
+        ),
+        Alert(
+            conventions.MISSED_EVALUATIONS,
+            missed,
+            _health_labels(platform) | severity,
+            {
+                "summary": "Evaluations of {{ $labels.rule_group }} are skipped: their minutes are not counted",
+                "description": "The group takes longer than its interval. Look at "
+                "prometheus_rule_group_last_duration_seconds and give Prometheus more CPU or the SLO fewer series.",
+            },
+        ),
+        Alert(
+            conventions.WATCHDOG,
+            "vector(1)",
+            _health_labels(platform),
+            {
+                "summary": "The way from Prometheus to the receivers works",
+                "description": "This alert always fires; when it stops arriving, alerting itself is dead.",
+            },
+        ),
+    )
+    return Group(conventions.health_group(platform), MINUTE, rules)
+
+
+def _health_labels(platform: Platform) -> dict[str, str]:
+    team = {"team": platform.team} if platform.team else {}
+    return {
+        "sloctl": conventions.ALERT_VERSION,
+        "platform": platform.name,
+        "burn_tier": conventions.HEALTH,
+        **team,
+    }

@@ -1,0 +1,65 @@
+"""Rules and groups as Prometheus reads them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from sloctl.model.quantities import ZERO, Duration
+
+
+@dataclass(frozen=True, slots=True)
+class Recording:
+    """A recording rule."""
+
+    record: str
+    expr: str
+    labels: Mapping[str, str]
+
+    def value(self) -> dict[str, Any]:
+        """As it stands in a rule file."""
+        return {"record": self.record, "expr": self.expr, "labels": dict(sorted(self.labels.items()))}
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """An alerting rule."""
+
+    alert: str
+    expr: str
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    for_: Duration = ZERO
+    keep_firing_for: Duration = ZERO
+
+    def value(self) -> dict[str, Any]:
+        """As it stands in a rule file; lengths of zero are left out."""
+        lengths = {"for": self.for_, "keep_firing_for": self.keep_firing_for}
+        return {
+            "alert": self.alert,
+            "expr": self.expr,
+            **{key: str(length) for key, length in lengths.items() if length},
+            "labels": dict(sorted(self.labels.items())),
+            "annotations": dict(sorted(self.annotations.items())),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Group:
+    """Rules that are evaluated in order, together; each fails when it yields more than `limit` series."""
+
+    name: str
+    interval: Duration
+    rules: tuple[Recording | Alert, ...] = field(default=())
+    limit: int | None = None
+
+    def value(self) -> dict[str, Any]:
+        """As it stands in a rule file."""
+        limit = {} if self.limit is None else {"limit": self.limit}
+        return {
+            "name": self.name,
+            "interval": str(self.interval),
+            **limit,
+            "rules": [rule.value() for rule in self.rules],
+        }

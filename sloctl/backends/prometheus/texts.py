@@ -1,0 +1,123 @@
+"""What alerts say: what is broken and for whom, what is left of the budget, and what to do next.
+
+Texts hold placeholders such as `$value`; each becomes a word of the specification or a fixed template of
+Prometheus' alert language. Text of a specification never opens a template action: `{{` is refused when it is read.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Final
+
+from sloctl import conventions
+from sloctl.backends.prometheus.tiles import own, recorded_by
+from sloctl.model.alerting import BudgetLeft, ErrorRate, Severity, Tier
+from sloctl.model.budget import error_threshold
+from sloctl.model.catalogue import Platform, Slo
+from sloctl.model.quantities import number, percent
+from sloctl.promql.selectors import matchers_text
+
+_PLACEHOLDER: Final = re.compile(r"\$([a-z_][a-z0-9_]*)")
+
+_SUMMARY: Final = "$slo$whom: $value of events are bad over $over, above $threshold"
+_LEFT_SUMMARY: Final = "$slo$whom: $budget_left of the error budget is left"
+_DESCRIPTION: Final = (
+    "$service promises $objective over $window. $budget_left of the error budget is left; "
+    "at the rate of the last hour it lasts $time_to_exhaustion. $next"
+)
+_NEXT: Final = {
+    Severity.P1: "Users are affected now: follow the runbook and open an incident.",
+    Severity.P2: "Follow the runbook before the budget is gone.",
+    Severity.P3: "Plan a repair in working hours; the runbook says where to look.",
+}
+_BLIND_SUMMARY: Final = "$slo: its metric has had no series for 15m, so nothing is measured"
+_BLIND_DESCRIPTION: Final = (
+    "No series match $selector. Either the service or its scrape is gone, or the metric was renamed: "
+    "check the target first, then the selector in the specification. Until then no other alert of $slo can fire."
+)
+
+
+def tier_annotations(platform: Platform, slo: Slo, tier: Tier) -> dict[str, str]:
+    """Annotations of a tier's alert; the platform's texts, then the SLO's and the tier's replace ours."""
+    words = _words(platform, slo) | _tier_words(slo, tier)
+    ours = _LEFT_SUMMARY if isinstance(tier.trigger, BudgetLeft) else _SUMMARY
+    texts = {
+        "summary": platform.texts.summary or ours,
+        "description": platform.texts.description or _DESCRIPTION,
+    }
+    return _filled(texts | dict(slo.annotations) | dict(tier.annotations), words) | _links(platform, slo)
+
+
+def blind_annotations(platform: Platform, slo: Slo, selector: str) -> dict[str, str]:
+    """Annotations of the alert on a vanished metric."""
+    words = _words(platform, slo) | {"selector": selector}
+    texts = {"summary": _BLIND_SUMMARY, "description": _BLIND_DESCRIPTION}
+    return _filled(texts, words) | _links(platform, slo)
+
+
+def _filled(texts: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
+    return {name: _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), text) for name, text in texts.items()}
+
+
+def _words(platform: Platform, slo: Slo) -> dict[str, str]:
+    split = {label: f"{{{{ $labels.{label} }}}}" for label in recorded_by(slo)}
+    whom = ", ".join(f"{label} {value}" for label, value in split.items())
+    consumed = conventions.budget_consumed(slo.window)
+    return {
+        "platform": platform.name,
+        "service": slo.service,
+        "slo": slo.id,
+        "team": slo.team or "nobody",
+        "objective": str(slo.objective),
+        "window": str(slo.window),
+        "whom": f" for {whom}" if whom else "",
+        "budget_left": _lookup(slo, "1 - %s", consumed, "humanizePercentage", "an unknown part"),
+        "time_to_exhaustion": _lookup(slo, "%s", conventions.TIME_TO_EXHAUSTION, "humanizeDuration", "for ever"),
+        "runbook": _runbook(slo),
+        "dashboard": _dashboard(platform, slo),
+        **split,
+    }
+
+
+def _tier_words(slo: Slo, tier: Tier) -> dict[str, str]:
+    limit = error_threshold(tier, slo.objective)
+    burn = number(limit / slo.objective.error_budget)
+    by_rate = isinstance(tier.trigger, ErrorRate)
+    return {
+        "over": str(tier.over or slo.window),
+        "burn": burn,
+        "threshold": percent(limit) if by_rate else f"{burn}x the error budget",
+        "value": "{{ $value | humanizePercentage }}",
+        "next": _NEXT[tier.severity],
+    }
+
+
+def _lookup(slo: Slo, expression: str, metric: str, unit: str, otherwise: str) -> str:
+    """A fixed template that asks Prometheus for one of our own recordings when the alert is sent."""
+    labels = recorded_by(slo)
+    fixed = matchers_text(own(slo, metric).matchers)
+    selector = metric + "{" + ", ".join([fixed, *(f"{label}=%q" for label in labels)]) + "}"
+    query = f"`{expression.replace('%s', selector)}`"
+    if labels:
+        values = " ".join(f"$labels.{label}" for label in labels)
+        query = f"(printf {query} {values})"
+    return f"{{{{ with query {query} }}}}{{{{ . | first | value | {unit} }}}}{{{{ else }}}}{otherwise}{{{{ end }}}}"
+
+
+def _links(platform: Platform, slo: Slo) -> dict[str, str]:
+    links = {"runbook_url": _runbook(slo), "dashboard_url": _dashboard(platform, slo)}
+    return {name: link for name, link in links.items() if link}
+
+
+def _runbook(slo: Slo) -> str:
+    words = {"service": slo.service, "slo": slo.id}
+    return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), slo.runbook or "")
+
+
+def _dashboard(platform: Platform, slo: Slo) -> str:
+    if not platform.dashboards.base_url:
+        return ""
+    split = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in recorded_by(slo))
+    base = platform.dashboards.base_url.rstrip("/")
+    return f"{base}/d/{conventions.dashboard_uid(platform, 'detail')}?var-slo={slo.id}{split}"

@@ -1,0 +1,1 @@
+"""Opinions about a valid catalogue: one module a check, its docstring is its page in `sloctl explain CODE`."""

@@ -1,0 +1,89 @@
+"""The command line: one file a command, and the one place that maps errors to exit codes.
+
+Exit codes: 0 done, 1 findings, 2 usage, 3 a disk, program or server outside, 70 a bug of sloctl's.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Final
+
+import click
+
+from sloctl.cli.generate import generate
+from sloctl.cli.validate import validate
+from sloctl.errors import OutsideError, SloctlError
+
+FINDINGS: Final = 1
+USAGE: Final = 2
+OUTSIDE: Final = 3
+BUG: Final = 70
+INTERRUPTED: Final = 130
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(package_name="sloctl")
+def cli() -> None:
+    """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
+
+
+for command in (generate, validate):
+    cli.add_command(command)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one command; the process's exit code."""
+    try:
+        code = cli.main(arguments, prog_name="sloctl", standalone_mode=False)
+    except Exception as error:  # noqa: BLE001 - the last fence: whatever happens ends in a sentence and an exit code
+        return _explained(error)
+    return code if isinstance(code, int) else 0
+
+
+def _explained(error: Exception) -> int:
+    match error:
+        case click.exceptions.Exit():
+            return error.exit_code
+        case click.Abort():
+            return INTERRUPTED
+        case click.ClickException():
+            error.show()
+            return USAGE
+        case OutsideError():
+            return _fail(OUTSIDE, str(error))
+        case SloctlError():
+            return _fail(FINDINGS, str(error))
+        case BrokenPipeError():
+            return _quiet()
+        case _:
+            return _bug(error)
+
+
+def run() -> None:
+    """The console script."""
+    sys.exit(main())
+
+
+def _fail(code: int, message: str) -> int:
+    click.echo(f"sloctl: {message}", err=True)
+    return code
+
+
+def _quiet() -> int:
+    """The reader of our output went away, as `head` does."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    return 0
+
+
+def _bug(error: Exception) -> int:
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="sloctl-bug-", suffix=".txt", delete=False) as report:
+        report.write("".join(traceback.format_exception(error)))
+    message = (
+        f"this is a bug of sloctl's: {type(error).__name__}. Nothing was written. "
+        f"Please report it with {report.name}, which holds the details."
+    )
+    return _fail(BUG, message)

@@ -1,0 +1,116 @@
+"""Findings for people, programs and GitHub. Text that comes from a specification is escaped first."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, Final
+
+import click
+
+from sloctl.diagnostics import Diagnostic, Diagnostics, Place, Severity
+
+_COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_WIDTH: Final = 160
+
+
+def show(found: Diagnostics, form: str, *, err: bool = True) -> None:
+    """Print all findings in one of `FORMS`."""
+    for line in FORMS[form](found):
+        click.echo(line, err=err)
+
+
+def failed(found: Diagnostics, *, strict: bool) -> bool:
+    """Whether the findings stop the run: errors, and warnings when strict."""
+    worst = Severity.WARNING if strict else Severity.ERROR
+    return any(finding.severity <= worst for finding in found)
+
+
+def escaped(text: str) -> str:
+    """Text without what a terminal or a CI log would obey: control and invisible characters become escapes."""
+    return "".join(char if _is_harmless(char) else _escape(char) for char in text)
+
+
+def _is_harmless(char: str) -> bool:
+    return char == " " or (char.isprintable() and unicodedata.category(char) not in {"Cf", "Zl", "Zp"})
+
+
+def _escape(char: str) -> str:
+    return char.encode("unicode_escape", "surrogatepass").decode("ascii")
+
+
+def _text(found: Diagnostics) -> Iterator[str]:
+    for finding in found:
+        yield from _finding(finding, found.sources)
+        yield ""
+    counts = [(severity, sum(finding.severity is severity for finding in found)) for severity in Severity]
+    if any(count for _, count in counts):
+        yield ", ".join(f"{count} {severity.word}{'s' * (count != 1)}" for severity, count in counts if count)
+
+
+def _finding(finding: Diagnostic, sources: Mapping[str, str]) -> Iterator[str]:
+    head = click.style(f"{finding.severity.word}[{finding.code}]", fg=_COLOURS[finding.severity], bold=True)
+    yield f"{escaped(str(finding.place))}: {head}: {escaped(finding.message)}"
+    yield from _excerpt(finding.place, sources)
+    for related in finding.related:
+        yield f"{escaped(str(related.place))}: {escaped(related.message)}"
+        yield from _excerpt(related.place, sources)
+    if finding.help:
+        yield f"  help: {escaped(finding.help)}"
+
+
+def _excerpt(place: Place, sources: Mapping[str, str]) -> Iterator[str]:
+    lines = sources.get(place.path, "").split("\n")
+    if not 0 < place.line <= len(lines) or not lines[place.line - 1].strip():
+        return
+    line = lines[place.line - 1].rstrip("\r")
+    start = max(0, place.column - 1 - _WIDTH // 2)
+    before, shown = escaped(line[start : place.column - 1]), escaped(line[start : start + _WIDTH])
+    number = str(place.line)
+    yield f"  {number} | {shown}"
+    yield f"  {' ' * len(number)} | {' ' * len(before)}^"
+
+
+def _json(found: Diagnostics) -> Iterator[str]:
+    import orjson
+
+    yield orjson.dumps([_as_mapping(finding) for finding in found], option=orjson.OPT_INDENT_2).decode()
+
+
+def _as_mapping(finding: Diagnostic) -> dict[str, Any]:
+    return {
+        "severity": finding.severity.word,
+        "code": finding.code,
+        "message": escaped(finding.message),
+        **_position(finding.place),
+        "help": escaped(finding.help),
+        "related": [{**_position(one.place), "message": escaped(one.message)} for one in finding.related],
+    }
+
+
+def _position(place: Place) -> dict[str, Any]:
+    return {"path": escaped(place.path), "line": place.line, "column": place.column}
+
+
+def _github(found: Diagnostics) -> Iterator[str]:
+    """Workflow commands: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
+    words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+    for finding in found:
+        place = finding.place
+        text = finding.message + (f"\nhelp: {finding.help}" if finding.help else "")
+        properties = (
+            f"file={_property(place.path)},line={place.line},col={place.column},title={_property(finding.code)}"
+        )
+        yield f"::{words[finding.severity]} {properties}::{_data(text)}"
+
+
+def _data(text: str) -> str:
+    lines = [escaped(line).replace("%", "%25") for line in text.split("\n")]
+    return "%0A".join(lines)
+
+
+def _property(text: str) -> str:
+    return _data(text).replace(":", "%3A").replace(",", "%2C")
+
+
+FORMS: Final[dict[str, Callable[[Diagnostics], Iterator[str]]]] = {"text": _text, "json": _json, "github": _github}

@@ -1,0 +1,80 @@
+"""The pipeline: specifications to documents, to a catalogue, to artifacts, to bytes."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from sloctl.backends.backend import Backend
+from sloctl.checks.table import run_checks
+from sloctl.diagnostics import Diagnostics
+from sloctl.model.artifact import Rendered
+from sloctl.model.catalogue import Catalogue
+from sloctl.rendering import render
+from sloctl.resolve import resolve
+from sloctl.spec.discovery import discover, read_all
+
+
+@dataclass(frozen=True, slots=True)
+class Compilation:
+    """What one run found.
+
+    Attributes:
+        files: rendered one at a time as they are asked for, once; empty when there are errors.
+    """
+
+    catalogue: Catalogue
+    files: Iterator[Rendered]
+    found: Diagnostics
+
+
+def compile_specs(
+    paths: Iterable[str], backends: Iterable[Backend], *, root: Path | None = None, relative_to: Path = Path()
+) -> Compilation:
+    """Compile the specifications at `paths` (files, folders, patterns or `-`; default `slo-specs`).
+
+    Args:
+        root: the folder above which no Platform is looked for; by default the repository's.
+        relative_to: the output folder; manifests name specifications relative to it.
+    """
+    found = Diagnostics()
+    catalogue = load(paths, found, root=root)
+    if found.errors:
+        return Compilation(catalogue, iter(()), found)
+    return Compilation(catalogue, _files(catalogue, tuple(backends), _Sources(found.sources, relative_to)), found)
+
+
+def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None) -> Catalogue:
+    """Read, resolve and check specifications; what is wrong is in `found`."""
+    documents = read_all(discover(tuple(paths) or ("slo-specs",), found, root=root), found)
+    catalogue = resolve(documents, found)
+    if not found.errors:
+        run_checks(catalogue, found)
+    return catalogue
+
+
+def _files(catalogue: Catalogue, backends: tuple[Backend, ...], sources: _Sources) -> Iterator[Rendered]:
+    for backend in backends:
+        for artifact in backend.compile(catalogue):
+            yield Rendered(artifact.path, render(artifact), sources.digests(artifact.sources))
+
+
+class _Sources:
+    """Digests of specifications, by a path that is the same from every working directory."""
+
+    def __init__(self, texts: Mapping[str, str], relative_to: Path) -> None:
+        self._texts = texts
+        self._base = relative_to.resolve()
+        self._digests: dict[str, tuple[str, str]] = {}
+
+    def digests(self, paths: Iterable[str]) -> dict[str, str]:
+        return dict(sorted(self._digest(path) for path in paths))
+
+    def _digest(self, path: str) -> tuple[str, str]:
+        if path not in self._digests:
+            name = path if path == "-" else Path(os.path.relpath(Path(path).resolve(), self._base)).as_posix()
+            self._digests[path] = (name, hashlib.sha256(self._texts[path].encode()).hexdigest())
+        return self._digests[path]

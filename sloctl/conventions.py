@@ -1,0 +1,148 @@
+"""Every name that users see in Prometheus, Alertmanager and Grafana, once.
+
+Recordings are named `level:metric:operations`, as Prometheus' own guide for recording rules asks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Final
+
+from sloctl.model.alerting import BudgetLeft, Severity, Tier
+from sloctl.model.catalogue import Platform, Service, Slo
+from sloctl.model.quantities import Duration, number
+from sloctl.model.window import CalendarWindow, Window
+
+ALERT_VERSION: Final = "v1"
+"""Value of the label `sloctl` on every alert; users join and route on it."""
+
+RESERVED_LABELS: Final = frozenset(
+    {"sloctl", "platform", "service", "slo", "team", "severity", "burn_tier", "le", "quantile", "period"}
+)
+
+OBJECTIVE: Final = "slo:objective:info"
+TIME_TO_EXHAUSTION: Final = "slo:time_to_exhaustion:seconds"
+PERIOD_START: Final = "slo:period_start:timestamp_seconds"
+SLA_CREDITS: Final = "slo:sla_credits_at_risk:currency"
+
+RULE_FAILURES: Final = "SloctlRuleFailures"
+MISSED_EVALUATIONS: Final = "SloctlMissedEvaluations"
+WATCHDOG: Final = "SloctlWatchdog"
+HEALTH: Final = "health"
+BLIND: Final = "blind"
+
+
+def total_tile(length: Duration) -> str:
+    """Recording of all events in a tile."""
+    return f"slo:sli_total:increase{length}"
+
+
+def errors_tile(length: Duration) -> str:
+    """Recording of the bad events in a tile."""
+    return f"slo:sli_errors:increase{length}"
+
+
+def error_ratio(over: Duration) -> str:
+    """Recording of the error ratio over a window."""
+    return f"slo:sli_error:ratio_increase{over}"
+
+
+def budget_consumed(window: Window) -> str:
+    """Recording of the share of the error budget that is spent; above 1 it is overspent."""
+    if isinstance(window, CalendarWindow):
+        return "slo:error_budget_consumed:ratio_period"
+    return f"slo:error_budget_consumed:ratio_increase{window.length}"
+
+
+def recorded_label(label: str) -> str:
+    """The name that a split label has on recordings: reserved names are moved out of the way."""
+    return f"exported_{label}" if label in RESERVED_LABELS else label
+
+
+def fast_group(slo: Slo) -> str:
+    """Group of the tiles and of all windows over them."""
+    return f"slo-{slo.platform}-{slo.id}-fast"
+
+
+def slow_group(slo: Slo) -> str:
+    """Group of the roll-ups and of all windows over them."""
+    return f"slo-{slo.platform}-{slo.id}-slow"
+
+
+def health_group(platform: Platform) -> str:
+    """Group of the alerts about sloctl's own rules."""
+    return f"slo-{platform.name}-health"
+
+
+def camel(name: str) -> str:
+    """`tracking-api` as `TrackingApi`."""
+    return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
+
+
+def alert_prefix(slo: Slo) -> str:
+    """What the names of all alerts of an SLO begin with."""
+    return camel(slo.service) + camel(slo.name)
+
+
+def tier_alert(slo: Slo, tier: Tier) -> str:
+    """Name of a tier's alert."""
+    severity = tier.severity.value
+    if isinstance(tier.trigger, BudgetLeft):
+        return f"{alert_prefix(slo)}BudgetLeft{severity}At{_left(tier.trigger)}"
+    return f"{alert_prefix(slo)}BudgetBurn{severity}Over{tier.over}"
+
+
+def blind_alert(slo: Slo) -> str:
+    """Name of the alert on a metric that vanished or cannot be used."""
+    return f"{alert_prefix(slo)}Blind"
+
+
+def burn_tier(tier: Tier) -> str:
+    """Value of the label `burn_tier`, unique within an SLO: `p1-1h`."""
+    severity = tier.severity.value.lower()
+    if isinstance(tier.trigger, BudgetLeft):
+        return f"{severity}-left-{_left(tier.trigger)}"
+    return f"{severity}-{tier.over}"
+
+
+def _left(trigger: BudgetLeft) -> str:
+    return number(trigger.ratio * 100).replace(".", "_")
+
+
+def series_labels(slo: Slo) -> dict[str, str]:
+    """Labels on every recording of an SLO, without the split labels, which come from the data."""
+    return {"platform": slo.platform, "slo": slo.id, "service": slo.service, **slo.labels}
+
+
+def alert_labels(slo: Slo, severity: str, tier: str) -> dict[str, str]:
+    """Labels on every alert of an SLO, without the split labels."""
+    team = {"team": slo.team} if slo.team else {}
+    return {
+        **series_labels(slo),
+        "sloctl": ALERT_VERSION,
+        **team,
+        "severity": severity,
+        "burn_tier": tier,
+    }
+
+
+def severity_word(platform: Platform, severity: Severity) -> str:
+    """The platform's own word for a severity."""
+    return platform.severities.get(severity, severity.value)
+
+
+def rules_path(service: Service, platform: Platform) -> str:
+    """File with the rules of a service."""
+    return f"rules/prometheus/{platform.name}/{service.name}.yaml"
+
+
+HEALTH_PATH: Final = "rules/prometheus/_sloctl.yaml"
+
+
+def dashboard_uid(platform: Platform, name: str) -> str:
+    """Stable identifier of a dashboard; Grafana takes at most 40 characters."""
+    uid = f"slo-{platform.name}-{name}"
+    if len(uid) <= 40:
+        return uid
+    digest = hashlib.sha256(uid.encode()).hexdigest()[:8]
+    return f"{uid[:31]}-{digest}"

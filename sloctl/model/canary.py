@@ -1,0 +1,123 @@
+"""What a rollout waits for: arms, steps and checks of a canary."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from enum import Enum
+from typing import TypeAlias
+
+from sloctl.diagnostics import Place
+from sloctl.model.quantities import Duration
+from sloctl.model.selector import Matcher, Selectors
+
+
+class Needs(Enum):
+    """Which of two limits must be broken to roll back."""
+
+    ANY = "any"
+    BOTH = "both"
+
+
+class WhenShared(Enum):
+    """What happens when the baseline breaks the absolute limit as well."""
+
+    HOLD = "hold"
+    ROLLBACK = "rollback"
+
+
+class WhenMissing(Enum):
+    """The answer at a step's deadline without evidence."""
+
+    HOLD = "hold"
+    ROLLBACK = "rollback"
+
+
+@dataclass(frozen=True, slots=True)
+class Arms:
+    """Matchers that tell the two versions apart; values may hold `$canary` and `$stable`."""
+
+    canary: tuple[Matcher, ...]
+    baseline: tuple[Matcher, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A share of traffic (a ratio), the shortest and the longest time at it; the last step may lack both."""
+
+    weight: Decimal
+    hold: Duration | None
+    deadline: Duration | None
+
+
+@dataclass(frozen=True, slots=True)
+class SloCheck:
+    """A limit on an SLI of the service; `error_rate`, `worse_by` and `quantile` are ratios."""
+
+    name: str
+    slo: str
+    by: tuple[str, ...]
+    error_rate: Decimal | None
+    worse_by: Decimal | None
+    quantile: Decimal | None
+    needs: Needs
+    shared: WhenShared
+    place: Place
+
+
+@dataclass(frozen=True, slots=True)
+class MismatchCheck:
+    """A limit on the mismatches of a shadow comparison."""
+
+    name: str
+    mismatches: Selectors
+    compared: Selectors
+    mismatch_rate: Decimal
+    settle: Duration
+    place: Place
+
+
+CanaryCheck: TypeAlias = SloCheck | MismatchCheck
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """After promotion: `success` (a ratio) of the events within `within`."""
+
+    slo: str
+    by: tuple[str, ...]
+    within: Duration
+    success: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Alpha:
+    """The chance of a wrong verdict over the whole analysis, divided among the checks."""
+
+    rollback: Decimal
+    promote: Decimal
+
+
+@dataclass(frozen=True, slots=True)
+class Parity:
+    """The tolerance when results of two versions are compared; `numbers` is a relative ratio."""
+
+    key: str
+    numbers: Decimal
+    categories: str
+
+
+@dataclass(frozen=True, slots=True)
+class Canary:
+    """The canary analysis of one service."""
+
+    arms: Arms
+    steps: tuple[Step, ...]
+    checks: tuple[CanaryCheck, ...]
+    after: After | None
+    first_deployments: int
+    group: str | None
+    when_missing: WhenMissing
+    alpha: Alpha
+    parity: Parity | None
+    place: Place

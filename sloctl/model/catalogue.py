@@ -1,0 +1,205 @@
+"""Everything that the specifications of one run promise, with inheritance applied and units exact."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from enum import Enum
+
+from sloctl.diagnostics import Place
+from sloctl.model.alerting import Forecast, Mode, Regression, Severity, Sla, Tier
+from sloctl.model.canary import Canary
+from sloctl.model.indicator import Indicator, counts_events
+from sloctl.model.ownership import Route, Team
+from sloctl.model.quantities import Duration, Objective, Rate
+from sloctl.model.selector import Expression
+from sloctl.model.window import Window
+
+
+class NewSeries(Enum):
+    """What the first sample of a new series means."""
+
+    COUNT_IF_UP = "count_if_up"
+    COUNT = "count"
+    IGNORE = "ignore"
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How raw series become tiles; every length that the rules use follows from these.
+
+    Attributes:
+        resolution: length of a tile and interval of the fast rule group.
+        target_labels: the labels that identify a scraped target.
+    """
+
+    resolution: Duration
+    scrape_interval: Duration
+    scrape_timeout: Duration
+    target_labels: tuple[str, ...]
+    new_series: NewSeries
+
+    @property
+    def shift(self) -> Duration:
+        """Selectors look this far back, so that a late scrape is never lost."""
+        return Duration(self.scrape_timeout.milliseconds * 3 // 2)
+
+    @property
+    def lookback(self) -> Duration:
+        """How far a tile looks for the previous sample: gaps up to this long are recovered."""
+        return self.resolution * 15
+
+    @property
+    def rollup(self) -> Duration:
+        """Length of a roll-up tile and interval of the slow rule group."""
+        return self.resolution * 4
+
+
+@dataclass(frozen=True, slots=True)
+class Slo:
+    """One objective of a service, with every value in force.
+
+    Attributes:
+        places: where each key in force was written, by key; a default has none.
+        by: one objective, budget and set of alerts for each value of these labels.
+        timeslices: the share of good events that makes a slice good; None counts events.
+    """
+
+    platform: str
+    service: str
+    name: str
+    objective: Objective
+    indicator: Indicator
+    window: Window
+    tiers: tuple[Tier, ...]
+    sampling: Sampling
+    mode: Mode
+    place: Place
+    description: str = ""
+    by: tuple[str, ...] = ()
+    max_series: int = 1000
+    timeslices: Decimal | None = None
+    traffic: Rate | None = None
+    exclude_when: tuple[Expression, ...] = ()
+    forecast: Forecast | None = None
+    regression: Regression | None = None
+    sla: Sla | None = None
+    team: str | None = None
+    runbook: str | None = None
+    labels: Mapping[str, str] = field(default_factory=dict)
+    annotations: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
+    left_out: tuple[Tier, ...] = ()
+
+    @property
+    def id(self) -> str:
+        """The value of label `slo`, unique within the platform."""
+        return f"{self.service}-{self.name}"
+
+    @property
+    def counts_slices(self) -> bool:
+        """Whether slices of `resolution` are counted instead of events."""
+        return self.timeslices is not None or not counts_events(self.indicator)
+
+    def at(self, key: str) -> Place:
+        """Where `key` was written, or the SLO itself when its value is a default."""
+        return self.places.get(key, self.place)
+
+
+@dataclass(frozen=True, slots=True)
+class Service:
+    """A service and its SLOs, in the order written."""
+
+    name: str
+    team: str | None
+    slos: tuple[Slo, ...]
+    place: Place
+    path: str
+    description: str = ""
+    runbook: str | None = None
+    cost: Expression | None = None
+    canary: Canary | None = None
+    sources: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Alert texts of the users' own; None means the built-in one."""
+
+    summary: str | None = None
+    description: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Dashboards:
+    """Where links in alerts and dashboards lead; `deploys` marks deployments."""
+
+    base_url: str | None = None
+    logs: str | None = None
+    traces: str | None = None
+    folder: str | None = None
+    deploys: Expression | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Expect:
+    """What `sloctl explain` must find, or it fails."""
+
+    detect_within: Duration | None = None
+    false_pages: Decimal | None = None
+
+
+class PagerDutyKeys(Enum):
+    """One integration key a team, or one for all."""
+
+    PER_TEAM_KEY = "per-team-key"
+    SINGLE_ORCHESTRATION = "single-orchestration"
+
+
+class Inhibition(Enum):
+    """Who mutes the lower tiers of one SLO."""
+
+    ALERTMANAGER = "alertmanager"
+    RULE = "rule"
+    NONE = "none"
+
+
+@dataclass(frozen=True, slots=True)
+class Platform:
+    """A platform with what its services share."""
+
+    name: str
+    services: tuple[Service, ...]
+    teams: Mapping[str, Team]
+    team: str | None
+    severities: Mapping[Severity, str]
+    sampling: Sampling
+    place: Place
+    texts: Texts = Texts()
+    dashboards: Dashboards = Dashboards()
+    buckets: Mapping[str, tuple[Decimal, ...]] = field(default_factory=dict)
+    expect: Expect = Expect()
+    fallback: Route | None = None
+    watchdog: Route | None = None
+    pagerduty: PagerDutyKeys = PagerDutyKeys.PER_TEAM_KEY
+    inhibition: Inhibition = Inhibition.ALERTMANAGER
+    description: str = ""
+    sources: tuple[str, ...] = ()
+
+    @property
+    def slos(self) -> Iterator[Slo]:
+        """Every SLO of every service."""
+        return (slo for service in self.services for slo in service.slos)
+
+
+@dataclass(frozen=True, slots=True)
+class Catalogue:
+    """All platforms of a run, sorted by name."""
+
+    platforms: tuple[Platform, ...] = ()
+
+    @property
+    def slos(self) -> Iterator[Slo]:
+        """Every SLO of every platform."""
+        return (slo for platform in self.platforms for slo in platform.slos)

@@ -1,0 +1,56 @@
+"""Selectors of series, as meant: a metric name and matchers. `sloctl.promql` parses and prints them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import Enum
+from typing import TypeAlias
+
+
+class MatchOperator(Enum):
+    """How a matcher compares a label with its value."""
+
+    EQUAL = "="
+    NOT_EQUAL = "!="
+    REGEX = "=~"
+    NOT_REGEX = "!~"
+
+
+@dataclass(frozen=True, slots=True, order=False)
+class Matcher:
+    """One condition on a label."""
+
+    label: str
+    operator: MatchOperator
+    value: str
+
+
+@dataclass(frozen=True, slots=True)
+class Selector:
+    """Series of one metric that fulfil all matchers, in the order written."""
+
+    metric: str
+    matchers: tuple[Matcher, ...] = ()
+
+    def narrowed(self, *matchers: Matcher) -> Selector:
+        """The same series, further restricted; a matcher that is there already is not repeated."""
+        new = tuple(matcher for matcher in matchers if matcher not in self.matchers)
+        return replace(self, matchers=self.matchers + new)
+
+    def named(self, metric: str) -> Selector:
+        """The same matchers on another metric."""
+        return replace(self, metric=metric)
+
+    def on(self, labels: tuple[str, ...]) -> tuple[Matcher, ...]:
+        """The matchers on these labels."""
+        return tuple(matcher for matcher in self.matchers if matcher.label in labels)
+
+
+Selectors: TypeAlias = tuple[Selector, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Expression:
+    """A PromQL expression of the user's that was parsed and printed canonically by `sloctl.promql`."""
+
+    text: str

@@ -1,0 +1,104 @@
+"""PromQL text to a syntax tree, within limits that keep the parser alive, and the tree's shape.
+
+The parser can end the process on long nested text, so length, nesting and operators are counted before it.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Final
+
+import promql_parser
+
+from sloctl.errors import PromqlError
+
+MAX_LENGTH: Final = 2048
+MAX_NESTING: Final = 16
+MAX_OPERATORS: Final = 100
+
+_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
+_OPERATORS: Final = re.compile(
+    r"[-+*/%^]|==|!=|<=|>=|<|>|\b(?:and|or|unless|atan2|on|ignoring|by|without)\b", re.IGNORECASE
+)
+_CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+_BRACKETS: Final = re.compile(r"[][(){}]")
+_LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+
+
+def check_limits(text: str) -> None:
+    """Refuse text that could hurt the parser.
+
+    Raises:
+        PromqlError: it is too long, nested too deep, or holds too many operators or a control character.
+    """
+    if len(text) > MAX_LENGTH:
+        raise PromqlError(
+            f"this is {len(text)} characters long; at most {MAX_LENGTH} are accepted",
+            "record parts of it by rules of your own and use their names",
+        )
+    if _CONTROL.search(text):
+        raise PromqlError("this holds a control character")
+    outside = _STRINGS.sub('""', text)
+    depth = 0
+    for bracket in _BRACKETS.findall(outside):
+        depth += 1 if bracket in "([{" else -1
+        if depth > MAX_NESTING:
+            raise PromqlError(f"brackets are nested deeper than {MAX_NESTING}")
+    if len(_OPERATORS.findall(outside)) > MAX_OPERATORS:
+        raise PromqlError(f"this holds more than {MAX_OPERATORS} operators")
+
+
+def parse(text: str) -> promql_parser.Expr:
+    """The syntax tree of one PromQL expression.
+
+    Raises:
+        PromqlError: it is no PromQL, or uses names that sloctl refuses.
+    """
+    check_limits(text)
+    try:
+        tree: promql_parser.Expr = promql_parser.parse(text)
+    except (ValueError, OverflowError) as error:
+        raise PromqlError(f"this is not PromQL: {_sentence(str(error))}") from error
+    promql_parser.walk(tree, _refuse_odd_selectors)
+    return tree
+
+
+def shape(tree: promql_parser.Expr) -> tuple[str, ...]:
+    """The kinds of all nodes in depth-first order: operators and functions, but no names and numbers.
+
+    Two expressions of one template have the same shape whatever a specification says.
+    """
+    kinds: list[str] = []
+    promql_parser.walk(tree, lambda node: kinds.append(_kind(node)))
+    return tuple(kinds)
+
+
+def _kind(node: promql_parser.Expr) -> str:
+    match node:
+        case promql_parser.Call(func=function):
+            return f"call {function.name}"
+        case promql_parser.AggregateExpr(op=operator) | promql_parser.BinaryExpr(op=operator):
+            return f"{type(node).__name__} {operator}"
+        case _:
+            return type(node).__name__
+
+
+def _refuse_odd_selectors(node: promql_parser.Expr) -> None:
+    if isinstance(node, promql_parser.MatrixSelector):
+        node = node.vector_selector
+    if not isinstance(node, promql_parser.VectorSelector):
+        return
+    if node.matchers.or_matchers:
+        raise PromqlError("`or` between matchers is not supported", 'write one regular expression: a=~"x|y"')
+    if not node.name:
+        raise PromqlError("this selector has no metric name", "begin it with the name of the metric")
+    for matcher in node.matchers.matchers:
+        if not _LABEL.fullmatch(matcher.name):
+            raise PromqlError(f"`{matcher.name}` is no plain label name", "rename it by relabelling")
+        if _CONTROL.search(matcher.value):
+            raise PromqlError(f"the value of label `{matcher.name}` holds a control character")
+
+
+def _sentence(message: str) -> str:
+    first = message.splitlines()[0] if message else "the parser gives no reason"
+    return first[:1].lower() + first[1:]

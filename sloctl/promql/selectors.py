@@ -1,0 +1,82 @@
+"""Selectors and matchers: from the user's text to the model, and back to text by one quoting printer."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import promql_parser
+
+from sloctl.errors import PromqlError
+from sloctl.model.quantities import Duration
+from sloctl.model.selector import Matcher, MatchOperator, Selector
+from sloctl.promql.parse import check_limits, parse
+
+_OPERATORS: Final = {
+    "MatchOp.Equal": MatchOperator.EQUAL,
+    "MatchOp.NotEqual": MatchOperator.NOT_EQUAL,
+    "MatchOp.Re": MatchOperator.REGEX,
+    "MatchOp.NotRe": MatchOperator.NOT_REGEX,
+}
+_ONLY_SELECTORS: Final = "sloctl adds functions, ranges and grouping itself; for anything else use `query`"
+
+
+def parse_selector(text: str) -> Selector:
+    """`name{label="value"}` as a selector.
+
+    Raises:
+        PromqlError: the text is something else, or has a range, an offset or `@`.
+    """
+    tree = parse(text)
+    if not isinstance(tree, promql_parser.VectorSelector):
+        raise PromqlError("this is an expression where a selector is expected", _ONLY_SELECTORS)
+    if tree.offset or tree.at:
+        raise PromqlError("a selector has no `offset` and no `@`", _ONLY_SELECTORS)
+    assert tree.name is not None
+    return Selector(tree.name, tuple(_matcher(matcher) for matcher in tree.matchers.matchers))
+
+
+def parse_matchers(text: str) -> tuple[Matcher, ...]:
+    """The inside of a selector's braces, such as `code=~"5..", method="GET"`.
+
+    Raises:
+        PromqlError: the text is no list of matchers.
+    """
+    check_limits(text)
+    if text.lstrip().startswith("{"):
+        raise PromqlError("matchers are written without braces", 'write code=~"5.."')
+    example = 'write matchers such as code=~"5..", method="GET"'
+    try:
+        matchers = parse_selector(f"x{{{text}\n}}").matchers
+    except PromqlError as error:
+        raise PromqlError(str(error), error.help or example) from None
+    if not matchers:
+        raise PromqlError("there is no matcher here", example)
+    return matchers
+
+
+def _matcher(matcher: promql_parser.Matcher) -> Matcher:
+    return Matcher(matcher.name, _OPERATORS[str(matcher.op)], matcher.value)
+
+
+def quote(value: str) -> str:
+    """A string literal of PromQL."""
+    escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
+    return f'"{escaped}"'
+
+
+def matchers_text(matchers: tuple[Matcher, ...]) -> str:
+    """Matchers as PromQL, without braces."""
+    return ", ".join(f"{matcher.label}{matcher.operator.value}{quote(matcher.value)}" for matcher in matchers)
+
+
+def selector_text(selector: Selector, range_: Duration | None = None, offset: Duration | None = None) -> str:
+    """A selector as PromQL, with an optional range and offset."""
+    braces = f"{{{matchers_text(selector.matchers)}}}" if selector.matchers else ""
+    length = f"[{range_}]" if range_ else ""
+    shifted = f" offset {offset}" if offset else ""
+    return f"{selector.metric}{braces}{length}{shifted}"
+
+
+def label_selector(metric: str, labels: dict[str, str]) -> Selector:
+    """A selector with one equality matcher a label."""
+    return Selector(metric, tuple(Matcher(name, MatchOperator.EQUAL, value) for name, value in labels.items()))

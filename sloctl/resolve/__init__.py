@@ -1,0 +1,61 @@
+"""From documents as written to the catalogue as meant: defaults, inheritance, uniqueness, units."""
+
+from __future__ import annotations
+
+from sloctl.diagnostics import Diagnostics, Related
+from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
+from sloctl.resolve import codes, platforms, services
+from sloctl.resolve.platforms import Scope
+from sloctl.spec.document import Document
+
+
+def resolve(documents: list[Document], found: Diagnostics) -> Catalogue:
+    """Everything that the documents promise; what is wrong with them is added to `found`."""
+    return Catalogue(tuple(_platform(scope, found) for scope in platforms.scopes(documents, found)))
+
+
+def _platform(scope: Scope, found: Diagnostics) -> Platform:
+    layers = scope.layers
+    resolved = [services.service(scope, written, found) for written in scope.services]
+    members = sorted((one for one in resolved if one is not None), key=lambda service: service.name)
+    _unique_services(members, found)
+    _unique_ids([slo for service in members for slo in service.slos], found)
+    return Platform(
+        name=scope.name,
+        services=tuple(members),
+        teams=scope.teams,
+        team=layers.value("team"),
+        severities=platforms.severities(layers),
+        sampling=platforms.sampling(layers, found),
+        place=scope.place,
+        texts=platforms.texts(layers),
+        dashboards=platforms.dashboards(layers),
+        buckets={name: bounds for name, (bounds, _) in layers.merged("buckets").items()},
+        expect=platforms.expect(layers),
+        fallback=platforms.route(layers.value("fallback")),
+        watchdog=platforms.route(layers.value("watchdog")),
+        pagerduty=platforms.pagerduty(layers),
+        inhibition=platforms.inhibition(layers),
+        description=layers.value("description", ""),
+        sources=tuple(sorted({source for service in members for source in service.sources})),
+    )
+
+
+def _unique_services(members: list[Service], found: Diagnostics) -> None:
+    first: dict[str, Service] = {}
+    for service in members:
+        other = first.setdefault(service.name, service)
+        if other is not service:
+            message = f"two documents own the service `{service.name}`"
+            related = Related(other.place, "the other one")
+            found.error(codes.TWO_SERVICES, service.place, message, "write all of its SLOs in one", related)
+
+
+def _unique_ids(slos: list[Slo], found: Diagnostics) -> None:
+    first: dict[str, Slo] = {}
+    for slo in slos:
+        other = first.setdefault(slo.id, slo)
+        if other is not slo and other.service != slo.service:
+            message = f"two SLOs have the id `{slo.id}`"
+            related = Related(other.place, f"also made of `{other.service}` and `{other.name}`")
+            found.error(codes.TWO_IDS, slo.place, message, "rename one of them", related)

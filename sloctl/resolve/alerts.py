@@ -1,0 +1,200 @@
+"""Alert tiers: policies by name, the `google` preset, defaults, and whether lengths fit together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from sloctl import conventions
+from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.model.alerting import BudgetLeft, Burn, ErrorRate, Guard, Severity, Tier
+from sloctl.model.budget import error_threshold
+from sloctl.model.ownership import Team
+from sloctl.model.quantities import ZERO, Duration, Objective
+from sloctl.model.window import Window
+from sloctl.resolve import codes
+from sloctl.resolve.layers import Layer
+from sloctl.resolve.platforms import Scope
+from sloctl.spec import alerting
+from sloctl.spec.tree import Key
+
+GOOGLE: Final = (
+    # severity, burn, over, also_over: The Site Reliability Workbook, chapter 5, table 5-8
+    (Severity.P1, "14.4", Duration.of(hours=1), Duration.of(minutes=5)),
+    (Severity.P1, "6", Duration.of(hours=6), Duration.of(minutes=30)),
+    (Severity.P3, "3", Duration.of(days=1), Duration.of(hours=2)),
+    (Severity.P3, "1", Duration.of(days=3), Duration.of(hours=6)),
+)
+_FLAP: Final = Duration.of(minutes=5)
+_SLICES: Final = 3
+"""One bad slice of 60 is burn 17 at 99.9 % and must not page."""
+
+
+@dataclass(frozen=True, slots=True)
+class Alerting:
+    """The tiers of one SLO, and those of `google` that make no sense for it."""
+
+    tiers: tuple[Tier, ...]
+    left_out: tuple[Tier, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What is needed to read the alerts of one SLO."""
+
+    scope: Scope
+    found: Diagnostics
+    objective: Objective
+    window: Window
+    resolution: Duration
+    slices: bool
+    team: Team | None
+
+    def tiers(self, layer: Layer | None) -> Alerting:
+        """The tiers of the nearest layer that writes `alerts`; `google` without one."""
+        if layer is None:
+            kept, left_out = self._google(self.scope.place)
+            return Alerting(tuple(kept), tuple(left_out))
+        tiers, left_out = list[Tier](), list[Tier]()
+        for written, row in self._rows(layer):
+            if written == "google":
+                kept, out = self._google(row.place())
+                tiers += kept
+                left_out += out
+            elif not isinstance(written, str):
+                tiers.append(self._tier(written, row))
+        self._unique(tiers)
+        return Alerting(tuple(tiers), tuple(left_out))
+
+    def _rows(self, layer: Layer) -> Iterator[tuple[alerting.Tier | str, _Row]]:
+        alerts = layer.spec.alerts
+        assert alerts is not None
+        if isinstance(alerts, str):
+            yield from self._policy(alerts, layer, "alerts")
+            return
+        for index, row in enumerate(alerts):
+            if isinstance(row, str):
+                yield from self._policy(row, layer, "alerts", index)
+            else:
+                yield row, _Row(layer, ("alerts", index))
+
+    def _policy(self, name: str, layer: Layer, *keys: Key) -> Iterator[tuple[alerting.Tier | str, _Row]]:
+        if name == "google":
+            yield name, _Row(layer, keys)
+        elif name in self.scope.policies:
+            tiers, origin = self.scope.policies[name]
+            yield from ((tier, _Row(origin, ("policies", name, index))) for index, tier in enumerate(tiers))
+        elif name != "none":
+            known = ", ".join([*sorted(self.scope.policies), "google", "none"])
+            message = f"there is no policy `{name}`"
+            self.found.error(codes.UNKNOWN_POLICY, layer.place(*keys), message, f"write one of {known}")
+
+    def _google(self, place: Place) -> tuple[list[Tier], list[Tier]]:
+        """The preset without tiers that cannot fire at this objective or exceed half the window."""
+        kept, left_out = list[Tier](), list[Tier]()
+        for severity, burn, over, also_over in GOOGLE:
+            tier = Tier(
+                severity,
+                Burn(Decimal(burn)),
+                over,
+                also_over,
+                ZERO,
+                _FLAP if severity is Severity.P1 else ZERO,
+                0,
+                self._min_bad(None),
+                self._guard(None),
+                place,
+            )
+            fits = error_threshold(tier, self.objective) < 1 and over * 2 <= self.window.length
+            (kept if fits else left_out).append(tier)
+        return kept, left_out
+
+    def _tier(self, written: alerting.Tier, row: _Row) -> Tier:
+        self._check_lengths(written, row)
+        self._check_routes(written, row)
+        severity = Severity(written.severity)
+        keep = written.keep_firing_for
+        default = _FLAP if severity is Severity.P1 else ZERO
+        return Tier(
+            severity=severity,
+            trigger=_trigger(written),
+            over=_duration(written.over),
+            also_over=_duration(written.also_over),
+            for_=_duration(written.for_) or ZERO,
+            keep_firing_for=default if keep is None else Duration(keep),
+            min_events=written.min_events or 0,
+            min_bad=self._min_bad(written.min_bad),
+            guard=self._guard(written.guard),
+            place=row.place(),
+            notify=written.notify or (),
+            labels=dict(written.labels or {}),
+            annotations=dict(written.annotations or {}),
+        )
+
+    def _min_bad(self, written: int | None) -> int:
+        if written is not None:
+            return written
+        return _SLICES if self.slices else 0
+
+    def _guard(self, written: str | None) -> Guard:
+        if written is not None:
+            return Guard(written)
+        return Guard.NONE if self.slices else Guard.STATISTICAL
+
+    def _check_lengths(self, written: alerting.Tier, row: _Row) -> None:
+        lengths = {"over": written.over, "also_over": written.also_over, "for": written.for_}
+        for key, milliseconds in lengths.items():
+            if milliseconds is not None and Duration(milliseconds) % self.resolution:
+                message = f"`{key}` {Duration(milliseconds)} is no multiple of the resolution {self.resolution}"
+                help_ = f"write a multiple of {self.resolution}, or another `resolution` in the Platform"
+                self.found.error(codes.TIER_LENGTH, row.place(key), message, help_)
+        if written.over is not None and Duration(written.over) > self.window.length:
+            message = f"`over` {Duration(written.over)} is longer than the window {self.window}"
+            self.found.error(codes.TIER_LENGTH, row.place("over"), message, "write a shorter time")
+
+    def _check_routes(self, written: alerting.Tier, row: _Row) -> None:
+        for index, name in enumerate(written.notify or ()):
+            if self.team is None or name in self.team.routes:
+                continue
+            known = ", ".join(sorted(self.team.routes)) or "none yet"
+            message = f"team `{self.team.name}` has no route `{name}`"
+            related = Related(self.team.place, "the team's routes are here")
+            help_ = f"add it there; its further routes are: {known}"
+            self.found.error(codes.UNKNOWN_ROUTE, row.place("notify", index), message, help_, related)
+
+    def _unique(self, tiers: list[Tier]) -> None:
+        first: dict[str, Tier] = {}
+        for tier in tiers:
+            name = conventions.burn_tier(tier)
+            other = first.setdefault(name, tier)
+            if other is not tier:
+                message = f"two tiers are `{name}`: the same severity and the same `over`"
+                related = Related(other.place, "the other one")
+                help_ = "give one another severity or another `over`"
+                self.found.error(codes.TWO_TIERS, tier.place, message, help_, related)
+
+
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """Where a tier is written."""
+
+    layer: Layer
+    keys: tuple[Key, ...]
+
+    def place(self, *keys: Key) -> Place:
+        return self.layer.place(*self.keys, *keys)
+
+
+def _trigger(written: alerting.Tier) -> Burn | ErrorRate | BudgetLeft:
+    if written.burn is not None:
+        return Burn(written.burn)
+    if written.error_rate is not None:
+        return ErrorRate(written.error_rate)
+    assert written.budget_left is not None
+    return BudgetLeft(written.budget_left)
+
+
+def _duration(milliseconds: int | None) -> Duration | None:
+    return None if milliseconds is None else Duration(milliseconds)

@@ -1,0 +1,83 @@
+"""Inheritance: for each key the nearest document that wrote it wins."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from sloctl.diagnostics import Place
+from sloctl.spec.document import Document, Inheritable
+from sloctl.spec.tree import Key
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One mapping that can give values: an SLO, a Service or a Platform.
+
+    Attributes:
+        keys: the path of the mapping in its document.
+    """
+
+    spec: Inheritable
+    document: Document
+    keys: tuple[Key, ...] = ()
+
+    def has(self, key: str) -> bool:
+        """Whether the mapping writes this key."""
+        return key in self.spec.model_fields_set
+
+    def place(self, *keys: Key) -> Place:
+        """Where the value at this path below the mapping stands."""
+        return self.document.place(*self.keys, *keys)
+
+    def key_place(self, *keys: Key) -> Place:
+        """Where the last key of this path below the mapping is written."""
+        return self.document.key_place(*self.keys, *keys)
+
+
+@dataclass(frozen=True, slots=True)
+class Layers:
+    """Mappings from the nearest to the farthest."""
+
+    stack: tuple[Layer, ...]
+
+    def source(self, key: str) -> Layer | None:
+        """The nearest layer that writes `key`."""
+        return next((layer for layer in self.stack if layer.has(key)), None)
+
+    def value(self, key: str, default: Any = None) -> Any:
+        """The value in force."""
+        layer = self.source(key)
+        return default if layer is None else getattr(layer.spec, key)
+
+    def place(self, key: str) -> Place | None:
+        """Where the value in force was written; None for a default."""
+        layer = self.source(key)
+        return None if layer is None else layer.place(key)
+
+    def merged(self, key: str) -> dict[str, tuple[Any, Layer]]:
+        """A mapping merged by its first-level key, with the layer of each."""
+        merged: dict[str, tuple[Any, Layer]] = {}
+        for layer in self.writing(key):
+            for name, value in getattr(layer.spec, key).items():
+                merged.setdefault(name, (value, layer))
+        return merged
+
+    def fields(self, key: str, *names: str) -> dict[str, Any]:
+        """A nested model merged by its fields; what nobody writes is left out."""
+        merged: dict[str, Any] = {}
+        for layer in self.writing(key):
+            model = getattr(layer.spec, key)
+            for name in names:
+                if name in model.model_fields_set:
+                    merged.setdefault(name, getattr(model, name))
+        return merged
+
+    def writing(self, key: str) -> Iterator[Layer]:
+        """The layers that write `key`, nearest first."""
+        return (layer for layer in self.stack if layer.has(key))
+
+    def above(self, *layers: Layer) -> Layers:
+        """The same with nearer layers in front."""
+        return Layers(layers + self.stack)

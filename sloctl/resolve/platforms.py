@@ -1,0 +1,182 @@
+"""Platforms: which one applies where, and what it sets for its services."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import PurePath
+from typing import Final
+
+from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.model.alerting import Severity
+from sloctl.model.catalogue import Dashboards, Expect, Inhibition, NewSeries, PagerDutyKeys, Sampling, Texts
+from sloctl.model.ownership import OfficeHours, Route, Team
+from sloctl.model.quantities import MINUTE, Duration
+from sloctl.model.selector import Expression
+from sloctl.resolve import codes
+from sloctl.resolve.layers import Layer, Layers
+from sloctl.spec import alerting, document, ownership
+from sloctl.spec.document import Document
+
+DEFAULT_NAME: Final = "default"
+
+
+@dataclass(frozen=True, slots=True)
+class Scope:
+    """What a Platform, with those above it, sets for the services of its folder.
+
+    Attributes:
+        policies: tiers by name, with the layer that wrote them.
+        matchers: added to every selector.
+    """
+
+    name: str
+    layers: Layers
+    place: Place
+    teams: Mapping[str, Team]
+    policies: Mapping[str, tuple[tuple[alerting.Tier, ...], Layer]]
+    matchers: Mapping[str, str]
+    sources: tuple[str, ...] = ()
+    services: list[Document] = field(default_factory=list)
+
+
+def scopes(documents: list[Document], found: Diagnostics) -> list[Scope]:
+    """Every Platform with the Service documents it applies to; services without one share the default."""
+    platforms = _by_folder(documents, found)
+    made: dict[str, Scope] = {}
+    for one in documents:
+        if isinstance(one.spec, document.Service):
+            chain = [platforms[folder] for folder in _folders(one.path) if folder in platforms]
+            key = chain[0].path if chain else ""
+            if key not in made:
+                made[key] = _scope(chain, one)
+            made[key].services.append(one)
+    _unique_names(list(made.values()), found)
+    return sorted(made.values(), key=lambda scope: scope.name)
+
+
+def sampling(layers: Layers, found: Diagnostics) -> Sampling:
+    """How raw series become tiles, with everything that must fit together."""
+    resolution = Duration(layers.value("resolution", MINUTE.milliseconds))
+    interval = Duration(layers.value("scrape_interval", 30_000))
+    timeout = Duration(layers.value("scrape_timeout", min(10_000, interval.milliseconds)))
+    place = layers.place("scrape_interval") or layers.place("resolution")
+    if resolution < interval and place is not None:
+        message = f"a tile of {resolution} is shorter than one scrape of {interval}"
+        found.error(codes.SAMPLING, place, message, "write a shorter `scrape_interval`, or a `resolution` up to 1m")
+    written = layers.place("scrape_timeout")
+    if timeout > interval and written is not None:
+        message = f"`scrape_timeout` {timeout} is longer than `scrape_interval` {interval}"
+        found.error(codes.SAMPLING, written, message, "write a time up to the scrape interval")
+    labels = tuple(layers.value("target_labels", ("job", "instance")))
+    new_series = NewSeries(layers.value("new_series", "count_if_up"))
+    if not labels and new_series is NewSeries.COUNT_IF_UP:
+        place = layers.place("target_labels")
+        assert place is not None
+        message = "without target labels nothing tells whether a target was up"
+        found.error(codes.SAMPLING, place, message, "name the labels of a target, or write `new_series: count`")
+    return Sampling(resolution, interval, timeout, labels, new_series)
+
+
+def severities(layers: Layers) -> dict[Severity, str]:
+    """The platform's own words for the severities."""
+    words = layers.fields("severities", *(severity.value for severity in Severity))
+    return {severity: words.get(severity.value, severity.value) for severity in Severity}
+
+
+def texts(layers: Layers) -> Texts:
+    """The platform's own alert texts."""
+    return Texts(**layers.fields("texts", "summary", "description"))
+
+
+def dashboards(layers: Layers) -> Dashboards:
+    """Where links lead."""
+    links = layers.fields("dashboards", "base_url", "logs", "traces", "folder", "deploys")
+    deploys = links.pop("deploys", None)
+    return Dashboards(**links, deploys=None if deploys is None else Expression(deploys))
+
+
+def expect(layers: Layers) -> Expect:
+    """What `explain` must find."""
+    wanted = layers.fields("expect", "detect_within", "false_pages")
+    within = wanted.get("detect_within")
+    return Expect(None if within is None else Duration(within), wanted.get("false_pages"))
+
+
+def pagerduty(layers: Layers) -> PagerDutyKeys:
+    """One key a team or one for all."""
+    return PagerDutyKeys(layers.value("pagerduty", "per-team-key"))
+
+
+def inhibition(layers: Layers) -> Inhibition:
+    """Who mutes lower tiers."""
+    return Inhibition(layers.value("inhibition", "alertmanager"))
+
+
+def route(written: ownership.Route | None) -> Route | None:
+    """A route, where one is written."""
+    if written is None:
+        return None
+    return Route(written.pagerduty, written.slack, written.email, written.sns, written.webhook)
+
+
+def _folders(path: str) -> list[str]:
+    """The folder of a file and those above it."""
+    folder = os.getcwd() if path == "-" else os.path.dirname(os.path.realpath(path))  # noqa: PTH109, PTH120 - text, as keys
+    return [str(one) for one in (PurePath(folder), *PurePath(folder).parents)]
+
+
+def _by_folder(documents: list[Document], found: Diagnostics) -> dict[str, Document]:
+    platforms: dict[str, Document] = {}
+    for one in documents:
+        if isinstance(one.spec, document.Platform):
+            folder = _folders(one.path)[0]
+            first = platforms.setdefault(folder, one)
+            if first is not one:
+                message = "this folder has two Platforms"
+                other = Related(first.place("name"), "the other one")
+                found.error(codes.TWO_PLATFORMS, one.place("name"), message, "keep one, or use folders", other)
+    return platforms
+
+
+def _unique_names(made: list[Scope], found: Diagnostics) -> None:
+    first: dict[str, Scope] = {}
+    for scope in made:
+        other = first.setdefault(scope.name, scope)
+        if other is not scope:
+            message = f"two Platforms are called `{scope.name}`"
+            found.error(codes.TWO_PLATFORMS, scope.place, message, "rename one", Related(other.place, "the other one"))
+
+
+def _scope(chain: list[Document], service: Document) -> Scope:
+    specs = [(one, one.spec) for one in chain if isinstance(one.spec, document.Platform)]
+    layers = Layers(tuple(Layer(spec, one) for one, spec in specs))
+    matchers = {label: value for label, (value, _) in layers.merged("matchers").items()}
+    return Scope(
+        name=specs[0][1].name if specs else DEFAULT_NAME,
+        layers=layers,
+        place=chain[0].place("name") if chain else service.place("service"),
+        teams={name: _team(name, team, layer) for name, (team, layer) in layers.merged("teams").items()},
+        policies=layers.merged("policies"),
+        matchers=matchers,
+        sources=tuple(one.path for one in chain),
+    )
+
+
+def _team(name: str, written: ownership.Team, layer: Layer) -> Team:
+    routes = {severity: route(getattr(written, severity.value)) for severity in Severity}
+    further = {key: route(one) for key, one in written.routes.items()}
+    return Team(
+        name=name,
+        severities={severity: one for severity, one in routes.items() if one is not None},
+        routes={key: one for key, one in further.items() if one is not None},
+        office_hours=_office_hours(written.office_hours),
+        place=layer.key_place("teams", name),
+    )
+
+
+def _office_hours(written: ownership.OfficeHours | None) -> OfficeHours | None:
+    if written is None:
+        return None
+    return OfficeHours(tuple(written.days), written.from_, written.to, written.time_zone or "UTC")
