@@ -1,0 +1,39 @@
+# Thin: each target is one command that can also be typed. Needs only python3 (3.11 or later), make and apt.
+PYTHON ?= python3
+export PATH := $(CURDIR)/.venv/bin:$(PATH)
+
+.DEFAULT_GOAL := help
+.PHONY: help demo demo-compile test fuzz bench servers
+
+help:  ## print this
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-14s %s\n", $$1, $$2}'
+
+demo: .venv/base.stamp servers  ## watch an SLO burn: an alert fires and resolves in a real Prometheus (under 90 s)
+	@python -m examples.demo.run
+
+demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
+	@python -m examples.demo.compile
+
+test: .venv/dev.stamp servers  ## lint, types and tests
+	ruff check
+	ruff format --check
+	mypy
+	pytest -n 2
+
+fuzz: .venv/dev.stamp  ## the property tests with many more examples
+	HYPOTHESIS_PROFILE=fuzz pytest -n 2 -m property
+
+bench: .venv/dev.stamp servers  ## every benchmark: target, measured, ok per row; exit 1 on a miss
+	@python -m bench
+
+servers:
+	@tools/debian-package prometheus 2.42 prometheus promtool
+	@tools/debian-package prometheus-alertmanager 0.25 prometheus-alertmanager amtool
+
+.venv/base.stamp: pyproject.toml tools/virtual-environment
+	@tools/virtual-environment $(PYTHON) -e .
+	@touch $@
+
+.venv/dev.stamp: pyproject.toml tools/virtual-environment
+	@tools/virtual-environment $(PYTHON) -e '.[dev]'
+	@touch $@ .venv/base.stamp
