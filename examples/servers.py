@@ -25,6 +25,7 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 LOG_TAIL_LINES = 20
 POLL_SECONDS = 0.1
+STOP_SECONDS = 10
 
 T = TypeVar("T")
 
@@ -93,15 +94,16 @@ class Running:
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:
-        """End the program's whole process group, politely first."""
-        for patience, sign in ((10.0, signal.SIGTERM), (5.0, signal.SIGKILL)):
-            with suppress(ProcessLookupError):
-                os.killpg(self.process.pid, sign)
-            try:
-                self.process.wait(patience)
-            except subprocess.TimeoutExpired:
-                continue
-            return
+        """End the program's whole process group: politely, then whatever is left of it by force."""
+        self._signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP_SECONDS)
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
 
 
 @contextmanager

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 from examples import servers
-from tests.golden_files import differences, rewrite
+from tests.golden_files import differences, read_tree, rewrite
 
 TESTS = Path(__file__).parent
 StartPrometheus = Callable[..., servers.Prometheus]
@@ -40,7 +40,7 @@ def golden(update_golden: bool) -> Golden:
         expected = TESTS / "golden" / case / "expected"
         if update_golden:
             rewrite(expected, produced)
-        if found := differences(expected, produced):
+        if found := differences(read_tree(expected), produced):
             pytest.fail(f"{found}\nif this is meant: pytest --update-golden", pytrace=False)
 
     return check

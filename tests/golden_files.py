@@ -16,14 +16,13 @@ def read_tree(folder: Path) -> dict[str, bytes]:
     }
 
 
-def differences(expected: Path, produced: Mapping[str, bytes]) -> str:
-    """A unified diff from the expected tree to the produced one; empty when they are the same, byte by byte."""
-    before = read_tree(expected)
+def differences(expected: Mapping[str, bytes], produced: Mapping[str, bytes]) -> str:
+    """A unified diff from expected to produced; empty when both are the same, byte by byte."""
     return "\n".join(
         line
-        for path in sorted(before.keys() | produced.keys())
-        if before.get(path) != produced.get(path)
-        for line in _diff(path, before.get(path), produced.get(path))
+        for path in sorted(expected.keys() | produced.keys())
+        if expected.get(path) != produced.get(path)
+        for line in _diff(path, expected.get(path), produced.get(path))
     )
 
 
@@ -43,12 +42,11 @@ def _diff(path: str, before: bytes | None, after: bytes | None) -> Iterator[str]
     if after is None:
         yield f"not produced: {path}"
         return
-    # Bytes that are no UTF-8 and line ends are shown too.
-    old, new = (
-        [
-            repr(line)[1:-1]
-            for line in (content or b"").decode(errors="backslashreplace").splitlines(keepends=True)
-        ]
-        for content in (before, after)
+    yield from difflib.unified_diff(
+        _lines(before or b""), _lines(after), f"expected/{path}", f"produced/{path}", lineterm=""
     )
-    yield from difflib.unified_diff(old, new, f"expected/{path}", f"produced/{path}", lineterm="")
+
+
+def _lines(content: bytes) -> list[str]:
+    """Lines to show; what differs is visible also where it is a line end or no UTF-8."""
+    return content.decode(errors="backslashreplace").replace("\r", "\\r").split("\n")
