@@ -124,10 +124,10 @@ def running(name: str, command: Sequence[str | Path], log: Path) -> Iterator[Run
         program.stop()
 
 
-def answers(url: str) -> bool:
+def answers(client: httpx.Client, url: str) -> bool:
     """Whether a GET of the URL is answered with success."""
     try:
-        return httpx.get(url, timeout=2).is_success
+        return client.get(url).is_success
     except httpx.TransportError:
         return False
 
@@ -156,10 +156,20 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """One rule as Prometheus has it now; `health` is ok, err or unknown (not evaluated yet)."""
+    """One rule as Prometheus has it now.
+
+    Attributes:
+        kind: recording or alerting.
+        labels: those of the rule itself.
+        state: of an alert: inactive, pending or firing; empty for a recording.
+        health: ok, err or unknown (not evaluated yet).
+    """
 
     group: str
     name: str
+    kind: str
+    labels: Mapping[str, str]
+    state: str
     health: str
     last_error: str
 
@@ -179,10 +189,11 @@ class Prometheus:
 
     url: str
     running: Running
+    client: httpx.Client
 
     def _get(self, path: str, **parameters: str) -> Any:
         try:
-            body = httpx.get(f"{self.url}/api/v1/{path}", params=parameters, timeout=10).json()
+            body = self.client.get(f"{self.url}/api/v1/{path}", params=parameters).json()
         except httpx.TransportError as error:
             raise self.running.failed(f"did not answer {path} ({error})") from error
         if body["status"] != "success":
@@ -216,7 +227,15 @@ class Prometheus:
     def rules(self) -> list[Rule]:
         """Every loaded rule, in the order of its file and group."""
         return [
-            Rule(group["name"], rule["name"], rule["health"], rule.get("lastError", ""))
+            Rule(
+                group=group["name"],
+                name=rule["name"],
+                kind=rule["type"],
+                labels=rule.get("labels", {}),
+                state=rule.get("state", ""),
+                health=rule["health"],
+                last_error=rule.get("lastError", ""),
+            )
             for group in self._get("rules")["groups"]
             for rule in group["rules"]
         ]
@@ -262,7 +281,8 @@ def prometheus(
             f"--web.listen-address=127.0.0.1:{port}",
             *flags,
         ]
-        with running("Prometheus", command, Path(folder, "prometheus.log")) as process:
+        log = Path(folder, "prometheus.log")
+        with running("Prometheus", command, log) as process, httpx.Client(timeout=10) as client:
             url = f"http://127.0.0.1:{port}"
-            process.wait_for(lambda: answers(f"{url}/-/ready"), "it is ready", within=30)
-            yield Prometheus(url, process)
+            process.wait_for(lambda: answers(client, f"{url}/-/ready"), "it is ready", within=30)
+            yield Prometheus(url, process, client)

@@ -9,8 +9,8 @@
     ```
 
 Lines that begin with `$ ` are commands, `> ` continues one that ends in a backslash, and the lines below are
-its output. A line `...` stands for any number of lines, `...` inside a line for any text. A command must succeed,
-unless the next one is `$ echo $?`. A block directly below `<!-- not run: reason -->` is not run.
+its output. A line `...` stands for any number of lines, `...` inside a line for any text. A command must
+succeed, unless the next one is `$ echo $?`. A block below `<!-- not run: reason -->` is not run.
 """
 
 from __future__ import annotations
