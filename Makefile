@@ -3,18 +3,18 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench servers
+.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-14s %s\n", $$1, $$2}'
 
-demo: .venv/base.stamp servers  ## watch an SLO burn: an alert fires and resolves in a real Prometheus (under 90 s)
+demo: .venv/base.stamp prometheus  ## watch an SLO burn: an alert fires and resolves in a real Prometheus (under 90 s)
 	@python -m examples.demo.run
 
 demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
 	@python -m examples.demo.compile
 
-test: .venv/dev.stamp servers  ## lint, types and tests
+test: .venv/dev.stamp prometheus alertmanager  ## lint, types and tests
 	ruff check
 	ruff format --check
 	mypy
@@ -23,11 +23,13 @@ test: .venv/dev.stamp servers  ## lint, types and tests
 fuzz: .venv/dev.stamp  ## the property tests with many more examples
 	HYPOTHESIS_PROFILE=fuzz pytest -n 2 -m property
 
-bench: .venv/dev.stamp servers  ## every benchmark: target, measured, ok per row; exit 1 on a miss
+bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, measured, ok per row; exit 1 on a miss
 	@python -m bench
 
-servers:
+prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool
+
+alertmanager:
 	@tools/debian-package prometheus-alertmanager 0.25 prometheus-alertmanager amtool
 
 .venv/base.stamp: pyproject.toml tools/virtual-environment
