@@ -21,7 +21,7 @@ test: .venv/dev.stamp prometheus alertmanager  ## lint, types and tests
 	pytest -n 2
 
 fuzz: .venv/dev.stamp  ## the property tests with many more examples
-	HYPOTHESIS_PROFILE=fuzz pytest -n 2 -m property
+	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
 bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, measured, ok per row; exit 1 on a miss
 	@python -m bench

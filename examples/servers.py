@@ -44,7 +44,9 @@ def find_program(name: str) -> Path:
         return candidate
     if found := shutil.which(name):
         return Path(found)
-    raise ServerError(f"no {name} in .cache/debian/ or on PATH; `make prometheus alertmanager` downloads them")
+    raise ServerError(
+        f"no {name} in .cache/debian/ or on PATH; `make prometheus alertmanager` downloads them"
+    )
 
 
 def free_port() -> int:

@@ -10,9 +10,16 @@ from contextlib import ExitStack
 from pathlib import Path, PurePosixPath
 
 import pytest
+from hypothesis import settings
 
 from examples import servers
 from tests.golden_files import differences, read_tree, rewrite
+
+# The same examples each time, so that a red test stays red; `make fuzz` draws new ones. Without a time limit,
+# because the tests are no benchmark.
+settings.register_profile("default", derandomize=True, deadline=None)
+settings.register_profile("fuzz", max_examples=5000, deadline=None, print_blob=True)
+settings.load_profile("default")
 
 TESTS = Path(__file__).parent
 StartPrometheus = Callable[..., servers.Prometheus]
