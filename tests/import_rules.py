@@ -55,7 +55,7 @@ TABLE: Final = {
     "backends.alertmanager.merge": may(BACKEND + " backends.alertmanager", others="ruamel.yaml"),
     "backends.argo": may(BACKEND),
     "rendering": may("model", others="orjson"),
-    "artifacts": may("model diagnostics"),
+    "artifacts": may("model diagnostics", others="orjson"),
     "compiler": may("spec resolve checks backends rendering model diagnostics"),
     "proof": may("model conventions promql rendering backends.prometheus"),
     "live": may("model conventions prometheus"),
@@ -68,7 +68,7 @@ TABLE: Final = {
         others="opentelemetry prometheus_client httpx",
         inside_calls="spec resolve starlette opentelemetry.instrumentation.fastapi botocore",
     ),
-    "cli": may("*", others="click rich"),
+    "cli": may("*", others="click rich orjson"),
 }
 
 
