@@ -1,0 +1,25 @@
+"""Run benchmarks: `python -m bench` runs all, `python -m bench NAME...` those named."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Final
+
+from bench import startup
+from bench.rows import Row, show
+
+BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {"startup": startup.rows}
+
+
+def main(names: Sequence[str]) -> int:
+    """Exit code 0 when every row of every benchmark is ok, 1 when one is not, 2 for an unknown name."""
+    if unknown := [name for name in names if name not in BENCHMARKS]:
+        print(f"unknown: {', '.join(unknown)}; there are: {', '.join(BENCHMARKS)}", file=sys.stderr)
+        return 2
+    good = [show(name, BENCHMARKS[name]()) for name in names or BENCHMARKS]
+    return 0 if all(good) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

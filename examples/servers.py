@@ -1,0 +1,290 @@
+"""Start real servers on free loopback ports, ask them questions, and stop exactly what was started.
+
+Each server is a context manager: leaving it in any way (an exception, Ctrl-C) ends its process group.
+Programs come from `.cache/debian/` (see `tools/debian-package`), then from PATH.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, TypeVar
+
+import httpx
+
+ROOT = Path(__file__).resolve().parent.parent
+LOG_TAIL_LINES = 20
+POLL_SECONDS = 0.1
+STOP_SECONDS = 10
+
+T = TypeVar("T")
+
+
+class ServerError(Exception):
+    """A server is missing, did not start, gave an error or did not get there in time."""
+
+
+def find_program(name: str) -> Path:
+    """The path of a program.
+
+    Raises:
+        ServerError: it is neither in `.cache/debian/` nor on PATH.
+    """
+    for candidate in sorted(ROOT.glob(f".cache/debian/*/usr/bin/{name}")):
+        return candidate
+    if found := shutil.which(name):
+        return Path(found)
+    raise ServerError(
+        f"no {name} in .cache/debian/ or on PATH; `make prometheus alertmanager` downloads them"
+    )
+
+
+def free_port() -> int:
+    """A loopback TCP port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@dataclass(frozen=True, slots=True)
+class Running:
+    """A started program with the file that its output goes to."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    def log_tail(self) -> str:
+        """The last lines that the program wrote."""
+        lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()
+        return "\n".join(f"    {line}" for line in lines[-LOG_TAIL_LINES:]) or "    (nothing)"
+
+    def failed(self, why: str) -> ServerError:
+        """An error that shows why, and what the program said last."""
+        return ServerError(f"{self.name} {why}; it said last:\n{self.log_tail()}")
+
+    def wait_for(self, ask: Callable[[], T], what: str, within: float) -> T:
+        """Ask again and again until the answer is truthy; return that answer.
+
+        Args:
+            ask: returns something falsy while it is not yet so.
+            what: what is awaited, for the error: "is ready".
+            within: seconds to wait at most.
+
+        Raises:
+            ServerError: the program ended, or the time is over; with the last answer.
+        """
+        deadline = time.monotonic() + within
+        while True:
+            answer = ask()
+            if answer:
+                return answer
+            if self.process.poll() is not None:
+                raise self.failed(f"ended with exit code {self.process.returncode} before: {what}")
+            if time.monotonic() > deadline:
+                raise self.failed(f"waited {within:g} s in vain for: {what} (last answer: {answer!r})")
+            time.sleep(POLL_SECONDS)
+
+    def stop(self) -> None:
+        """End the program's whole process group: politely, then whatever is left of it by force."""
+        self._signal(signal.SIGTERM)
+        with suppress(subprocess.TimeoutExpired):
+            self.process.wait(STOP_SECONDS)
+        self._signal(signal.SIGKILL)
+        self.process.wait()
+
+    def _signal(self, number: signal.Signals) -> None:
+        with suppress(ProcessLookupError):
+            os.killpg(self.process.pid, number)
+
+
+@contextmanager
+def running(name: str, command: Sequence[str | Path], log: Path) -> Iterator[Running]:
+    """Run a program in a process group of its own, which ends with the `with` block."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [str(word) for word in command],
+            stdin=subprocess.DEVNULL,
+            stdout=output,
+            stderr=output,
+            start_new_session=True,
+        )
+    program = Running(name, process, log)
+    try:
+        yield program
+    finally:
+        program.stop()
+
+
+def answers(client: httpx.Client, url: str) -> bool:
+    """Whether a GET of the URL is answered with success."""
+    try:
+        return client.get(url).is_success
+    except httpx.TransportError:
+        return False
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One series of an instant vector."""
+
+    labels: Mapping[str, str]
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Alert:
+    """One alert as Prometheus has it now; `state` is pending or firing."""
+
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str]
+    state: str
+
+    @property
+    def name(self) -> str:
+        """The alert's name."""
+        return self.labels["alertname"]
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """One rule as Prometheus has it now.
+
+    Attributes:
+        kind: recording or alerting.
+        labels: those of the rule itself.
+        state: of an alert: inactive, pending or firing; empty for a recording.
+        health: ok, err or unknown (not evaluated yet).
+    """
+
+    group: str
+    name: str
+    kind: str
+    labels: Mapping[str, str]
+    state: str
+    health: str
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """One scraped target; `health` is up, down or unknown (not scraped yet)."""
+
+    labels: Mapping[str, str]
+    health: str
+    last_error: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    """A running Prometheus and the questions that one can ask it."""
+
+    url: str
+    running: Running
+    client: httpx.Client
+
+    def _get(self, path: str, **parameters: str) -> Any:
+        try:
+            body = self.client.get(f"{self.url}/api/v1/{path}", params=parameters).json()
+        except httpx.TransportError as error:
+            raise self.running.failed(f"did not answer {path} ({error})") from error
+        if body["status"] != "success":
+            raise ServerError(f"Prometheus refused {path} {parameters}: {body['error']}")
+        return body["data"]
+
+    def query(self, promql: str, at: float | None = None) -> list[Sample]:
+        """The instant vector of an expression, now or at a Unix time in seconds."""
+        moment = {} if at is None else {"time": str(at)}
+        result = self._get("query", query=promql, **moment)["result"]
+        return [Sample(series["metric"], float(series["value"][1])) for series in result]
+
+    def value(self, promql: str) -> float | None:
+        """The one value of an expression, or None where it has no series.
+
+        Raises:
+            ServerError: it has more than one.
+        """
+        samples = self.query(promql)
+        if len(samples) > 1:
+            raise ServerError(
+                f"{promql} has {len(samples)} series: {[dict(sample.labels) for sample in samples]}"
+            )
+        return samples[0].value if samples else None
+
+    def alerts(self, **labels: str) -> list[Alert]:
+        """Every pending or firing alert that has these labels."""
+        alerts = [Alert(a["labels"], a["annotations"], a["state"]) for a in self._get("alerts")["alerts"]]
+        return [alert for alert in alerts if labels.items() <= alert.labels.items()]
+
+    def rules(self) -> list[Rule]:
+        """Every loaded rule, in the order of its file and group."""
+        return [
+            Rule(
+                group=group["name"],
+                name=rule["name"],
+                kind=rule["type"],
+                labels=rule.get("labels", {}),
+                state=rule.get("state", ""),
+                health=rule["health"],
+                last_error=rule.get("lastError", ""),
+            )
+            for group in self._get("rules")["groups"]
+            for rule in group["rules"]
+        ]
+
+    def targets(self) -> list[Target]:
+        """Every target that is scraped."""
+        return [
+            Target(target["labels"], target["health"], target["lastError"])
+            for target in self._get("targets", state="active")["activeTargets"]
+        ]
+
+    def wait_for(self, ask: Callable[[], T], what: str, within: float) -> T:
+        """Ask until the answer is truthy and return it; see `Running.wait_for`."""
+        return self.running.wait_for(ask, what, within)
+
+
+@contextmanager
+def prometheus(
+    config: Mapping[str, object], rules: Sequence[Path] = (), flags: Sequence[str] = ()
+) -> Iterator[Prometheus]:
+    """A Prometheus on a free loopback port, its data in a temporary folder that goes with it.
+
+    Args:
+        config: the configuration without `rule_files`.
+        rules: rule files; the folders above a relative path count from where the caller stands.
+        flags: further command-line flags.
+
+    Raises:
+        ServerError: it is missing or did not start.
+    """
+    program = find_program("prometheus")
+    with tempfile.TemporaryDirectory(prefix="sloctl-prometheus-") as folder:
+        file = Path(folder, "prometheus.yml")
+        # JSON is YAML.
+        file.write_text(
+            json.dumps({**config, "rule_files": [str(rule.resolve()) for rule in rules]}), encoding="utf-8"
+        )
+        port = free_port()
+        command = [
+            program,
+            f"--config.file={file}",
+            f"--storage.tsdb.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+            *flags,
+        ]
+        log = Path(folder, "prometheus.log")
+        with running("Prometheus", command, log) as process, httpx.Client(timeout=10) as client:
+            url = f"http://127.0.0.1:{port}"
+            process.wait_for(lambda: answers(client, f"{url}/-/ready"), "it is ready", within=30)
+            yield Prometheus(url, process, client)
