@@ -44,9 +44,7 @@ def find_program(name: str) -> Path:
         return candidate
     if found := shutil.which(name):
         return Path(found)
-    raise ServerError(
-        f"no {name} in .cache/debian/ or on PATH; `make prometheus alertmanager` downloads them"
-    )
+    raise ServerError(f"no {name} in .cache/debian/ or on PATH; `make prometheus alertmanager` downloads them")
 
 
 def free_port() -> int:
@@ -216,9 +214,7 @@ class Prometheus:
         """
         samples = self.query(promql)
         if len(samples) > 1:
-            raise ServerError(
-                f"{promql} has {len(samples)} series: {[dict(sample.labels) for sample in samples]}"
-            )
+            raise ServerError(f"{promql} has {len(samples)} series: {[dict(sample.labels) for sample in samples]}")
         return samples[0].value if samples else None
 
     def alerts(self, **labels: str) -> list[Alert]:
@@ -272,9 +268,7 @@ def prometheus(
     with tempfile.TemporaryDirectory(prefix="sloctl-prometheus-") as folder:
         file = Path(folder, "prometheus.yml")
         # JSON is YAML.
-        file.write_text(
-            json.dumps({**config, "rule_files": [str(rule.resolve()) for rule in rules]}), encoding="utf-8"
-        )
+        file.write_text(json.dumps({**config, "rule_files": [str(rule.resolve()) for rule in rules]}), encoding="utf-8")
         port = free_port()
         command = [
             program,

@@ -28,9 +28,7 @@ Golden = Callable[[str, Mapping[str, bytes]], None]
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.addoption(
-        "--update-golden", action="store_true", help="rewrite expected files with what was produced"
-    )
+    parser.addoption("--update-golden", action="store_true", help="rewrite expected files with what was produced")
 
 
 @pytest.fixture(scope="session")
@@ -114,6 +112,4 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     terminalreporter.section("time by test folder")
     for folder, seconds in SECONDS.most_common():
         terminalreporter.write_line(f"{seconds:8.2f} s  {TESTS_RUN[folder]:5} tests  {folder}")
-    terminalreporter.write_line(
-        f"{SECONDS.total():8.2f} s  {TESTS_RUN.total():5} tests  all, on all workers together"
-    )
+    terminalreporter.write_line(f"{SECONDS.total():8.2f} s  {TESTS_RUN.total():5} tests  all, on all workers together")

@@ -72,9 +72,7 @@ def commands(lines: Sequence[str], first_line: int) -> Iterator[Command]:
 def matches(expected: Sequence[str], actual: Sequence[str]) -> bool:
     """Whether the output is the expected one, `...` standing for anything."""
     patterns = (
-        r"(?:.*\n)*"
-        if line.strip() == "..."
-        else ".*".join(map(re.escape, line.rstrip().split("..."))) + r"\n"
+        r"(?:.*\n)*" if line.strip() == "..." else ".*".join(map(re.escape, line.rstrip().split("..."))) + r"\n"
         for line in expected
     )
     return re.fullmatch("".join(patterns), "".join(f"{line.rstrip()}\n" for line in actual)) is not None

@@ -10,9 +10,7 @@ from pathlib import Path
 def read_tree(folder: Path) -> dict[str, bytes]:
     """Every file below a folder, by its path from there; empty where the folder does not exist."""
     return {
-        path.relative_to(folder).as_posix(): path.read_bytes()
-        for path in sorted(folder.rglob("*"))
-        if path.is_file()
+        path.relative_to(folder).as_posix(): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()
     }
 
 

@@ -40,9 +40,7 @@ def test_every_import_follows_the_table() -> None:
         ("novelty.py", "", "1: no row of the import table covers sloctl.novelty; add one"),
     ],
 )  # fmt: skip
-def test_a_forbidden_import_is_named_with_its_line(
-    tmp_path: Path, module: str, code: str, offence: str
-) -> None:
+def test_a_forbidden_import_is_named_with_its_line(tmp_path: Path, module: str, code: str, offence: str) -> None:
     write_module(tmp_path / "sloctl" / module, code)
     assert offences(tmp_path / "sloctl") == [f"sloctl/{module}:{offence}"]
 
@@ -75,9 +73,7 @@ def write_module(file: Path, code: str) -> None:
 def loaded_by(code: str) -> set[str]:
     """The modules that a fresh interpreter has loaded after the code."""
     script = f"import sys\n{code}\nprint('\\nLOADED', *sys.modules)"
-    finished = subprocess.run(
-        [sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60
-    )
+    finished = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
     return set(finished.stdout.rpartition("LOADED")[2].split())
 
 

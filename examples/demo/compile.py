@@ -20,9 +20,7 @@ def main() -> int:
     sloctl: list[str | Path] = [sys.executable, "-m", "sloctl"]
     try:
         with tempfile.TemporaryDirectory(prefix="sloctl-demo-") as folder:
-            run_program(
-                console, f"sloctl generate {SPECS} -o {folder}", [*sloctl, "generate", SPECS, "-o", folder]
-            )
+            run_program(console, f"sloctl generate {SPECS} -o {folder}", [*sloctl, "generate", SPECS, "-o", folder])
             for file in sorted(path for path in Path(folder).rglob("*") if path.is_file()):
                 console.print(f"{file.stat().st_size:9,} bytes  {file.relative_to(folder)}", highlight=False)
         run_program(console, f"sloctl generate {SPECS} --check", [*sloctl, "generate", SPECS, "--check"])

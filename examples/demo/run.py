@@ -125,9 +125,7 @@ def compile_specs(console: Console, specs: str, folder: Path) -> list[Path]:
 def check_rules(console: Console, rules: list[Path]) -> None:
     """Let Prometheus' own tool check the rule files."""
     promtool = find_program("promtool")
-    run_program(
-        console, "promtool check rules --lint=all ...", [promtool, "check", "rules", "--lint=all", *rules]
-    )
+    run_program(console, "promtool check rules --lint=all ...", [promtool, "check", "rules", "--lint=all", *rules])
 
 
 @contextmanager

@@ -48,17 +48,11 @@ def read_status(prometheus: Prometheus) -> Status:
     """Look at the SLO's recordings and alerts now."""
     samples = prometheus.query(f'{{slo="{SLO}", __name__=~"slo:.+"}}')
     values = {sample.labels["__name__"]: sample.value for sample in samples}
-    windows = {
-        name.removeprefix(ERROR_RATIO): value
-        for name, value in values.items()
-        if name.startswith(ERROR_RATIO)
-    }
+    windows = {name.removeprefix(ERROR_RATIO): value for name, value in values.items() if name.startswith(ERROR_RATIO)}
     rules = {
         rule.labels["burn_tier"]: rule
         for rule in prometheus.rules()
-        if rule.kind == "alerting"
-        and rule.labels.get("slo") == SLO
-        and rule.labels.get("burn_tier") != "blind"
+        if rule.kind == "alerting" and rule.labels.get("slo") == SLO and rule.labels.get("burn_tier") != "blind"
     }
     return Status(
         objective=values.get(OBJECTIVE),

@@ -5,9 +5,7 @@ import pytest
 from bench.rows import Row, show
 
 
-@pytest.mark.parametrize(
-    ("measured", "ok"), [(1.0, False), (2.0, True), (3.0, True), (3.1, False), (math.nan, False)]
-)
+@pytest.mark.parametrize(("measured", "ok"), [(1.0, False), (2.0, True), (3.0, True), (3.1, False), (math.nan, False)])
 def test_a_row_is_ok_within_its_target(measured: float, ok: bool) -> None:
     assert Row("samples", measured, at_least=2, at_most=3).ok is ok
 

@@ -23,9 +23,7 @@ def validated(file: str) -> str:
 
 
 @pytest.mark.parametrize("case", CASES)
-def test_a_bad_file_is_refused_in_these_words(
-    case: str, update_golden: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_bad_file_is_refused_in_these_words(case: str, update_golden: bool, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(HERE)  # so that places are bare file names
     printed = validated(f"{case}.bad.yaml").encode()
     expected = HERE / f"{case}.txt"

@@ -24,9 +24,7 @@ def checkout(tmp_path: Path) -> Iterator[httpx.Client]:
 
 
 def counts(checkout: httpx.Client) -> dict[str, int]:
-    found = re.findall(
-        r'^http_requests_total\{code="(\d+)"\} (\d+)$', checkout.get("/metrics").text, re.MULTILINE
-    )
+    found = re.findall(r'^http_requests_total\{code="(\d+)"\} (\d+)$', checkout.get("/metrics").text, re.MULTILINE)
     return {code: int(count) for code, count in found}
 
 

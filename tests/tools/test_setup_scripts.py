@@ -72,8 +72,7 @@ def test_an_old_python_is_named_with_what_to_do(machine: Path) -> None:
     install(machine, "python3", 'case "$1" in --version) echo Python 3.9.2 ;; *) exit 1 ;; esac')
     assert run(machine, "tools/virtual-environment", "python3", "-e", ".") == (
         1,
-        "tools/virtual-environment: Python 3.9.2 is too old: sloctl needs 3.11 or later. "
-        "Run: make PYTHON=python3.11\n",
+        "tools/virtual-environment: Python 3.9.2 is too old: sloctl needs 3.11 or later. Run: make PYTHON=python3.11\n",
     )
 
 
