@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from sloctl import conventions
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.model.alerting import BudgetLeft, Burn, ErrorRate, Guard, Severity, Tier
 from sloctl.model.budget import error_threshold
@@ -65,7 +64,6 @@ class Reading:
                 left_out += out
             elif not isinstance(written, str):
                 tiers.append(self._tier(written, row))
-        self._unique(tiers)
         return Alerting(tuple(tiers), tuple(left_out))
 
     def _rows(self, layer: Layer) -> Iterator[tuple[alerting.Tier | str, _Row]]:
@@ -163,17 +161,6 @@ class Reading:
             related = Related(self.team.place, "the team's routes are here")
             help_ = f"add it there; its further routes are: {known}"
             self.found.error(codes.UNKNOWN_ROUTE, row.place("notify", index), message, help_, related)
-
-    def _unique(self, tiers: list[Tier]) -> None:
-        first: dict[str, Tier] = {}
-        for tier in tiers:
-            name = conventions.burn_tier(tier)
-            other = first.setdefault(name, tier)
-            if other is not tier:
-                message = f"two tiers are `{name}`: the same severity and the same `over`"
-                related = Related(other.place, "the other one")
-                help_ = "give one another severity or another `over`"
-                self.found.error(codes.TWO_TIERS, tier.place, message, help_, related)
 
 
 @dataclass(frozen=True, slots=True)

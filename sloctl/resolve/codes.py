@@ -15,7 +15,6 @@ UNKNOWN_ZONE: Final = "SLO057"
 UNKNOWN_SLI: Final = "SLO058"
 SAMPLING: Final = "SLO059"
 TIER_LENGTH: Final = "SLO060"
-TWO_TIERS: Final = "SLO061"
 MATCHER_CONFLICT: Final = "SLO062"
 WRONG_KIND: Final = "SLO063"
 SPLIT_LABEL: Final = "SLO064"
@@ -35,7 +34,6 @@ PAGES: Final = {
     UNKNOWN_SLI: "`sli: NAME` reuses what another SLO of the same service counts.",
     SAMPLING: "A tile holds at least one scrape, and a scrape ends before the next one begins.",
     TIER_LENGTH: "The lengths of a tier are multiples of `resolution` and fit into the window.",
-    TWO_TIERS: "`burn_tier`, made of severity and `over`, is unique within an SLO.",
     MATCHER_CONFLICT: "`matchers` are added to every selector; one that says otherwise would match nothing.",
     WRONG_KIND: "The key has a meaning for other SLI kinds only.",
     SPLIT_LABEL: "A label of `by` comes from the data: nothing else may fix it.",

@@ -23,8 +23,8 @@ _PLACEHOLDER: Final = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _SUMMARY: Final = "$slo$whom: $value of events are bad over $over, above $threshold"
 _LEFT_SUMMARY: Final = "$slo$whom: $budget_left of the error budget is left"
 _DESCRIPTION: Final = (
-    "$service promises $objective over $window. $budget_left of the error budget is left; "
-    "at the rate of the last hour it lasts $time_to_exhaustion. $next"
+    "$service promises $objective over $window. $budget_spent of the error budget is spent; "
+    "at the rate of the last hour the rest lasts $time_to_exhaustion. $next"
 )
 _NEXT: Final = {
     Severity.P1: "Users are affected now: follow the runbook and open an incident.",
@@ -72,6 +72,7 @@ def _words(platform: Platform, slo: Slo) -> dict[str, str]:
         "objective": str(slo.objective),
         "window": str(slo.window),
         "whom": f" for {whom}" if whom else "",
+        "budget_spent": _lookup(slo, "%s", consumed, "humanizePercentage", "an unknown part"),
         "budget_left": _lookup(slo, "1 - %s", consumed, "humanizePercentage", "an unknown part"),
         "time_to_exhaustion": _lookup(slo, "%s", conventions.TIME_TO_EXHAUSTION, "humanizeDuration", "for ever"),
         "runbook": _runbook(slo),
