@@ -1,0 +1,318 @@
+"""Text to values: a strict, documented subset of YAML, read from libyaml's event stream.
+
+`yaml.load` is never used: deep brackets kill the process inside `CSafeLoader`, duplicate keys are dropped in
+silence, `no` becomes false and alias bombs expand. Here depth and size are limited before anything is built,
+anchors, aliases, tags, merge keys and duplicate keys are errors, and each value keeps its line and column.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+import sys
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Any, Final
+
+import yaml
+from yaml.events import (
+    AliasEvent,
+    DocumentStartEvent,
+    Event,
+    MappingEndEvent,
+    MappingStartEvent,
+    ScalarEvent,
+    SequenceEndEvent,
+    SequenceStartEvent,
+)
+
+from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.errors import OutsideError
+from sloctl.spec.syntax import syntax_problem
+from sloctl.spec.tree import REFUSED, Mapping, Sequence, Tree, Value, packed, place_at
+
+MAX_BYTES: Final = 1024 * 1024
+MAX_DEPTH: Final = 32
+MAX_TEXT: Final = 16 * 1024
+MAX_VALUES: Final = 100_000
+MAX_DIGITS: Final = 40
+MAX_EXPONENT: Final = 12
+STDIN: Final = "-"
+
+_SHOWN: Final = 10  # of one kind of problem that a binary file would have by the thousand
+_PLAIN_ASCII: Final = bytes([*range(0x20, 0x7F), 0x09, 0x0A])
+_FORBIDDEN: Final = re.compile(
+    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff"  # controls, line separators
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # bidi controls: they show another text than is read
+)
+_NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE]([-+]?[0-9]+))?")
+_INTEGER: Final = re.compile(r"[-+]?[0-9]+")
+_NUMBER_START: Final = frozenset("+-.0123456789")
+_CONSTANTS: Final[dict[str, Value]] = {
+    **dict.fromkeys(("", "~", "null", "Null", "NULL")),
+    **dict.fromkeys(("true", "True", "TRUE"), True),
+    **dict.fromkeys(("false", "False", "FALSE"), False),
+}
+
+
+class _StopReading(Exception):  # noqa: N818 - control flow, already reported
+    """The rest of the file cannot be read."""
+
+
+def read_file(path: str, found: Diagnostics) -> bytes | None:
+    """The bytes of a regular file (or of stdin for `-`), at most 1 MiB and one byte; None after a finding."""
+    if path == STDIN:
+        return sys.stdin.buffer.read(MAX_BYTES + 1)
+    try:
+        if not _is_regular(os.stat(path), path, found):  # noqa: PTH116 - a device is not even opened
+            return None
+        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
+        with os.fdopen(handle, "rb") as file:  # checked again: the file may have been replaced
+            return file.read(MAX_BYTES + 1) if _is_regular(os.fstat(handle), path, found) else None
+    except (OSError, ValueError) as problem:
+        reason = problem.strerror if isinstance(problem, OSError) else None
+        found.error("SLO001", Place(path), f"the file cannot be read: {(reason or 'not a path').lower()}")
+        return None
+
+
+def _is_regular(status: os.stat_result, path: str, found: Diagnostics) -> bool:
+    if stat.S_ISREG(status.st_mode):
+        return True
+    kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
+    found.error(
+        "SLO001", Place(path), f"this is {kind}, not a file", "name a file that holds a specification"
+    )
+    return False
+
+
+def read_text(text: bytes, path: str, found: Diagnostics) -> list[Tree]:
+    """The documents of one file, in order; findings about the text are added to `found`.
+
+    A value that was refused is `REFUSED` in its tree. After a problem that makes the rest unreadable
+    (size, encoding, syntax, depth) the documents that were complete before it are returned.
+    """
+    if not yaml.__with_libyaml__:
+        raise OutsideError("PyYAML was built without libyaml; install the wheel from the package index")
+    clean = _checked_text(text, path, found)
+    if clean is None:
+        return []
+    reader = _Reader(path, found)
+    try:
+        for event in yaml.parse(clean, Loader=yaml.CSafeLoader):
+            handle = reader.handlers.get(type(event))
+            if handle is not None:
+                handle(event)
+    except _StopReading:
+        pass
+    except yaml.YAMLError as problem:
+        found.error("SLO005", *syntax_problem(problem, path, clean.decode()))
+    return reader.documents
+
+
+def _checked_text(text: bytes, path: str, found: Diagnostics) -> bytes | None:
+    """The text with plain line ends, kept in `found.sources`; None after a finding."""
+    if len(text) > MAX_BYTES:
+        found.error("SLO002", Place(path), "the file is larger than 1 MiB", "split it into several files")
+        return None
+    text = text.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
+    if not text.translate(None, _PLAIN_ASCII):
+        found.sources[path] = text.decode("ascii")
+        return text
+    try:
+        decoded = text.decode("utf-8")
+    except UnicodeDecodeError as problem:
+        _report_encoding(text, problem.start, path, found)
+        return None
+    found.sources[path] = decoded
+    return None if _reported_characters(decoded, path, found) else text
+
+
+def _report_encoding(text: bytes, start: int, path: str, found: Diagnostics) -> None:
+    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
+        found.error("SLO003", Place(path), "the file is UTF-16", "save it as UTF-8")
+        return
+    before = text[:start].decode("utf-8")
+    found.sources[path] = text.decode("utf-8", "replace")
+    place = Place(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
+    found.error("SLO003", place, f"byte 0x{text[start]:02X} is not UTF-8", "save the file as UTF-8")
+
+
+def _reported_characters(text: str, path: str, found: Diagnostics) -> bool:
+    """Whether the text holds characters that nobody can see; the first ten are reported."""
+    matches = list(_FORBIDDEN.finditer(text))
+    for match in matches[:_SHOWN]:
+        start = match.start()
+        place = Place(path, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start))
+        found.error("SLO004", place, f"invisible character {_code_point(match[0])}", _CHARACTER_HELP)
+    return bool(matches)
+
+
+_CHARACTER_HELP: Final = "remove it: control characters and text direction marks are not allowed"
+
+
+def _mark(event: Any) -> int:  # libyaml always sets the marks that the types call optional
+    start = event.start_mark
+    return packed(start.line, start.column)
+
+
+def _code_point(character: str) -> str:
+    return f"U+{ord(character):04X}"
+
+
+class _Reader:
+    """Builds trees from events. The innermost open collection is `parent`; the others wait in `stack`."""
+
+    def __init__(self, path: str, found: Diagnostics) -> None:
+        self.path, self.found = path, found
+        self.documents: list[Tree] = []
+        self.stack: list[tuple[Mapping | Sequence | None, str | None, int, bool]] = []
+        self.parent: Mapping | Sequence | None = None
+        self.key: str | None = None  # of the mapping pair that waits for its value
+        self.key_mark = 0
+        self.drop = False  # the next value belongs to a key that was refused
+        self.values = 0
+        self.handlers: dict[type[Event], Callable[[Any], None]] = {
+            ScalarEvent: self._scalar,
+            MappingStartEvent: self._start_mapping,
+            SequenceStartEvent: self._start_sequence,
+            MappingEndEvent: self._end,
+            SequenceEndEvent: self._end,
+            AliasEvent: self._alias,
+            DocumentStartEvent: self._start_document,
+        }
+
+    def _error(self, code: str, mark: int, message: str, help: str = "", *related: Related) -> None:  # noqa: A002
+        self.found.error(code, place_at(self.path, mark), message, help, *related)
+
+    def _add(self, value: Value, mark: int) -> None:
+        """Put a value where the event stream stands: as document, item, key or value of a key."""
+        self.values += 1
+        if self.values > MAX_VALUES:
+            self._error(
+                "SLO002", mark, "the file holds more than 100 000 values", "split it into several files"
+            )
+            raise _StopReading
+        parent = self.parent
+        if parent is None:
+            self.documents.append(Tree(self.path, value, mark))
+        elif isinstance(parent, Sequence):
+            parent.append(value)
+            parent.marks.append(mark)
+        elif self.drop:
+            self.drop = False
+        elif self.key is None:
+            self._start_pair(parent, value, mark)
+        else:
+            parent[self.key] = value
+            parent.marks.append(self.key_mark)
+            parent.marks.append(mark)
+            self.key = None
+
+    def _start_pair(self, parent: Mapping, key: Value, mark: int) -> None:
+        if not isinstance(key, str):
+            if key is not REFUSED:
+                self._error("SLO011", mark, f"a key must be text, not {_kind(key)}", _KEY_HELP)
+            self.drop = True
+        elif key in parent:
+            first = parent.marks[2 * list(parent).index(key)]
+            other = Related(place_at(self.path, first), "first written here")
+            self._error("SLO010", mark, f"the key `{key[:80]}` is written twice", "keep one of them", other)
+            self.drop = True
+        else:
+            self.key, self.key_mark = key, mark
+
+    def _start_mapping(self, event: MappingStartEvent) -> None:
+        self._start(Mapping(), event)
+
+    def _start_sequence(self, event: SequenceStartEvent) -> None:
+        self._start(Sequence(), event)
+
+    def _start(self, collection: Mapping | Sequence, event: MappingStartEvent | SequenceStartEvent) -> None:
+        mark = _mark(event)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_extras(event, mark)
+        if len(self.stack) >= MAX_DEPTH:
+            self._error("SLO006", mark, f"nested deeper than {MAX_DEPTH} levels", "write it flatter")
+            raise _StopReading
+        self._add(collection, mark)
+        self.stack.append((self.parent, self.key, self.key_mark, self.drop))
+        self.parent, self.key, self.drop = collection, None, False
+
+    def _end(self, _: Event) -> None:
+        self.parent, self.key, self.key_mark, self.drop = self.stack.pop()
+
+    def _scalar(self, event: ScalarEvent) -> None:
+        mark = _mark(event)
+        if event.anchor is not None or event.tag is not None:
+            self._refuse_extras(event, mark)
+        text = event.value
+        if len(text) > MAX_TEXT or (len(text) > MAX_TEXT // 4 and len(text.encode()) > MAX_TEXT):
+            self._error("SLO007", mark, "a text longer than 16 kB", "shorten it")
+            self._add(REFUSED, mark)
+        elif event.implicit[0]:
+            self._add(self._plain(text, mark), mark)
+        elif event.style == '"' and (hidden := _FORBIDDEN.search(text)):
+            self._error("SLO004", mark, f"the text contains {_code_point(hidden[0])}", _CHARACTER_HELP)
+            self._add(REFUSED, mark)
+        else:
+            self._add(text, mark)
+
+    def _plain(self, text: str, mark: int) -> Value:
+        """A value written without quotes, by the YAML 1.2 core schema; `no`, `22:22` and `0777` are text."""
+        if text in _CONSTANTS:
+            return _CONSTANTS[text]
+        if text[0] in _NUMBER_START and (number := _NUMBER.fullmatch(text)):
+            return self._number(text, number[1] or "0", mark)
+        if text == "<<" and isinstance(self.parent, Mapping) and self.key is None and not self.drop:
+            self._error("SLO008", mark, "merge keys are not read", "write the keys out, or use a Template")
+            return REFUSED
+        return text
+
+    def _number(self, text: str, exponent: str, mark: int) -> Value:
+        if len(text) > MAX_DIGITS or abs(int(exponent)) > MAX_EXPONENT:
+            limits = f"at most {MAX_DIGITS} characters and an exponent of {MAX_EXPONENT}"
+            self._error("SLO012", mark, f"the number is too long: {limits}", "put it in quotes if it is text")
+            return REFUSED
+        return int(text) if _INTEGER.fullmatch(text) else Decimal(text)
+
+    def _alias(self, event: AliasEvent) -> None:
+        mark = _mark(event)
+        self._error("SLO008", mark, f"`*{str(event.anchor)[:80]}`: aliases are not read", _ALIAS_HELP)
+        self._add(REFUSED, mark)
+
+    def _refuse_extras(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent, mark: int) -> None:
+        if event.anchor is not None:
+            self._error("SLO008", mark, f"`&{event.anchor[:80]}`: anchors are not read", _ALIAS_HELP)
+        if event.tag is not None:
+            self._error("SLO009", mark, f"`{event.tag[:80]}`: tags are not read", _TAG_HELP)
+
+    def _start_document(self, event: DocumentStartEvent) -> None:
+        if event.version or event.tags:
+            mark = _mark(event)
+            self._error(
+                "SLO009",
+                mark,
+                "directives such as `%YAML` are not read",
+                "remove the lines that begin with `%`",
+            )
+
+
+_KEY_HELP: Final = "put the key in quotes"
+_ALIAS_HELP: Final = "write the value out, put it in quotes if it is text, or use a Template"
+_TAG_HELP: Final = "remove the tag, or put the value in quotes if it is text"
+
+
+def _kind(value: Value) -> str:
+    """What a value is, in words that a person who writes YAML knows."""
+    match value:
+        case None:
+            return "empty"
+        case bool():
+            return f"`{str(value).lower()}`"
+        case Mapping():
+            return "a mapping"
+        case Sequence():
+            return "a list"
+        case _:
+            return f"the number {value}"
