@@ -1,7 +1,5 @@
 """Windows, alert policies, forecasts, regressions and credits as written."""
 
-from __future__ import annotations
-
 from typing import Annotated, Literal, Self, TypeAlias
 
 from pydantic import AfterValidator, Field, model_validator

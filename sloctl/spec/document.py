@@ -4,8 +4,6 @@ Everything absent is None here; inheritance and defaults follow in `sloctl.resol
 need more than one mapping of one document.
 """
 
-from __future__ import annotations
-
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import pairwise

@@ -1,7 +1,5 @@
 """The SLI kinds as written."""
 
-from __future__ import annotations
-
 from typing import Literal, Self, TypeAlias
 
 from pydantic import model_validator

@@ -1,7 +1,5 @@
 """Teams and routes as written."""
 
-from __future__ import annotations
-
 from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator

@@ -1,7 +1,5 @@
 """A canary as written."""
 
-from __future__ import annotations
-
 from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Literal, Self

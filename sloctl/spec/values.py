@@ -52,6 +52,7 @@ _PARAMETER: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 _METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 _PERCENTAGE: Final = re.compile(rf"({_DIGITS})%")
 _DURATION: Final = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
+_SINGLE_DURATION: Final = re.compile(r"([0-9]+)(ms|[smhdw])")
 _DECIMAL_DURATION: Final = re.compile(r"([0-9]+\.[0-9]+)(ms|[smhdw])")
 _RATE: Final = re.compile(rf"({_DIGITS})([KMG]?)/(s|min|h|d)")
 _URL: Final = re.compile(
@@ -200,6 +201,8 @@ def duration(value: object) -> int:
 
 
 def _milliseconds(text: str) -> int | None:
+    if match := _SINGLE_DURATION.fullmatch(text):
+        return int(match[1]) * _UNITS[match[2]]
     if match := _DURATION.fullmatch(text):
         parts = zip(match.groups("0"), _UNITS.values(), strict=True)
         return sum(int(number) * unit for number, unit in parts)
