@@ -1,7 +1,5 @@
 """The SLI kinds as written."""
 
-from __future__ import annotations
-
 from typing import Literal, Self, TypeAlias
 
 from pydantic import model_validator
@@ -79,7 +77,9 @@ class Query(Written):
     total: Maybe[WindowedPromQL] = optional("All events within `$window`.")
     bad: Maybe[WindowedPromQL] = optional("The bad events within `$window`.")
     good: Maybe[WindowedPromQL] = optional("The good events within `$window`.")
-    bad_ratio: Maybe[WindowedPromQL] = optional("The share of bad events within `$window`; it is averaged over time.")
+    bad_ratio: Maybe[WindowedPromQL] = optional(
+        "The share of bad events within `$window`; it is averaged over time."
+    )
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -87,7 +87,9 @@ class Query(Written):
         if self.bad_ratio is not None:
             return self
         if self.total is None:
-            raise refusal("SLO032", "`total` is missing", "write `total` with `bad` or `good`, or `bad_ratio` alone")
+            raise refusal(
+                "SLO032", "`total` is missing", "write `total` with `bad` or `good`, or `bad_ratio` alone"
+            )
         exactly_one(self, "SLO032", "`bad` or `good`", "bad", "good")
         return self
 
@@ -155,7 +157,9 @@ class Threshold(Written):
             raise refusal("SLO033", "a threshold needs a bound", "write `at_least` or `at_most`")
         if low and high and low.unit != high.unit:
             message = "`at_least` and `at_most` are written in different units"
-            raise refusal("SLO033", message, "write both as numbers, percentages or durations", at=("at_most",))
+            raise refusal(
+                "SLO033", message, "write both as numbers, percentages or durations", at=("at_most",)
+            )
         if low and high and low.value >= high.value:
             raise _crossed()
         return self
@@ -163,7 +167,9 @@ class Threshold(Written):
 
 def _crossed() -> Exception:
     message = "`at_least` is not below `at_most`, so that no value is good"
-    return refusal("SLO033", message, "swap or widen the bounds", at=("at_most",), related=((("at_least",), "here"),))
+    return refusal(
+        "SLO033", message, "swap or widen the bounds", at=("at_most",), related=((("at_least",), "here"),)
+    )
 
 
 Indicator: TypeAlias = Ratio | Latency | Query | Probe | Freshness | Throughput | Saturation | Threshold

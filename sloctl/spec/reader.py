@@ -13,6 +13,7 @@ import stat
 import sys
 from collections.abc import Callable
 from decimal import Decimal
+from sys import intern
 from typing import Any, Final
 
 import yaml
@@ -30,7 +31,7 @@ from yaml.events import (
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import OutsideError
 from sloctl.spec.syntax import syntax_problem
-from sloctl.spec.tree import REFUSED, Mapping, Sequence, Tree, Value, packed, place_at
+from sloctl.spec.tree import COLUMN_BITS, REFUSED, Mapping, Sequence, Tree, Value, packed, place_at
 
 MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
@@ -48,7 +49,7 @@ _FORBIDDEN: Final = re.compile(
 )
 _NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE]([-+]?[0-9]+))?")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
-_NUMBER_START: Final = frozenset("+-.0123456789")
+_SPECIAL_START: Final = frozenset("+-.0123456789~nNtTfF<")  # of what is not always text
 _CONSTANTS: Final[dict[str, Value]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
@@ -80,7 +81,9 @@ def _is_regular(status: os.stat_result, path: str, found: Diagnostics) -> bool:
     if stat.S_ISREG(status.st_mode):
         return True
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-    found.error("SLO001", Place(path), f"this is {kind}, not a file", "name a file that holds a specification")
+    found.error(
+        "SLO001", Place(path), f"this is {kind}, not a file", "name a file that holds a specification"
+    )
     return False
 
 
@@ -97,10 +100,7 @@ def read_text(text: bytes, path: str, found: Diagnostics) -> list[Tree]:
         return []
     reader = _Reader(path, found)
     try:
-        for event in yaml.parse(clean, Loader=yaml.CSafeLoader):
-            handle = reader.handlers.get(type(event))
-            if handle is not None:
-                handle(event)
+        reader.read(clean)
     except _StopReading:
         pass
     except yaml.YAMLError as problem:
@@ -171,7 +171,6 @@ class _Reader:
         self.drop = False  # the next value belongs to a key that was refused
         self.values = 0
         self.handlers: dict[type[Event], Callable[[Any], None]] = {
-            ScalarEvent: self._scalar,
             MappingStartEvent: self._start_mapping,
             SequenceStartEvent: self._start_sequence,
             MappingEndEvent: self._end,
@@ -180,6 +179,19 @@ class _Reader:
             DocumentStartEvent: self._start_document,
         }
 
+    def read(self, text: bytes) -> None:
+        """Take libyaml's events one by one, so that nothing deep is ever built."""
+        loader = yaml.CSafeLoader(text)
+        next_event, scalar, others = loader.get_event, self._scalar, self.handlers
+        try:
+            while (event := next_event()) is not None:
+                if type(event) is ScalarEvent:
+                    scalar(event)
+                elif (handle := others.get(type(event))) is not None:
+                    handle(event)
+        finally:
+            loader.dispose()
+
     def _error(self, code: str, mark: int, message: str, help: str = "", *related: Related) -> None:  # noqa: A002
         self.found.error(code, place_at(self.path, mark), message, help, *related)
 
@@ -187,23 +199,25 @@ class _Reader:
         """Put a value where the event stream stands: as document, item, key or value of a key."""
         self.values += 1
         if self.values > MAX_VALUES:
-            self._error("SLO002", mark, "the file holds more than 100 000 values", "split it into several files")
+            self._error(
+                "SLO002", mark, "the file holds more than 100 000 values", "split it into several files"
+            )
             raise _StopReading
-        parent = self.parent
-        if parent is None:
-            self.documents.append(Tree(self.path, value, mark))
-        elif isinstance(parent, Sequence):
-            parent.append(value)
-            parent.marks.append(mark)
-        elif self.drop:
+        parent: Any = self.parent
+        key = self.key
+        if self.drop:
             self.drop = False
-        elif self.key is None:
+        elif key is not None:
+            parent[key] = value
+            parent.marks.extend((self.key_mark, mark))
+            self.key = None
+        elif parent is None:
+            self.documents.append(Tree(self.path, value, mark))
+        elif isinstance(parent, Mapping):
             self._start_pair(parent, value, mark)
         else:
-            parent[self.key] = value
-            parent.marks.append(self.key_mark)
+            parent.append(value)
             parent.marks.append(mark)
-            self.key = None
 
     def _start_pair(self, parent: Mapping, key: Value, mark: int) -> None:
         if not isinstance(key, str):
@@ -216,7 +230,7 @@ class _Reader:
             self._error("SLO010", mark, f"the key `{key[:80]}` is written twice", "keep one of them", other)
             self.drop = True
         else:
-            self.key, self.key_mark = key, mark
+            self.key, self.key_mark = intern(key), mark
 
     def _start_mapping(self, event: MappingStartEvent) -> None:
         self._start(Mapping(), event)
@@ -238,27 +252,28 @@ class _Reader:
     def _end(self, _: Event) -> None:
         self.parent, self.key, self.key_mark, self.drop = self.stack.pop()
 
-    def _scalar(self, event: ScalarEvent) -> None:
-        mark = _mark(event)
+    def _scalar(self, event: Any) -> None:
+        start = event.start_mark
+        mark = start.line << COLUMN_BITS | start.column  # `packed`, without the call
+        text = value = event.value
         if event.anchor is not None or event.tag is not None:
             self._refuse_extras(event, mark)
-        text = event.value
-        if len(text) > MAX_TEXT or (len(text) > MAX_TEXT // 4 and len(text.encode()) > MAX_TEXT):
+        if len(text) > MAX_TEXT // 4 and len(text.encode()) > MAX_TEXT:
             self._error("SLO007", mark, "a text longer than 16 kB", "shorten it")
-            self._add(REFUSED, mark)
+            value = REFUSED
         elif event.implicit[0]:
-            self._add(self._plain(text, mark), mark)
+            if not text or text[0] in _SPECIAL_START:
+                value = self._plain(text, mark)
         elif event.style == '"' and (hidden := _FORBIDDEN.search(text)):
             self._error("SLO004", mark, f"the text contains {_code_point(hidden[0])}", _CHARACTER_HELP)
-            self._add(REFUSED, mark)
-        else:
-            self._add(text, mark)
+            value = REFUSED
+        self._add(value, mark)
 
     def _plain(self, text: str, mark: int) -> Value:
         """A value written without quotes, by the YAML 1.2 core schema; `no`, `22:22` and `0777` are text."""
         if text in _CONSTANTS:
             return _CONSTANTS[text]
-        if text[0] in _NUMBER_START and (number := _NUMBER.fullmatch(text)):
+        if number := _NUMBER.fullmatch(text):
             return self._number(text, number[1] or "0", mark)
         if text == "<<" and isinstance(self.parent, Mapping) and self.key is None and not self.drop:
             self._error("SLO008", mark, "merge keys are not read", "write the keys out, or use a Template")

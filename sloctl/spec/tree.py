@@ -14,7 +14,7 @@ from sloctl.diagnostics import Place
 Key: TypeAlias = str | int
 Value: TypeAlias = "bool | int | Decimal | str | Mapping | Sequence | Refused | None"
 
-_COLUMN_BITS: Final = 21  # a file has at most 1 MiB, so neither line nor column needs more
+COLUMN_BITS: Final = 21  # a file has at most 1 MiB, so neither line nor column needs more
 
 
 class Refused:
@@ -40,7 +40,9 @@ class Mapping(dict[str, Value]):
 
     __slots__ = ("marks",)
 
-    def __init__(self, items: AbstractMapping[str, Value] | None = None, marks: array[int] | None = None) -> None:
+    def __init__(
+        self, items: AbstractMapping[str, Value] | None = None, marks: array[int] | None = None
+    ) -> None:
         super().__init__(items or {})
         self.marks = array("Q") if marks is None else marks
 
@@ -66,12 +68,12 @@ class Sequence(list[Value]):
 
 def packed(line: int, column: int) -> int:
     """One number for a position; both count from 0, as libyaml does."""
-    return line << _COLUMN_BITS | column
+    return line << COLUMN_BITS | column
 
 
 def place_at(path: str, mark: int) -> Place:
     """The position as people count, from 1."""
-    return Place(path, (mark >> _COLUMN_BITS) + 1, (mark & (1 << _COLUMN_BITS) - 1) + 1)
+    return Place(path, (mark >> COLUMN_BITS) + 1, (mark & (1 << COLUMN_BITS) - 1) + 1)
 
 
 @dataclass(frozen=True, slots=True)
