@@ -46,9 +46,7 @@ class Calendar(Written):
     """A calendar period in a named zone."""
 
     calendar: Literal["week", "month", "quarter", "year"] = required("The period; weeks begin on Monday.")
-    time_zone: Maybe[TimeZone] = optional(
-        "IANA name of the zone whose midnight begins the period; UTC if absent."
-    )
+    time_zone: Maybe[TimeZone] = optional("IANA name of the zone whose midnight begins the period; UTC if absent.")
 
 
 Window: TypeAlias = TextOrMapping[WindowLength, Calendar]
@@ -60,20 +58,14 @@ class Tier(Written):
     severity: Severity = required("P1 pages, P2 is urgent, P3 is a ticket.")
     burn: Maybe[BurnFactor] = optional("Burn rate: error ratio divided by the error budget.")
     error_rate: Maybe[Share] = optional("The error ratio itself.")
-    budget_left: Maybe[PartLeft] = optional(
-        "The part of the window's budget that is left is at or below this."
-    )
+    budget_left: Maybe[PartLeft] = optional("The part of the window's budget that is left is at or below this.")
     over: Maybe[PositiveDuration] = optional("The average is taken over this long.")
-    also_over: Maybe[PositiveDuration] = optional(
-        "And over this shorter window, so that the alert ends soon."
-    )
+    also_over: Maybe[PositiveDuration] = optional("And over this shorter window, so that the alert ends soon.")
     for_: Maybe[Duration] = optional("The condition must hold this long first.", "for")
     keep_firing_for: Maybe[Duration] = optional("The alert stays this long after its condition has ended.")
     min_events: Maybe[Count] = optional("Silent below so many events in `over`.")
     min_bad: Maybe[Count] = optional("Silent below so many bad events in `over`.")
-    guard: Maybe[Literal["statistical", "none"]] = optional(
-        "Whether a handful of errors at low traffic counts."
-    )
+    guard: Maybe[Literal["statistical", "none"]] = optional("Whether a handful of errors at low traffic counts.")
     notify: Maybe[tuple[Name, ...]] = optional("Routes of the team besides the severity's.")
     labels: Maybe[Labels] = optional("Labels of this alert.")
     annotations: Maybe[Annotations] = optional("Annotations of this alert.")
@@ -138,9 +130,7 @@ class Sla(Written):
     """What is owed to customers."""
 
     window: Maybe[Window] = optional("The period of the contract.")
-    credits: Annotated[tuple[Credit, ...], Field(min_length=1)] = required(
-        "Which credit is owed below which share."
-    )
+    credits: Annotated[tuple[Credit, ...], Field(min_length=1)] = required("Which credit is owed below which share.")
     value: SelectorText = required("Selector of the contract's value a period, with the `by` labels.")
     currency: Maybe[Currency] = optional("Three letters.")
 

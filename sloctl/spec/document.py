@@ -55,12 +55,8 @@ class Inheritable(Written):
     window: Maybe[Window] = optional("The time over which the objective holds.")
     alerts: Maybe[Alerts] = optional("`none`, the name of a policy, or a list of tiers and policies.")
     scrape_interval: Maybe[PositiveDuration] = optional("How often the metrics are scraped.")
-    new_series: Maybe[Literal["count_if_up", "count", "ignore"]] = optional(
-        "What a new counter's first value means."
-    )
-    mode: Maybe[Literal["page", "observe"]] = optional(
-        "`observe` evaluates every alert and routes it to nobody."
-    )
+    new_series: Maybe[Literal["count_if_up", "count", "ignore"]] = optional("What a new counter's first value means.")
+    mode: Maybe[Literal["page", "observe"]] = optional("`observe` evaluates every alert and routes it to nobody.")
     team: Maybe[Name] = optional("Who is told.")
     runbook: Maybe[Runbook] = optional("An https link; `$service` and `$slo` stand for their names.")
     labels: Maybe[Labels] = optional("Labels on every series and alert.")
@@ -94,20 +90,14 @@ class Slo(Inheritable):
 
     name: Name = required("Name of the SLO; its id is `<service>-<name>`.")
     objective: Maybe[ObjectivePercentage] = optional("The share of good events that is promised.")
-    sli: Maybe[TextOrMapping[Name, Sli]] = optional(
-        "What is counted: one SLI kind, or the name of another SLO."
-    )
-    by: Maybe[LabelNames] = optional(
-        "One objective, budget and set of alerts for each value of these labels."
-    )
+    sli: Maybe[TextOrMapping[Name, Sli]] = optional("What is counted: one SLI kind, or the name of another SLO.")
+    by: Maybe[LabelNames] = optional("One objective, budget and set of alerts for each value of these labels.")
     max_series: Maybe[Annotated[Count, AfterValidator(_at_least_one)]] = optional(
         "Above so many values of `by` an alert says so."
     )
     timeslices: Maybe[Timeslices] = optional("Count slices of time instead of events.")
     traffic: Maybe[Rate] = optional("The typical rate, for `explain` and checks.")
-    exclude_when: Maybe[tuple[PromQL, ...]] = optional(
-        "While one of these returns a sample, nothing is counted."
-    )
+    exclude_when: Maybe[tuple[PromQL, ...]] = optional("While one of these returns a sample, nothing is counted.")
     forecast: Maybe[Forecast] = optional("Tell when a limit will be reached.")
     regression: Maybe[Regression] = optional("Tell when a quantile is worse than it was.")
     sla: Maybe[Sla] = optional("What is owed to customers.")
@@ -174,15 +164,9 @@ class Platform(Inheritable):
     teams: Maybe[dict[Name, Team]] = optional("Teams by name.")
     fallback: Maybe[Route] = optional("Where alerts without a route go.")
     watchdog: Maybe[Route] = optional("Where the watchdog's heartbeat goes.")
-    pagerduty: Maybe[Literal["per-team-key", "single-orchestration"]] = optional(
-        "One key a team, or one for all."
-    )
-    inhibition: Maybe[Literal["alertmanager", "rule", "none"]] = optional(
-        "Who mutes the lower tiers of one SLO."
-    )
-    scrape_timeout: Maybe[PositiveDuration] = optional(
-        "How late a scrape may be; selectors are shifted by more."
-    )
+    pagerduty: Maybe[Literal["per-team-key", "single-orchestration"]] = optional("One key a team, or one for all.")
+    inhibition: Maybe[Literal["alertmanager", "rule", "none"]] = optional("Who mutes the lower tiers of one SLO.")
+    scrape_timeout: Maybe[PositiveDuration] = optional("How late a scrape may be; selectors are shifted by more.")
     expect: Maybe[Expect] = optional("What `explain` must be able to show.")
 
 
@@ -234,9 +218,7 @@ def _raw_value(value: object) -> object:
     return value
 
 
-RawList = Annotated[
-    Sequence, PlainValidator(_raw_list), WithJsonSchema({"type": "array", "items": {"type": "object"}})
-]
+RawList = Annotated[Sequence, PlainValidator(_raw_list), WithJsonSchema({"type": "array", "items": {"type": "object"}})]
 RawMapping = Annotated[Mapping, PlainValidator(_raw_mapping), WithJsonSchema({"type": "object"})]
 RawValue = Annotated[object, PlainValidator(_raw_value), WithJsonSchema({})]
 
@@ -247,9 +229,7 @@ class Template(Written):
     api_version: Literal["sloctl/v1"] = required("Version of the language.", "apiVersion")
     kind: Literal["Template"] = required("Kind of the document.")
     name: Name = required("Name of the template, unique in the run.")
-    parameters: Maybe[dict[ParameterName, RawValue]] = optional(
-        "Default of each parameter; empty when required."
-    )
+    parameters: Maybe[dict[ParameterName, RawValue]] = optional("Default of each parameter; empty when required.")
     slos: Maybe[RawList] = optional("SLOs, as in a Service.")
     canary: Maybe[RawMapping] = optional("A canary, as in a Service.")
 

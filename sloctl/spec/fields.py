@@ -63,9 +63,7 @@ def _text_or_list(value: object) -> str:
     return LIST if isinstance(value, Sequence) else TEXT
 
 
-TextOrMapping = Annotated[
-    Annotated[T, Tag(TEXT)] | Annotated[M, Tag(MAPPING)], Discriminator(_text_or_mapping)
-]
+TextOrMapping = Annotated[Annotated[T, Tag(TEXT)] | Annotated[M, Tag(MAPPING)], Discriminator(_text_or_mapping)]
 TextOrList = Annotated[Annotated[T, Tag(TEXT)] | Annotated[M, Tag(LIST)], Discriminator(_text_or_list)]
 
 
@@ -93,9 +91,7 @@ def exactly_one(model: BaseModel, code: str, what: str, *names: str) -> None:
     if not present:
         raise refusal(code, f"{what} is missing", f"write one of {keys}")
     also = f"`{present[1]}` and `{present[0]}` cannot stand together"
-    raise refusal(
-        code, also, f"keep one of {keys}", at=(present[1],), related=(((present[0],), "the other one"),)
-    )
+    raise refusal(code, also, f"keep one of {keys}", at=(present[1],), related=(((present[0],), "the other one"),))
 
 
 def together(model: BaseModel, code: str, key: str, *others: str) -> None:
@@ -109,9 +105,7 @@ def apart(model: BaseModel, code: str, key: str, *others: str) -> None:
     wrong = written(model, *others) if key in model.model_fields_set else []
     if wrong:
         message = f"`{wrong[0]}` has no meaning beside `{key}`"
-        raise refusal(
-            code, message, "remove one of them", at=(wrong[0],), related=(((key,), "the other one"),)
-        )
+        raise refusal(code, message, "remove one of them", at=(wrong[0],), related=(((key,), "the other one"),))
 
 
 def unique(values: tuple[T, ...], code: str, what: str, key: str | None, place: str) -> None:

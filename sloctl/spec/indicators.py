@@ -77,9 +77,7 @@ class Query(Written):
     total: Maybe[WindowedPromQL] = optional("All events within `$window`.")
     bad: Maybe[WindowedPromQL] = optional("The bad events within `$window`.")
     good: Maybe[WindowedPromQL] = optional("The good events within `$window`.")
-    bad_ratio: Maybe[WindowedPromQL] = optional(
-        "The share of bad events within `$window`; it is averaged over time."
-    )
+    bad_ratio: Maybe[WindowedPromQL] = optional("The share of bad events within `$window`; it is averaged over time.")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -87,9 +85,7 @@ class Query(Written):
         if self.bad_ratio is not None:
             return self
         if self.total is None:
-            raise refusal(
-                "SLO032", "`total` is missing", "write `total` with `bad` or `good`, or `bad_ratio` alone"
-            )
+            raise refusal("SLO032", "`total` is missing", "write `total` with `bad` or `good`, or `bad_ratio` alone")
         exactly_one(self, "SLO032", "`bad` or `good`", "bad", "good")
         return self
 
@@ -157,9 +153,7 @@ class Threshold(Written):
             raise refusal("SLO033", "a threshold needs a bound", "write `at_least` or `at_most`")
         if low and high and low.unit != high.unit:
             message = "`at_least` and `at_most` are written in different units"
-            raise refusal(
-                "SLO033", message, "write both as numbers, percentages or durations", at=("at_most",)
-            )
+            raise refusal("SLO033", message, "write both as numbers, percentages or durations", at=("at_most",))
         if low and high and low.value >= high.value:
             raise _crossed()
         return self
@@ -167,9 +161,7 @@ class Threshold(Written):
 
 def _crossed() -> Exception:
     message = "`at_least` is not below `at_most`, so that no value is good"
-    return refusal(
-        "SLO033", message, "swap or widen the bounds", at=("at_most",), related=((("at_least",), "here"),)
-    )
+    return refusal("SLO033", message, "swap or widen the bounds", at=("at_most",), related=((("at_least",), "here"),))
 
 
 Indicator: TypeAlias = Ratio | Latency | Query | Probe | Freshness | Throughput | Saturation | Threshold

@@ -42,9 +42,7 @@ class Route(Written):
 class OfficeHours(Written):
     """When P3 is delivered."""
 
-    days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = required(
-        "The days, such as `[monday, friday]`."
-    )
+    days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = required("The days, such as `[monday, friday]`.")
     from_: ClockTime = required("When the day begins, such as `09:00`.", "from")
     to: ClockTime = required("When the day ends, up to `24:00`.")
     time_zone: Maybe[TimeZone] = optional("IANA name of the zone; UTC if absent.")
@@ -54,9 +52,7 @@ class OfficeHours(Written):
         unique(self.days, "SLO039", "the day", None, "days")
         if self.from_ >= self.to:
             related = ((("from",), "here"),)
-            raise refusal(
-                "SLO036", "`to` is not after `from`", "write a later time", at=("to",), related=related
-            )
+            raise refusal("SLO036", "`to` is not after `from`", "write a later time", at=("to",), related=related)
         return self
 
 

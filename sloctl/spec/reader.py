@@ -81,9 +81,7 @@ def _is_regular(status: os.stat_result, path: str, found: Diagnostics) -> bool:
     if stat.S_ISREG(status.st_mode):
         return True
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-    found.error(
-        "SLO001", Place(path), f"this is {kind}, not a file", "name a file that holds a specification"
-    )
+    found.error("SLO001", Place(path), f"this is {kind}, not a file", "name a file that holds a specification")
     return False
 
 
@@ -199,9 +197,7 @@ class _Reader:
         """Put a value where the event stream stands: as document, item, key or value of a key."""
         self.values += 1
         if self.values > MAX_VALUES:
-            self._error(
-                "SLO002", mark, "the file holds more than 100 000 values", "split it into several files"
-            )
+            self._error("SLO002", mark, "the file holds more than 100 000 values", "split it into several files")
             raise _StopReading
         parent: Any = self.parent
         key = self.key

@@ -46,9 +46,7 @@ class Step(Written):
     """A share of the traffic, and how long it is looked at."""
 
     weight: PartOrWhole = required("Share of the traffic.")
-    hold: Maybe[PositiveDuration] = optional(
-        "The shortest time at this share; required except on the last step."
-    )
+    hold: Maybe[PositiveDuration] = optional("The shortest time at this share; required except on the last step.")
     deadline: Maybe[PositiveDuration] = optional("The longest time at this share.")
 
     @model_validator(mode="after")
@@ -75,9 +73,7 @@ class Check(Written):
     error_rate: Maybe[Share] = optional("Absolute limit.")
     worse_by: Maybe[Percentage] = optional("Limit against the baseline; `0%` is not worse.")
     needs: Maybe[Literal["any", "both"]] = optional("Which limits must be broken to roll back.")
-    shared: Maybe[Literal["hold", "rollback"]] = optional(
-        "What happens when the baseline breaks the limit as well."
-    )
+    shared: Maybe[Literal["hold", "rollback"]] = optional("What happens when the baseline breaks the limit as well.")
     quantile: Maybe[Share] = optional("Which quantile `worse_by` compares, such as `99%`.")
     mismatches: Maybe[Selectors] = optional("Counter of the results that differed.")
     compared: Maybe[Selectors] = optional("Counter of the results that were compared.")
@@ -140,16 +136,12 @@ class Canary(Written):
     """How a new version is judged while it takes a share of the traffic."""
 
     arms: Maybe[Arms] = optional("Matchers that tell the two versions apart.")
-    steps: Annotated[tuple[Step, ...], Field(min_length=1)] = required(
-        "The shares of traffic, one after the other."
-    )
+    steps: Annotated[tuple[Step, ...], Field(min_length=1)] = required("The shares of traffic, one after the other.")
     checks: Annotated[tuple[Check, ...], Field(min_length=1)] = required("What the canary must keep.")
     after: Maybe[After] = optional("What must hold after promotion.")
     approval: Maybe[Approval] = optional("When a person decides.")
     group: Maybe[Name] = optional("Services of one group roll back together.")
-    when_missing: Maybe[Literal["hold", "rollback"]] = optional(
-        "The answer at the deadline without evidence."
-    )
+    when_missing: Maybe[Literal["hold", "rollback"]] = optional("The answer at the deadline without evidence.")
     alpha: Maybe[Alpha] = optional("Chances of a wrong verdict.")
     parity: Maybe[Parity] = optional("How closely results of two versions must agree.")
 
@@ -161,9 +153,7 @@ class Canary(Written):
             if before.hold is None:
                 raise _step_refusal("`hold` is missing", "only the last step may lack it", index)
         if self.steps[-1].weight != Decimal(1):
-            raise _step_refusal(
-                "the last step is not 100%", "end with {weight: 100%}", len(self.steps) - 1, "weight"
-            )
+            raise _step_refusal("the last step is not 100%", "end with {weight: 100%}", len(self.steps) - 1, "weight")
         unique(tuple(check.name for check in self.checks), "SLO039", "the check", "name", "checks")
         return self
 

@@ -66,9 +66,7 @@ class _Argument:
     place: Place
 
 
-def _arguments(
-    template: Document, user: Document, index: int, found: Diagnostics
-) -> dict[str, _Argument] | None:
+def _arguments(template: Document, user: Document, index: int, found: Diagnostics) -> dict[str, _Argument] | None:
     """The value of each parameter and where it is written; None after findings."""
     given = user.tree.find("uses", index, "with")
     names = set(given) if isinstance(given, Mapping) else set()
@@ -84,9 +82,7 @@ def _arguments(
     return complete if len(complete) == len(arguments) and names <= arguments.keys() else None
 
 
-def _argument(
-    name: str, template: Document, user: Document, index: int, found: Diagnostics
-) -> _Argument | None:
+def _argument(name: str, template: Document, user: Document, index: int, found: Diagnostics) -> _Argument | None:
     path = ("uses", index, "with", name)
     value, place = user.tree.find(*path), user.place(*path)
     if isinstance(value, Absent):

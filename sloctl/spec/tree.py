@@ -40,9 +40,7 @@ class Mapping(dict[str, Value]):
 
     __slots__ = ("marks",)
 
-    def __init__(
-        self, items: AbstractMapping[str, Value] | None = None, marks: array[int] | None = None
-    ) -> None:
+    def __init__(self, items: AbstractMapping[str, Value] | None = None, marks: array[int] | None = None) -> None:
         super().__init__(items or {})
         self.marks = array("Q") if marks is None else marks
 

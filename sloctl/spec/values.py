@@ -145,11 +145,7 @@ def decimal(value: object) -> Decimal:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
-    help_ = (
-        "write it without quotes"
-        if isinstance(value, str) and _is_number(value)
-        else "write one such as `14.2`"
-    )
+    help_ = "write it without quotes" if isinstance(value, str) and _is_number(value) else "write one such as `14.2`"
     raise refusal("SLO025", f"a number is needed, not {shown(value)}", help_)
 
 
@@ -175,11 +171,7 @@ def _percentage_help(number: Decimal) -> str:
     as_written, as_share = f"`{number:f}%`", f"`{_plain(Decimal(f'{number:f}e2'))}%`"
     if number >= 1 or number == 0:
         return f"write {as_written}"
-    return (
-        f"write {as_share}"
-        if number > Decimal("0.5")
-        else f"write {as_share}, or {as_written} if that is meant"
-    )
+    return f"write {as_share}" if number > Decimal("0.5") else f"write {as_share}, or {as_written} if that is meant"
 
 
 def _plain(number: Decimal) -> str:
@@ -238,12 +230,8 @@ def rate(value: object) -> WrittenRate:
     if isinstance(value, str) and len(value) <= 40 and (match := _RATE.fullmatch(value)):
         number, power, per = match.groups()
         return WrittenRate(_exact_product(number, _POWERS[power]), _PER[per])
-    example = (
-        f"write `{value}/s` or `{value}/min`" if _is_number(str(value)) else "write one such as `800K/min`"
-    )
-    raise refusal(
-        "SLO024", f"a rate is needed, not {shown(value)}", f"{example} (K, M, G; per s, min, h or d)"
-    )
+    example = f"write `{value}/s` or `{value}/min`" if _is_number(str(value)) else "write one such as `800K/min`"
+    raise refusal("SLO024", f"a rate is needed, not {shown(value)}", f"{example} (K, M, G; per s, min, h or d)")
 
 
 def bound(value: object) -> WrittenBound:
@@ -371,9 +359,7 @@ def runbook(value: object) -> str:
     checked = url(value)
     unknown = [name for name in placeholders(checked) if name not in {"service", "slo"}]
     if unknown:
-        raise refusal(
-            "SLO048", f"unknown placeholder `${unknown[0]}`", "a runbook knows `$service` and `$slo`"
-        )
+        raise refusal("SLO048", f"unknown placeholder `${unknown[0]}`", "a runbook knows `$service` and `$slo`")
     return checked
 
 
@@ -520,9 +506,7 @@ Name = Annotated[
 ]
 LabelName = Annotated[
     str,
-    PlainValidator(
-        _patterned(_LABEL, "SLO021", "a label name", "use letters, digits and `_`, such as `http_route`")
-    ),
+    PlainValidator(_patterned(_LABEL, "SLO021", "a label name", "use letters, digits and `_`, such as `http_route`")),
     _pattern(_LABEL, "tenant"),
 ]
 OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
@@ -544,9 +528,7 @@ ClockTime = Annotated[
 ]
 TimeZone = Annotated[
     str,
-    PlainValidator(
-        _patterned(_ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin` or `UTC`")
-    ),
+    PlainValidator(_patterned(_ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin` or `UTC`")),
     _pattern(_ZONE, "UTC", "Asia/Kolkata"),
 ]
 Currency = Annotated[
@@ -558,9 +540,7 @@ Currency = Annotated[
 ]
 Channel = Annotated[
     str,
-    PlainValidator(
-        _patterned(_CHANNEL, "SLO021", "a channel", "write its name in quotes, such as '#alerts'")
-    ),
+    PlainValidator(_patterned(_CHANNEL, "SLO021", "a channel", "write its name in quotes, such as '#alerts'")),
     _pattern(_CHANNEL, "#alerts"),
 ]
 Email = Annotated[
@@ -608,13 +588,9 @@ Rate = Annotated[WrittenRate, PlainValidator(rate), _pattern(_RATE, "800K/min", 
 Counts = Annotated[
     WrittenCounts,
     PlainValidator(counts),
-    _pattern(
-        re.compile(rf"counter|per_second|per_(?:{_DURATION_PATTERN})"), "counter", "per_second", "per_5m"
-    ),
+    _pattern(re.compile(rf"counter|per_second|per_(?:{_DURATION_PATTERN})"), "counter", "per_second", "per_5m"),
 ]
-_BOUND_SCHEMA: Final = WithJsonSchema(
-    {"oneOf": [{"type": "number"}, {"type": "string", "pattern": _BOUND_PATTERN}]}
-)
+_BOUND_SCHEMA: Final = WithJsonSchema({"oneOf": [{"type": "number"}, {"type": "string", "pattern": _BOUND_PATTERN}]})
 Bound = Annotated[WrittenBound, PlainValidator(bound), _BOUND_SCHEMA]
 LatencyBound = Annotated[WrittenBound, PlainValidator(latency_bound), _BOUND_SCHEMA]
 
@@ -632,6 +608,4 @@ PartOrWhole = Annotated[
 ]
 PartLeft = Annotated[Percentage, AfterValidator(between("-1", "1", "write a part below 100%"))]
 AboveZero = Annotated[Percentage, AfterValidator(between("0", "1000000", "write more than `0%`"))]
-Chance = Annotated[
-    Number, AfterValidator(between("0", "0.5", "write a chance above 0 and below 0.5, such as `0.01`"))
-]
+Chance = Annotated[Number, AfterValidator(between("0", "0.5", "write a chance above 0 and below 0.5, such as `0.01`"))]
