@@ -25,6 +25,8 @@ Weekday: TypeAlias = Literal["monday", "tuesday", "wednesday", "thursday", "frid
 class Route(Written):
     """Where a message goes; credentials are read from files named after these."""
 
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
+
     pagerduty: Maybe[Name] = optional("Name of the file that holds the integration key.")
     slack: Maybe[Channel] = optional("Channel, in quotes.")
     email: Maybe[Email] = optional("Address.")
