@@ -5,6 +5,7 @@ from typing import Literal, Self, TypeAlias
 from pydantic import ConfigDict, model_validator
 
 from sloctl.spec.fields import Maybe, Written, apart, exactly_one, optional, required, written
+from sloctl.spec.refusals import refusal
 from sloctl.spec.values import (
     AboveZero,
     Boolean,
@@ -18,7 +19,6 @@ from sloctl.spec.values import (
     Selectors,
     SelectorText,
     WindowedPromQL,
-    refusal,
 )
 
 Across: TypeAlias = Literal["each", "any", "most", "all"]

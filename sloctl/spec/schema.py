@@ -1,5 +1,6 @@
 """The JSON Schema for editors, generated from the models that validate."""
 
+import json
 from typing import Any, Final
 
 from pydantic.fields import FieldInfo
@@ -45,8 +46,14 @@ def json_schema() -> dict[str, Any]:
         "type": "object",
         "required": ["apiVersion", "kind"],
         "oneOf": [{"$ref": f"#/$defs/{name}"} for name in KINDS],
-        "$defs": definitions,
+        "$defs": _used(definitions),
     }
+
+
+def _used(definitions: dict[str, Any]) -> dict[str, Any]:
+    """The definitions that the document kinds or each other refer to."""
+    text = json.dumps(definitions)
+    return {name: each for name, each in definitions.items() if name in KINDS or f'/{name}"' in text}
 
 
 def _keys_of(model: type[Slo] | type[Canary]) -> dict[str, Any]:
