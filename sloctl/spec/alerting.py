@@ -15,6 +15,7 @@ from sloctl.spec.fields import (
     required,
     unique,
 )
+from sloctl.spec.refusals import refusal
 from sloctl.spec.values import (
     AboveZero,
     Bound,
@@ -34,7 +35,6 @@ from sloctl.spec.values import (
     Text,
     TimeZone,
     WindowLength,
-    refusal,
 )
 
 Severity: TypeAlias = Literal["P1", "P2", "P3"]

@@ -20,6 +20,7 @@ from sloctl.spec.ownership import Route, Team
 from sloctl.spec.parameters import check_parameters
 from sloctl.spec.problems import validated
 from sloctl.spec.reader import read_file, read_text
+from sloctl.spec.refusals import refusal, shown
 from sloctl.spec.rollout import Canary
 from sloctl.spec.tree import Key, Mapping, Sequence, Tree
 from sloctl.spec.values import (
@@ -43,8 +44,6 @@ from sloctl.spec.values import (
     Runbook,
     Text,
     Url,
-    refusal,
-    shown,
 )
 
 

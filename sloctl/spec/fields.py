@@ -7,8 +7,8 @@ from typing import Annotated, Any, ClassVar, Final, TypeVar
 from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag
 from pydantic_core import CoreSchema
 
+from sloctl.spec.refusals import refusal
 from sloctl.spec.tree import Mapping, Sequence
-from sloctl.spec.values import refusal
 
 T = TypeVar("T")
 M = TypeVar("M")

@@ -5,25 +5,17 @@ from typing import Annotated, ClassVar, Literal, Self, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from sloctl.spec.fields import Maybe, Written, optional, required, unique
-from sloctl.spec.values import (
-    NAME,
-    NAME_HELP,
-    Address,
-    Channel,
-    ClockTime,
-    Email,
-    Name,
-    TimeZone,
-    Url,
-    refusal,
-    shown,
-)
+from sloctl.spec.refusals import refusal, shown
+from sloctl.spec.texts import NAME, NAME_HELP
+from sloctl.spec.values import Address, Channel, ClockTime, Email, Name, TimeZone, Url
 
 Weekday: TypeAlias = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class Route(Written):
     """Where a message goes; credentials are read from files named after these."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     pagerduty: Maybe[Name] = optional("Name of the file that holds the integration key.")
     slack: Maybe[Channel] = optional("Channel, in quotes.")

@@ -13,8 +13,8 @@ from pydantic_core import ErrorDetails
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.spec.fields import LIST, MAPPING, TEXT, Written, listed
+from sloctl.spec.refusals import shown
 from sloctl.spec.tree import REFUSED, Key, Tree
-from sloctl.spec.values import shown
 
 MAX_SHOWN: Final = 100  # findings of one document
 

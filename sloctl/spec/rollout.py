@@ -17,6 +17,7 @@ from sloctl.spec.fields import (
     unique,
     written,
 )
+from sloctl.spec.refusals import refusal
 from sloctl.spec.values import (
     Chance,
     Count,
@@ -31,7 +32,6 @@ from sloctl.spec.values import (
     Selectors,
     Share,
     Text,
-    refusal,
 )
 
 

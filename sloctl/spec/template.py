@@ -10,9 +10,9 @@ from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.spec.document import Document, Slo, TemplateBody
 from sloctl.spec.parameters import PARAMETER, QUOTED
 from sloctl.spec.problems import nearest, validated
+from sloctl.spec.refusals import shown
 from sloctl.spec.rollout import Canary
 from sloctl.spec.tree import Absent, Key, Mapping, Sequence, Tree, Value
-from sloctl.spec.values import shown
 
 
 @dataclass(frozen=True, slots=True)
