@@ -80,8 +80,7 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "SLO014": Page(
         "Not a known kind of document",
-        "A document is a mapping with `apiVersion: sloctl/v1` and a `kind`: `Platform`, `Service` or "
-        "`Template`.",
+        "A document is a mapping with `apiVersion: sloctl/v1` and a `kind`: `Platform`, `Service` or `Template`.",
     ),
     "SLO015": Page(
         "Another language or version",
@@ -161,8 +160,7 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "SLO031": Page(
         "Not exactly one SLI kind",
-        "`sli` holds exactly one of ratio, latency, query, probe, freshness, throughput, saturation and"
-        " threshold.",
+        "`sli` holds exactly one of ratio, latency, query, probe, freshness, throughput, saturation and threshold.",
     ),
     "SLO032": Page(
         "The SLI's parts do not belong together",
@@ -196,8 +194,7 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "SLO038": Page(
         "The canary check's parts do not belong together",
-        "A check judges an SLO by `error_rate`, `worse_by` or both, or judges `mismatches` of what was "
-        "`compared`.",
+        "A check judges an SLO by `error_rate`, `worse_by` or both, or judges `mismatches` of what was `compared`.",
     ),
     "SLO039": Page(
         "A name is written twice",

@@ -51,11 +51,7 @@ def decimal(value: object) -> Decimal:
         return value
     if isinstance(value, int) and not isinstance(value, bool):
         return Decimal(value)
-    help_ = (
-        "write it without quotes"
-        if isinstance(value, str) and _is_number(value)
-        else "write one such as `14.2`"
-    )
+    help_ = "write it without quotes" if isinstance(value, str) and _is_number(value) else "write one such as `14.2`"
     raise refusal("SLO025", f"a number is needed, not {shown(value)}", help_)
 
 
@@ -81,11 +77,7 @@ def _percentage_help(number: Decimal) -> str:
     as_written, as_share = f"`{number:f}%`", f"`{_plain(Decimal(f'{number:f}e2'))}%`"
     if number >= 1 or number == 0:
         return f"write {as_written}"
-    return (
-        f"write {as_share}"
-        if number > Decimal("0.5")
-        else f"write {as_share}, or {as_written} if that is meant"
-    )
+    return f"write {as_share}" if number > Decimal("0.5") else f"write {as_share}, or {as_written} if that is meant"
 
 
 def _plain(number: Decimal) -> str:
@@ -144,12 +136,8 @@ def rate(value: object) -> WrittenRate:
     if isinstance(value, str) and len(value) <= 40 and (match := RATE.fullmatch(value)):
         number, power, per = match.groups()
         return WrittenRate(_exact_product(number, _POWERS[power]), _PER[per])
-    example = (
-        f"write `{value}/s` or `{value}/min`" if _is_number(str(value)) else "write one such as `800K/min`"
-    )
-    raise refusal(
-        "SLO024", f"a rate is needed, not {shown(value)}", f"{example} (K, M, G; per s, min, h or d)"
-    )
+    example = f"write `{value}/s` or `{value}/min`" if _is_number(str(value)) else "write one such as `800K/min`"
+    raise refusal("SLO024", f"a rate is needed, not {shown(value)}", f"{example} (K, M, G; per s, min, h or d)")
 
 
 def bound(value: object) -> WrittenBound:

@@ -34,9 +34,7 @@ def json_schema() -> dict[str, Any]:
 
     What needs more than one value, such as the order of weights, is left to `sloctl validate`.
     """
-    _, schema = models_json_schema(
-        [(model, "validation") for model in KINDS.values()], schema_generator=_Generator
-    )
+    _, schema = models_json_schema([(model, "validation") for model in KINDS.values()], schema_generator=_Generator)
     definitions = schema["$defs"]
     definitions["Template"]["properties"]["slos"]["items"] = _keys_of(Slo)
     definitions["Template"]["properties"]["canary"] = _keys_of(Canary)

@@ -123,9 +123,7 @@ def runbook(value: object) -> str:
     checked = url(value)
     unknown = [name for name in placeholders(checked) if name not in {"service", "slo"}]
     if unknown:
-        raise refusal(
-            "SLO048", f"unknown placeholder `${unknown[0]}`", "a runbook knows `$service` and `$slo`"
-        )
+        raise refusal("SLO048", f"unknown placeholder `${unknown[0]}`", "a runbook knows `$service` and `$slo`")
     return checked
 
 

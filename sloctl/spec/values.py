@@ -114,49 +114,37 @@ Name = Annotated[
 LabelName = Annotated[
     str,
     PlainValidator(
-        texts.patterned(
-            texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`, such as `http_route`"
-        )
+        texts.patterned(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`, such as `http_route`")
     ),
     _pattern(texts.LABEL, "tenant"),
 ]
 OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
 ParameterName = Annotated[
     str,
-    PlainValidator(
-        texts.patterned(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`")
-    ),
+    PlainValidator(texts.patterned(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`")),
     _pattern(texts.PARAMETER, "job"),
 ]
 MetricName = Annotated[
     str,
-    PlainValidator(
-        texts.patterned(texts.METRIC, "SLO021", "a metric name", "write it without labels and suffix")
-    ),
+    PlainValidator(texts.patterned(texts.METRIC, "SLO021", "a metric name", "write it without labels and suffix")),
     _pattern(texts.METRIC, "http_request_duration_seconds"),
 ]
 PolicyName = Annotated[Name, AfterValidator(own_policy)]
 ClockTime = Annotated[
     str,
-    PlainValidator(
-        texts.patterned(texts.CLOCK, "SLO026", "a time of day", 'write hours and minutes, such as "09:00"')
-    ),
+    PlainValidator(texts.patterned(texts.CLOCK, "SLO026", "a time of day", 'write hours and minutes, such as "09:00"')),
     _pattern(texts.CLOCK, "09:00"),
 ]
 TimeZone = Annotated[
     str,
     PlainValidator(
-        texts.patterned(
-            texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin` or `UTC`"
-        )
+        texts.patterned(texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin` or `UTC`")
     ),
     _pattern(texts.ZONE, "UTC", "Asia/Kolkata"),
 ]
 Currency = Annotated[
     str,
-    PlainValidator(
-        texts.patterned(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`")
-    ),
+    PlainValidator(texts.patterned(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`")),
     _pattern(texts.CURRENCY, "USD"),
 ]
 Channel = Annotated[
@@ -168,9 +156,7 @@ Channel = Annotated[
 ]
 Email = Annotated[
     str,
-    PlainValidator(
-        texts.patterned(texts.EMAIL, "SLO021", "an e-mail address", "write one such as `team@example.com`")
-    ),
+    PlainValidator(texts.patterned(texts.EMAIL, "SLO021", "an e-mail address", "write one such as `team@example.com`")),
     _pattern(texts.EMAIL, "team@example.com"),
 ]
 Address = Annotated[
@@ -198,9 +184,7 @@ MatchedValue = Annotated[
     WithJsonSchema({"type": "string", "maxLength": texts.MAX_LABEL_VALUE}),
 ]
 Url = Annotated[str, PlainValidator(texts.url), WithJsonSchema({"type": "string", "pattern": "^https://"})]
-Runbook = Annotated[
-    str, PlainValidator(texts.runbook), WithJsonSchema({"type": "string", "pattern": "^https://"})
-]
+Runbook = Annotated[str, PlainValidator(texts.runbook), WithJsonSchema({"type": "string", "pattern": "^https://"})]
 
 PromQL = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA]
 WindowedPromQL = Annotated[str, PlainValidator(texts.windowed), _PROMQL_SCHEMA]
@@ -211,23 +195,15 @@ Selectors = Annotated[tuple[str, ...], PlainValidator(texts.selectors), _SELECTO
 Boolean = Annotated[bool, PlainValidator(quantities.boolean), WithJsonSchema({"type": "boolean"})]
 Number = Annotated[Decimal, PlainValidator(quantities.decimal), WithJsonSchema({"type": "number"})]
 Count = Annotated[int, PlainValidator(quantities.count), WithJsonSchema({"type": "integer", "minimum": 0})]
-Percentage = Annotated[
-    Decimal, PlainValidator(quantities.percentage), _pattern(quantities.PERCENTAGE, "99.95%")
-]
-Duration = Annotated[
-    int, PlainValidator(quantities.duration), _pattern(_DURATION_SCHEMA_PATTERN, "5m", "1h30m", "30d")
-]
+Percentage = Annotated[Decimal, PlainValidator(quantities.percentage), _pattern(quantities.PERCENTAGE, "99.95%")]
+Duration = Annotated[int, PlainValidator(quantities.duration), _pattern(_DURATION_SCHEMA_PATTERN, "5m", "1h30m", "30d")]
 Rate = Annotated[WrittenRate, PlainValidator(quantities.rate), _pattern(quantities.RATE, "800K/min", "8K/s")]
 Counts = Annotated[
     WrittenCounts,
     PlainValidator(quantities.counts),
-    _pattern(
-        re.compile(rf"counter|per_second|per_(?:{_DURATION_PATTERN})"), "counter", "per_second", "per_5m"
-    ),
+    _pattern(re.compile(rf"counter|per_second|per_(?:{_DURATION_PATTERN})"), "counter", "per_second", "per_5m"),
 ]
-_BOUND_SCHEMA: Final = WithJsonSchema(
-    {"oneOf": [{"type": "number"}, {"type": "string", "pattern": _BOUND_PATTERN}]}
-)
+_BOUND_SCHEMA: Final = WithJsonSchema({"oneOf": [{"type": "number"}, {"type": "string", "pattern": _BOUND_PATTERN}]})
 Bound = Annotated[WrittenBound, PlainValidator(quantities.bound), _BOUND_SCHEMA]
 LatencyBound = Annotated[WrittenBound, PlainValidator(quantities.latency_bound), _BOUND_SCHEMA]
 
