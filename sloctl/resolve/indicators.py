@@ -15,8 +15,8 @@ from sloctl.promql.selectors import parse_matchers, parse_selector
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
 from sloctl.spec import indicators
+from sloctl.spec.quantities import WrittenCounts
 from sloctl.spec.tree import Key
-from sloctl.spec.values import WrittenCounts
 
 T = TypeVar("T")
 _RANGE_HELP: Final = 'write the metric and its matchers only, such as http_requests_total{job="checkout"}'

@@ -156,8 +156,9 @@ def _referred(owner: _Owner, name: str, layer: Layer) -> Layer | None:
             return target
         message, help_ = f"`{name}` itself refers to another SLO", "name the SLO that has the selectors"
     else:
-        known = ", ".join(sorted(set(others) - {getattr(layer.spec, "name", "")})) or "no other one"
-        message, help_ = f"this service has no SLO `{name}`", f"write an SLI, or one of: {known}"
+        known = ", ".join(sorted(set(others) - {getattr(layer.spec, "name", "")}))
+        message = f"this service has no SLO `{name}`"
+        help_ = f"write one of {known}, or an SLI" if known else "write an SLI, such as `{ratio: {...}}`"
     owner.found.error(codes.UNKNOWN_SLI, layer.place("sli"), message, help_)
     return None
 
