@@ -19,7 +19,7 @@ from sloctl.spec.indicators import Sli
 from sloctl.spec.ownership import Route, Team
 from sloctl.spec.parameters import check_parameters
 from sloctl.spec.problems import validated
-from sloctl.spec.reader import read_file, read_text
+from sloctl.spec.reader import MAX_PROBLEMS, read_file, read_text
 from sloctl.spec.refusals import refusal, shown
 from sloctl.spec.rollout import Canary
 from sloctl.spec.tree import Key, Mapping, Sequence, Tree
@@ -298,7 +298,13 @@ def parse_documents(text: bytes, path: str, found: Diagnostics) -> list[Document
     trees = [tree for tree in read_text(text, path, found) if tree.value is not None]
     if not trees and len(found.found) == before:
         found.warning("SLO013", Place(path), "the file holds no document", "write one, or remove the file")
-    documents = (_document(tree, found) for tree in trees)
+    documents = []
+    for tree in trees:
+        if len(found.found) - before > MAX_PROBLEMS:
+            message = "too many problems; the rest of the file was not checked"
+            found.error("SLO049", tree.place(), message, "repair those that are shown first")
+            break
+        documents.append(_document(tree, found))
     return [document for document in documents if document is not None]
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -116,7 +117,7 @@ class _Problem:
 
     def _no_value(self) -> tuple[str, str, str]:
         place = self.tree.key_place(*self.path)
-        lines = self.found.sources.get(place.path, "").split("\n")
+        lines = _lines(self.found.sources.get(place.path, ""))
         line = lines[place.line - 1] if place.line <= len(lines) else ""
         after = line[place.column - 1 :]
         key = self.path[-1] if self.path else ""
@@ -164,6 +165,11 @@ class _Problem:
         value = self.details["input"]
         better = nearest(value, words) if isinstance(value, str) else ""
         return "SLO020", f"{shown(value)} is not known here", better or f"write {listed(words, 'or')}"
+
+
+@lru_cache(maxsize=1)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
 
 
 def nearest(name: str, known: list[str]) -> str:

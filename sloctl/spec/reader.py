@@ -37,6 +37,7 @@ MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_TEXT: Final = 16 * 1024
 MAX_VALUES: Final = 100_000
+MAX_PROBLEMS: Final = 1000
 MAX_DIGITS: Final = 40
 MAX_EXPONENT: Final = 12
 STDIN: Final = "-"
@@ -167,7 +168,7 @@ class _Reader:
         self.key: str | None = None  # of the mapping pair that waits for its value
         self.key_mark = 0
         self.drop = False  # the next value belongs to a key that was refused
-        self.values = 0
+        self.values = self.problems = 0
         self.handlers: dict[type[Event], Callable[[Any], None]] = {
             MappingStartEvent: self._start_mapping,
             SequenceStartEvent: self._start_sequence,
@@ -192,6 +193,13 @@ class _Reader:
 
     def _error(self, code: str, mark: int, message: str, help: str = "", *related: Related) -> None:  # noqa: A002
         self.found.error(code, place_at(self.path, mark), message, help, *related)
+        self.problems += 1
+        if self.problems >= MAX_PROBLEMS:
+            message = "too many problems; the rest of the file was not read"
+            self.found.error(
+                "SLO049", place_at(self.path, mark), message, "repair those that are shown first"
+            )
+            raise _StopReading
 
     def _add(self, value: Value, mark: int) -> None:
         """Put a value where the event stream stands: as document, item, key or value of a key."""

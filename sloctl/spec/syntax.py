@@ -13,6 +13,8 @@ _QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:\\.|[^"\\])*\"""")
 _BARE_SELECTOR: Final = re.compile(r"\w\{\s*[A-Za-z_]\w*\s*(?:=~|!~|!=|=)")
 _BARE_CHANNEL: Final = re.compile(r"[\[{,:]\s*#\S")
 
+_LOOKED_AT: Final = 1000  # characters of a line
+
 _SELECTOR_HELP: Final = "put the whole selector in single quotes: 'name{label=\"value\"}'"
 _CHANNEL_HELP: Final = "a `#` begins a comment: put the channel in quotes, such as '#alerts'"
 
@@ -107,7 +109,7 @@ def _bad_start(lines: list[str], line: int, column: int) -> tuple[str, str]:
 def _specific_help(problem: MarkedYAMLError, lines: list[str], line: int) -> str:
     """Help for what people write most often without the quotes it needs."""
     first = problem.context_mark.line if problem.context_mark is not None else line
-    written = [_QUOTED.sub("''", each) for each in lines[max(first, line - 3) : line + 1]]
+    written = [_QUOTED.sub("''", each[:_LOOKED_AT]) for each in lines[max(first, line - 3) : line + 1]]
     if any(_BARE_SELECTOR.search(each) for each in written):
         return _SELECTOR_HELP
     return _CHANNEL_HELP if any(_BARE_CHANNEL.search(each) for each in written) else ""

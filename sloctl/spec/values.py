@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, PlainValidator, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from sloctl.spec import quantities, texts
 from sloctl.spec.quantities import DAY, MINUTE, WrittenBound, WrittenCounts, WrittenRate
@@ -87,9 +90,32 @@ def own_policy(name: str) -> str:
     return name
 
 
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A text that matches a regular expression: its validator and its JSON Schema."""
+
+    regex: re.Pattern[str]
+    code: str
+    what: str
+    help: str
+    example: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, schema: object, handler: object) -> JsonSchemaValue:
+        return _pattern_schema(self.regex, self.example)
+
+    def _check(self, value: object) -> str:
+        return texts.matching(self.regex, value, self.code, self.what, self.help)
+
+
+def _pattern_schema(regex: re.Pattern[str], *examples: str) -> JsonSchemaValue:
+    return {"type": "string", "pattern": f"^(?:{regex.pattern})$", "examples": list(examples)}
+
+
 def _pattern(regex: re.Pattern[str], *examples: str) -> WithJsonSchema:
-    schema = {"type": "string", "pattern": f"^(?:{regex.pattern})$", "examples": list(examples)}
-    return WithJsonSchema(schema)
+    return WithJsonSchema(_pattern_schema(regex, *examples))
 
 
 _TEXT_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": texts.MAX_TEXT})
@@ -106,71 +132,44 @@ _DURATION_PATTERN: Final = r"(?=.)(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m
 _DURATION_SCHEMA_PATTERN: Final = re.compile(rf"{_DURATION_PATTERN}|[0-9]+\.[0-9]+(?:ms|[smhdw])")
 _BOUND_PATTERN: Final = rf"^(?:{_DURATION_SCHEMA_PATTERN.pattern}|{quantities.PERCENTAGE.pattern})$"
 
-Name = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.NAME, "SLO021", "a name", texts.NAME_HELP)),
-    _pattern(texts.NAME, "checkout"),
-]
+Name = Annotated[str, _Pattern(texts.NAME, "SLO021", "a name", texts.NAME_HELP, "checkout")]
 LabelName = Annotated[
-    str,
-    PlainValidator(
-        texts.patterned(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`, such as `http_route`")
-    ),
-    _pattern(texts.LABEL, "tenant"),
+    str, _Pattern(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`", "tenant")
 ]
-OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
 ParameterName = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`")),
-    _pattern(texts.PARAMETER, "job"),
+    str, _Pattern(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`", "job")
 ]
 MetricName = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.METRIC, "SLO021", "a metric name", "write it without labels and suffix")),
-    _pattern(texts.METRIC, "http_request_duration_seconds"),
+    str, _Pattern(texts.METRIC, "SLO021", "a metric name", "write it without labels", "http_duration_seconds")
 ]
-PolicyName = Annotated[Name, AfterValidator(own_policy)]
 ClockTime = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.CLOCK, "SLO026", "a time of day", 'write hours and minutes, such as "09:00"')),
-    _pattern(texts.CLOCK, "09:00"),
+    str, _Pattern(texts.CLOCK, "SLO026", "a time of day", "write hours and minutes: '09:00'", "09:00")
 ]
 TimeZone = Annotated[
-    str,
-    PlainValidator(
-        texts.patterned(texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin` or `UTC`")
-    ),
-    _pattern(texts.ZONE, "UTC", "Asia/Kolkata"),
+    str, _Pattern(texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin`", "UTC")
 ]
 Currency = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`")),
-    _pattern(texts.CURRENCY, "USD"),
+    str, _Pattern(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`", "USD")
 ]
 Channel = Annotated[
-    str,
-    PlainValidator(
-        texts.patterned(texts.CHANNEL, "SLO021", "a channel", "write its name in quotes, such as '#alerts'")
-    ),
-    _pattern(texts.CHANNEL, "#alerts"),
+    str, _Pattern(texts.CHANNEL, "SLO021", "a channel", "write its name in quotes: '#alerts'", "#alerts")
 ]
 Email = Annotated[
     str,
-    PlainValidator(texts.patterned(texts.EMAIL, "SLO021", "an e-mail address", "write one such as `team@example.com`")),
-    _pattern(texts.EMAIL, "team@example.com"),
+    _Pattern(texts.EMAIL, "SLO021", "an e-mail address", "write `team@example.com`", "team@example.com"),
 ]
 Address = Annotated[
     str,
-    PlainValidator(
-        texts.patterned(
-            texts.ADDRESS,
-            "SLO021",
-            "a topic or telephone number",
-            "write a topic ARN or a number such as '+4912345'",
-        )
+    _Pattern(
+        texts.ADDRESS,
+        "SLO021",
+        "a topic or telephone number",
+        "write a topic's ARN, or a number such as '+4912345'",
+        "arn:aws:sns:eu-west-1:123456789012:on-call",
     ),
-    _pattern(texts.ADDRESS, "arn:aws:sns:eu-west-1:123456789012:on-call"),
 ]
+OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
+PolicyName = Annotated[Name, AfterValidator(own_policy)]
 
 Text = Annotated[str, PlainValidator(texts.text), _TEXT_SCHEMA]
 LabelValue = Annotated[
