@@ -196,9 +196,7 @@ class _Reader:
         self.problems += 1
         if self.problems >= MAX_PROBLEMS:
             message = "too many problems; the rest of the file was not read"
-            self.found.error(
-                "SLO049", place_at(self.path, mark), message, "repair those that are shown first"
-            )
+            self.found.error("SLO049", place_at(self.path, mark), message, "repair those that are shown first")
             raise _StopReading
 
     def _add(self, value: Value, mark: int) -> None:

@@ -133,9 +133,7 @@ _DURATION_SCHEMA_PATTERN: Final = re.compile(rf"{_DURATION_PATTERN}|[0-9]+\.[0-9
 _BOUND_PATTERN: Final = rf"^(?:{_DURATION_SCHEMA_PATTERN.pattern}|{quantities.PERCENTAGE.pattern})$"
 
 Name = Annotated[str, _Pattern(texts.NAME, "SLO021", "a name", texts.NAME_HELP, "checkout")]
-LabelName = Annotated[
-    str, _Pattern(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`", "tenant")
-]
+LabelName = Annotated[str, _Pattern(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`", "tenant")]
 ParameterName = Annotated[
     str, _Pattern(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`", "job")
 ]
