@@ -14,12 +14,13 @@ from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, mode
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.spec.alerting import Alerts, Annotations, Forecast, Labels, Policy, Regression, Sla, Window
 from sloctl.spec.fields import Maybe, TextOrMapping, Written, optional, required, unique
+from sloctl.spec.files import read_file
 from sloctl.spec.header import checked_kind
 from sloctl.spec.indicators import Sli
 from sloctl.spec.ownership import Route, Team
 from sloctl.spec.parameters import check_parameters
 from sloctl.spec.problems import validated
-from sloctl.spec.reader import MAX_PROBLEMS, read_file, read_text
+from sloctl.spec.reader import MAX_PROBLEMS, read_text
 from sloctl.spec.refusals import refusal, shown
 from sloctl.spec.rollout import Canary
 from sloctl.spec.tree import Key, Mapping, Sequence, Tree
