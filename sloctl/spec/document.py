@@ -9,11 +9,11 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, PlainValidator, WithJsonSchema, model_validator
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.spec.alerting import Alerts, Annotations, Forecast, Labels, Policy, Regression, Sla, Window
-from sloctl.spec.fields import Maybe, TextOrMapping, Written, optional, required, unique
+from sloctl.spec.fields import Filled, Maybe, TextOrMapping, Written, optional, required, unique
 from sloctl.spec.files import read_file
 from sloctl.spec.header import checked_kind
 from sloctl.spec.indicators import Sli
@@ -154,14 +154,14 @@ def _rising(bounds: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
     return bounds
 
 
-BucketBounds: TypeAlias = Annotated[tuple[Number, ...], Field(min_length=1), AfterValidator(_rising)]
+BucketBounds: TypeAlias = Annotated[Filled[Number], AfterValidator(_rising)]
 
 
 class Platform(Inheritable):
     """What holds for all services of a folder and everything below it."""
 
-    api_version: Literal["sloctl/v1"] = required("Version of the language.", "apiVersion")
-    kind: Literal["Platform"] = required("Kind of the document.")
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Platform"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
     name: Name = required("Label `platform` on everything that is emitted.")
     policies: Maybe[dict[PolicyName, Policy]] = optional("Alert policies by name.")
     resolution: Maybe[Resolution] = optional("Length of the smallest counted piece of time.")
@@ -201,9 +201,9 @@ class Use(Written):
 class Service(Inheritable):
     """What one service promises."""
 
-    api_version: Literal["sloctl/v1"] = required("Version of the language.", "apiVersion")
-    kind: Literal["Service"] = required("Kind of the document.")
-    service: Name = required("Label `service`.")
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Service"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
+    service: Name = required("Name of the service; label `service`.")
     cost: Maybe[PromQL] = optional("Spend an hour, in currency.")
     matchers: Maybe[Matched] = optional("Added to every selector, beside the platform's.")
     uses: Maybe[tuple[TextOrMapping[Name, Use], ...]] = optional("Templates whose SLOs this service has.")
@@ -244,8 +244,8 @@ RawValue = Annotated[object, PlainValidator(_raw_value), WithJsonSchema({})]
 class Template(Written):
     """SLOs and a canary with parameters; they are checked at each use."""
 
-    api_version: Literal["sloctl/v1"] = required("Version of the language.", "apiVersion")
-    kind: Literal["Template"] = required("Kind of the document.")
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Template"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
     name: Name = required("Name of the template, unique in the run.")
     parameters: Maybe[dict[ParameterName, RawValue]] = optional(
         "Default of each parameter; empty when required."

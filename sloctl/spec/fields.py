@@ -4,8 +4,17 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag
-from pydantic_core import CoreSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from sloctl.spec.refusals import refusal
 from sloctl.spec.tree import Mapping, Sequence
@@ -42,6 +51,27 @@ class _WithoutNull:
 
 
 Maybe = Annotated[T | None, _WithoutNull()]
+
+
+class _Filled:
+    """Refuses an empty list before its items are looked at; pydantic's own limit counts valid items only."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_not_empty, handler(source))
+
+    def __get_pydantic_json_schema__(
+        self, schema: CoreSchema, handler: GetJsonSchemaHandler
+    ) -> JsonSchemaValue:
+        return {**handler(schema), "minItems": 1}
+
+
+def _not_empty(value: object) -> object:
+    if isinstance(value, Sequence) and not value:
+        raise refusal("SLO019", "a list without items", "write at least one, or leave the key out")
+    return value
+
+
+Filled = Annotated[tuple[T, ...], _Filled()]
 
 
 def shape(value: object) -> str:
@@ -89,19 +119,30 @@ def exactly_one(model: BaseModel, code: str, what: str, *names: str) -> None:
     present = written(model, *names)
     if len(present) == 1:
         return
-    keys = listed(names)
+    keys = listed(names, "or")
     if not present:
         raise refusal(code, f"{what} is missing", f"write one of {keys}")
     also = f"`{present[1]}` and `{present[0]}` cannot stand together"
     raise refusal(
-        code, also, f"keep one of {keys}", at=(present[1],), related=(((present[0],), "the other one"),)
+        code,
+        also,
+        f"keep one of {keys}",
+        at=(present[1],),
+        on_key=True,
+        related=(((present[0],), "the other one"),),
     )
 
 
 def together(model: BaseModel, code: str, key: str, *others: str) -> None:
     """Refuse `key` where none of the keys that give it a meaning is written."""
     if key in model.model_fields_set and not written(model, *others):
-        raise refusal(code, f"`{key}` needs {listed(others, 'or')}", "add it, or remove this key", at=(key,))
+        raise refusal(
+            code,
+            f"`{key}` needs {listed(others, 'or')}",
+            "add it, or remove this key",
+            at=(key,),
+            on_key=True,
+        )
 
 
 def apart(model: BaseModel, code: str, key: str, *others: str) -> None:
@@ -110,7 +151,12 @@ def apart(model: BaseModel, code: str, key: str, *others: str) -> None:
     if wrong:
         message = f"`{wrong[0]}` has no meaning beside `{key}`"
         raise refusal(
-            code, message, "remove one of them", at=(wrong[0],), related=(((key,), "the other one"),)
+            code,
+            message,
+            "remove one of them",
+            at=(wrong[0],),
+            on_key=True,
+            related=(((key,), "the other one"),),
         )
 
 

@@ -230,7 +230,12 @@ class _Reader:
         if event.anchor is not None:
             self._error("SLO008", mark, f"`&{event.anchor[:80]}`: anchors are not read", _ALIAS_HELP)
         if event.tag is not None:
-            self._error("SLO009", mark, f"`{event.tag[:80]}`: tags are not read", _TAG_HELP)
+            self._error(
+                "SLO009",
+                mark,
+                f"`{event.tag.replace('tag:yaml.org,2002:', '!!')[:80]}`: tags are not read",
+                _TAG_HELP,
+            )
 
     def _end_document(self, _: Event) -> None:
         self.complete = len(self.documents)
