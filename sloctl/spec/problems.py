@@ -126,7 +126,9 @@ class _Problem:
         if written != self.tree.place(*self.path):
             yield Related(written, "it stands for this value of the template")
         for keys, message in self.context.get("related", ()):
-            yield Related(self.tree.place(*self.above, *keys), message)
+            path = (*self.above, *keys)
+            place = self.tree.key_place(*path) if self.about_key else self.tree.place(*path)
+            yield Related(place, message)
 
     def _missing(self) -> tuple[str, str, str]:
         *above, key = self.path

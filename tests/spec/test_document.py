@@ -74,7 +74,7 @@ def test_several_documents_of_a_file_keep_their_places() -> None:
     documents = example("template")
     assert [type(document.spec) for document in documents] == [Template, Service, Service]
     assert documents[1].place("service").line == 14
-    assert documents[2].place("slos", 0, "enabled").line == 22
+    assert documents[2].place("slos", 0, "enabled").line == 24
 
 
 def test_a_platform_is_read_whole() -> None:
@@ -281,7 +281,8 @@ def test_what_does_not_belong_together_is_refused(written: str, message: str) ->
             "`settle` has no meaning",
         ),
         (
-            "steps: [{weight: 100%}]\nchecks: [{name: a, slo: b, worse_by: 1%}, {name: a, slo: b, worse_by: 1%}]",
+            "steps: [{weight: 100%}]\n"
+            "checks: [{name: a, slo: b, worse_by: 1%}, {name: a, slo: b, worse_by: 1%}]",
             "the check `a` is written twice",
         ),
         (
