@@ -35,7 +35,7 @@ class Written(BaseModel):
     and defaults follow in `sloctl.resolve`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     further: ClassVar[type[BaseModel] | None] = None  # what stands at keys that the user names
 
@@ -74,23 +74,12 @@ def _not_empty(value: object) -> object:
 Filled = Annotated[tuple[T, ...], _Filled()]
 
 
-def shape(value: object) -> str:
-    """The tag of a written value, for fields that take more than one shape."""
-    match value:
-        case Mapping():
-            return MAPPING
-        case Sequence():
-            return LIST
-        case _:
-            return TEXT
-
-
 def _text_or_mapping(value: object) -> str:
-    return MAPPING if isinstance(value, Mapping) else TEXT
+    return MAPPING if isinstance(value, Mapping | Sequence) else TEXT
 
 
 def _text_or_list(value: object) -> str:
-    return LIST if isinstance(value, Sequence) else TEXT
+    return LIST if isinstance(value, Mapping | Sequence) else TEXT
 
 
 TextOrMapping = Annotated[
