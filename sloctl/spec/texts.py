@@ -37,6 +37,7 @@ _URL: Final = re.compile(
     r"https://(?:[a-zA-Z0-9](?:[-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
     r"(?:[/?#][^\s\x22'<>`\\]*)?"
 )
+_USER: Final = re.compile(r"[a-zA-Z]+://[^/?#]*@")
 _PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 # Strings of PromQL; one that is never closed ends with its line, so that a search stays linear.
@@ -114,6 +115,8 @@ def _placeholder_help(value: str) -> str:
 def url(value: object) -> str:
     """A link that begins with https, without a user name or password."""
     checked = text(value)
+    if _USER.match(checked):
+        raise refusal("SLO027", "the link holds a user name or password", "write `https://host/path`")
     if len(checked) <= 2048 and _URL.fullmatch(checked):
         return checked
     raise refusal("SLO027", f"{shown(value)} is not an https link", "write `https://host/path`")

@@ -41,7 +41,12 @@ def positive(value: int) -> int:
 
 
 def between(
-    low: str, high: str, words: str, *, code: str = "SLO046", include_high: bool = False
+    low: str,
+    high: str,
+    words: str,
+    *,
+    include_high: bool = False,
+    written: Callable[[Decimal], str] = quantities.percent,
 ) -> Callable[[Decimal], Decimal]:
     """A range without its lower end, and without its upper one unless `include_high`."""
     least, most = Decimal(low), Decimal(high)
@@ -49,9 +54,18 @@ def between(
     def check(value: Decimal) -> Decimal:
         if least < value < most or (include_high and value == most):
             return value
-        raise refusal(code, "the value is out of range", words)
+        raise refusal("SLO046", f"`{written(value)}` is out of range", words)
 
     return check
+
+
+def objective(value: Decimal) -> Decimal:
+    """A share that leaves an error budget."""
+    if 0 < value < 1:
+        return value
+    why = "promises nothing" if value <= 0 else "leaves no error budget"
+    message = f"an objective of `{quantities.percent(value)}` {why}"
+    raise refusal("SLO040", message, "write a share between 0% and 100%, such as `99.9%`")
 
 
 def at_most_minute(value: int) -> int:
@@ -208,14 +222,14 @@ PositiveDuration = Annotated[Duration, AfterValidator(positive)]
 Resolution = Annotated[PositiveDuration, AfterValidator(at_most_minute)]
 WindowLength = Annotated[Duration, AfterValidator(at_least_day)]
 BurnFactor = Annotated[Number, AfterValidator(burn_factor)]
-ObjectivePercentage = Annotated[
-    Percentage,
-    AfterValidator(between("0", "1", "write a share between 0% and 100%, such as `99.9%`", code="SLO040")),
-]
+ObjectivePercentage = Annotated[Percentage, AfterValidator(objective)]
 Share = Annotated[Percentage, AfterValidator(between("0", "1", "write a share above 0% and below 100%"))]
 PartOrWhole = Annotated[
     Percentage, AfterValidator(between("0", "1", "write a share above 0% and up to 100%", include_high=True))
 ]
 PartLeft = Annotated[Percentage, AfterValidator(between("-1", "1", "write a part below 100%"))]
 AboveZero = Annotated[Percentage, AfterValidator(between("0", "1000000", "write more than `0%`"))]
-Chance = Annotated[Number, AfterValidator(between("0", "0.5", "write a chance above 0 and below 0.5, such as `0.01`"))]
+Chance = Annotated[
+    Number,
+    AfterValidator(between("0", "0.5", "write a chance below 0.5, such as `0.01`", written=str)),
+]
