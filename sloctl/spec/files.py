@@ -43,9 +43,7 @@ def _is_regular(status: os.stat_result, path: str, found: Diagnostics) -> bool:
     if stat.S_ISREG(status.st_mode):
         return True
     kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-    found.error(
-        "SLO001", Place(path), f"this is {kind}, not a file", "name a file that holds a specification"
-    )
+    found.error("SLO001", Place(path), f"this is {kind}, not a file", "name a file that holds a specification")
     return False
 
 

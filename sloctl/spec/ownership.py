@@ -64,9 +64,7 @@ class Team(Written):
     def _pages_reach_somebody(self) -> Self:
         for name in self.__pydantic_extra__:
             if not NAME.fullmatch(name):
-                raise refusal(
-                    "SLO021", f"{shown(name)} is no name of a route", NAME_HELP, at=(name,), on_key=True
-                )
+                raise refusal("SLO021", f"{shown(name)} is no name of a route", NAME_HELP, at=(name,), on_key=True)
         if self.P1 is not None and self.P1.pagerduty is None and self.P1.sns is None:
             help_ = "add `pagerduty` or `sns`: a chat message wakes nobody"
             raise refusal("SLO036", "the P1 route pages nobody", help_, at=("P1",))

@@ -79,9 +79,7 @@ class _Problem:
         self.context: dict[str, Any] = details.get("ctx", {})
         loc = details["loc"]
         self.about_key = (
-            self.kind == "extra_forbidden"
-            or self.context.get("on_key", False)
-            or bool(loc and loc[-1] == "[key]")
+            self.kind == "extra_forbidden" or self.context.get("on_key", False) or bool(loc and loc[-1] == "[key]")
         )
         above = tuple(key for key in loc if key not in _SKIPPED)
         self.above = above

@@ -84,9 +84,7 @@ _NEVER_CLOSED: Final = ("this bracket is never closed", "close it with `]` or `}
 _UNKNOWN: Final = ("this is not YAML", "check indentation, quotes and brackets around here")
 
 
-def syntax_problem(
-    problem: YAMLError, file: Place, text: str, opened: Place | None
-) -> tuple[Place, str, str]:
+def syntax_problem(problem: YAMLError, file: Place, text: str, opened: Place | None) -> tuple[Place, str, str]:
     """Place, message and help for an error that libyaml raised about `text`.
 
     `opened` is where the innermost list or mapping begins that was open when the error was raised.
@@ -109,10 +107,7 @@ def syntax_problem(
 
 def _is_end(lines: list[str], mark: Mark) -> bool:
     """Whether nothing but space follows."""
-    return (
-        mark.line >= len(lines)
-        or not (lines[mark.line][mark.column :] + "".join(lines[mark.line + 1 :])).strip()
-    )
+    return mark.line >= len(lines) or not (lines[mark.line][mark.column :] + "".join(lines[mark.line + 1 :])).strip()
 
 
 def _bad_start(lines: list[str], line: int, column: int) -> tuple[str, str]:

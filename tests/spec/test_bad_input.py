@@ -131,9 +131,7 @@ CODES = {
     "yaml-directive": "SLO009",
 }
 
-FOREIGN_WORDS = re.compile(
-    r"\b(str|int|dict|tuple|NoneType|Decimal|pydantic|validat\w*|input|literal)\b|object at 0x"
-)
+FOREIGN_WORDS = re.compile(r"\b(str|int|dict|tuple|NoneType|Decimal|pydantic|validat\w*|input|literal)\b|object at 0x")
 
 
 @pytest.mark.parametrize("case", sorted(CODES))
@@ -172,9 +170,7 @@ def test_every_code_of_the_corpus_has_a_page_and_every_page_but_these_a_case() -
 
 def test_every_code_in_the_sources_has_a_page() -> None:
     sources = Path(__file__).parents[2] / "sloctl" / "spec"
-    written = {
-        code for path in sources.glob("*.py") for code in re.findall(r'"(SLO\d{3})"', path.read_text())
-    }
+    written = {code for path in sources.glob("*.py") for code in re.findall(r'"(SLO\d{3})"', path.read_text())}
     assert written == set(PAGES)
 
 

@@ -82,9 +82,7 @@ def test_a_platform_is_read_whole() -> None:
     assert read.expect is not None
     assert read.expect.detect_within == 90_000
     assert read.expect.false_pages == Decimal("0.05")
-    assert read.buckets == {
-        "http_request_duration_seconds": tuple(map(Decimal, ("0.05", "0.1", "0.25", "1", "2")))
-    }
+    assert read.buckets == {"http_request_duration_seconds": tuple(map(Decimal, ("0.05", "0.1", "0.25", "1", "2")))}
     assert read.policies is not None
     assert [tier.burn for tier in read.policies["tiers"]] == [Decimal("14.2"), 6, 3]
     assert read.policies["violated"][0].for_ == 120_000
@@ -282,8 +280,7 @@ def test_what_does_not_belong_together_is_refused(written: str, message: str) ->
             "`settle` has no meaning",
         ),
         (
-            "steps: [{weight: 100%}]\n"
-            "checks: [{name: a, slo: b, worse_by: 1%}, {name: a, slo: b, worse_by: 1%}]",
+            "steps: [{weight: 100%}]\nchecks: [{name: a, slo: b, worse_by: 1%}, {name: a, slo: b, worse_by: 1%}]",
             "the check `a` is written twice",
         ),
         (
@@ -307,9 +304,7 @@ def test_both_places_of_a_name_that_is_written_twice_are_shown() -> None:
 
 
 def test_a_route_name_must_be_a_name() -> None:
-    _, (only,) = parse(
-        "apiVersion: sloctl/v1\nkind: Platform\nname: a\nteams: {shop: {On Call: {slack: x}}}\n"
-    )
+    _, (only,) = parse("apiVersion: sloctl/v1\nkind: Platform\nname: a\nteams: {shop: {On Call: {slack: x}}}\n")
     assert only == "4:16 SLO021 `On Call` is no name of a route"
 
 

@@ -18,9 +18,7 @@ def read(text: str | bytes) -> tuple[list[object], list[str]]:
     """The values of the documents, and the findings as `line:column code`."""
     found = Diagnostics()
     trees = read_text(text.encode() if isinstance(text, str) else text, "a.yaml", found)
-    return [tree.value for tree in trees], [
-        f"{each.place.line}:{each.place.column} {each.code}" for each in found
-    ]
+    return [tree.value for tree in trees], [f"{each.place.line}:{each.place.column} {each.code}" for each in found]
 
 
 def problem(text: str | bytes) -> tuple[str, str]:

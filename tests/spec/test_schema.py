@@ -32,9 +32,7 @@ BAD = [path for path in CORPUS if is_wrong_in_one_value(path)]
 
 def as_json(value: Value) -> object:
     """A value as a JSON Schema validator takes it."""
-    return json.loads(
-        json.dumps(value, default=lambda number: float(number) if isinstance(number, Decimal) else None)
-    )
+    return json.loads(json.dumps(value, default=lambda number: float(number) if isinstance(number, Decimal) else None))
 
 
 def test_it_is_a_schema_of_its_dialect() -> None:
@@ -60,9 +58,7 @@ def test_every_key_is_described() -> None:
     for name, definition in schema["$defs"].items():
         assert definition.get("description"), name
         for key, described in definition.get("properties", {}).items():
-            target = (
-                schema["$defs"][described["$ref"].removeprefix("#/$defs/")] if "$ref" in described else {}
-            )
+            target = schema["$defs"][described["$ref"].removeprefix("#/$defs/")] if "$ref" in described else {}
             assert (described | target)["description"].endswith("."), f"{name}.{key}"
 
 
@@ -72,9 +68,7 @@ def test_nothing_has_a_default_because_the_layer_knows_none() -> None:
 
 def test_unknown_keys_are_refused_everywhere() -> None:
     definitions = json_schema()["$defs"]
-    assert {name for name, each in definitions.items() if each["additionalProperties"] is not False} == {
-        "Team"
-    }
+    assert {name for name, each in definitions.items() if each["additionalProperties"] is not False} == {"Team"}
 
 
 def test_the_keys_of_a_template_are_known_and_their_values_are_free() -> None:

@@ -55,9 +55,7 @@ def test_a_percentage_without_its_sign_is_refused_and_shown_with_it(written: obj
     assert shown == help_
 
 
-@pytest.mark.parametrize(
-    "written", ["99.95", "99,95%", "99.95 %", "-1%", "%", "1e2%", "٩٩%", True, None, Sequence()]
-)
+@pytest.mark.parametrize("written", ["99.95", "99,95%", "99.95 %", "-1%", "%", "1e2%", "٩٩%", True, None, Sequence()])
 def test_what_is_no_percentage_is_refused(written: object) -> None:
     assert refuse(values.Percentage, written)[0] == "SLO022"
 
@@ -85,9 +83,7 @@ def test_a_duration_is_whole_milliseconds(written: str, milliseconds: int | None
         assert accept(values.Duration, written) == milliseconds
 
 
-@pytest.mark.parametrize(
-    "written", ["", "m", "5", "30m1h", "1h 30m", "1.5h30m", "-5m", "5min", "1y", "5M", "1h1h"]
-)
+@pytest.mark.parametrize("written", ["", "m", "5", "30m1h", "1h 30m", "1.5h30m", "-5m", "5min", "1y", "5M", "1h1h"])
 def test_what_is_no_duration_is_refused(written: str) -> None:
     code, _, help_ = refuse(values.Duration, written)
     assert code == "SLO023"
@@ -168,9 +164,7 @@ def test_names_are_short_lower_case_words(written: str) -> None:
     assert accept(values.Name, written) == written
 
 
-@pytest.mark.parametrize(
-    "written", ["", "-a", "a-", "A", "a_b", "a.b", "a/b", "..", "a b", "a\n", "é", "a" * 64]
-)
+@pytest.mark.parametrize("written", ["", "-a", "a-", "A", "a_b", "a.b", "a/b", "..", "a b", "a\n", "é", "a" * 64])
 def test_what_is_no_name_is_refused(written: str) -> None:
     assert refuse(values.Name, written)[0] == "SLO021"
 
@@ -193,9 +187,7 @@ def test_a_placeholder_outside_a_template_is_explained() -> None:
     assert "only in a Template" in refuse(values.Name, "$team")[2]
 
 
-@pytest.mark.parametrize(
-    "written", ["https://a.example", "https://a.example:8443/x?y=z#$service", "https://[::1]/x"]
-)
+@pytest.mark.parametrize("written", ["https://a.example", "https://a.example:8443/x?y=z#$service", "https://[::1]/x"])
 def test_https_links_are_accepted(written: str) -> None:
     assert accept(values.Url, written) == written
 
