@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -59,7 +60,8 @@ def generate(
     from sloctl.compiler import compile_specs
 
     backends = _chosen(only) + _forms(emit, only)
-    compilation = compile_specs(paths, backends, root=root, relative_to=Path("." if output == "-" else output))
+    base = Path("." if output == "-" else output)
+    compilation = compile_specs(paths, backends, root=root, relative_to=base, today=date.today())
     show(compilation.found, form)
     if failed(compilation.found, strict=strict):
         context.exit(1)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import failed, show
+from sloctl.cli.report import counted, failed, show
 
 
 @click.command()
@@ -24,11 +25,12 @@ def validate(context: click.Context, paths: tuple[str, ...], root: Path | None, 
     from sloctl.backends.table import BACKENDS
     from sloctl.compiler import compile_specs
 
-    compilation = compile_specs(paths, BACKENDS.values(), root=root)
+    compilation = compile_specs(paths, BACKENDS.values(), root=root, today=date.today())
     show(compilation.found, form)
     if failed(compilation.found, strict=strict):
         context.exit(1)
     if form == "text":
         slos = list(compilation.catalogue.slos)
         services = {(slo.platform, slo.service) for slo in slos}
-        click.echo(f"{len(slos)} SLOs of {len(services)} services are valid.")
+        are = "is" if len(slos) == 1 else "are"
+        click.echo(f"{counted(len(slos), 'SLO')} of {counted(len(services), 'service')} {are} valid.")

@@ -10,7 +10,7 @@ from enum import Enum
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Forecast, Mode, Regression, Severity, Sla, Tier
 from sloctl.model.canary import Canary
-from sloctl.model.indicator import Indicator, counts_events
+from sloctl.model.indicator import Across, Indicator, counts_events
 from sloctl.model.ownership import Route, Team
 from sloctl.model.quantities import Duration, Objective, Rate
 from sloctl.model.selector import Expression
@@ -61,7 +61,8 @@ class Slo:
     """One objective of a service, with every value in force.
 
     Attributes:
-        places: where each key in force was written, by key; a default has none.
+        places: where each key in force was written, by key, and each key of the SLI, such as `sli.ratio.bad`; a
+            default has none.
         by: one objective, budget and set of alerts for each value of these labels.
         timeslices: the share of good events that makes a slice good; None counts events.
     """
@@ -101,6 +102,13 @@ class Slo:
     def counts_slices(self) -> bool:
         """Whether slices of `resolution` are counted instead of events."""
         return self.timeslices is not None or not counts_events(self.indicator)
+
+    def slices_in(self, length: Duration) -> int | None:
+        """The most events that a time can hold where slices are counted; None where series or events add to them."""
+        across = getattr(self.indicator, "across", None)
+        if not self.counts_slices or (self.timeslices is None and across is Across.EACH):
+            return None
+        return int(length / self.sampling.resolution)
 
     @property
     def calendar(self) -> CalendarWindow | None:

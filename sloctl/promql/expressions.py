@@ -11,7 +11,7 @@ import promql_parser
 
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
-from sloctl.model.selector import Expression, Matcher
+from sloctl.model.selector import Expression, Matcher, Selector
 from sloctl.promql.parse import parse, walk
 from sloctl.promql.selectors import from_tree, selector_text
 
@@ -50,6 +50,12 @@ def metrics(expression: Expression) -> tuple[str, ...]:
         if isinstance(node, promql_parser.VectorSelector) and node.name:
             names[node.name] = None
     return tuple(names)
+
+
+def selectors(expression: Expression) -> tuple[Selector, ...]:
+    """Every selector in an expression, without its range and offset."""
+    nodes = walk(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
+    return tuple(from_tree(node) for node in nodes if isinstance(node, promql_parser.VectorSelector))
 
 
 def _replaced(text: str, window: str) -> str:

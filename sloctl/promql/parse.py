@@ -104,6 +104,9 @@ def _refuse_odd_selector(node: promql_parser.VectorSelector) -> None:
             raise PromqlError(f"`{matcher.name}` is no plain label name", "rename it by relabelling")
         if _CONTROL.search(matcher.value):
             raise PromqlError(f"the value of label `{matcher.name}` holds a control character")
+        if "{{" in matcher.value:  # alerts on a vanished metric name its selector
+            message = f"`{{{{` in the value of label `{matcher.name}` would open a template action"
+            raise PromqlError(message, "write `[{][{]` for two braces in a regular expression")
 
 
 def _sentence(message: str) -> str:

@@ -17,6 +17,7 @@ from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
 from sloctl.resolve.platforms import Scope
 from sloctl.spec import alerting
+from sloctl.spec.problems import nearest
 from sloctl.spec.tree import Key
 
 GOOGLE: Final = (
@@ -50,6 +51,7 @@ class Reading:
     resolution: Duration
     slices: bool
     team: Team | None
+    by: tuple[str, ...] = ()
 
     def tiers(self, layer: Layer | None) -> Alerting:
         """The tiers of the nearest layer that writes `alerts`; `google` without one."""
@@ -85,9 +87,10 @@ class Reading:
             tiers, origin = self.scope.policies[name]
             yield from ((tier, _Row(origin, ("policies", name, index))) for index, tier in enumerate(tiers))
         elif name != "none":
-            known = ", ".join([*sorted(self.scope.policies), "google", "none"])
+            known = [*sorted(self.scope.policies), "google", "none"]
             message = f"there is no policy `{name}`"
-            self.found.error(codes.UNKNOWN_POLICY, layer.place(*keys), message, f"write one of {known}")
+            help_ = nearest(name, known) or f"write one of {', '.join(known)}"
+            self.found.error(codes.UNKNOWN_POLICY, layer.place(*keys), message, help_, *layer.related)
 
     def _google(self, place: Place) -> tuple[list[Tier], list[Tier]]:
         """The preset without tiers that cannot fire at this objective or exceed half the window."""
@@ -101,7 +104,7 @@ class Reading:
                 ZERO,
                 _FLAP if severity is Severity.P1 else ZERO,
                 0,
-                self._min_bad(None),
+                self._min_bad(None, over),
                 self._guard(None),
                 place,
             )
@@ -112,6 +115,7 @@ class Reading:
     def _tier(self, written: alerting.Tier, row: _Row) -> Tier:
         self._check_lengths(written, row)
         self._check_routes(written, row)
+        self._check_labels(written, row)
         severity = Severity(written.severity)
         keep = written.keep_firing_for
         default = _FLAP if severity is Severity.P1 else ZERO
@@ -123,7 +127,7 @@ class Reading:
             for_=_duration(written.for_) or ZERO,
             keep_firing_for=default if keep is None else Duration(keep),
             min_events=written.min_events or 0,
-            min_bad=self._min_bad(written.min_bad),
+            min_bad=self._min_bad(written.min_bad, _duration(written.over)),
             guard=self._guard(written.guard),
             place=row.place(),
             notify=written.notify or (),
@@ -131,10 +135,11 @@ class Reading:
             annotations=dict(written.annotations or {}),
         )
 
-    def _min_bad(self, written: int | None) -> int:
+    def _min_bad(self, written: int | None, over: Duration | None) -> int:
         if written is not None:
             return written
-        return _SLICES if self.slices else 0
+        most = _SLICES if over is None else max(1, int(over / self.resolution))  # more could never be bad
+        return min(_SLICES, most) if self.slices else 0
 
     def _guard(self, written: str | None) -> Guard:
         if written is not None:
@@ -147,20 +152,28 @@ class Reading:
             if milliseconds is not None and Duration(milliseconds) % self.resolution:
                 message = f"`{key}` {Duration(milliseconds)} is no multiple of the resolution {self.resolution}"
                 help_ = f"write a multiple of {self.resolution}, or another `resolution` in the Platform"
-                self.found.error(codes.TIER_LENGTH, row.place(key), message, help_)
+                self.found.error(codes.TIER_LENGTH, row.place(key), message, help_, *row.related)
         if written.over is not None and Duration(written.over) > self.window.length:
             message = f"`over` {Duration(written.over)} is longer than the window {self.window}"
-            self.found.error(codes.TIER_LENGTH, row.place("over"), message, "write a shorter time")
+            help_ = f"write at most {self.window.length}"
+            self.found.error(codes.TIER_LENGTH, row.place("over"), message, help_, *row.related)
 
     def _check_routes(self, written: alerting.Tier, row: _Row) -> None:
         for index, name in enumerate(written.notify or ()):
             if self.team is None or name in self.team.routes:
                 continue
-            known = ", ".join(sorted(self.team.routes)) or "none yet"
+            known = sorted(self.team.routes)
             message = f"team `{self.team.name}` has no route `{name}`"
             related = Related(self.team.place, "the team's routes are here")
-            help_ = f"add it there; its further routes are: {known}"
-            self.found.error(codes.UNKNOWN_ROUTE, row.place("notify", index), message, help_, related)
+            help_ = nearest(name, known) or f"add it there; its further routes are: {', '.join(known) or 'none yet'}"
+            place = row.place("notify", index)
+            self.found.error(codes.UNKNOWN_ROUTE, place, message, help_, related, *row.related)
+
+    def _check_labels(self, written: alerting.Tier, row: _Row) -> None:
+        for label in sorted(set(written.labels or ()) & set(self.by)):
+            message = f"`{label}` is a label of `by`, whose values come from the data"
+            place = row.key_place("labels", label)
+            self.found.error(codes.SPLIT_LABEL, place, message, "remove it here, or from `by`", *row.related)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +185,13 @@ class _Row:
 
     def place(self, *keys: Key) -> Place:
         return self.layer.place(*self.keys, *keys)
+
+    def key_place(self, *keys: Key) -> Place:
+        return self.layer.key_place(*self.keys, *keys)
+
+    @property
+    def related(self) -> tuple[Related, ...]:
+        return self.layer.related
 
 
 def _trigger(written: alerting.Tier) -> Burn | ErrorRate | BudgetLeft:
