@@ -20,7 +20,7 @@ from sloctl.diagnostics import Diagnostics, Severity
 from sloctl.model.alerting import BudgetLeft, Tier
 from sloctl.model.budget import error_threshold, exhaustion_time, tier_detection_time
 from sloctl.model.catalogue import Catalogue, Slo
-from sloctl.model.quantities import ZERO, Duration, percent
+from sloctl.model.quantities import Duration, percent
 
 CODE: Final = "SLO106"
 
@@ -36,41 +36,53 @@ def _of(slo: Slo, tier: Tier) -> Iterator[Opinion]:
     if not tier.for_ or isinstance(tier.trigger, BudgetLeft):
         return
     noticed = tier_detection_time(tier, slo.objective, Decimal(1), slo.sampling.resolution)
-    if noticed is None:  # it never fires, as another check says
-        return
     gone = exhaustion_time(slo.objective, slo.window.length)
-    fires = noticed + tier.for_
-    if noticed < gone <= fires:
-        cause = f"a total outage spends all of it in {_rounded(gone)}, and the tier fires after {fires}"
-        longest = _whole(slo, gone - noticed - Duration(1))
-        yield Opinion(tier.place, f"this tier of {SLOS} fires when the budget is gone: {cause}", _help(longest))
-    elif tier.also_over is not None and tier.for_ >= tier.also_over:
-        yield from _hidden(slo, tier, tier.also_over, noticed, gone)
-
-
-def _hidden(slo: Slo, tier: Tier, also_over: Duration, noticed: Duration, gone: Duration) -> Iterator[Opinion]:
-    """The longest total outage that ends before the `for` does, when it spends more than the tier tolerates."""
-    resolution, limit = slo.sampling.resolution, error_threshold(tier, slo.objective)
-    stays = resolution * int((also_over / resolution * (1 - limit)).to_integral_value(ROUND_CEILING))
-    missed = noticed + tier.for_ - stays
-    tolerated = Duration(int(limit * tier.averaged_over.milliseconds))
-    if missed <= max(tolerated, noticed):
+    if noticed is None or noticed >= gone:  # other checks' business: it never fires, or not for want of a `for`
         return
-    spent = percent((missed / gone).quantize(Decimal("0.01")))
-    example = f"a total one of {missed} tells nobody and spends {spent} of the budget"
-    message = f"the `for` of this tier of {SLOS} hides outages: {example}"
-    longest = max(tolerated, noticed) + stays
-    yield Opinion(tier.place, message, _help(_whole(slo, longest - noticed) if longest > noticed else ZERO))
+    fires, hidden = noticed + tier.for_, _hidden(slo, tier, noticed)
+    longest = min(_before(slo, gone - noticed), _unhidden(slo, tier, noticed))
+    help_ = f"write `for: {longest}` or less, or leave it out" if longest else "leave `for` out"
+    if gone <= fires:
+        cause = f"a total outage spends all of it in {_seconds(gone)}, and the tier fires after {fires}"
+        yield Opinion(tier.place, f"this tier of {SLOS} fires when the budget is gone: {cause}", help_)
+    elif hidden is not None:
+        spent = percent((hidden / gone).quantize(Decimal("0.01")))
+        cause = f"a total one of {hidden} tells nobody and spends {spent} of the budget"
+        yield Opinion(tier.place, f"the `for` of this tier of {SLOS} hides outages: {cause}", help_)
 
 
-def _whole(slo: Slo, length: Duration) -> Duration:
-    """The longest multiple of the resolution within a time."""
-    return length - length % slo.sampling.resolution
+def _hidden(slo: Slo, tier: Tier, noticed: Duration) -> Duration | None:
+    """The longest total outage that ends before the `for` does, when the tier should tell of it."""
+    if tier.also_over is None or tier.for_ < tier.also_over:
+        return None
+    longest = noticed + tier.for_ - _lasts(slo, tier, tier.also_over)
+    return longest if longest > _tolerated(slo, tier, noticed) else None
 
 
-def _rounded(length: Duration) -> Duration:
+def _unhidden(slo: Slo, tier: Tier, noticed: Duration) -> Duration:
+    """The longest `for` that hides no outage which the tier should tell of."""
+    if tier.also_over is None:
+        return tier.for_
+    unhidden = _tolerated(slo, tier, noticed) + _lasts(slo, tier, tier.also_over) - noticed
+    return max(unhidden - unhidden % slo.sampling.resolution, _before(slo, tier.also_over))
+
+
+def _lasts(slo: Slo, tier: Tier, also_over: Duration) -> Duration:
+    """How long the shorter window stays above the threshold after a total outage."""
+    tiles = also_over / slo.sampling.resolution * (1 - error_threshold(tier, slo.objective))
+    return slo.sampling.resolution * int(tiles.to_integral_value(ROUND_CEILING))
+
+
+def _tolerated(slo: Slo, tier: Tier, noticed: Duration) -> Duration:
+    """The longest total outage of which the tier would not tell without its `for`, or the shortest there is."""
+    share = Duration(int(error_threshold(tier, slo.objective) * tier.averaged_over.milliseconds))
+    return max(share, noticed)
+
+
+def _before(slo: Slo, end: Duration) -> Duration:
+    """The longest multiple of the resolution that is shorter."""
+    return slo.sampling.resolution * ((end.milliseconds - 1) // slo.sampling.resolution.milliseconds)
+
+
+def _seconds(length: Duration) -> Duration:
     return Duration(length.milliseconds // 1000 * 1000) or length
-
-
-def _help(longest: Duration) -> str:
-    return f"write `for: {longest}` or less, or leave it out" if longest else "leave `for` out"

@@ -26,8 +26,12 @@ CODE: Final = "SLO111"
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """Every selector of an SLI can match something."""
     for slo in catalogue.slos:
+        reported = False
         for key, selector in _selectors(slo.indicator):
-            if len(selector.matchers) > 1 and (label := contradiction(selector.matchers)) is not None:
+            again = reported and f"sli.{key.partition('.')[0]}.bad_if" in slo.places  # what it narrows is wrong already
+            label = None if again else contradiction(selector.matchers)
+            if label is not None:
+                reported = True
                 _report(slo, key, selector, label, found)
 
 

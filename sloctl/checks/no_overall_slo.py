@@ -1,8 +1,8 @@
 """An SLO that is split by labels, and none beside it that counts everything.
 
-With `by` each value of the labels is an SLO with alerts of its own. Events that lack the label, such as requests before login,
-belong to no value and are counted nowhere; and a failure of all small values at once exceeds the thresholds of none.
-Keep an SLO without `by` beside it. `sli: NAME` reuses the selectors of the other one:
+With `by` each value of the labels is an SLO with alerts of its own. Events that lack the label, such as requests
+before login, belong to no value and are counted nowhere; and a failure of all small values at once exceeds the
+thresholds of none. Keep an SLO without `by` beside it. `sli: NAME` reuses the selectors of the other one:
 
     - {name: availability-by-tenant, objective: 99.9%, by: [tenant], sli: {ratio: {...}}}
     - {name: availability, objective: 99.95%, sli: availability-by-tenant}
