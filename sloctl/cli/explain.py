@@ -26,14 +26,15 @@ def explain(subject: str) -> None:
 
 
 def pages() -> dict[str, Page]:
-    """Every page by its code: those of files, of what stands between documents, and of the checks."""
+    """Every page by its code: of files, of what stands between documents, of the checks and of running data."""
     from sloctl.checks.table import PAGES as OF_CHECKS
+    from sloctl.live.data import PAGES as OF_DATA
     from sloctl.resolve.codes import PAGES as BETWEEN_DOCUMENTS
     from sloctl.spec.codes import PAGES as OF_DOCUMENTS
     from sloctl.spec.codes import Page
 
-    of_checks = {code: Page(*page) for code, page in OF_CHECKS.items()}
-    return dict(sorted((OF_DOCUMENTS | BETWEEN_DOCUMENTS | of_checks).items()))
+    others = {code: Page(*page) for code, page in (OF_CHECKS | OF_DATA).items()}
+    return dict(sorted((OF_DOCUMENTS | BETWEEN_DOCUMENTS | others).items()))
 
 
 def shown(code: str, page: Page) -> str:

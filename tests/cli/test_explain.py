@@ -37,8 +37,8 @@ def test_small_letters_do(capsys: pytest.CaptureFixture[str]) -> None:
     ("written", "help_"),
     [
         ("SLO022x", "did you mean SLO022?"),
-        ("checkout", "codes are SLO001 to SLO116, as findings show them"),
-        ("\x1b[31m", "codes are SLO001 to SLO116, as findings show them"),
+        ("checkout", "codes are SLO001 to SLO205, as findings show them"),
+        ("\x1b[31m", "codes are SLO001 to SLO205, as findings show them"),
     ],
 )
 def test_an_unknown_code_is_wrong_usage_with_help(written: str, help_: str, capsys: pytest.CaptureFixture[str]) -> None:
