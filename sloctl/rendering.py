@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import Final
 
 import orjson
@@ -36,68 +36,83 @@ def render(artifact: Artifact) -> bytes:
 
 def to_yaml(value: object) -> str:
     """A mapping or a list as a YAML document in block style, keys in their order."""
-    return "".join(f"{line}\n" for line in _lines(value))
+    pieces: list[str] = []
+    _emit(value, "", "", pieces)
+    return "".join(pieces)
 
 
-def _lines(value: object) -> Iterator[str]:
-    if isinstance(value, Mapping) and value:
+def _emit(value: object, first: str, indent: str, pieces: list[str]) -> None:
+    """Add the lines of a value; the first begins with `first`, the others with `indent`."""
+    if isinstance(value, dict) and value:
         for key, item in value.items():
-            yield from _entry(f"{_scalar(key)}:", item)
-    elif isinstance(value, Sequence) and not isinstance(value, str) and value:
+            _entry(f"{first}{_scalar(key)}:", item, indent, pieces)
+            first = indent
+    elif isinstance(value, list | tuple) and value:
         for item in value:
-            yield from _item(item)
+            if _is_collection(item):
+                _emit(item, f"{first}- ", f"{indent}  ", pieces)
+            else:
+                _entry(f"{first}-", item, indent, pieces)
+            first = indent
     else:
-        yield _scalar(value)
+        pieces.append(f"{first}{_scalar(value)}\n")
 
 
-def _entry(head: str, value: object) -> Iterator[str]:
-    if _is_block(value):
-        assert isinstance(value, str)
-        yield f"{head} |-"
-        yield from (f"  {line}" if line else "" for line in value.split("\n"))
+def _entry(head: str, value: object, indent: str, pieces: list[str]) -> None:
+    """Add a key or a dash with its value."""
+    if isinstance(value, str):
+        if _is_block(value):
+            pieces.append(f"{head} |-\n{_indented(value, indent)}\n")
+        else:
+            pieces.append(f"{head} {_text(value)}\n")
     elif _is_collection(value):
-        yield head
-        yield from (f"  {line}" if line else "" for line in _lines(value))
+        pieces.append(f"{head}\n")
+        _emit(value, f"{indent}  ", f"{indent}  ", pieces)
     else:
-        yield f"{head} {_scalar(value)}"
+        pieces.append(f"{head} {_scalar(value)}\n")
 
 
-def _item(value: object) -> Iterator[str]:
-    if not _is_collection(value):
-        yield from _entry("-", value)
-        return
-    for number, line in enumerate(_lines(value)):
-        yield f"{'  ' if number else '- '}{line}" if line else ""
+def _indented(text: str, indent: str) -> str:
+    """Every line of a block two spaces further right; empty ones stay empty."""
+    if "\n\n" in text:
+        return "\n".join(f"{indent}  {line}" if line else "" for line in text.split("\n"))
+    return f"{indent}  " + text.replace("\n", f"\n{indent}  ")
 
 
 def _is_collection(value: object) -> bool:
-    return isinstance(value, Mapping | Sequence) and not isinstance(value, str) and bool(value)
+    return isinstance(value, dict | list | tuple) and bool(value)
 
 
-def _is_block(value: object) -> bool:
+def _is_block(value: str) -> bool:
     """Whether a text reads better, and reads back the same, as a block."""
-    if not isinstance(value, str) or ("\n" not in value and '"' not in value and len(value) <= _LONG):
+    if "\n" not in value and '"' not in value and len(value) <= _LONG:
         return False
-    return _BLOCK.fullmatch(value) is not None and not value.endswith("\n") and " \n" not in value
+    return _BLOCK.fullmatch(value) is not None and value[-1] != "\n" and " \n" not in value
 
 
 def _scalar(value: object) -> str:
     match value:
         case str():
-            plain = _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value)
-            return value if plain else _quoted(value)
+            return _text(value)
         case bool():
             return "true" if value else "false"
         case None:
             return "null"
         case int():
             return str(value)
-        case Mapping():
+        case dict():
             return "{}"
-        case Sequence():
+        case list() | tuple():
             return "[]"
         case _:
             raise TypeError(f"{type(value).__name__} is not rendered: a backend emits text and whole numbers")
+
+
+@lru_cache(maxsize=4096)
+def _text(value: str) -> str:
+    """A scalar text: plain where that reads back the same. Keys and labels come again and again."""
+    plain = _PLAIN.fullmatch(value) and not _NOT_TEXT.fullmatch(value)
+    return value if plain else _quoted(value)
 
 
 def _quoted(value: str) -> str:

@@ -7,6 +7,7 @@ from pathlib import Path
 import click
 
 from sloctl.cli import options
+from sloctl.cli.collector import paused
 from sloctl.cli.report import failed, show
 
 
@@ -16,6 +17,7 @@ from sloctl.cli.report import failed, show
 @options.strict
 @options.form
 @click.pass_context
+@paused()
 def validate(context: click.Context, paths: tuple[str, ...], root: Path | None, form: str, *, strict: bool) -> None:
     """Check specifications (default: slo-specs) and write nothing.
 

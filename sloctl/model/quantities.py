@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from typing import Final
 
 _UNITS: Final = (
@@ -37,11 +38,7 @@ class Duration:
 
     def __str__(self) -> str:
         """As Prometheus writes it, without weeks: `1h30m`, `4m59s`, `30d`."""
-        rest, text = self.milliseconds, ""
-        for unit, length in _UNITS:
-            count, rest = divmod(rest, length)
-            text += f"{count}{unit}" if count else ""
-        return text or "0s"
+        return _written(self.milliseconds)
 
     def __mul__(self, factor: int) -> Duration:
         return Duration(self.milliseconds * factor)
@@ -64,6 +61,16 @@ class Duration:
 
     def __bool__(self) -> bool:
         return self.milliseconds > 0
+
+
+@lru_cache(maxsize=1024)
+def _written(milliseconds: int) -> str:
+    """A duration in units; few different ones are written many times."""
+    rest, text = milliseconds, ""
+    for unit, length in _UNITS:
+        count, rest = divmod(rest, length)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
 
 
 ZERO: Final = Duration(0)
@@ -108,6 +115,7 @@ class Rate:
         return f"{number(self.events)}/{per}"
 
 
+@lru_cache(maxsize=1024)
 def number(value: Decimal) -> str:
     """A decimal number without exponent and without trailing zeros: `0.0144`, `1000`, `0`.
 

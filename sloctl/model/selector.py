@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from enum import Enum
+from enum import StrEnum
 from typing import TypeAlias
 
 
-class MatchOperator(Enum):
+class MatchOperator(StrEnum):
     """How a matcher compares a label with its value."""
 
     EQUAL = "="

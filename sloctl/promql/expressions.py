@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import timedelta
+from functools import lru_cache
 from typing import Final
 
 import promql_parser
@@ -38,6 +39,7 @@ def with_window(expression: Expression, window: Duration) -> str:
     return _replaced(expression.text, str(window))
 
 
+@lru_cache(maxsize=1024)
 def grouping(expression: Expression) -> tuple[str, ...] | None:
     """The labels that the result of an expression is grouped by; None where its form does not tell."""
     return _grouping(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))

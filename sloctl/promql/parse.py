@@ -67,6 +67,8 @@ def parse(text: str) -> promql_parser.Expr:
 
 def walk(tree: promql_parser.Expr) -> list[promql_parser.Expr]:
     """All nodes in depth-first order; a range is followed by its selector."""
+    if isinstance(tree, promql_parser.VectorSelector):  # most are nothing else
+        return [tree]
     nodes: list[promql_parser.Expr] = []
 
     def visit(node: promql_parser.Expr) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import promql_parser
@@ -63,15 +64,17 @@ def _matcher(matcher: promql_parser.Matcher) -> Matcher:
     return Matcher(matcher.name, _OPERATORS[str(matcher.op)], matcher.value)
 
 
+@lru_cache(maxsize=1024)
 def quote(value: str) -> str:
     """A string literal of PromQL."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{escaped}"'
 
 
+@lru_cache(maxsize=1024)
 def matchers_text(matchers: tuple[Matcher, ...]) -> str:
     """Matchers as PromQL, without braces."""
-    return ", ".join(f"{matcher.label}{matcher.operator.value}{quote(matcher.value)}" for matcher in matchers)
+    return ", ".join(f"{matcher.label}{matcher.operator}{quote(matcher.value)}" for matcher in matchers)
 
 
 def selector_text(selector: Selector, range_: Duration | None = None, offset: Duration | None = None) -> str:

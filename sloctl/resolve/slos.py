@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -18,7 +17,7 @@ from sloctl.model.selector import Expression
 from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
 from sloctl.promql.expressions import grouping
 from sloctl.resolve import alerts, codes, indicators, platforms
-from sloctl.resolve.layers import Layer, Layers
+from sloctl.resolve.layers import Layer, Layers, Places
 from sloctl.resolve.platforms import Scope
 from sloctl.spec import alerting as written_alerting
 from sloctl.spec.indicators import Sli
@@ -129,7 +128,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         runbook=layers.value("runbook"),
         labels=labels,
         annotations={name: text for name, (text, _) in sorted(Layers(draft.own).merged("annotations").items())},
-        places=dict(_places(layers)),
+        places=Places(layers),
     )
 
 
@@ -304,12 +303,3 @@ def _labels(draft: Draft) -> dict[str, str]:
         help_ = "remove it here, or from `by`"
         draft.found.error(codes.SPLIT_LABEL, layer.key_place("labels", label), message, help_, *layer.related)
     return {label: value for label, (value, _) in sorted(labels.items())}
-
-
-def _places(layers: Layers) -> Iterator[tuple[str, Place]]:
-    """Where each key in force was written."""
-    written: dict[str, Layer] = {}
-    for layer in layers.stack:
-        for key in layer.spec.model_fields_set:
-            written.setdefault(key, layer)
-    return ((key, layer.place(key)) for key, layer in written.items())

@@ -8,6 +8,7 @@ unshifted, such a scrape becomes the next tile's baseline and its events are los
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import assert_never
 
 from sloctl import conventions
@@ -21,7 +22,12 @@ from sloctl.promql.selectors import label_selector, quote, selector_text
 
 def own(slo: Slo, metric: str) -> Selector:
     """The recording `metric` of this SLO."""
-    return label_selector(metric, {"platform": slo.platform, "slo": slo.id})
+    return Selector(metric, _own_matchers(slo.platform, slo.id))
+
+
+@lru_cache(maxsize=16)
+def _own_matchers(platform: str, slo_id: str) -> tuple[Matcher, ...]:
+    return label_selector("x", {"platform": platform, "slo": slo_id}).matchers
 
 
 def own_tile(slo: Slo, name: str) -> str:
