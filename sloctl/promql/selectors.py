@@ -71,7 +71,7 @@ def quote(value: str) -> str:
     return f'"{escaped}"'
 
 
-@lru_cache(maxsize=1024)
+@lru_cache(maxsize=64)
 def matchers_text(matchers: tuple[Matcher, ...]) -> str:
     """Matchers as PromQL, without braces."""
     return ", ".join(f"{matcher.label}{matcher.operator}{quote(matcher.value)}" for matcher in matchers)
@@ -79,10 +79,15 @@ def matchers_text(matchers: tuple[Matcher, ...]) -> str:
 
 def selector_text(selector: Selector, range_: Duration | None = None, offset: Duration | None = None) -> str:
     """A selector as PromQL, with an optional range and offset."""
-    braces = f"{{{matchers_text(selector.matchers)}}}" if selector.matchers else ""
     length = f"[{range_}]" if range_ else ""
     shifted = f" offset {offset}" if offset else ""
-    return f"{selector.metric}{braces}{length}{shifted}"
+    return f"{_instant(selector)}{length}{shifted}"
+
+
+@lru_cache(maxsize=256)
+def _instant(selector: Selector) -> str:
+    """A selector without range and offset; few are written with many of these."""
+    return f"{selector.metric}{{{matchers_text(selector.matchers)}}}" if selector.matchers else selector.metric
 
 
 def label_selector(metric: str, labels: dict[str, str]) -> Selector:

@@ -20,14 +20,15 @@ from sloctl.promql.build import indent, matching_on, over_time, renamed
 from sloctl.promql.selectors import label_selector, quote, selector_text
 
 
+@lru_cache(maxsize=64)
 def own(slo: Slo, metric: str) -> Selector:
     """The recording `metric` of this SLO."""
-    return Selector(metric, _own_matchers(slo.platform, slo.id))
+    return Selector(metric, _own_matchers(slo))
 
 
-@lru_cache(maxsize=16)
-def _own_matchers(platform: str, slo_id: str) -> tuple[Matcher, ...]:
-    return label_selector("x", {"platform": platform, "slo": slo_id}).matchers
+@lru_cache(maxsize=4)
+def _own_matchers(slo: Slo) -> tuple[Matcher, ...]:
+    return label_selector("x", {"platform": slo.platform, "slo": slo.id}).matchers
 
 
 def own_tile(slo: Slo, name: str) -> str:
@@ -45,6 +46,7 @@ def own_errors(slo: Slo) -> str:
     return own_tile(slo, conventions.errors_tile(slo.sampling.resolution))
 
 
+@lru_cache(maxsize=4)
 def recorded_by(slo: Slo) -> tuple[str, ...]:
     """The split labels as recordings have them."""
     return tuple(conventions.recorded_label(label) for label in slo.by)
