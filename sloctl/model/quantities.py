@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
 from functools import lru_cache
 from typing import Final
@@ -85,15 +85,13 @@ class Objective:
     """The share of good events that is promised, between 0 and 1, both excluded."""
 
     ratio: Decimal
+    error_budget: Decimal = field(init=False, repr=False, compare=False)
+    """The share of events that may be bad: 1 - objective."""
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio < 1:
             raise ValueError("an objective lies between 0 % and 100 %")
-
-    @property
-    def error_budget(self) -> Decimal:
-        """The share of events that may be bad: 1 - objective."""
-        return 1 - self.ratio
+        object.__setattr__(self, "error_budget", 1 - self.ratio)
 
     def __str__(self) -> str:
         return percent(self.ratio)

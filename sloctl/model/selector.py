@@ -49,6 +49,11 @@ Selectors: TypeAlias = tuple[Selector, ...]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A PromQL expression of the user's that was parsed and printed canonically by `sloctl.promql`."""
+    """A PromQL expression of the user's that was parsed and printed canonically by `sloctl.promql`.
+
+    Attributes:
+        grouping: the labels that its result is grouped by, sorted; None where its form does not tell.
+    """
 
     text: str
+    grouping: tuple[str, ...] | None = None

@@ -79,9 +79,10 @@ def matchers_text(matchers: tuple[Matcher, ...]) -> str:
 
 def selector_text(selector: Selector, range_: Duration | None = None, offset: Duration | None = None) -> str:
     """A selector as PromQL, with an optional range and offset."""
-    length = f"[{range_}]" if range_ else ""
-    shifted = f" offset {offset}" if offset else ""
-    return f"{_instant(selector)}{length}{shifted}"
+    text = _instant(selector)
+    if range_ is not None:
+        text += f"[{range_}]"
+    return f"{text} offset {offset}" if offset else text
 
 
 @lru_cache(maxsize=256)

@@ -15,7 +15,6 @@ from sloctl.model.periods import zone
 from sloctl.model.quantities import DAY, Duration, Objective, Rate
 from sloctl.model.selector import Expression
 from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
-from sloctl.promql.expressions import grouping
 from sloctl.resolve import alerts, codes, indicators, platforms
 from sloctl.resolve.layers import Layer, Layers, Places
 from sloctl.resolve.platforms import Scope
@@ -228,7 +227,7 @@ def _exclude_when(draft: Draft) -> tuple[Expression, ...]:
         expression = reading.expression(text, "exclude_when", index)
         if expression is None:
             continue
-        foreign = set(grouping(expression) or ()) - set(draft.by)
+        foreign = set(expression.grouping or ()) - set(draft.by)
         if foreign:
             message = f"this is grouped by `{sorted(foreign)[0]}`, which is no label of `by`"
             help_ = "group it by labels of `by`, or without any to exclude everything"
