@@ -18,6 +18,7 @@ from sloctl.rendering import render
 from sloctl.resolve import resolve
 from sloctl.spec.discovery import NOTHING_FOUND, Selection, discover, read_all
 from sloctl.spec.document import Document
+from sloctl.spec.files import STDIN, RealPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +97,9 @@ class _Sources:
 
     def __init__(self, texts: Mapping[str, str], relative_to: Path) -> None:
         self._texts = texts
-        self._base = relative_to.resolve()
+        self._base = os.path.realpath(relative_to)
+        self._real = RealPaths()
+        self._folders: dict[str, str] = {}
         self._digests: dict[str, tuple[str, str]] = {}
 
     def digests(self, paths: Iterable[str]) -> dict[str, str]:
@@ -104,6 +107,14 @@ class _Sources:
 
     def _digest(self, path: str) -> tuple[str, str]:
         if path not in self._digests:
-            name = path if path == "-" else Path(os.path.relpath(Path(path).resolve(), self._base)).as_posix()
-            self._digests[path] = (name, hashlib.sha256(self._texts[path].encode()).hexdigest())
+            self._digests[path] = (self._name(path), hashlib.sha256(self._texts[path].encode()).hexdigest())
         return self._digests[path]
+
+    def _name(self, path: str) -> str:
+        if path == STDIN:
+            return path
+        folder, name = os.path.split(self._real(path))
+        if folder not in self._folders:
+            self._folders[folder] = os.path.relpath(folder, self._base)
+        above = self._folders[folder]
+        return name if above == "." else f"{above}/{name}"
