@@ -27,11 +27,13 @@ class Compilation:
 
     Attributes:
         files: rendered one at a time as they are asked for, once; empty when there are errors.
+        read: every specification that was read, named as `files` name theirs.
     """
 
     catalogue: Catalogue
     files: Iterator[Rendered]
     found: Diagnostics
+    read: frozenset[str] = frozenset()
 
 
 def compile_specs(
@@ -53,7 +55,8 @@ def compile_specs(
     catalogue = load(paths, found, root=root, today=today)
     if found.errors:
         return Compilation(catalogue, iter(()), found)
-    return Compilation(catalogue, _files(catalogue, tuple(backends), _Sources(found.sources, relative_to)), found)
+    sources = _Sources(found.sources, relative_to)
+    return Compilation(catalogue, _files(catalogue, tuple(backends), sources), found, sources.names())
 
 
 def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None, today: date | None = None) -> Catalogue:
@@ -101,6 +104,9 @@ class _Sources:
         self._real = RealPaths()
         self._folders: dict[str, str] = {}
         self._digests: dict[str, tuple[str, str]] = {}
+
+    def names(self) -> frozenset[str]:
+        return frozenset(map(self._name, self._texts))
 
     def digests(self, paths: Iterable[str]) -> dict[str, str]:
         return dict(sorted(self._digest(path) for path in paths))
