@@ -177,15 +177,15 @@ class _Run:
         """Write a file that differs into the staging folder."""
         if file.path in self.entries:
             raise AssertionError(f"two artifacts share the path {file.path}")
-        content = self.output.content(file.path)
+        same = self.output.content(file.path) == file.content
         known = self.known.get(file.path, {})
-        if content != file.content and not self.target.judges(known):
-            self.done.left_alone.append(file.path)
-            self.entries[file.path] = known
-            return
-        self.entries[file.path] = {"sha256": hashlib.sha256(file.content).hexdigest(), "specs": dict(file.sources)}
-        if content == file.content:
+        judged = self.target.judges(known)
+        made = {"sha256": hashlib.sha256(file.content).hexdigest(), "specs": dict(file.sources)}
+        self.entries[file.path] = made if judged else known
+        if same:
             self.done.unchanged.append(file.path)
+        elif not judged:
+            self.done.left_alone.append(file.path)
         else:
             self.staging.write(file.path, file.content)
             self.staged.append(file.path)

@@ -24,13 +24,13 @@ class Folders:
     """
 
     def __init__(self, base: Path) -> None:
-        self.base = str(base)
+        self._prefix = "" if base == Path() else f"{base}/"
         self._known: set[str] = set()
         self._made: set[str] = set()
 
     def full(self, path: str) -> str:
         """Where a file is."""
-        return f"{self.base}/{path}"
+        return self._prefix + path
 
     def folder_of(self, path: str) -> str:
         """The folder of a file, made if need be."""
