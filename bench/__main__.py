@@ -9,7 +9,10 @@ from typing import Final
 from bench import instrumentation, startup
 from bench.rows import Row, show
 
-BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {"startup": startup.rows, "instrumentation": instrumentation.rows}
+BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
+    "startup": startup.rows,
+    "instrumentation": instrumentation.rows,
+}
 
 
 def main(names: Sequence[str]) -> int:

@@ -1,7 +1,52 @@
-"""What a service imports: one middleware, one ID, every transport."""
+"""What a service imports: one middleware, one ID, every transport.
 
-from sloctl.instrumentation.app import instrument_app as instrument_app
-from sloctl.instrumentation.context import RequestContext as RequestContext, current as current
-from sloctl.instrumentation.logs import JsonFormatter as JsonFormatter
-from sloctl.instrumentation.middleware import ContextMiddleware as ContextMiddleware
-from sloctl.instrumentation.runtime import Runtime as Runtime, configure as configure
+The names are loaded when the first one is used, so that `sloctl trace` reads files without OpenTelemetry.
+`sloctl.instrumentation.carriers` and `sloctl.instrumentation.boto` are modules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sloctl.instrumentation.api import (
+        ContextMiddleware,
+        JsonFormatter,
+        RequestContext,
+        RequestIdPropagator,
+        Runtime,
+        configure,
+        consume,
+        current,
+        instrument_app,
+        instrument_httpx,
+        lambda_handler,
+        metrics_app,
+    )
+
+__all__ = [
+    "ContextMiddleware",
+    "JsonFormatter",
+    "RequestContext",
+    "RequestIdPropagator",
+    "Runtime",
+    "configure",
+    "consume",
+    "current",
+    "instrument_app",
+    "instrument_httpx",
+    "lambda_handler",
+    "metrics_app",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from sloctl.instrumentation import api
+    except ModuleNotFoundError as error:
+        message = f"{name} needs more packages: pip install 'sloctl[instrumentation]' ({error})"
+        raise ImportError(message, name=error.name) from error
+    value = globals()[name] = getattr(api, name)
+    return value

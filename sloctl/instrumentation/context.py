@@ -47,20 +47,21 @@ class RequestContext:
     span: Span | None = None
     tenant_attribute: str = TENANT_ATTRIBUTE
 
-    def set_tenant(self, tenant_id: str) -> None:
+    def set_tenant(self, tenant_id: object) -> None:
         """Say who is served, from authenticated state only (a verified token, never a header of the client).
 
         A value that is no tenant ID (`[A-Za-z0-9._:@/-]`, 1 to 128 characters) is ignored and counted.
         """
-        if not isinstance(tenant_id, str) or _TENANT.fullmatch(tenant_id) is None:
+        tenant = valid_tenant(tenant_id)
+        if tenant is None:
             guard.rejected("tenant")
             return
-        self.tenant_id = tenant_id
+        self.tenant_id = tenant
         if self.span is not None:
-            self.span.set_attribute(self.tenant_attribute, tenant_id)
+            self.span.set_attribute(self.tenant_attribute, tenant)
         here = get_current_span()
         if here is not self.span:
-            here.set_attribute(self.tenant_attribute, tenant_id)
+            here.set_attribute(self.tenant_attribute, tenant)
 
 
 CURRENT: Final[ContextVar[RequestContext | None]] = ContextVar("sloctl_request_context", default=None)

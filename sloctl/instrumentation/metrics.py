@@ -103,5 +103,5 @@ def metrics_app(registry: CollectorRegistry) -> ASGIApp:
     if folder is None:
         return make_asgi_app(registry)
     summed = CollectorRegistry()
-    MultiProcessCollector(summed, folder)
+    MultiProcessCollector(summed, folder)  # type: ignore[no-untyped-call]
     return make_asgi_app(summed)

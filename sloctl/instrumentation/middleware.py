@@ -11,7 +11,6 @@ from contextvars import Token
 from time import perf_counter, time_ns
 from typing import Any, Final, Literal, TypeAlias
 
-from opentelemetry import baggage as otel_baggage
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import (
@@ -19,7 +18,6 @@ from opentelemetry.trace import (
     NonRecordingSpan,
     Span,
     SpanContext,
-    SpanKind,
     StatusCode,
     get_current_span,
     set_span_in_context,
@@ -52,6 +50,8 @@ ID_HEADERS: Final = ("x-request-id", "x-correlation-id")
 EXEMPLAR_LABEL: Final = "trace_id"
 CLIENT_GONE: Final = 499
 FAILED: Final = 500
+_NOTHING: Final = Context()
+_NO_BAGGAGE: Final[Mapping[str, str]] = {}
 
 
 class ContextMiddleware:
@@ -127,12 +127,12 @@ class ContextMiddleware:
 
     def _begun(self, scope: Scope, receive: Receive, send: Send) -> Exchange | None:
         try:
-            return Exchange(self, scope, receive, send, self._incoming(scope))
+            return Exchange(self, scope, receive, send, self._caller(scope))
         except Exception as error:  # noqa: BLE001 - our failure never stops a request
             guard.failed("request start", error)
             return None
 
-    def _incoming(self, scope: Scope) -> Incoming:
+    def _caller(self, scope: Scope) -> Caller:
         """Read the headers in one pass."""
         headers = scope["headers"]
         if not isinstance(headers, (list, tuple)):
@@ -145,12 +145,12 @@ class ContextMiddleware:
                 values.setdefault(slot, []).append(value)
         internal = self._trusts(scope) if self._trusts is not None else self._internal
         if not values:
-            return Incoming(internal)
+            return Caller(internal)
         request_id = first_valid_id(value for slot in self._id_slots for value in values.get(slot, ()))
         parent = _remote_span(values)
         if not internal:
-            return Incoming(internal=False, request_id=request_id, span=parent)
-        return Incoming(
+            return Caller(internal=False, request_id=request_id, span=parent)
+        return Caller(
             internal=True,
             request_id=request_id,
             span=parent,
@@ -187,14 +187,14 @@ def _tenant(values: Mapping[str, list[bytes]]) -> str | None:
     return tenant
 
 
-def _baggage(values: Mapping[str, list[bytes]], allowed: frozenset[str]) -> dict[str, str]:
+def _baggage(values: Mapping[str, list[bytes]], allowed: frozenset[str]) -> Mapping[str, str]:
     said = values.get(BAGGAGE)
     if said is None or not allowed:
-        return {}
+        return _NO_BAGGAGE
     return parse_baggage([value.decode("latin-1") for value in said], allowed)
 
 
-class Incoming:
+class Caller:
     """What the headers of a request say; every value has been checked."""
 
     __slots__ = ("baggage", "internal", "request_id", "span", "tenant_id")
@@ -211,7 +211,7 @@ class Incoming:
         self.request_id = request_id
         self.span = span
         self.tenant_id = tenant_id
-        self.baggage = baggage or {}
+        self.baggage = baggage or _NO_BAGGAGE
 
 
 class Exchange:
@@ -231,12 +231,12 @@ class Exchange:
         "_span",
         "_started",
         "_status",
-        "_trailers",
         "_trace_token",
+        "_trailers",
     )
 
     def __init__(
-        self, middleware: ContextMiddleware, scope: Scope, receive: Receive, send: Send, incoming: Incoming
+        self, middleware: ContextMiddleware, scope: Scope, receive: Receive, send: Send, incoming: Caller
     ) -> None:
         self._started = perf_counter()
         self._middleware = middleware
@@ -247,20 +247,24 @@ class Exchange:
         self._duration = 0.0
         self._ended_at = 0
         self._trailers = self._finished = self._disconnected = False
-        around = _around(incoming)
+        around = _NOTHING if incoming.span is None or not incoming.internal else _below(incoming.span)
         self._span = self._started_span(around, incoming) if middleware.makes_span else get_current_span()
-        span_context = self._span.get_span_context()
-        self._context = _request_context(incoming, span_context)
+        self._context = _request_context(incoming, self._span.get_span_context())
         self._context.tenant_attribute = middleware.runtime.tenant_attribute
         if self._span.is_recording():
             self._context.span = self._span
-            self._describe_request()
+            if not middleware.makes_span:
+                self._span.set_attributes(self._identity())
         self._trace_token: Token[Context] | None = None
         if middleware.makes_span:
             self._trace_token = otel_context.attach(set_span_in_context(self._span, around))
         self._context_token: Token[RequestContext | None] | None = CURRENT.set(self._context)
 
-    def _started_span(self, around: Context, incoming: Incoming) -> Span:
+    def _started_span(self, around: Context, incoming: Caller) -> Span:
+        spans = self._middleware.runtime.entry_spans
+        decided = spans.decided(incoming.span if incoming.internal else None)
+        if isinstance(decided, Span):
+            return decided
         scope = self._scope
         attributes = {
             "http.request.method": semconv.METHODS.get(scope["method"], semconv.OTHER_METHOD),
@@ -268,19 +272,17 @@ class Exchange:
             "url.scheme": scope.get("scheme", "http"),
         }
         links = None if incoming.internal or incoming.span is None else [Link(incoming.span)]
-        return self._middleware.runtime.tracer.start_span(
-            semconv.span_name(scope["method"], None), around, SpanKind.SERVER, attributes, links
-        )
+        return spans.start(semconv.span_name(scope["method"], None), around, attributes, links, decided)
 
-    def _describe_request(self) -> None:
+    def _identity(self) -> dict[str, Any]:
+        """The attributes that find a request."""
         runtime = self._middleware.runtime
-        attributes = semconv.request_attributes(self._scope) if self._middleware.makes_span else {}
-        attributes[runtime.request_attribute] = self._context.request_id
+        attributes = {runtime.request_attribute: self._context.request_id}
         if self._context.tenant_id is not None:
             attributes[runtime.tenant_attribute] = self._context.tenant_id
         if self._context.client_request_id is not None:
             attributes["client.request_id"] = self._context.client_request_id
-        self._span.set_attributes(attributes)
+        return attributes
 
     async def receive(self) -> Message:
         """The server's next message; notes when the client went away."""
@@ -382,7 +384,7 @@ class Exchange:
     def _end_span(self, error: BaseException | None, route: str) -> None:
         span = self._span
         attributes, failed = semconv.response_attributes(self._status, route, error)
-        span.set_attributes(attributes)
+        span.set_attributes({**semconv.request_attributes(self._scope), **self._identity(), **attributes})
         span.update_name(semconv.span_name(self._scope["method"], route))
         if error is not None and isinstance(error, Exception):
             span.record_exception(error)
@@ -391,23 +393,14 @@ class Exchange:
         span.end(self._ended_at or None)
 
 
-def _around(incoming: Incoming) -> Context:
-    """The OpenTelemetry context around the request: an untrusted caller's is left behind."""
-    if not incoming.internal:
-        return Context()
-    around = Context()
-    if incoming.span is not None:
-        around = set_span_in_context(NonRecordingSpan(incoming.span), around)
-    for key, value in incoming.baggage.items():
-        around = otel_baggage.set_baggage(key, value, around)
-    return around
+def _below(parent: SpanContext) -> Context:
+    """The OpenTelemetry context below a trusted caller's span."""
+    return set_span_in_context(NonRecordingSpan(parent), _NOTHING)
 
 
-def _request_context(incoming: Incoming, span: SpanContext) -> RequestContext:
-    trace_id = f"{span.trace_id:032x}"
+def _request_context(incoming: Caller, span: SpanContext) -> RequestContext:
     if incoming.internal:
-        return RequestContext(
-            incoming.request_id or trace_id, incoming.tenant_id, "internal", baggage=incoming.baggage
-        )
+        request_id = incoming.request_id or f"{span.trace_id:032x}"
+        return RequestContext(request_id, incoming.tenant_id, "internal", baggage=incoming.baggage)
     links = () if incoming.span is None else (incoming.span,)
-    return RequestContext(trace_id, None, "edge", incoming.request_id, links)
+    return RequestContext(f"{span.trace_id:032x}", None, "edge", incoming.request_id, links)

@@ -89,11 +89,13 @@ def parse_baggage(values: Sequence[str], allowed: frozenset[str]) -> dict[str, s
         key = key.strip(" \t")
         if not separator or key not in allowed:
             continue
-        decoded = unquote_to_bytes(value.strip(" \t")).decode("utf-8", "replace")
-        if _UNSAFE.search(decoded):
-            guard.rejected("baggage member")
-        else:
-            found[key] = decoded
+        value = value.strip(" \t")
+        if not (value.isascii() and value.isalnum()):
+            value = unquote_to_bytes(value).decode("utf-8", "replace")
+            if _UNSAFE.search(value):
+                guard.rejected("baggage member")
+                continue
+        found[key] = value
     return found
 
 
@@ -163,13 +165,19 @@ class RequestIdPropagator(TextMapPropagator):
     """Carries the request ID beside the trace, so that any OpenTelemetry instrumentation takes it along."""
 
     def extract(
-        self, carrier: CarrierT, context: Context | None = None, getter: Getter[CarrierT] = default_getter
+        self,
+        carrier: CarrierT,  # noqa: ARG002 - the interface
+        context: Context | None = None,
+        getter: Getter[CarrierT] = default_getter,  # noqa: ARG002
     ) -> Context:
         """The context unchanged: whether a caller is trusted is decided by the middleware and by `consume`."""
         return get_current() if context is None else context
 
     def inject(
-        self, carrier: CarrierT, context: Context | None = None, setter: Setter[CarrierT] = default_setter
+        self,
+        carrier: CarrierT,
+        context: Context | None = None,  # noqa: ARG002 - the interface
+        setter: Setter[CarrierT] = default_setter,
     ) -> None:
         """Set `x-request-id` to the current request ID, where there is one."""
         request = CURRENT.get()

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 from sloctl.instrumentation.semconv import UNMATCHED
 
-
 _PARAMETER: Final = re.compile(r"\{[^}]*\}")
 MAX_DEPTH: Final = 16
 MAX_UNKNOWN: Final = 100

@@ -26,6 +26,7 @@ from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_AT
 from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.propagation import RequestIdPropagator
+from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
 
 SERVICE: Final = "service.name"
 POD: Final = "k8s.pod.name"
@@ -43,6 +44,7 @@ class Runtime:
     Attributes:
         resource: service, pod, cluster and environment, as on every span and log line.
         provider: makes the tracers; its spans have all six attributes.
+        entry_spans: starts the span of a request.
         registry: where the metrics are registered.
         baggage: names of the baggage members that may come in and go out.
         internal_hosts: hosts that are ours: they alone get the tenant and the baggage.
@@ -53,6 +55,7 @@ class Runtime:
     resource: Resource
     provider: TracerProvider
     tracer: Tracer
+    entry_spans: EntrySpans
     registry: CollectorRegistry
     baggage: frozenset[str]
     internal_hosts: HostPatterns
@@ -120,15 +123,18 @@ def configure(
     if not 0 <= sample_ratio <= 1:
         raise ValueError(f"sample_ratio is a share between 0 and 1, not {sample_ratio}")
     resource = Resource.create(_identity(service, environment, cluster, pod))
-    sampler = sampler or ParentBased(TraceIdRatioBased(sample_ratio))
-    provider = provider or TracerProvider(resource=resource, sampler=sampler)
+    ratio = sample_ratio if sampler is None and provider is None else None
+    if provider is None:
+        sampler = sampler or ParentBased(TraceIdRatioBased(sample_ratio))
+        provider = TracerProvider(resource=resource, sampler=sampler, id_generator=DrawnIds())
     provider.add_span_processor(RequestAttributes(provider.resource, resource, request_attribute, tenant_attribute))
     for processor in (*processors, *(BatchSpanProcessor(exporter) for exporter in exporters or _otlp())):
         provider.add_span_processor(processor)
     runtime = Runtime(
         resource=resource,
         provider=provider,
-        tracer=provider.get_tracer(TRACER),
+        tracer=(tracer := provider.get_tracer(TRACER)),
+        entry_spans=EntrySpans(tracer, ratio),
         registry=registry,
         baggage=frozenset(baggage),
         internal_hosts=HostPatterns(internal_hosts),

@@ -6,7 +6,8 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-METHODS: Final = {name: name for name in "CONNECT DELETE GET HEAD OPTIONS PATCH POST PUT TRACE".split()}
+_METHODS: Final = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+METHODS: Final = {name: name for name in _METHODS}
 OTHER_METHOD: Final = "_OTHER"
 UNMATCHED: Final = "_unmatched"
 # Query parameters whose values sign requests; the conventions name them.
