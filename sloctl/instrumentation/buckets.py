@@ -3,51 +3,31 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from sloctl.instrumentation.metrics import DURATION
-
-if TYPE_CHECKING:
-    from sloctl.spec.indicators import Latency
 
 
 def thresholds(path: str | os.PathLike[str]) -> tuple[float, ...]:
     """The latency thresholds, in seconds, that a specification sets on `http_server_request_duration_seconds`.
 
+    Templates and Platforms in the folders above count, as in `sloctl validate`.
+
     Raises:
         ValueError: the specification has errors; with each at its file, line and column.
     """
     from sloctl.diagnostics import Diagnostics
-    from sloctl.spec.document import Service, read_documents
+    from sloctl.resolve import resolve
+    from sloctl.spec.discovery import discover, read_all
 
     found = Diagnostics()
-    documents = read_documents(os.fspath(path), found)
+    catalogue = resolve(read_all(discover([os.fspath(path)], found), found), found)
     if found.errors:
-        raise ValueError(f"{os.fspath(path)} has errors; run `sloctl validate {os.fspath(path)}`:\n{_shown(found)}")
-    services = [document.spec for document in documents if isinstance(document.spec, Service)]
-    return tuple(sorted({bound for service in services for slo in service.slos or () for bound in _bounds(slo)}))
+        lines = (f"{error.place}: {error.message}" for error in found.errors)
+        raise ValueError("the specification has errors; `sloctl validate` shows them:\n" + "\n".join(lines))
+    return tuple(sorted({float(slo.indicator.at_most) for slo in catalogue.slos if _is_ours(slo.indicator)}))
 
 
-def _shown(found: Any) -> str:
-    return "\n".join(f"{error.place}: {error.message}" for error in found.errors)
-
-
-def _bounds(slo: Any) -> Iterator[float]:
-    sli = slo.sli
-    latency: Latency | None = getattr(sli, "latency", None)
-    if latency is not None and any(_is_ours(selector) for selector in _texts(latency.histogram)):
-        yield _seconds(latency)
-
-
-def _texts(selectors: Any) -> list[str]:
-    return [str(one) for one in selectors] if isinstance(selectors, (tuple, list)) else [str(selectors)]
-
-
-def _is_ours(selector: str) -> bool:
-    return selector.partition("{")[0].strip() == DURATION
-
-
-def _seconds(latency: Latency) -> float:
-    value, unit = latency.at_most
-    return float(value / 1000 if unit == "duration" else value)
+def _is_ours(indicator: Any) -> bool:
+    """Only a latency indicator has a histogram."""
+    return any(selector.metric == DURATION for selector in getattr(indicator, "histogram", ()))

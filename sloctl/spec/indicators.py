@@ -58,7 +58,7 @@ def _ratio_help(present: tuple[str, ...]) -> str:
         case ():
             return "write `total` and `bad_if`"
         case _:
-            return "remove what is too many"
+            return "keep one pair"
 
 
 class Latency(Written):

@@ -70,7 +70,9 @@ def percentage(value: object) -> Decimal:
     if isinstance(value, int | Decimal) and not isinstance(value, bool) and value >= 0:
         message = f"a percentage is needed, and {shown(value)} has no percent sign"
         raise refusal("SLO022", message, _percentage_help(Decimal(value)))
-    raise refusal("SLO022", f"a percentage is needed, not {shown(value)}", "write one such as `99.95%`")
+    number = value.removesuffix("%").strip() if isinstance(value, str) else ""
+    help_ = f"write `{number}%`" if _is_number(number) else "write one such as `99.95%`"
+    raise refusal("SLO022", f"a percentage is needed, not {shown(value)}", help_)
 
 
 def _percentage_help(number: Decimal) -> str:
@@ -78,6 +80,11 @@ def _percentage_help(number: Decimal) -> str:
     if number >= 1 or number == 0:
         return f"write {as_written}"
     return f"write {as_share}" if number > Decimal("0.5") else f"write {as_share}, or {as_written} if that is meant"
+
+
+def percent(ratio: Decimal) -> str:
+    """A ratio as it is written."""
+    return f"{_plain(Decimal(f'{ratio:f}e2'))}%"
 
 
 def _plain(number: Decimal) -> str:
@@ -136,8 +143,16 @@ def rate(value: object) -> WrittenRate:
     if isinstance(value, str) and len(value) <= 40 and (match := RATE.fullmatch(value)):
         number, power, per = match.groups()
         return WrittenRate(_exact_product(number, _POWERS[power]), _PER[per])
-    example = f"write `{value}/s` or `{value}/min`" if _is_number(str(value)) else "write one such as `800K/min`"
-    raise refusal("SLO024", f"a rate is needed, not {shown(value)}", f"{example} (K, M, G; per s, min, h or d)")
+    raise refusal("SLO024", f"a rate is needed, not {shown(value)}", _rate_help(value))
+
+
+def _rate_help(value: object) -> str:
+    written = str(value).replace(" ", "").replace("k", "K").replace("g", "G")
+    if len(written) <= 40 and RATE.fullmatch(written):
+        return f"write `{written}`"
+    if len(written) <= 40 and RATE.fullmatch(f"{written}/s"):
+        return f"write `{written}/s` or `{written}/min`"
+    return "write one such as `800K/min` (K, M or G; per s, min, h or d)"
 
 
 def bound(value: object) -> WrittenBound:

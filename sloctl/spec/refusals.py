@@ -17,6 +17,7 @@ def refusal(
     help: str = "",  # noqa: A002 - the word users see
     *,
     at: tuple[Key, ...] = (),
+    on_key: bool = False,
     related: tuple[Related, ...] = (),
 ) -> PydanticCustomError:
     """The error that a validator raises.
@@ -26,9 +27,10 @@ def refusal(
         message: what is wrong, in the user's words.
         help: what to write instead.
         at: key path below the validated value where the mistake is.
+        on_key: whether the mistake is the last key of that path rather than its value.
         related: key paths below the validated value of other places involved, with what is there.
     """
-    context = {"message": message, "help": help, "at": at, "related": related}
+    context = {"message": message, "help": help, "at": at, "on_key": on_key, "related": related}
     return PydanticCustomError(code, "{message}", context)
 
 

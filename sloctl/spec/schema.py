@@ -36,8 +36,9 @@ def json_schema() -> dict[str, Any]:
     """
     _, schema = models_json_schema([(model, "validation") for model in KINDS.values()], schema_generator=_Generator)
     definitions = schema["$defs"]
-    definitions["Template"]["properties"]["slos"]["items"] = _keys_of(Slo)
-    definitions["Template"]["properties"]["canary"] = _keys_of(Canary)
+    template = definitions["Template"]["properties"]
+    template["slos"]["items"] = _keys_of(Slo)
+    template["canary"] |= _keys_of(Canary)
     return {
         "$schema": DIALECT,
         "title": "sloctl specification",

@@ -16,6 +16,7 @@ from sloctl.spec.refusals import refusal, shown
 from sloctl.spec.tree import Mapping, Sequence
 
 MAX_TEXT: Final = 4096
+MAX_NAME: Final = 256
 MAX_LABEL_VALUE: Final = 1024
 MAX_PROMQL: Final = 2048
 MAX_BRACKETS: Final = 16
@@ -29,17 +30,20 @@ PARAMETER: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
-EMAIL: Final = re.compile(r"[^\s@<>\"',;]+@[^\s@<>\"',;]+\.[^\s@<>\"',;]+")
-CHANNEL: Final = re.compile(r"[#@]?[^\s#@:/{}\"'`<>,]+")
-ADDRESS: Final = re.compile(r"[^\s{}\"'`<>,]+")
+EMAIL: Final = re.compile(r"[^\s@<>\x22',;]+@[^\s@<>\x22',;]+\.[^\s@<>\x22',;]+")
+CHANNEL: Final = re.compile(r"[#@]?[^\s#@:/{}\x22'`<>,]+")
+ADDRESS: Final = re.compile(r"[^\s{}\x22'`<>,]+")
 _URL: Final = re.compile(
     r"https://(?:[a-zA-Z0-9](?:[-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
-    r"(?:[/?#][^\s\"'<>`\\]*)?"
+    r"(?:[/?#][^\s\x22'<>`\\]*)?"
 )
+_USER: Final = re.compile(r"[a-zA-Z]+://[^/?#]*@")
 _PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
-# What a PromQL parser skips: comments and strings. A quote that is left over was never closed.
-_SKIPPED: Final = re.compile(r"#[^\n]*|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`[^`]*`")
+# Strings of PromQL; one that is never closed ends with its line, so that a search stays linear.
+STRING: Final = r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?"
+_SKIPPED: Final = re.compile(f"#[^\n]*|({STRING})")
+_ESCAPED_END: Final = re.compile(r"(?<!\\)(?:\\\\)*\\$")
 _OPERATOR: Final = re.compile(r"\b(?:and|or|unless|atan2)\b|[-+*/%^]|[=!<>]+~?")
 
 T = TypeVar("T")
@@ -96,14 +100,12 @@ def matched_value(value: object) -> str:
     return "" if value == "" else label_value(value)
 
 
-def patterned(pattern: re.Pattern[str], code: str, what: str, example: str) -> Callable[[object], str]:
-    def check(value: object) -> str:
-        checked = plain_text(value)
-        if pattern.fullmatch(checked):
-            return checked
-        raise refusal(code, f"{shown(value)} is not {what}", example + _placeholder_help(checked))
-
-    return check
+def matching(pattern: re.Pattern[str], value: object, code: str, what: str, example: str) -> str:
+    """A text that matches the pattern of `what`; `example` says what to write."""
+    checked = plain_text(value)
+    if len(checked) <= MAX_NAME and pattern.fullmatch(checked):
+        return checked
+    raise refusal(code, f"{shown(value)} is not {what}", example + _placeholder_help(checked))
 
 
 def _placeholder_help(value: str) -> str:
@@ -113,6 +115,8 @@ def _placeholder_help(value: str) -> str:
 def url(value: object) -> str:
     """A link that begins with https, without a user name or password."""
     checked = text(value)
+    if _USER.match(checked):
+        raise refusal("SLO027", "the link holds a user name or password", "write `https://host/path`")
     if len(checked) <= 2048 and _URL.fullmatch(checked):
         return checked
     raise refusal("SLO027", f"{shown(value)} is not an https link", "write `https://host/path`")
@@ -140,9 +144,9 @@ def promql(value: object) -> str:
 
 
 def _check_shape(expression: str) -> None:
-    code = _SKIPPED.sub("", expression)
-    if any(quote in code for quote in "\"'`"):
+    if any(not is_closed(match[1]) for match in _SKIPPED.finditer(expression) if match[1]):
         raise refusal("SLO028", "a quote in the expression is not closed", "close it on the same line")
+    code = _SKIPPED.sub("", expression)
     depth = 0
     for bracket in re.findall(r"[()\[\]{}]", code):
         depth += 1 if bracket in "([{" else -1
@@ -150,6 +154,12 @@ def _check_shape(expression: str) -> None:
             raise refusal("SLO028", f"brackets nested deeper than {MAX_BRACKETS}", "use a recording rule")
     if sum(1 for _ in _OPERATOR.finditer(code)) > MAX_OPERATORS:
         raise refusal("SLO028", f"more than {MAX_OPERATORS} operators", "use a recording rule")
+
+
+def is_closed(string: str) -> bool:
+    """Whether a match of `STRING` ends with the quote that it began with."""
+    escaped = string[0] != "`" and _ESCAPED_END.search(string[1:-1])
+    return len(string) > 1 and string[-1] == string[0] and not escaped
 
 
 def windowed(value: object) -> str:

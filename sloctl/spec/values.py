@@ -16,10 +16,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from dataclasses import dataclass
 from decimal import Decimal
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, PlainValidator, WithJsonSchema
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
 from sloctl.spec import quantities, texts
 from sloctl.spec.quantities import DAY, MINUTE, WrittenBound, WrittenCounts, WrittenRate
@@ -38,7 +41,12 @@ def positive(value: int) -> int:
 
 
 def between(
-    low: str, high: str, words: str, *, code: str = "SLO046", include_high: bool = False
+    low: str,
+    high: str,
+    words: str,
+    *,
+    include_high: bool = False,
+    written: Callable[[Decimal], str] = quantities.percent,
 ) -> Callable[[Decimal], Decimal]:
     """A range without its lower end, and without its upper one unless `include_high`."""
     least, most = Decimal(low), Decimal(high)
@@ -46,9 +54,18 @@ def between(
     def check(value: Decimal) -> Decimal:
         if least < value < most or (include_high and value == most):
             return value
-        raise refusal(code, "the value is out of range", words)
+        raise refusal("SLO046", f"`{written(value)}` is out of range", words)
 
     return check
+
+
+def objective(value: Decimal) -> Decimal:
+    """A share that leaves an error budget."""
+    if 0 < value < 1:
+        return value
+    why = "promises nothing" if value <= 0 else "leaves no error budget"
+    message = f"an objective of `{quantities.percent(value)}` {why}"
+    raise refusal("SLO040", message, "write a share between 0% and 100%, such as `99.9%`")
 
 
 def at_most_minute(value: int) -> int:
@@ -87,9 +104,32 @@ def own_policy(name: str) -> str:
     return name
 
 
+@dataclass(frozen=True, slots=True)
+class _Pattern:
+    """A text that matches a regular expression: its validator and its JSON Schema."""
+
+    regex: re.Pattern[str]
+    code: str
+    what: str
+    help: str
+    example: str
+
+    def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
+        return core_schema.no_info_plain_validator_function(self._check)
+
+    def __get_pydantic_json_schema__(self, schema: object, handler: object) -> JsonSchemaValue:
+        return _pattern_schema(self.regex, self.example)
+
+    def _check(self, value: object) -> str:
+        return texts.matching(self.regex, value, self.code, self.what, self.help)
+
+
+def _pattern_schema(regex: re.Pattern[str], *examples: str) -> JsonSchemaValue:
+    return {"type": "string", "pattern": f"^(?:{regex.pattern})$", "examples": list(examples)}
+
+
 def _pattern(regex: re.Pattern[str], *examples: str) -> WithJsonSchema:
-    schema = {"type": "string", "pattern": f"^(?:{regex.pattern})$", "examples": list(examples)}
-    return WithJsonSchema(schema)
+    return WithJsonSchema(_pattern_schema(regex, *examples))
 
 
 _TEXT_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": texts.MAX_TEXT})
@@ -106,71 +146,42 @@ _DURATION_PATTERN: Final = r"(?=.)(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m
 _DURATION_SCHEMA_PATTERN: Final = re.compile(rf"{_DURATION_PATTERN}|[0-9]+\.[0-9]+(?:ms|[smhdw])")
 _BOUND_PATTERN: Final = rf"^(?:{_DURATION_SCHEMA_PATTERN.pattern}|{quantities.PERCENTAGE.pattern})$"
 
-Name = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.NAME, "SLO021", "a name", texts.NAME_HELP)),
-    _pattern(texts.NAME, "checkout"),
-]
-LabelName = Annotated[
-    str,
-    PlainValidator(
-        texts.patterned(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`, such as `http_route`")
-    ),
-    _pattern(texts.LABEL, "tenant"),
-]
-OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
+Name = Annotated[str, _Pattern(texts.NAME, "SLO021", "a name", texts.NAME_HELP, "checkout")]
+LabelName = Annotated[str, _Pattern(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`", "tenant")]
 ParameterName = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`")),
-    _pattern(texts.PARAMETER, "job"),
+    str, _Pattern(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`", "job")
 ]
 MetricName = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.METRIC, "SLO021", "a metric name", "write it without labels and suffix")),
-    _pattern(texts.METRIC, "http_request_duration_seconds"),
+    str, _Pattern(texts.METRIC, "SLO021", "a metric name", "write it without labels", "http_duration_seconds")
 ]
-PolicyName = Annotated[Name, AfterValidator(own_policy)]
 ClockTime = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.CLOCK, "SLO026", "a time of day", 'write hours and minutes, such as "09:00"')),
-    _pattern(texts.CLOCK, "09:00"),
+    str, _Pattern(texts.CLOCK, "SLO026", "a time of day", "write hours and minutes: '09:00'", "09:00")
 ]
 TimeZone = Annotated[
-    str,
-    PlainValidator(
-        texts.patterned(texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin` or `UTC`")
-    ),
-    _pattern(texts.ZONE, "UTC", "Asia/Kolkata"),
+    str, _Pattern(texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin`", "UTC")
 ]
 Currency = Annotated[
-    str,
-    PlainValidator(texts.patterned(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`")),
-    _pattern(texts.CURRENCY, "USD"),
+    str, _Pattern(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`", "USD")
 ]
 Channel = Annotated[
-    str,
-    PlainValidator(
-        texts.patterned(texts.CHANNEL, "SLO021", "a channel", "write its name in quotes, such as '#alerts'")
-    ),
-    _pattern(texts.CHANNEL, "#alerts"),
+    str, _Pattern(texts.CHANNEL, "SLO021", "a channel", "write its name in quotes: '#alerts'", "#alerts")
 ]
 Email = Annotated[
     str,
-    PlainValidator(texts.patterned(texts.EMAIL, "SLO021", "an e-mail address", "write one such as `team@example.com`")),
-    _pattern(texts.EMAIL, "team@example.com"),
+    _Pattern(texts.EMAIL, "SLO021", "an e-mail address", "write `team@example.com`", "team@example.com"),
 ]
 Address = Annotated[
     str,
-    PlainValidator(
-        texts.patterned(
-            texts.ADDRESS,
-            "SLO021",
-            "a topic or telephone number",
-            "write a topic ARN or a number such as '+4912345'",
-        )
+    _Pattern(
+        texts.ADDRESS,
+        "SLO021",
+        "a topic or telephone number",
+        "write a topic's ARN, or a number such as '+4912345'",
+        "arn:aws:sns:eu-west-1:123456789012:on-call",
     ),
-    _pattern(texts.ADDRESS, "arn:aws:sns:eu-west-1:123456789012:on-call"),
 ]
+OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
+PolicyName = Annotated[Name, AfterValidator(own_policy)]
 
 Text = Annotated[str, PlainValidator(texts.text), _TEXT_SCHEMA]
 LabelValue = Annotated[
@@ -211,14 +222,14 @@ PositiveDuration = Annotated[Duration, AfterValidator(positive)]
 Resolution = Annotated[PositiveDuration, AfterValidator(at_most_minute)]
 WindowLength = Annotated[Duration, AfterValidator(at_least_day)]
 BurnFactor = Annotated[Number, AfterValidator(burn_factor)]
-ObjectivePercentage = Annotated[
-    Percentage,
-    AfterValidator(between("0", "1", "write a share between 0% and 100%, such as `99.9%`", code="SLO040")),
-]
+ObjectivePercentage = Annotated[Percentage, AfterValidator(objective)]
 Share = Annotated[Percentage, AfterValidator(between("0", "1", "write a share above 0% and below 100%"))]
 PartOrWhole = Annotated[
     Percentage, AfterValidator(between("0", "1", "write a share above 0% and up to 100%", include_high=True))
 ]
 PartLeft = Annotated[Percentage, AfterValidator(between("-1", "1", "write a part below 100%"))]
 AboveZero = Annotated[Percentage, AfterValidator(between("0", "1000000", "write more than `0%`"))]
-Chance = Annotated[Number, AfterValidator(between("0", "0.5", "write a chance above 0 and below 0.5, such as `0.01`"))]
+Chance = Annotated[
+    Number,
+    AfterValidator(between("0", "0.5", "write a chance below 0.5, such as `0.01`", written=str)),
+]
