@@ -25,9 +25,10 @@ def thresholds(path: str | os.PathLike[str]) -> tuple[float, ...]:
     if found.errors:
         lines = (f"{error.place}: {error.message}" for error in found.errors)
         raise ValueError("the specification has errors; `sloctl validate` shows them:\n" + "\n".join(lines))
-    return tuple(sorted({float(slo.indicator.at_most) for slo in catalogue.slos if _is_ours(slo.indicator)}))
+    return tuple(sorted({bound for slo in catalogue.slos for bound in _bounds(slo.indicator)}))
 
 
-def _is_ours(indicator: Any) -> bool:
-    """Only a latency indicator has a histogram."""
-    return any(selector.metric == DURATION for selector in getattr(indicator, "histogram", ()))
+def _bounds(indicator: Any) -> list[float]:
+    """The bound of a latency indicator, which alone has a histogram, when that is ours."""
+    ours = any(selector.metric == DURATION for selector in getattr(indicator, "histogram", ()))
+    return [float(indicator.at_most)] if ours else []

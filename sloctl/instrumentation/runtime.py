@@ -141,8 +141,9 @@ def configure(
         request_attribute=request_attribute,
         tenant_attribute=tenant_attribute,
     )
+    _remember(runtime)
     if set_global:
-        _set_global(runtime)
+        _set_global(runtime.provider)
     return runtime
 
 
@@ -162,10 +163,14 @@ def configured() -> Runtime | None:
     return _default
 
 
-def _set_global(runtime: Runtime) -> None:
+def _remember(runtime: Runtime) -> None:
     global _default  # noqa: PLW0603 - one process is one service; what it configured is found from everywhere
     _default = runtime
-    trace.set_tracer_provider(runtime.provider)
+
+
+def _set_global(provider: TracerProvider) -> None:
+    if trace.get_tracer_provider() is not provider:
+        trace.set_tracer_provider(provider)
     propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), RequestIdPropagator()]))
 
 
