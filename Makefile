@@ -18,7 +18,7 @@ test: .venv/dev.stamp prometheus alertmanager mosquitto .cache/oldest-fastapi  #
 	ruff check
 	ruff format --check
 	mypy
-	pytest -n 2
+	pytest -n 2 --dist loadgroup
 
 fuzz: .venv/dev.stamp  ## the property tests with many more examples
 	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
