@@ -34,7 +34,7 @@ def trace(
     telemetry = _read((*logs, *spans, *more))
     found = journey(request_id, telemetry)
     if telemetry.unreadable:
-        click.echo(f"{telemetry.unreadable} lines are neither log lines nor spans; they are left out", err=True)
+        click.echo(f"left out: {_counted(telemetry.unreadable, 'unreadable line')}", err=True)
     if not found.hops:
         click.echo(f"no log line and no span has the ID {_shown(request_id)}")
         context.exit(1)

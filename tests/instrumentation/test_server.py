@@ -1,0 +1,147 @@
+"""On real sockets: ten thousand interleaved requests, clients that leave, streams and tasks; nothing leaks."""
+
+import asyncio
+import contextvars
+import random
+import socket
+import threading
+from collections.abc import AsyncIterator, Iterator
+from contextlib import contextmanager
+
+import anyio.to_thread
+import httpx
+import pytest
+import uvicorn
+from fastapi import FastAPI
+from fastapi.responses import StreamingResponse
+
+from examples.servers import free_port
+from sloctl.instrumentation import current, instrument_app
+from tests.instrumentation.conftest import Configure, Observed
+
+pytestmark = [pytest.mark.anyio, pytest.mark.server]
+REQUESTS = 10_000
+CONCURRENT = 100
+
+
+@contextmanager
+def serving(app: FastAPI) -> Iterator[int]:
+    """uvicorn on a free port, in a thread that ends with the block."""
+    port = free_port()
+    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off"))
+    thread = threading.Thread(target=server.run, daemon=True)
+    thread.start()
+    while not server.started:
+        if not thread.is_alive():
+            raise AssertionError("uvicorn did not start")
+        threading.Event().wait(0.02)
+    try:
+        yield port
+    finally:
+        server.should_exit = True
+        thread.join(10)
+
+
+def application(there: Observed) -> FastAPI:
+    app = FastAPI()
+
+    def seen() -> str:
+        context = current()
+        assert context is not None
+        return f"{context.request_id} {context.tenant_id}"
+
+    @app.get("/mixed/{tenant}")
+    async def mixed(tenant: str) -> list[str]:
+        """What is seen before and after others ran, in a thread, in tasks and in a copied context."""
+        context = current()
+        assert context is not None
+        context.set_tenant(tenant)
+        found = [seen()]
+        await asyncio.sleep(random.random() / 200)
+        found.append(seen())
+        found.append(await anyio.to_thread.run_sync(seen))
+        async with asyncio.TaskGroup() as group:
+            tasks = [group.create_task(later(seen)) for _ in range(2)]
+        found += [task.result() for task in tasks]
+        found.append(contextvars.copy_context().run(seen))
+        return found
+
+    async def later(what: object) -> str:
+        await asyncio.sleep(0)
+        return seen()
+
+    @app.get("/drip")
+    async def drip() -> StreamingResponse:
+        async def chunks() -> AsyncIterator[bytes]:
+            for _ in range(200):
+                yield b"x" * 1000
+                await asyncio.sleep(0.02)
+
+        return StreamingResponse(chunks())
+
+    instrument_app(app, there.runtime, trust="internal", tenants=50)
+    return app
+
+
+async def test_ten_thousand_interleaved_requests_never_see_each_others_context(observed: Configure) -> None:
+    there = observed(sample_ratio=0.1)
+    leaks: list[str] = []
+    numbers = iter(range(REQUESTS))
+
+    async def client(http: httpx.AsyncClient) -> None:
+        for number in numbers:
+            request_id, tenant = f"request-{number:06}", f"t{number}"
+            response = await http.get(f"/mixed/{tenant}", headers={"x-request-id": request_id})
+            found = response.json()
+            if found[0] != f"{request_id} {tenant}" or len(set(found)) != 1:
+                leaks.append(f"{request_id}: {found}")
+            if response.headers["x-request-id"] != request_id:
+                leaks.append(f"{request_id}: answered as {response.headers['x-request-id']}")
+
+    with serving(application(there)) as port:
+        limits = httpx.Limits(max_connections=CONCURRENT)
+        async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{port}", limits=limits, timeout=60) as http:
+            await asyncio.gather(*(client(http) for _ in range(CONCURRENT)))
+    assert leaks == []
+    assert there.requests("/mixed/{tenant}", 200) == REQUESTS
+    assert current() is None
+    for span in there.spans:
+        attributes = span.attributes or {}
+        assert attributes["tenant.id"] == f"t{int(str(attributes['request.id'])[-6:])}"
+
+
+async def test_a_client_that_closes_its_socket_is_499_and_no_error_of_ours(observed: Configure) -> None:
+    there = observed()
+    with serving(application(there)) as port:
+        with socket.create_connection(("127.0.0.1", port)) as client:
+            client.sendall(b"GET /drip HTTP/1.1\r\nhost: x\r\n\r\n")
+            assert client.recv(100).startswith(b"HTTP/1.1 200")
+        for _ in range(250):
+            if there.counted():
+                break
+            await asyncio.sleep(0.02)
+    assert there.counted() == {("GET", "/drip", "499"): 1}
+
+
+async def test_headers_that_no_library_would_send(observed: Configure) -> None:
+    there = observed(baggage=["plan"])
+    lines = [
+        b"GET /mixed/acme HTTP/1.1",
+        b"host: x",
+        b"x-request-id: \xff\xfe",
+        b"x-request-id: second-is-good",
+        b"traceparent: 00-zz",
+        b"baggage: " + b",".join(b"k%d=v" % number for number in range(300)),
+        b"baggage: plan=%0d%0aSet-Cookie:x",
+        b"connection: close",
+    ]
+    with serving(application(there)) as port, socket.create_connection(("127.0.0.1", port)) as client:
+        client.sendall(b"\r\n".join(lines) + b"\r\n\r\n")
+        answer = b""
+        while chunk := client.recv(65536):
+            answer += chunk
+    head, _, body = answer.partition(b"\r\n\r\n")
+    assert head.startswith(b"HTTP/1.1 200")
+    assert b"x-request-id: second-is-good" in head
+    assert b"set-cookie" not in head.lower()
+    assert b"second-is-good acme" in body
