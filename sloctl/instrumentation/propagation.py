@@ -36,9 +36,13 @@ FIELDS: Final = (REQUEST_ID, TRACEPARENT, TRACESTATE, BAGGAGE, TENANT)
 MAX_BAGGAGE_BYTES: Final = 8192
 MAX_BAGGAGE_MEMBERS: Final = 64
 MAX_TRACESTATE: Final = 512
+MAX_STATE_MEMBERS: Final = 32
 
 # Version ff is invalid; a later version may add fields after another dash (W3C Trace Context, 3.2).
 _TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
+# W3C Trace Context, 3.3.1.3: `vendor` or `tenant@vendor`, and printable ASCII without comma and equals sign.
+_STATE_KEY: Final = re.compile(r"[a-z][a-z0-9_*/-]{0,255}|[a-z0-9][a-z0-9_*/-]{0,240}@[a-z][a-z0-9_*/-]{0,13}")
+_STATE_VALUE: Final = re.compile(r"[\x20-\x2b\x2d-\x3c\x3e-\x7e]{0,255}[\x21-\x2b\x2d-\x3c\x3e-\x7e]")
 _BAGGAGE_KEY: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,256}")
 _UNSAFE: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ufffd]")
 
@@ -55,12 +59,19 @@ def parse_traceparent(text: str) -> SpanContext | None:
 
 
 def with_tracestate(span: SpanContext, values: Sequence[str]) -> SpanContext:
-    """The same remote span with the vendors' state; a malformed state is dropped as the standard says."""
-    joined = ",".join(values)
-    if not joined or len(joined) > MAX_TRACESTATE:
-        guard.rejected("tracestate", times=bool(joined))
+    """The same remote span with the vendors' state; a malformed state is dropped as the standard says.
+
+    It is checked before OpenTelemetry sees it, which would log what is malformed as it came.
+    """
+    members = [member.strip(" \t") for value in values for member in value.split(",")]
+    pairs = [(key, value) for key, _, value in (member.partition("=") for member in members if member)]
+    if not pairs:
         return span
-    state = TraceState.from_header([joined])
+    good = all(_STATE_KEY.fullmatch(key) and _STATE_VALUE.fullmatch(value) for key, value in pairs)
+    if not good or sum(map(len, values)) > MAX_TRACESTATE or len({key for key, _ in pairs}) < len(pairs):
+        guard.rejected("tracestate")
+        return span
+    state = TraceState(pairs[:MAX_STATE_MEMBERS])
     return SpanContext(span.trace_id, span.span_id, is_remote=True, trace_flags=span.trace_flags, trace_state=state)
 
 

@@ -50,5 +50,6 @@ def response_attributes(status: int, route: str, error: BaseException | None) ->
         attributes["http.route"] = route
     failed = error is not None or status >= 500
     if failed:
-        attributes["error.type"] = str(status) if error is None else type(error).__qualname__
+        # As the conventions want it: the status that says so, or else the exception that broke the response off.
+        attributes["error.type"] = str(status) if status >= 500 or error is None else type(error).__qualname__
     return attributes, failed

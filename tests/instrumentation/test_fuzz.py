@@ -16,7 +16,10 @@ CASES = 10_000
 
 
 @pytest.mark.parametrize("trust", ["edge", "internal"])
-async def test_no_header_set_changes_a_response(observed: Configure, trust: str) -> None:
+async def test_no_header_set_changes_a_response_or_reaches_a_log(
+    observed: Configure, trust: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("DEBUG")
     there = observed(baggage=["plan"], sample_ratio=0.1)
     metrics = HttpMetrics(there.runtime.registry, SEMCONV_BUCKETS, tenants=20)
     wrapped = ContextMiddleware(plain, there.runtime, trust=trust, metrics=metrics)  # type: ignore[arg-type]
@@ -29,3 +32,4 @@ async def test_no_header_set_changes_a_response(observed: Configure, trust: str)
         assert ours.error is None
     assert sum(there.counted().values()) == CASES // 2
     assert current() is None
+    assert [record for record in caplog.records if record.name != "asyncio"] == []

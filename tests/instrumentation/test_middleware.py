@@ -209,7 +209,7 @@ async def test_an_unhandled_exception_has_the_id_and_is_on_the_span(observed: Co
     assert seen.span.status.status_code is StatusCode.ERROR
     assert [event.name for event in seen.span.events] == ["exception"]
     assert seen.span.attributes is not None
-    assert seen.span.attributes["error.type"] == "ValueError"
+    assert seen.span.attributes["error.type"] == "500"
 
 
 async def test_a_refusal_is_an_error_of_ours_without_an_exception(observed: Configure) -> None:

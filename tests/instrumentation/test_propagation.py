@@ -14,6 +14,7 @@ from sloctl.instrumentation.propagation import (
     parse_baggage,
     parse_traceparent,
     read_fields,
+    with_tracestate,
 )
 
 GOOD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
@@ -116,3 +117,27 @@ def test_the_propagator_takes_the_id_along_with_any_instrumentation() -> None:
     with entered(RequestContext("request-0001")):
         RequestIdPropagator().inject(carrier)
     assert carrier == {"x-request-id": "request-0001"}
+
+
+@pytest.mark.parametrize(
+    ("lines", "expected"),
+    [
+        (["vendor=1"], "vendor=1"),
+        (["a=1, b=2", "tenant@c=3"], "a=1,b=2,tenant@c=3"),
+        (["a=1,,b=2"], "a=1,b=2"),
+        (["A=1"], ""),
+        (["a=1,a=2"], ""),
+        (["a"], ""),
+        (["a=1=2"], ""),
+        (["a=\x1b[31m"], ""),
+        (["a=\xff"], ""),
+        (["a=" + "x" * 600], ""),
+    ],
+)
+def test_the_state_of_vendors_is_kept_whole_or_dropped_and_never_logged(
+    lines: list[str], expected: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    span = parse_traceparent(GOOD)
+    assert span is not None
+    assert with_tracestate(span, lines).trace_state.to_header() == expected
+    assert caplog.records == []

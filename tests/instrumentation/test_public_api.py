@@ -77,7 +77,14 @@ def types(tmp_path: Path, text: str) -> list[str]:
     """What mypy says of a program, strictly."""
     program = tmp_path / "program.py"
     program.write_text(text)
-    command = [sys.executable, "-m", "mypy", "--strict", "--no-error-summary", "--config-file=", program]
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--no-error-summary",
+        program,
+    ]  # the settings, and so the cache, of the project
     finished = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     return [line for line in finished.stdout.splitlines() if "error:" in line and "program.py" in line]
 

@@ -1,0 +1,63 @@
+"""What a call with httpx costs, beside opentelemetry-instrumentation-httpx."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Iterator
+from typing import Final
+
+import httpx
+from opentelemetry.instrumentation.httpx import HTTPXClientInstrumentor
+from opentelemetry.sdk.trace import TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor
+from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
+from opentelemetry.trace import use_span
+from prometheus_client import CollectorRegistry
+
+from bench.discard import Discard
+from bench.interleaved import extra_costs
+from bench.rows import Row
+from sloctl.instrumentation import RequestContext, configure, instrument_httpx
+from sloctl.instrumentation.context import entered
+
+CALLS: Final = 100
+RATIOS: Final = {"recorded": 1.0, "not recorded": 0.0}
+
+
+def client() -> httpx.Client:
+    return httpx.Client(transport=httpx.MockTransport(lambda _request: httpx.Response(200)))
+
+
+def ours(provider: TracerProvider) -> httpx.Client:
+    made = client()
+    runtime = configure("bench", "bench", provider=provider, registry=CollectorRegistry(), set_global=False)
+    instrument_httpx(made, runtime)
+    return made
+
+
+def theirs(provider: TracerProvider) -> httpx.Client:
+    made = client()
+    HTTPXClientInstrumentor.instrument_client(made, tracer_provider=provider)
+    return made
+
+
+def calls(made: httpx.Client, provider: TracerProvider) -> Callable[[], Awaitable[None]]:
+    """A round of calls within one request."""
+
+    async def run() -> None:
+        span = provider.get_tracer("bench").start_span("request")
+        with use_span(span, end_on_exit=True), entered(RequestContext("request-0001")):
+            for _ in range(CALLS):
+                made.get("http://orders.example/list")
+
+    return run
+
+
+def rows() -> Iterator[Row]:
+    for name, ratio in RATIOS.items():
+        provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(ratio)))
+        provider.add_span_processor(BatchSpanProcessor(Discard()))
+        makers = {"bare": lambda _provider: client(), "ours": ours, "theirs": theirs}
+        variants = {kind: calls(make(provider), provider) for kind, make in makers.items()}
+        cost = asyncio.run(extra_costs(variants, CALLS))
+        yield Row(f"httpx, {name}: OpenTelemetry / ours", cost["theirs"] / cost["ours"], at_least=3)
