@@ -28,16 +28,33 @@ def client() -> httpx.Client:
     return httpx.Client(transport=httpx.MockTransport(lambda _request: httpx.Response(200)))
 
 
-def ours(provider: TracerProvider) -> httpx.Client:
+def bare(ratio: float) -> tuple[httpx.Client, TracerProvider]:
+    return client(), provider(ratio)
+
+
+def ours(ratio: float) -> tuple[httpx.Client, TracerProvider]:
     made = client()
-    runtime = configure("bench", "bench", provider=provider, registry=CollectorRegistry(), set_global=False)
+    runtime = configure(
+        "bench",
+        "bench",
+        sample_ratio=ratio,
+        exporters=[Discard()],
+        registry=CollectorRegistry(),
+        set_global=False,
+    )
     instrument_httpx(made, runtime)
-    return made
+    return made, runtime.provider
 
 
-def theirs(provider: TracerProvider) -> httpx.Client:
-    made = client()
-    HTTPXClientInstrumentor.instrument_client(made, tracer_provider=provider)
+def theirs(ratio: float) -> tuple[httpx.Client, TracerProvider]:
+    made, spans = client(), provider(ratio)
+    HTTPXClientInstrumentor.instrument_client(made, tracer_provider=spans)
+    return made, spans
+
+
+def provider(ratio: float) -> TracerProvider:
+    made = TracerProvider(sampler=ParentBased(TraceIdRatioBased(ratio)))
+    made.add_span_processor(BatchSpanProcessor(Discard()))
     return made
 
 
@@ -55,9 +72,6 @@ def calls(made: httpx.Client, provider: TracerProvider) -> Callable[[], Awaitabl
 
 def rows() -> Iterator[Row]:
     for name, ratio in RATIOS.items():
-        provider = TracerProvider(sampler=ParentBased(TraceIdRatioBased(ratio)))
-        provider.add_span_processor(BatchSpanProcessor(Discard()))
-        makers = {"bare": lambda _provider: client(), "ours": ours, "theirs": theirs}
-        variants = {kind: calls(make(provider), provider) for kind, make in makers.items()}
+        variants = {make.__name__: calls(*make(ratio)) for make in (bare, ours, theirs)}
         cost = asyncio.run(extra_costs(variants, CALLS))
         yield Row(f"httpx, {name}: OpenTelemetry / ours", cost["theirs"] / cost["ours"], at_least=3)

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Final
 
-from opentelemetry.trace import Span, SpanContext, SpanKind, StatusCode, get_current_span
+from opentelemetry.trace import SpanContext, get_current_span
 
 from sloctl.instrumentation import guard
+from sloctl.instrumentation.client_spans import ClientSpan, client_span
 from sloctl.instrumentation.context import CURRENT, RequestContext
 from sloctl.instrumentation.propagation import (
     BAGGAGE,
@@ -62,7 +63,7 @@ class Call:
     __slots__ = ("_span",)
 
     def __init__(self, request: httpx.Request, runtime: Runtime | None) -> None:
-        self._span: Span | None = None
+        self._span: ClientSpan | None = None
         try:
             self._begin(request, runtime or configured())
         except Exception as error:  # noqa: BLE001 - our failure never stops a call
@@ -75,40 +76,42 @@ class Call:
         here = get_current_span()
         span = here.get_span_context()
         if runtime is not None and here.is_recording():
-            self._span = _client_span(request, runtime)
-            span = self._span.get_span_context()
+            method = METHODS.get(request.method, OTHER_METHOD)
+            name = method if method != OTHER_METHOD else "HTTP"
+            self._span = client_span(name, _attributes(request, method), span, context, runtime)
+            span = self._span.context
         _set_headers(request, context, span, runtime)
 
     def answered(self, response: httpx.Response) -> None:
         """The response's headers are here."""
         if self._span is None:
             return
-        self._span.set_attribute("http.response.status_code", response.status_code)
-        if response.status_code >= 400:
-            self._span.set_attribute("error.type", str(response.status_code))
-            self._span.set_status(StatusCode.ERROR)
-        self._span.end()
+        attributes: dict[str, Any] = {"http.response.status_code": response.status_code}
+        failed = response.status_code >= 400
+        if failed:
+            attributes["error.type"] = str(response.status_code)
+        self._end(attributes, "" if failed else None)
 
     def failed(self, error: BaseException) -> None:
         """There is no response."""
-        if self._span is None:
-            return
-        self._span.set_attribute("error.type", type(error).__qualname__)
-        self._span.set_status(StatusCode.ERROR, type(error).__name__)
-        self._span.end()
+        self._end({"error.type": type(error).__qualname__}, type(error).__name__)
+
+    def _end(self, attributes: dict[str, Any], failure: str | None) -> None:
+        try:
+            if self._span is not None:
+                self._span.end(attributes, failure)
+        except Exception as error:  # noqa: BLE001 - our failure never stops a call
+            guard.failed("httpx response", error)
 
 
-def _client_span(request: httpx.Request, runtime: Runtime) -> Span:
+def _attributes(request: httpx.Request, method: str) -> dict[str, Any]:
     url = request.url
-    method = METHODS.get(request.method, OTHER_METHOD)
-    attributes: dict[str, Any] = {
+    return {
         "http.request.method": method,
         "url.full": str(url.copy_with(username=None, password=None) if url.userinfo else url),
         "server.address": url.host,
         "server.port": url.port or (443 if url.scheme == "https" else 80),
     }
-    name = method if method != OTHER_METHOD else "HTTP"
-    return runtime.tracer.start_span(name, None, SpanKind.CLIENT, attributes)
 
 
 def _set_headers(request: httpx.Request, context: RequestContext, span: SpanContext, runtime: Runtime | None) -> None:

@@ -48,6 +48,7 @@ class Runtime:
         registry: where the metrics are registered.
         baggage: names of the baggage members that may come in and go out.
         internal_hosts: hosts that are ours: they alone get the tenant and the baggage.
+        finished: the processors that take finished spans, where no other looks at them; see `client_spans`.
         request_attribute: span attribute and log field of the request ID.
         tenant_attribute: span attribute and log field of the tenant.
     """
@@ -61,6 +62,7 @@ class Runtime:
     internal_hosts: HostPatterns
     request_attribute: str = REQUEST_ATTRIBUTE
     tenant_attribute: str = TENANT_ATTRIBUTE
+    finished: tuple[SpanProcessor, ...] = ()
     http_metrics: HttpMetrics | None = None
 
     @property
@@ -128,7 +130,8 @@ def configure(
         sampler = sampler or ParentBased(TraceIdRatioBased(sample_ratio))
         provider = TracerProvider(resource=resource, sampler=sampler, id_generator=DrawnIds())
     provider.add_span_processor(RequestAttributes(provider.resource, resource, request_attribute, tenant_attribute))
-    for processor in (*processors, *(BatchSpanProcessor(exporter) for exporter in exporters or _otlp())):
+    batches = tuple(BatchSpanProcessor(exporter) for exporter in exporters or _otlp())
+    for processor in (*processors, *batches):
         provider.add_span_processor(processor)
     runtime = Runtime(
         resource=resource,
@@ -138,6 +141,7 @@ def configure(
         registry=registry,
         baggage=frozenset(baggage),
         internal_hosts=HostPatterns(internal_hosts),
+        finished=batches if ratio is not None and not processors else (),
         request_attribute=request_attribute,
         tenant_attribute=tenant_attribute,
     )

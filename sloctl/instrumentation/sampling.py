@@ -70,6 +70,11 @@ class EntrySpans:
             _drawn.reset(token)
 
 
+def random_span_id() -> int:
+    """A span-id that is not zero."""
+    return _bits(64) or 1
+
+
 def _not_recorded(trace_id: int, parent: SpanContext | None) -> Span:
     state = None if parent is None else parent.trace_state
-    return NonRecordingSpan(SpanContext(trace_id, _bits(64) or 1, False, _NOT_SAMPLED, state))  # noqa: FBT003
+    return NonRecordingSpan(SpanContext(trace_id, random_span_id(), False, _NOT_SAMPLED, state))  # noqa: FBT003

@@ -1,14 +1,17 @@
 """Calls with httpx: who gets the ID, the trace, the tenant and the baggage."""
 
+import json
 from collections.abc import Callable
 from typing import Any
 
 import httpx
 import pytest
 from opentelemetry import trace
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import NonRecordingSpan, SpanContext, StatusCode, use_span
+from prometheus_client import CollectorRegistry
 
-from sloctl.instrumentation import RequestContext, instrument_httpx
+from sloctl.instrumentation import RequestContext, Runtime, configure, instrument_httpx
 from sloctl.instrumentation.context import entered
 from tests.instrumentation.conftest import Configure
 
@@ -55,6 +58,29 @@ def test_a_recorded_call_has_a_client_span_that_the_callee_continues(observed: C
         "request.id": "request-0001",
         "tenant.id": "acme",
     }
+
+
+def test_the_span_of_a_call_is_the_same_whether_the_sdk_or_we_make_it(observed: Configure) -> None:
+    def spans_of(there: Runtime, exporter: InMemorySpanExporter) -> list[dict[str, Any]]:
+        http, _ = client(lambda request: httpx.Response(503 if request.url.path == "/bad" else 200))
+        instrument_httpx(http, there)
+        with there.tracer.start_as_current_span("work"), entered(CONTEXT):
+            http.get("http://orders/good")
+            http.get("http://orders/bad")
+        there.provider.force_flush()
+        found = [json.loads(span.to_json()) for span in exporter.get_finished_spans()]
+        work = next(one["context"]["span_id"] for one in found if one["name"] == "work")
+        assert [one["parent_id"] for one in found if one["name"] == "GET"] == [work] * 2
+        varying = ("context", "parent_id", "start_time", "end_time")
+        return [{key: value for key, value in one.items() if key not in varying} for one in found]
+
+    of_sdk, exporter = observed(), InMemorySpanExporter()
+    ours = configure(
+        "tracking-api", "test", cluster="here", pod="tracking-api-0", registry=CollectorRegistry(),
+        exporters=[exporter], set_global=False,
+    )  # fmt: skip
+    assert (bool(of_sdk.runtime.finished), bool(ours.finished)) == (False, True)
+    assert spans_of(ours, exporter) == spans_of(of_sdk.runtime, of_sdk.exporter)
 
 
 def test_a_call_that_is_not_recorded_has_headers_and_no_span(observed: Configure) -> None:
