@@ -69,6 +69,7 @@ def set_up(service: str, settings: Settings) -> Runtime:
         service,
         "example",
         cluster="van",
+        pod=f"{service}-0",
         processors=[SimpleSpanProcessor(exporter)],
         baggage=["plan"],
         internal_hosts=["127.0.0.1"],
