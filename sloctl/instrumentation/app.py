@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Sequence
-from typing import Any, Literal
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Literal
 
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.buckets import thresholds
@@ -13,7 +13,8 @@ from sloctl.instrumentation.middleware import ID_HEADERS, ContextMiddleware, Tru
 from sloctl.instrumentation.routes import RouteTable
 from sloctl.instrumentation.runtime import Runtime
 
-_MARK = "_sloctl_instrumented"
+_MARK: Final = "_sloctl_instrumented"
+MAX_DEPTH: Final = 16
 
 
 def instrument_app(
@@ -74,6 +75,9 @@ def _refuse_twice(app: Any, mode: str) -> None:
         raise ValueError("the application serves already; call instrument_app before its first request")
     if getattr(app, _MARK, False):
         raise ValueError("the application is instrumented already; call instrument_app once")
+    native = getattr(getattr(app, "_native_telemetry", None), "config", {})
+    if mode == "fused" and native.get("tracer_provider") is not None:
+        raise ValueError("FastAPI(telemetry={'tracer_provider': ...}) makes a span for each request: remove it")
     if getattr(app, "_is_instrumented_by_opentelemetry", False):
         advice = "remove FastAPIInstrumentor; " + (
             'mode="otel" adds it' if mode == "otel" else 'or choose mode="otel", which adds it itself'
@@ -106,6 +110,9 @@ def _wrap(app: Any, runtime: Runtime, settings: dict[str, Any]) -> None:
     build = app.build_middleware_stack
 
     def build_middleware_stack() -> Any:
+        if settings["span"]:
+            for mounted in _mounted(app, MAX_DEPTH):
+                _silence_native_telemetry(mounted)
         return ContextMiddleware(build(), runtime, **settings)
 
     app.build_middleware_stack = build_middleware_stack
@@ -126,13 +133,17 @@ def _instrument_with_otel(app: Any, runtime: Runtime) -> None:
 
 
 def _silence_native_telemetry(app: Any) -> None:
-    """FastAPI since 0.16x makes its own spans as soon as a tracer provider is there: each request would have two."""
+    """Newer FastAPI makes spans of its own as soon as a tracer provider is there: each request would have two."""
     native = getattr(getattr(app, "_native_telemetry", None), "config", None)
-    if native is None:
-        return
-    if native.get("tracer_provider") is not None:
-        raise ValueError("FastAPI(telemetry=...) makes a span for each request already; remove it")
     if isinstance(native, dict):
-        native.update(tracing=False)
-    else:
+        native["tracing"] = False
+    elif native is not None:
         guard.LOG.warning("FastAPI's own telemetry makes a second span; pass FastAPI(telemetry={'tracing': False})")
+
+
+def _mounted(app: Any, depth: int) -> Iterator[Any]:
+    """The applications that are mounted in this one, at any depth."""
+    for route in getattr(app, "routes", ()) if depth else ():
+        if (below := getattr(route, "app", None)) is not None:
+            yield below
+            yield from _mounted(below, depth - 1)
