@@ -15,6 +15,7 @@ demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and das
 	@python -m examples.demo.compile
 
 test: .venv/dev.stamp prometheus alertmanager mosquitto .cache/oldest-fastapi  ## lint, types and tests
+	@tools/debian-install node=nodejs npm=npm
 	ruff check
 	ruff format --check
 	mypy
@@ -40,7 +41,9 @@ mosquitto:
 
 # The oldest FastAPI whose routes are told apart, beside the newest one in .venv.
 .cache/oldest-fastapi: .venv/dev.stamp
-	@python -m pip install --quiet --disable-pip-version-check --no-deps --target $@ fastapi==0.115.3 starlette==0.41.3
+	@python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
+		fastapi==0.115.3 starlette==0.41.3
+	@touch $@
 
 .venv/base.stamp: pyproject.toml tools/virtual-environment
 	@tools/virtual-environment $(PYTHON) -e .

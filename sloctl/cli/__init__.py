@@ -11,7 +11,9 @@ from typing import Final
 
 import click
 
+from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.status import status
 from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
@@ -29,7 +31,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, trace, validate):
+for command in (generate, explain, status, trace, validate):
     cli.add_command(command)
 
 
