@@ -185,26 +185,36 @@ def health(arms: Arms, limits: Limits, usual: Usual, grid_seconds: float) -> Flo
 
 
 def _phi_at(limit: float, canary: Counts, usual: Usual, grid_seconds: float) -> Floats:
-    """Dispersion of a canary at the limit, see `statistics.dispersion_at_limit`."""
+    """Dispersion of a canary at the limit.
+
+    What is constant is how much the intensity varies, cv^2 = (phi - 1) / errors a block; its effect grows with them.
+    """
     per_block = canary.n.mean(axis=-1, keepdims=True) * (BLOCK_SECONDS / grid_seconds)
     phi: Floats = np.maximum(_column(usual.phi), 1 + _column(usual.cv2) * per_block * limit)
     return phi
 
 
 def _degradation(baseline: Counts, usual: Usual, grid_seconds: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """The baseline's error ratio of the last block over its usual one, and whether that is far too high.
+    """The baseline's error ratio of the last block over its usual one, and whether it is far too high.
 
-    Few errors are no degradation: what chance brings at four times the usual rate does not count.
+    It is when the block or the interval alone shows it, and for a block after that. Few errors are no degradation:
+    what chance brings at four times the usual rate does not count.
     """
     if usual.rate is None:
         return np.ones(baseline.n.shape), np.zeros(baseline.n.shape, dtype=bool)
     width = max(1, round(BLOCK_SECONDS / grid_seconds))
-    errors, requests = _trailing(baseline.x, width), _trailing(baseline.n, width)
-    expected = requests * _column(usual.rate)
-    most = DEGRADED * expected + 4 * np.sqrt(DEGRADED * expected) + 5
+    errors, expected = _trailing(baseline.x, width), _trailing(baseline.n, width) * _column(usual.rate)
     likely = expected + 2 * np.sqrt(expected) + 3
     level = np.where(errors > likely, errors / np.maximum(expected, 1.0), 1.0)
-    return level, errors > most
+    suddenly = baseline.x > _most(baseline.n * _column(usual.rate))
+    degraded = suddenly | (errors > _most(expected))
+    return level, _trailing(degraded.astype(float), width + 1) > 0
+
+
+def _most(expected: Floats) -> Floats:
+    """Errors that a baseline at `DEGRADED` times its usual rate hardly exceeds."""
+    most: Floats = DEGRADED * expected + 3 * np.sqrt(DEGRADED * expected) + 3
+    return most
 
 
 def _trailing(values: Floats, width: int) -> Floats:

@@ -146,11 +146,19 @@ class Samples:
 
     def path(self, role: str, keep: Callable[[Series], bool] | None = None) -> Path:
         """Events of one role, of the series that are kept."""
-        total = Path.nothing(self.points)
-        for series in self.series.get(role, ()):
+        low, high = np.zeros(self.points), np.zeros(self.points)
+        for series, path in self._paths.get(role, ()):
             if keep is None or keep(series):
-                total = total + counted(series.values, self.seen[self.target(series)])
-        return total
+                low += path.low
+                high += path.high
+        return Path(low, high)
+
+    @cached_property
+    def _paths(self) -> Mapping[str, list[tuple[Series, Path]]]:
+        return {
+            role: [(one, counted(one.values, self.seen[self.target(one)])) for one in series]
+            for role, series in self.series.items()
+        }
 
     def last_seen(self) -> dict[Value, int]:
         """The last grid point at which each target was scraped."""
@@ -232,7 +240,9 @@ def on_grid(times: Sequence[float], values: Sequence[float], grid: Floats) -> tu
     found = np.full(len(grid), np.nan)
     if len(moments):
         index = np.searchsorted(moments, grid, side="right") - 1
-        here = (index >= 0) & (moments[np.maximum(index, 0)] > grid - step)
+        fresh = moments[np.maximum(index, 0)] > grid - step
+        fresh[0] = True  # where counting begins, any earlier sample will do
+        here = (index >= 0) & fresh
         found[here] = counts[index[here]]
     return found, invalid
 

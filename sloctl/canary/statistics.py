@@ -24,6 +24,8 @@ OVER: Final = (1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0)
 """By how much a bad canary may exceed an absolute limit."""
 UNDER: Final = (0.02, 0.1, 0.2, 0.4, 0.6)
 """How far below a limit a healthy canary may lie."""
+PRIOR_BLOCKS: Final = 10
+"""How many blocks of history it takes to believe them as much as that arms are Poisson."""
 _TINY: Final = 1e-300
 
 
@@ -82,26 +84,15 @@ def mixed(steps: Floats, phi: Floats | float = 1.0) -> Floats:
 def dispersion(x_a: Floats, n_a: Floats, x_b: Floats, n_b: Floats) -> float:
     """How much more two halves of the same version differ than Poisson arms would: at least 1.
 
-    The mean of Pearson's X^2 over blocks (last axis) that have errors; 1 where none has.
+    The mean of Pearson's X^2 over blocks (last axis) that have errors, with `PRIOR_BLOCKS` of Poisson arms among
+    them, so that few blocks say little.
     """
     share = n_a / np.maximum(n_a + n_b, _TINY)
     errors = x_a + x_b
     variance = errors * share * (1 - share)
     known = variance > 0
-    if not known.any():
-        return 1.0
     squares = (x_a[known] - errors[known] * share[known]) ** 2 / variance[known]
-    return max(1.0, float(squares.mean()))
-
-
-def dispersion_at_limit(phi: float, errors_per_block: float, requests_per_block: float, limit: float) -> float:
-    """Dispersion of a canary at the limit, from that of a healthy baseline.
-
-    What is constant is the variation of the intensity, cv^2 = (phi - 1) / errors; its effect grows with them.
-    """
-    if errors_per_block <= 0:
-        return phi
-    return max(phi, 1 + (phi - 1) / errors_per_block * requests_per_block * limit)
+    return max(1.0, float((squares.sum() + PRIOR_BLOCKS) / (known.sum() + PRIOR_BLOCKS)))
 
 
 def divergence(p: float, q: float) -> float:
