@@ -8,7 +8,7 @@ from typing import Final
 
 from sloctl.canary.evidence import Counts
 from sloctl.canary.question import AFTER, CheckSamples, Question, events, keeping
-from sloctl.canary.ratios import evidence, number, percent, tally
+from sloctl.canary.ratios import evidence, grouped, percent, tally
 from sloctl.canary.samples import Path, Samples
 from sloctl.canary.statistics import OVER, UNDER, absolute_evidence, mixed, wilson
 from sloctl.canary.verdict import Decision, Finding, Reason
@@ -94,7 +94,7 @@ def _healthy(finding: Finding, bad: Path, total: Path, limit: float, question: Q
     if counts.totals[0] > 0 and limit == 0:
         return _said(finding, Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, f"{sentence}; not yet confirmed")
     needed = math.ceil(threshold / (limit or RARE))
-    text = f"needs about {needed:,} events, has {counts.totals[1]:,.0f}".replace(",", " ")
+    text = f"needs about {grouped(needed)} events, has {grouped(counts.totals[1])}"
     return _said(finding, Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
 
 
@@ -122,7 +122,7 @@ def _finding(
 
 def _found(finding: Finding) -> str:
     assert finding.canary is not None
-    return f"{finding.canary.x:,.0f} of {number(finding.canary)}".replace(",", " ")
+    return f"{grouped(finding.canary.x)} of {grouped(finding.canary.n)}"
 
 
 def _said(finding: Finding, decision: Decision, reason: Reason, sentence: str) -> Finding:

@@ -207,7 +207,7 @@ def insufficient(numbers: Finding, total: Judged, question: Question) -> Finding
     spent = question.clock.end - question.clock.start
     eta = math.ceil((needed - seen) * spent / seen) if seen > 0 and spent > 0 else None
     advice = "" if eta is not None and eta <= spent else "; a larger weight or a longer step would help"
-    text = f"needs about {needed:,} requests, has {seen:,.0f}".replace(",", " ") + advice
+    text = f"needs about {grouped(needed)} requests, has {grouped(seen)}{advice}"
     return with_(numbers, Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text, needed, eta)
 
 
@@ -276,8 +276,13 @@ def percent(ratio: float | None) -> str:
 
 
 def number(tally_: Tally | None) -> str:
-    """Requests for people: `6 010`."""
-    return "0" if tally_ is None else f"{tally_.n:,.0f}".replace(",", " ")
+    """Requests for people."""
+    return grouped(tally_.n if tally_ else 0)
+
+
+def grouped(count: float) -> str:
+    """A count for people: `6 010`."""
+    return f"{count:,.0f}".replace(",", " ")
 
 
 def _compared(baseline: Tally | None) -> str:
