@@ -90,7 +90,7 @@ class Running:
             if self.process.poll() is not None:
                 raise self.failed(f"ended with exit code {self.process.returncode} before: {what}")
             if time.monotonic() > deadline:
-                raise self.failed(f"waited {within:g} s in vain for: {what} (last answer: {answer!r})")
+                raise self.failed(f"did not get there in {within:g} s: {what} (last answer: {answer!r})")
             time.sleep(POLL_SECONDS)
 
     def stop(self) -> None:

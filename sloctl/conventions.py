@@ -23,6 +23,11 @@ RESERVED_LABELS: Final = frozenset(
 OBJECTIVE: Final = "slo:objective:info"
 TIME_TO_EXHAUSTION: Final = "slo:time_to_exhaustion:seconds"
 PERIOD_START: Final = "slo:period_start:timestamp_seconds"
+PERIOD_END: Final = "slo:period_end:timestamp_seconds"
+PERIOD_ERROR_RATIO: Final = "slo:sli_error:ratio_period"
+BUDGET_PREDICTED: Final = "slo:error_budget_predicted:ratio_period"
+VALUE: Final = "slo:sli_value:last"
+TIME_TO_LIMIT: Final = "slo:time_to_limit:seconds"
 SLA_CREDITS: Final = "slo:sla_credits_at_risk:currency"
 
 RULE_FAILURES: Final = "SloctlRuleFailures"
@@ -30,6 +35,8 @@ MISSED_EVALUATIONS: Final = "SloctlMissedEvaluations"
 WATCHDOG: Final = "SloctlWatchdog"
 HEALTH: Final = "health"
 BLIND: Final = "blind"
+REGRESSION: Final = "regression"
+FORECAST: Final = "forecast"
 
 
 def total_tile(length: Duration) -> str:
@@ -40,6 +47,22 @@ def total_tile(length: Duration) -> str:
 def errors_tile(length: Duration) -> str:
     """Recording of the bad events in a tile."""
     return f"slo:sli_errors:increase{length}"
+
+
+def bucket_tile(length: Duration) -> str:
+    """Recording of a histogram's buckets in a tile, for regressions."""
+    return f"slo:sli_bucket:increase{length}"
+
+
+def calendar_name(window: CalendarWindow) -> str:
+    """Value of the label `calendar`, such as `month_Asia_Kolkata`."""
+    zone = "".join(char if char.isalnum() else "_" for char in window.time_zone)
+    return f"{window.calendar.value}_{zone}"
+
+
+def calendar_group(platform: Platform) -> str:
+    """Group that records when the running calendar periods began."""
+    return f"slo-{platform.name}-calendars"
 
 
 def error_ratio(over: Duration) -> str:
@@ -97,6 +120,21 @@ def blind_alert(slo: Slo) -> str:
     return f"{alert_prefix(slo)}Blind"
 
 
+def too_many_series_alert(slo: Slo) -> str:
+    """Name of the alert on more split values than expected."""
+    return f"{alert_prefix(slo)}TooManySeries"
+
+
+def regression_alert(slo: Slo) -> str:
+    """Name of the alert on a quantile that is worse than it was."""
+    return f"{alert_prefix(slo)}Regression"
+
+
+def forecast_alert(slo: Slo) -> str:
+    """Name of the alert on a limit that will be reached."""
+    return f"{alert_prefix(slo)}ReachesLimit"
+
+
 def burn_tier(tier: Tier) -> str:
     """Value of the label `burn_tier`, unique within an SLO: `p1-1h`."""
     severity = tier.severity.value.lower()
@@ -146,3 +184,11 @@ def dashboard_uid(platform: Platform, name: str) -> str:
         return uid
     digest = hashlib.sha256(uid.encode()).hexdigest()[:8]
     return f"{uid[:31]}-{digest}"
+
+
+def kubernetes_name(name: str) -> str:
+    """A name for a Kubernetes object, which takes at most 253 characters."""
+    if len(name) <= 253:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[:244].rstrip('-.')}-{digest}"

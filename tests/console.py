@@ -8,9 +8,9 @@
     ...
     ```
 
-Lines that begin with `$ ` are commands, `> ` continues one that ends in a backslash, and the lines below are
-its output. A line `...` stands for any number of lines, `...` inside a line for any text. A command must
-succeed, unless the next one is `$ echo $?`. A block below `<!-- not run: reason -->` is not run.
+Lines that begin with `$ ` are commands, `> ` continues one that ends in a backslash or holds a here-document, and the
+lines below are its output. A line `...` stands for any number of lines, `...` inside a line for any text. A
+command must succeed, unless the next one is `$ echo $?`. A block below `<!-- not run: reason -->` is not run.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ def commands(lines: Sequence[str], first_line: int) -> Iterator[Command]:
     starts = [index for index, line in enumerate(lines) if line.startswith("$ ")]
     for start, end in zip(starts, [*starts[1:], len(lines)], strict=True):
         text, output = lines[start].removeprefix("$ "), list(lines[start + 1 : end])
-        while text.endswith("\\") and output and output[0].startswith("> "):
+        while (text.endswith("\\") or "<<" in text) and output and output[0].startswith("> "):
             text += "\n" + output.pop(0).removeprefix("> ")
         yield Command(first_line + start, text, tuple(output))
 

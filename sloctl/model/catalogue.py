@@ -14,7 +14,7 @@ from sloctl.model.indicator import Indicator, counts_events
 from sloctl.model.ownership import Route, Team
 from sloctl.model.quantities import Duration, Objective, Rate
 from sloctl.model.selector import Expression
-from sloctl.model.window import Window
+from sloctl.model.window import CalendarWindow, Window
 
 
 class NewSeries(Enum):
@@ -101,6 +101,12 @@ class Slo:
     def counts_slices(self) -> bool:
         """Whether slices of `resolution` are counted instead of events."""
         return self.timeslices is not None or not counts_events(self.indicator)
+
+    @property
+    def calendar(self) -> CalendarWindow | None:
+        """The calendar that its roll-ups are counted by: its window's or its contract's."""
+        windows = (self.window, self.sla.window if self.sla else None)
+        return next((window for window in windows if isinstance(window, CalendarWindow)), None)
 
     def at(self, key: str) -> Place:
         """Where `key` was written, or the SLO itself when its value is a default."""

@@ -162,5 +162,7 @@ Indicator: TypeAlias = EventIndicator | SliceIndicator
 
 
 def counts_events(indicator: Indicator) -> bool:
-    """Whether the indicator counts events; the others judge every slice of `resolution`."""
-    return isinstance(indicator, Ratio | Latency | Query)
+    """Whether the indicator counts events; the others, and a bare ratio over time, judge every slice."""
+    if isinstance(indicator, Query):
+        return indicator.bad_ratio is None
+    return isinstance(indicator, Ratio | Latency)

@@ -59,8 +59,21 @@ def parse(text: str) -> promql_parser.Expr:
         tree: promql_parser.Expr = promql_parser.parse(text)
     except (ValueError, OverflowError) as error:
         raise PromqlError(f"this is not PromQL: {_sentence(str(error))}") from error
-    promql_parser.walk(tree, _refuse_odd_selectors)
+    for node in walk(tree):
+        if isinstance(node, promql_parser.VectorSelector):
+            _refuse_odd_selector(node)
     return tree
+
+
+def walk(tree: promql_parser.Expr) -> list[promql_parser.Expr]:
+    """All nodes in depth-first order; a range is followed by its selector."""
+    nodes: list[promql_parser.Expr] = []
+
+    def visit(node: promql_parser.Expr) -> None:
+        nodes.append(node)
+
+    promql_parser.walk(tree, visit)
+    return nodes
 
 
 def shape(tree: promql_parser.Expr) -> tuple[str, ...]:
@@ -68,9 +81,7 @@ def shape(tree: promql_parser.Expr) -> tuple[str, ...]:
 
     Two expressions of one template have the same shape whatever a specification says.
     """
-    kinds: list[str] = []
-    promql_parser.walk(tree, lambda node: kinds.append(_kind(node)))
-    return tuple(kinds)
+    return tuple(_kind(node) for node in walk(tree))
 
 
 def _kind(node: promql_parser.Expr) -> str:
@@ -83,11 +94,7 @@ def _kind(node: promql_parser.Expr) -> str:
             return type(node).__name__
 
 
-def _refuse_odd_selectors(node: promql_parser.Expr) -> None:
-    if isinstance(node, promql_parser.MatrixSelector):
-        node = node.vector_selector
-    if not isinstance(node, promql_parser.VectorSelector):
-        return
+def _refuse_odd_selector(node: promql_parser.VectorSelector) -> None:
     if node.matchers.or_matchers:
         raise PromqlError("`or` between matchers is not supported", 'write one regular expression: a=~"x|y"')
     if not node.name:

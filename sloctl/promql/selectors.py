@@ -31,8 +31,13 @@ def parse_selector(text: str) -> Selector:
         raise PromqlError("this is an expression where a selector is expected", _ONLY_SELECTORS)
     if tree.offset or tree.at:
         raise PromqlError("a selector has no `offset` and no `@`", _ONLY_SELECTORS)
-    assert tree.name is not None
-    return Selector(tree.name, tuple(_matcher(matcher) for matcher in tree.matchers.matchers))
+    return from_tree(tree)
+
+
+def from_tree(node: promql_parser.VectorSelector) -> Selector:
+    """The name and matchers of a parsed selector."""
+    assert node.name is not None
+    return Selector(node.name, tuple(_matcher(matcher) for matcher in node.matchers.matchers))
 
 
 def parse_matchers(text: str) -> tuple[Matcher, ...]:

@@ -6,18 +6,31 @@ from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
 from sloctl.resolve import codes, platforms, services
 from sloctl.resolve.platforms import Scope
-from sloctl.spec.document import Document
+from sloctl.spec.document import Document, Template
 
 
 def resolve(documents: list[Document], found: Diagnostics) -> Catalogue:
     """Everything that the documents promise; what is wrong with them is added to `found`."""
-    return Catalogue(tuple(_platform(scope, found) for scope in platforms.scopes(documents, found)))
+    templates = _templates(documents, found)
+    return Catalogue(tuple(_platform(scope, templates, found) for scope in platforms.scopes(documents, found)))
 
 
-def _platform(scope: Scope, found: Diagnostics) -> Platform:
+def _templates(documents: list[Document], found: Diagnostics) -> dict[str, Document]:
+    templates: dict[str, Document] = {}
+    for one in documents:
+        if isinstance(one.spec, Template):
+            first = templates.setdefault(one.spec.name, one)
+            if first is not one:
+                message = f"two templates are called `{one.spec.name}`"
+                other = Related(first.place("name"), "the other one")
+                found.error(codes.TWO_TEMPLATES, one.place("name"), message, "rename one", other)
+    return templates
+
+
+def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) -> Platform:
     layers = scope.layers
-    resolved = [services.service(scope, written, found) for written in scope.services]
-    members = sorted((one for one in resolved if one is not None), key=lambda service: service.name)
+    resolved = (services.service(scope, written, templates, found) for written in scope.services)
+    members = sorted(resolved, key=lambda service: service.name)
     _unique_services(members, found)
     _unique_ids([slo for service in members for slo in service.slos], found)
     return Platform(

@@ -20,7 +20,9 @@ WRONG_KIND: Final = "SLO063"
 SPLIT_LABEL: Final = "SLO064"
 UNKNOWN_ROUTE: Final = "SLO065"
 UNIT: Final = "SLO066"
-NOT_YET: Final = "SLO099"
+UNKNOWN_TEMPLATE: Final = "SLO067"
+TWO_TEMPLATES: Final = "SLO068"
+SLA_WINDOW: Final = "SLO069"
 
 PAGES: Final = {
     TWO_PLATFORMS: "A folder has at most one Platform, and no two Platforms share a name.",
@@ -38,6 +40,8 @@ PAGES: Final = {
     WRONG_KIND: "The key has a meaning for other SLI kinds only.",
     SPLIT_LABEL: "A label of `by` comes from the data: nothing else may fix it.",
     UNKNOWN_ROUTE: "`notify` names further routes of the SLO's team.",
-    UNIT: "A bound needs the unit of the histogram's own bounds.",
-    NOT_YET: "This version reads the key but does not compile it yet.",
+    UNIT: "A histogram is named by its base name, and a bound is one of its own bounds, in its own unit.",
+    UNKNOWN_TEMPLATE: "`uses` names a document of kind Template of this run.",
+    TWO_TEMPLATES: "The name of a Template is unique in a run.",
+    SLA_WINDOW: "Events are counted by one calendar only: that of the window or that of the contract.",
 }

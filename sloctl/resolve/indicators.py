@@ -1,84 +1,220 @@
-"""What is counted: from text to selectors, with the platform's matchers on each."""
+"""What is counted: from text to selectors and expressions, with the platform's matchers on each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Final, TypeVar
+from decimal import Decimal
+from typing import Final, TypeVar, assert_never
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import PromqlError
-from sloctl.model.indicator import Counts, Every, Indicator, PerSecond, Ratio, RunningTotal
-from sloctl.model.quantities import Duration
-from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
+from sloctl.model import indicator as meant
+from sloctl.model.quantities import Duration, Rate, number
+from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector, Selectors
+from sloctl.promql.expressions import grouping, parse_expression
 from sloctl.promql.selectors import parse_matchers, parse_selector
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
 from sloctl.spec import indicators
+from sloctl.spec.quantities import WrittenBound, WrittenCounts, WrittenRate
 from sloctl.spec.tree import Key
-from sloctl.spec.values import WrittenCounts
 
 T = TypeVar("T")
-_RANGE_HELP: Final = 'write the metric and its matchers only, such as http_requests_total{job="checkout"}'
+_SELECTOR_HELP: Final = 'write the metric and its matchers only, such as http_requests_total{job="checkout"}'
+_SUFFIXES: Final = ("_bucket", "_count", "_sum")
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What is needed to read the selectors of one SLI, and where it stands.
+    """What is needed to read the PromQL of one SLO, and where it stands.
 
     Attributes:
+        layer: the mapping that holds the keys.
         matchers: label and value of what is added to every selector, with the place that says so.
-        by: labels that no matcher may fix.
+        by: labels that no matcher may fix, and that expressions are grouped by.
+        buckets: known bounds of histograms.
     """
 
     layer: Layer
     found: Diagnostics
     matchers: Mapping[str, tuple[str, Place]]
     by: tuple[str, ...]
+    buckets: Mapping[str, tuple[Decimal, ...]]
 
-    def indicator(self, written: indicators.Sli) -> Indicator | None:
-        """The SLI, or None with the reason in `found`."""
-        match written.indicator:
-            case indicators.Ratio() as ratio:
-                return self._ratio(ratio)
-            case _:
-                message = f"`{written.kind}` is not compiled by this version"
-                self.found.error(codes.NOT_YET, self.layer.key_place("sli", written.kind), message, "use `ratio`")
-                return None
+    def indicator(self, written: indicators.Sli) -> meant.Indicator | None:
+        """The SLI, or None with the reasons in `found`."""
+        before = len(self.found.found)
+        made = self._made(written.indicator)
+        return made if len(self.found.found) == before or not _has_errors(self.found, before) else None
 
-    def _ratio(self, ratio: indicators.Ratio) -> Ratio | None:
-        before = len(self.found.errors)
-        total = self._selectors(ratio.total, "ratio", "total")
-        bad = self._selectors(ratio.bad, "ratio", "bad")
-        good = self._selectors(ratio.good, "ratio", "good")
-        if ratio.bad_if is not None and total is not None:
-            narrower = self._parsed(parse_matchers, ratio.bad_if, "ratio", "bad_if") or ()
-            self._split_is_free(narrower, "ratio", "bad_if")
-            bad = tuple(selector.narrowed(*narrower) for selector in total)
-        if len(self.found.errors) > before:
+    def _made(self, written: indicators.Indicator) -> meant.Indicator | None:
+        try:
+            match written:
+                case indicators.Ratio():
+                    return self._ratio(written)
+                case indicators.Latency():
+                    return self._latency(written)
+                case indicators.Query():
+                    return self._query(written)
+                case indicators.Probe():
+                    gauge = self._selector(written.gauge, "sli", "probe", "gauge")
+                    return meant.Probe(gauge, meant.Across(written.across or "each"))
+                case indicators.Freshness():
+                    return self._freshness(written)
+                case indicators.Throughput():
+                    return self._throughput(written)
+                case indicators.Saturation():
+                    used = self._selectors(written.used, "sli", "saturation", "used")
+                    capacity = self._selectors(written.capacity, "sli", "saturation", "capacity")
+                    return meant.Saturation(used, capacity, written.at_most)
+                case indicators.Threshold():
+                    return self._threshold(written)
+                case _:
+                    assert_never(written)
+        except _RefusedError:
             return None
-        return Ratio(total, bad, good, _counts(ratio.counts))
 
-    def _selectors(self, texts: tuple[str, ...] | None, *keys: Key) -> Selectors | None:
-        if texts is None:
+    def expression(self, text: str, *keys: Key) -> Expression | None:
+        """PromQL of the user's, narrowed by the platform's matchers."""
+        matchers = [Matcher(label, MatchOperator.EQUAL, value) for label, (value, _) in self.matchers.items()]
+        try:
+            return self._parsed(lambda one: parse_expression(one, matchers), text, *keys)
+        except _RefusedError:
             return None
+
+    def selector(self, text: str, *keys: Key) -> Selector | None:
+        """A selector of the user's, narrowed by the platform's matchers."""
+        try:
+            return self._selector(text, *keys)
+        except _RefusedError:
+            return None
+
+    def _ratio(self, ratio: indicators.Ratio) -> meant.Ratio:
+        sides = {side: getattr(ratio, side) for side in ("total", "bad", "good")}
+        read = {
+            side: None if texts is None else self._selectors(texts, "sli", "ratio", side)
+            for side, texts in sides.items()
+        }
+        if ratio.bad_if is not None:
+            narrower = self._matchers(ratio.bad_if, "sli", "ratio", "bad_if")
+            read["bad"] = tuple(selector.narrowed(*narrower) for selector in read["total"] or ())
+        return meant.Ratio(read["total"], read["bad"], read["good"], _counts(ratio.counts))
+
+    def _latency(self, latency: indicators.Latency) -> meant.Latency:
+        histogram = self._selectors(latency.histogram, "sli", "latency", "histogram")
+        for selector in histogram:
+            self._check_base_name(selector)
+        unit = self._unit(latency, histogram)
+        at_most = _in_unit(latency.at_most, unit)
+        if not latency.native:
+            self._check_bound(histogram, at_most)
+        bad_if = () if latency.bad_if is None else self._matchers(latency.bad_if, "sli", "latency", "bad_if")
+        return meant.Latency(histogram, at_most, unit, bad_if, bool(latency.native))
+
+    def _check_base_name(self, selector: Selector) -> None:
+        keys = ("sli", "latency", "histogram")
+        suffix = next((suffix for suffix in _SUFFIXES if selector.metric.endswith(suffix)), None)
+        if suffix is not None:
+            base = selector.metric.removesuffix(suffix)
+            self._error(
+                codes.UNIT, f"`{selector.metric}` is a part of a histogram", f"write its base name, `{base}`", *keys
+            )
+        if any(matcher.label == "le" for matcher in selector.matchers):
+            self._error(
+                codes.UNIT, "a histogram's selector has no `le`", "remove it; `at_most` says which bucket", *keys
+            )
+
+    def _unit(self, latency: indicators.Latency, histogram: Selectors) -> meant.Unit:
+        if latency.unit is not None:
+            return meant.Unit(latency.unit)
+        names = [selector.metric for selector in histogram]
+        if all(name.endswith("_milliseconds") for name in names):
+            return meant.Unit.MILLISECONDS
+        if all(name.endswith("_seconds") for name in names):
+            return meant.Unit.SECONDS
+        if latency.at_most.unit == "duration":
+            message = f"nothing tells the unit of the bounds of `{names[0]}`"
+            self._error(codes.UNIT, message, "add `unit: s` or `unit: ms`", "sli", "latency", "at_most")
+        return meant.Unit.NONE
+
+    def _check_bound(self, histogram: Selectors, at_most: Decimal) -> None:
+        for selector in histogram:
+            bounds = self.buckets.get(selector.metric)
+            if bounds is not None and at_most not in bounds:
+                near = sorted(bounds, key=lambda bound: abs(bound - at_most))[:2]
+                help_ = f"write one of its bounds, such as {' or '.join(number(bound) for bound in sorted(near))}"
+                message = f"{number(at_most)} is no bucket of `{selector.metric}`"
+                self._error(codes.UNIT, message, help_, "sli", "latency", "at_most")
+
+    def _query(self, query: indicators.Query) -> meant.Query:
+        texts = {key: getattr(query, key) for key in ("total", "bad", "good", "bad_ratio")}
+        read = {key: self._grouped(text, "sli", "query", key) for key, text in texts.items() if text is not None}
+        return meant.Query(**read)
+
+    def _grouped(self, text: str, *keys: Key) -> Expression:
+        expression = self._expression(text, *keys)
+        labels = grouping(expression)
+        if labels is not None and labels != tuple(sorted(self.by)):
+            wanted = f"`by ({', '.join(self.by)})`" if self.by else "no `by`, as the SLO has none"
+            message = f"this is grouped by {', '.join(f'`{label}`' for label in labels) or 'nothing'}"
+            self._error(codes.SPLIT_LABEL, message, f"group it with {wanted}", *keys)
+        return expression
+
+    def _freshness(self, freshness: indicators.Freshness) -> meant.Freshness:
+        sides = {key: getattr(freshness, key) for key in ("timestamp", "age")}
+        read = {
+            key: None if text is None else self._selector(text, "sli", "freshness", key) for key, text in sides.items()
+        }
+        across = meant.Across(freshness.across or "each")
+        return meant.Freshness(Duration(freshness.max_age), read["timestamp"], read["age"], across)
+
+    def _throughput(self, throughput: indicators.Throughput) -> meant.Throughput:
+        counter = self._selectors(throughput.counter, "sli", "throughput", "counter")
+        return meant.Throughput(
+            counter,
+            _rate(throughput.at_least),
+            _rate(throughput.at_most),
+            _counts(throughput.counts),
+            meant.Across(throughput.across or "sum"),
+        )
+
+    def _threshold(self, threshold: indicators.Threshold) -> meant.Threshold:
+        value = self._expression(threshold.value, "sli", "threshold", "value")
+        low, high = (None if bound is None else plain(bound) for bound in (threshold.at_least, threshold.at_most))
+        return meant.Threshold(value, low, high, meant.Across(threshold.across or "each"))
+
+    def _selectors(self, texts: tuple[str, ...], *keys: Key) -> Selectors:
+        """Every selector of a list, all of their problems at once."""
         alone = len(texts) == 1
-        read = (self._selector(text, *keys, *(() if alone else (index,))) for index, text in enumerate(texts))
-        return tuple(selector for selector in read if selector is not None)
+        read = [self.selector(text, *keys, *(() if alone else (index,))) for index, text in enumerate(texts)]
+        selectors = tuple(selector for selector in read if selector is not None)
+        if len(selectors) < len(texts):
+            raise _RefusedError
+        return selectors
 
-    def _selector(self, text: str, *keys: Key) -> Selector | None:
+    def _selector(self, text: str, *keys: Key) -> Selector:
         selector = self._parsed(parse_selector, text, *keys)
-        if selector is None:
-            return None
         self._split_is_free(selector.matchers, *keys)
         return selector.narrowed(*self._added(selector, *keys))
 
-    def _parsed(self, parse: Callable[[str], T], text: str, *keys: Key) -> T | None:
+    def _matchers(self, text: str, *keys: Key) -> tuple[Matcher, ...]:
+        matchers = self._parsed(parse_matchers, text, *keys)
+        self._split_is_free(matchers, *keys)
+        return matchers
+
+    def _expression(self, text: str, *keys: Key) -> Expression:
+        expression = self.expression(text, *keys)
+        if expression is None:
+            raise _RefusedError
+        return expression
+
+    def _parsed(self, parse: Callable[[str], T], text: str, *keys: Key) -> T:
         try:
             return parse(text)
         except PromqlError as error:
-            self.found.error(codes.PROMQL, self._place(*keys), str(error), error.help or _RANGE_HELP)
-            return None
+            self._error(codes.PROMQL, str(error), error.help or _SELECTOR_HELP, *keys)
+            raise _RefusedError from None
 
     def _added(self, selector: Selector, *keys: Key) -> list[Matcher]:
         """The platform's matchers that the selector does not have."""
@@ -87,19 +223,12 @@ class Reading:
             matcher = Matcher(label, MatchOperator.EQUAL, value)
             same = [one for one in selector.matchers if one.label == label]
             if any(one != matcher for one in same):
-                self._conflict(matcher, place, *keys)
+                message = f"this selector already matches `{label}`, which `matchers` sets to {value!r}"
+                help_ = "remove it from the selector, or from `matchers`"
+                self._error(codes.MATCHER_CONFLICT, message, help_, *keys, related=(Related(place, "set here"),))
             elif not same:
                 added.append(matcher)
         return added
-
-    def _conflict(self, matcher: Matcher, place: Place, *keys: Key) -> None:
-        self.found.error(
-            codes.MATCHER_CONFLICT,
-            self._place(*keys),
-            f"this selector already matches `{matcher.label}`, which `matchers` sets to {matcher.value!r}",
-            "remove it from the selector, or from `matchers`",
-            Related(place, "set here"),
-        )
 
     def _split_is_free(self, matchers: tuple[Matcher, ...], *keys: Key) -> None:
         """A matcher that pins a label of `by` to one value makes splitting by it pointless."""
@@ -107,17 +236,40 @@ class Reading:
             if matcher.label in self.by and matcher.operator is MatchOperator.EQUAL:
                 message = f"`by` splits by `{matcher.label}`, but this selector fixes it to {matcher.value!r}"
                 help_ = "remove the label from `by` or the matcher from the selector"
-                self.found.error(codes.SPLIT_LABEL, self._place(*keys), message, help_)
+                self._error(codes.SPLIT_LABEL, message, help_, *keys)
 
-    def _place(self, *keys: Key) -> Place:
-        return self.layer.place("sli", *keys)
+    def _error(self, code: str, message: str, help_: str, *keys: Key, related: tuple[Related, ...] = ()) -> None:
+        self.found.error(code, self.layer.place(*keys), message, help_, *related, *self.layer.related)
 
 
-def _counts(written: WrittenCounts | None) -> Counts:
+class _RefusedError(Exception):
+    """The reason is in the diagnostics already."""
+
+
+def plain(bound: WrittenBound) -> Decimal:
+    """A bound as a number: percentages as ratios, durations in seconds."""
+    return bound.value / 1000 if bound.unit == "duration" else bound.value
+
+
+def _in_unit(bound: WrittenBound, unit: meant.Unit) -> Decimal:
+    if bound.unit != "duration":
+        return bound.value
+    return bound.value if unit is meant.Unit.MILLISECONDS else bound.value / 1000
+
+
+def _rate(written: WrittenRate | None) -> Rate | None:
+    return None if written is None else Rate(written.events, Duration(written.per_milliseconds))
+
+
+def _counts(written: WrittenCounts | None) -> meant.Counts:
     match written:
         case None | WrittenCounts("counter"):
-            return RunningTotal()
+            return meant.RunningTotal()
         case WrittenCounts("per_second"):
-            return PerSecond()
+            return meant.PerSecond()
         case WrittenCounts(_, milliseconds):
-            return Every(Duration(milliseconds))
+            return meant.Every(Duration(milliseconds))
+
+
+def _has_errors(found: Diagnostics, since: int) -> bool:
+    return any(one.severity.word == "error" for one in found.found[since:])

@@ -4,11 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
-from sloctl.diagnostics import Place
-from sloctl.spec.document import Document, Inheritable
+from sloctl.diagnostics import Place, Related
+from sloctl.spec.document import Inheritable
 from sloctl.spec.tree import Key
+
+
+class Located(Protocol):
+    """A document, or what a template brought: something whose values have places."""
+
+    def place(self, *keys: Key) -> Place:
+        """Where the value at this path stands."""
+        ...
+
+    def key_place(self, *keys: Key) -> Place:
+        """Where the last key of this path is written."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -17,11 +29,13 @@ class Layer:
 
     Attributes:
         keys: the path of the mapping in its document.
+        use: where a service uses the template that brought the mapping.
     """
 
     spec: Inheritable
-    document: Document
+    document: Located
     keys: tuple[Key, ...] = ()
+    use: Place | None = None
 
     def has(self, key: str) -> bool:
         """Whether the mapping writes this key."""
@@ -35,6 +49,11 @@ class Layer:
         """Where the last key of this path below the mapping is written."""
         return self.document.key_place(*self.keys, *keys)
 
+    @property
+    def related(self) -> tuple[Related, ...]:
+        """The second place that a finding in a template involves."""
+        return () if self.use is None else (Related(self.use, "used here"),)
+
 
 @dataclass(frozen=True, slots=True)
 class Layers:
@@ -44,7 +63,7 @@ class Layers:
 
     def source(self, key: str) -> Layer | None:
         """The nearest layer that writes `key`."""
-        return next((layer for layer in self.stack if layer.has(key)), None)
+        return next((layer for layer in self.stack if key in layer.spec.model_fields_set), None)
 
     def value(self, key: str, default: Any = None) -> Any:
         """The value in force."""
@@ -77,7 +96,3 @@ class Layers:
     def writing(self, key: str) -> Iterator[Layer]:
         """The layers that write `key`, nearest first."""
         return (layer for layer in self.stack if layer.has(key))
-
-    def above(self, *layers: Layer) -> Layers:
-        """The same with nearer layers in front."""
-        return Layers(layers + self.stack)

@@ -2,9 +2,10 @@
 
 from typing import Annotated, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, model_validator
+from pydantic import AfterValidator, model_validator
 
 from sloctl.spec.fields import (
+    Filled,
     Maybe,
     TextOrList,
     TextOrMapping,
@@ -15,6 +16,7 @@ from sloctl.spec.fields import (
     required,
     unique,
 )
+from sloctl.spec.refusals import refusal
 from sloctl.spec.values import (
     AboveZero,
     Bound,
@@ -34,7 +36,6 @@ from sloctl.spec.values import (
     Text,
     TimeZone,
     WindowLength,
-    refusal,
 )
 
 Severity: TypeAlias = Literal["P1", "P2", "P3"]
@@ -93,9 +94,9 @@ def _not_none(name: str) -> str:
     return name
 
 
-Policy: TypeAlias = Annotated[tuple[Tier, ...], Field(min_length=1)]
+Policy: TypeAlias = Filled[Tier]
 PolicyInList: TypeAlias = Annotated[Name, AfterValidator(_not_none)]
-AlertList: TypeAlias = Annotated[tuple[TextOrMapping[PolicyInList, Tier], ...], Field(min_length=1)]
+AlertList: TypeAlias = Filled[TextOrMapping[PolicyInList, Tier]]
 Alerts: TypeAlias = TextOrList[Name, AlertList]
 
 
@@ -130,7 +131,7 @@ class Sla(Written):
     """What is owed to customers."""
 
     window: Maybe[Window] = optional("The period of the contract.")
-    credits: Annotated[tuple[Credit, ...], Field(min_length=1)] = required("Which credit is owed below which share.")
+    credits: Filled[Credit] = required("Which credit is owed below which share.")
     value: SelectorText = required("Selector of the contract's value a period, with the `by` labels.")
     currency: Maybe[Currency] = optional("Three letters.")
 

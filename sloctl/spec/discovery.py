@@ -17,7 +17,7 @@ from typing import Final
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.spec.document import Document, Service, read_documents
 
-NOTHING_FOUND: Final = "SLO049"
+NOTHING_FOUND: Final = "SLO047"
 _SHARED: Final = re.compile(rb"^kind:\s*[\"']?(?:Platform|Template)\b", re.MULTILINE)
 _SUFFIXES: Final = frozenset({".yaml", ".yml"})
 

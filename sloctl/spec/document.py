@@ -9,17 +9,19 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, Field, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, PlainValidator, WithJsonSchema, model_validator
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.spec.alerting import Alerts, Annotations, Forecast, Labels, Policy, Regression, Sla, Window
-from sloctl.spec.fields import Maybe, TextOrMapping, Written, optional, required, unique
+from sloctl.spec.fields import Filled, Maybe, TextOrMapping, Written, optional, required, unique
+from sloctl.spec.files import read_file
 from sloctl.spec.header import checked_kind
 from sloctl.spec.indicators import Sli
 from sloctl.spec.ownership import Route, Team
 from sloctl.spec.parameters import check_parameters
 from sloctl.spec.problems import validated
-from sloctl.spec.reader import read_file, read_text
+from sloctl.spec.reader import MAX_PROBLEMS, read_text
+from sloctl.spec.refusals import refusal, shown
 from sloctl.spec.rollout import Canary
 from sloctl.spec.tree import Key, Mapping, Sequence, Tree
 from sloctl.spec.values import (
@@ -43,8 +45,6 @@ from sloctl.spec.values import (
     Runbook,
     Text,
     Url,
-    refusal,
-    shown,
 )
 
 
@@ -144,14 +144,14 @@ def _rising(bounds: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
     return bounds
 
 
-BucketBounds: TypeAlias = Annotated[tuple[Number, ...], Field(min_length=1), AfterValidator(_rising)]
+BucketBounds: TypeAlias = Annotated[Filled[Number], AfterValidator(_rising)]
 
 
 class Platform(Inheritable):
     """What holds for all services of a folder and everything below it."""
 
-    api_version: Literal["sloctl/v1"] = required("Version of the language.", "apiVersion")
-    kind: Literal["Platform"] = required("Kind of the document.")
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Platform"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
     name: Name = required("Label `platform` on everything that is emitted.")
     policies: Maybe[dict[PolicyName, Policy]] = optional("Alert policies by name.")
     resolution: Maybe[Resolution] = optional("Length of the smallest counted piece of time.")
@@ -185,9 +185,9 @@ class Use(Written):
 class Service(Inheritable):
     """What one service promises."""
 
-    api_version: Literal["sloctl/v1"] = required("Version of the language.", "apiVersion")
-    kind: Literal["Service"] = required("Kind of the document.")
-    service: Name = required("Label `service`.")
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Service"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
+    service: Name = required("Name of the service; label `service`.")
     cost: Maybe[PromQL] = optional("Spend an hour, in currency.")
     matchers: Maybe[Matched] = optional("Added to every selector, beside the platform's.")
     uses: Maybe[tuple[TextOrMapping[Name, Use], ...]] = optional("Templates whose SLOs this service has.")
@@ -226,8 +226,8 @@ RawValue = Annotated[object, PlainValidator(_raw_value), WithJsonSchema({})]
 class Template(Written):
     """SLOs and a canary with parameters; they are checked at each use."""
 
-    api_version: Literal["sloctl/v1"] = required("Version of the language.", "apiVersion")
-    kind: Literal["Template"] = required("Kind of the document.")
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Template"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
     name: Name = required("Name of the template, unique in the run.")
     parameters: Maybe[dict[ParameterName, RawValue]] = optional("Default of each parameter; empty when required.")
     slos: Maybe[RawList] = optional("SLOs, as in a Service.")
@@ -299,7 +299,13 @@ def parse_documents(text: bytes, path: str, found: Diagnostics) -> list[Document
     trees = [tree for tree in read_text(text, path, found) if tree.value is not None]
     if not trees and len(found.found) == before:
         found.warning("SLO013", Place(path), "the file holds no document", "write one, or remove the file")
-    documents = (_document(tree, found) for tree in trees)
+    documents = []
+    for tree in trees:
+        if len(found.found) - before > MAX_PROBLEMS:
+            message = "too many problems; the rest of the file was not checked"
+            found.error("SLO049", tree.place(), message, "repair those that are shown first")
+            break
+        documents.append(_document(tree, found))
     return [document for document in documents if document is not None]
 
 

@@ -4,11 +4,20 @@ from __future__ import annotations
 
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Discriminator, Field, GetCoreSchemaHandler, Tag
-from pydantic_core import CoreSchema
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Discriminator,
+    Field,
+    GetCoreSchemaHandler,
+    GetJsonSchemaHandler,
+    Tag,
+)
+from pydantic.json_schema import JsonSchemaValue
+from pydantic_core import CoreSchema, core_schema
 
+from sloctl.spec.refusals import refusal
 from sloctl.spec.tree import Mapping, Sequence
-from sloctl.spec.values import refusal
 
 T = TypeVar("T")
 M = TypeVar("M")
@@ -26,7 +35,7 @@ class Written(BaseModel):
     and defaults follow in `sloctl.resolve`.
     """
 
-    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True, arbitrary_types_allowed=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
     further: ClassVar[type[BaseModel] | None] = None  # what stands at keys that the user names
 
@@ -44,23 +53,31 @@ class _WithoutNull:
 Maybe = Annotated[T | None, _WithoutNull()]
 
 
-def shape(value: object) -> str:
-    """The tag of a written value, for fields that take more than one shape."""
-    match value:
-        case Mapping():
-            return MAPPING
-        case Sequence():
-            return LIST
-        case _:
-            return TEXT
+class _Filled:
+    """Refuses an empty list before its items are looked at; pydantic's own limit counts valid items only."""
+
+    def __get_pydantic_core_schema__(self, source: Any, handler: GetCoreSchemaHandler) -> CoreSchema:
+        return core_schema.no_info_before_validator_function(_not_empty, handler(source))
+
+    def __get_pydantic_json_schema__(self, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
+        return {**handler(schema), "minItems": 1}
+
+
+def _not_empty(value: object) -> object:
+    if isinstance(value, Sequence) and not value:
+        raise refusal("SLO019", "a list without items", "write at least one, or leave the key out")
+    return value
+
+
+Filled = Annotated[tuple[T, ...], _Filled()]
 
 
 def _text_or_mapping(value: object) -> str:
-    return MAPPING if isinstance(value, Mapping) else TEXT
+    return MAPPING if isinstance(value, Mapping | Sequence) else TEXT
 
 
 def _text_or_list(value: object) -> str:
-    return LIST if isinstance(value, Sequence) else TEXT
+    return LIST if isinstance(value, Mapping | Sequence) else TEXT
 
 
 TextOrMapping = Annotated[Annotated[T, Tag(TEXT)] | Annotated[M, Tag(MAPPING)], Discriminator(_text_or_mapping)]
@@ -87,17 +104,30 @@ def exactly_one(model: BaseModel, code: str, what: str, *names: str) -> None:
     present = written(model, *names)
     if len(present) == 1:
         return
-    keys = listed(names)
+    keys = listed(names, "or")
     if not present:
         raise refusal(code, f"{what} is missing", f"write one of {keys}")
     also = f"`{present[1]}` and `{present[0]}` cannot stand together"
-    raise refusal(code, also, f"keep one of {keys}", at=(present[1],), related=(((present[0],), "the other one"),))
+    raise refusal(
+        code,
+        also,
+        f"keep one of {keys}",
+        at=(present[1],),
+        on_key=True,
+        related=(((present[0],), "the other one"),),
+    )
 
 
 def together(model: BaseModel, code: str, key: str, *others: str) -> None:
     """Refuse `key` where none of the keys that give it a meaning is written."""
     if key in model.model_fields_set and not written(model, *others):
-        raise refusal(code, f"`{key}` needs {listed(others, 'or')}", "add it, or remove this key", at=(key,))
+        raise refusal(
+            code,
+            f"`{key}` needs {listed(others, 'or')}",
+            "add it, or remove this key",
+            at=(key,),
+            on_key=True,
+        )
 
 
 def apart(model: BaseModel, code: str, key: str, *others: str) -> None:
@@ -105,7 +135,14 @@ def apart(model: BaseModel, code: str, key: str, *others: str) -> None:
     wrong = written(model, *others) if key in model.model_fields_set else []
     if wrong:
         message = f"`{wrong[0]}` has no meaning beside `{key}`"
-        raise refusal(code, message, "remove one of them", at=(wrong[0],), related=(((key,), "the other one"),))
+        raise refusal(
+            code,
+            message,
+            "remove one of them",
+            at=(wrong[0],),
+            on_key=True,
+            related=(((key,), "the other one"),),
+        )
 
 
 def unique(values: tuple[T, ...], code: str, what: str, key: str | None, place: str) -> None:

@@ -6,8 +6,8 @@ from typing import Final
 
 from sloctl.diagnostics import Diagnostics
 from sloctl.spec.problems import nearest
+from sloctl.spec.refusals import shown
 from sloctl.spec.tree import REFUSED, Mapping, Tree
-from sloctl.spec.values import shown
 
 API_VERSION: Final = "sloctl/v1"
 KINDS: Final = ("Platform", "Service", "Template")

@@ -2,9 +2,10 @@
 
 from typing import Literal, Self, TypeAlias
 
-from pydantic import model_validator
+from pydantic import ConfigDict, model_validator
 
 from sloctl.spec.fields import Maybe, Written, apart, exactly_one, optional, required, written
+from sloctl.spec.refusals import refusal
 from sloctl.spec.values import (
     AboveZero,
     Boolean,
@@ -18,7 +19,6 @@ from sloctl.spec.values import (
     Selectors,
     SelectorText,
     WindowedPromQL,
-    refusal,
 )
 
 Across: TypeAlias = Literal["each", "any", "most", "all"]
@@ -58,7 +58,7 @@ def _ratio_help(present: tuple[str, ...]) -> str:
         case ():
             return "write `total` and `bad_if`"
         case _:
-            return "remove what is too many"
+            return "keep one pair"
 
 
 class Latency(Written):
@@ -171,6 +171,8 @@ KINDS = ("ratio", "latency", "query", "probe", "freshness", "throughput", "satur
 
 class Sli(Written):
     """What is counted: exactly one kind."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1, "maxProperties": 1})
 
     ratio: Maybe[Ratio] = optional("Bad events divided by all events.")
     latency: Maybe[Latency] = optional("A histogram with a bound.")

@@ -1,29 +1,21 @@
 """Teams and routes as written."""
 
-from typing import Annotated, ClassVar, Literal, Self, TypeAlias
+from typing import ClassVar, Literal, Self, TypeAlias
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, model_validator
 
-from sloctl.spec.fields import Maybe, Written, optional, required, unique
-from sloctl.spec.values import (
-    NAME,
-    NAME_HELP,
-    Address,
-    Channel,
-    ClockTime,
-    Email,
-    Name,
-    TimeZone,
-    Url,
-    refusal,
-    shown,
-)
+from sloctl.spec.fields import Filled, Maybe, Written, optional, required, unique
+from sloctl.spec.refusals import refusal, shown
+from sloctl.spec.texts import NAME, NAME_HELP
+from sloctl.spec.values import Address, Channel, ClockTime, Email, Name, TimeZone, Url
 
 Weekday: TypeAlias = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
 
 class Route(Written):
     """Where a message goes; credentials are read from files named after these."""
+
+    model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
     pagerduty: Maybe[Name] = optional("Name of the file that holds the integration key.")
     slack: Maybe[Channel] = optional("Channel, in quotes.")
@@ -42,7 +34,7 @@ class Route(Written):
 class OfficeHours(Written):
     """When P3 is delivered."""
 
-    days: Annotated[tuple[Weekday, ...], Field(min_length=1)] = required("The days, such as `[monday, friday]`.")
+    days: Filled[Weekday] = required("The days, such as `[monday, friday]`.")
     from_: ClockTime = required("When the day begins, such as `09:00`.", "from")
     to: ClockTime = required("When the day ends, up to `24:00`.")
     time_zone: Maybe[TimeZone] = optional("IANA name of the zone; UTC if absent.")
@@ -72,7 +64,7 @@ class Team(Written):
     def _pages_reach_somebody(self) -> Self:
         for name in self.__pydantic_extra__:
             if not NAME.fullmatch(name):
-                raise refusal("SLO021", f"{shown(name)} is no name of a route", NAME_HELP, at=(name,))
+                raise refusal("SLO021", f"{shown(name)} is no name of a route", NAME_HELP, at=(name,), on_key=True)
         if self.P1 is not None and self.P1.pagerduty is None and self.P1.sns is None:
             help_ = "add `pagerduty` or `sns`: a chat message wakes nobody"
             raise refusal("SLO036", "the P1 route pages nobody", help_, at=("P1",))

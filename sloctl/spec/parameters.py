@@ -8,6 +8,7 @@ from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.spec.problems import nearest
+from sloctl.spec.texts import STRING, is_closed
 from sloctl.spec.tree import Key, Mapping, Sequence, Tree, Value
 
 # These stand for something where a template declares no parameter of the name.
@@ -19,8 +20,8 @@ BUILT_IN: Final = frozenset(
     )
 )
 
+QUOTED: Final = re.compile(STRING)
 PARAMETER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
-QUOTED: Final = re.compile(r"\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'|`[^`]*`")
 
 
 def check_parameters(template: Tree, found: Diagnostics) -> None:
@@ -51,7 +52,7 @@ def _names(text: str) -> Iterator[tuple[str, bool]]:
     if whole := PARAMETER.fullmatch(text):
         yield whole[1], True
         return
-    inside = [match.span() for match in QUOTED.finditer(text)]
+    inside = [match.span() for match in QUOTED.finditer(text) if is_closed(match[0])]
     for match in PARAMETER.finditer(text):
         yield match[1], any(start < match.start() < end for start, end in inside)
 

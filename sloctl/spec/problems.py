@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from difflib import get_close_matches
+from functools import lru_cache
 from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -13,8 +14,8 @@ from pydantic_core import ErrorDetails
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.spec.fields import LIST, MAPPING, TEXT, Written, listed
+from sloctl.spec.refusals import shown
 from sloctl.spec.tree import REFUSED, Key, Tree
-from sloctl.spec.values import shown
 
 MAX_SHOWN: Final = 100  # findings of one document
 
@@ -58,8 +59,11 @@ def validated(model: type[ModelT], tree: Tree, found: Diagnostics, *related: Rel
         return model.model_validate(tree.value)
     except ValidationError as error:
         problems = error.errors(include_url=False)
-        for problem in problems[:MAX_SHOWN]:
-            _Problem(problem, model, tree, found).add(related)
+        shown_problems = [_Problem(problem, model, tree, found) for problem in problems[:MAX_SHOWN]]
+        misspelt = {problem.meant for problem in shown_problems} - {None}
+        for problem in shown_problems:
+            if problem.kind != "missing" or problem.path not in misspelt:
+                problem.add(related)
         if len(problems) > MAX_SHOWN:
             message = f"{len(problems) - MAX_SHOWN} more problems in this document"
             found.error("SLO049", tree.place(), message, "repair those that are shown first")
@@ -74,10 +78,24 @@ class _Problem:
         self.kind = details["type"]
         self.context: dict[str, Any] = details.get("ctx", {})
         loc = details["loc"]
-        self.about_key = self.kind == "extra_forbidden" or bool(loc and loc[-1] == "[key]")
+        self.about_key = (
+            self.kind == "extra_forbidden" or self.context.get("on_key", False) or bool(loc and loc[-1] == "[key]")
+        )
         above = tuple(key for key in loc if key not in _SKIPPED)
         self.above = above
         self.path: tuple[Key, ...] = above + tuple(self.context.get("at", ()))
+
+    @property
+    def meant(self) -> tuple[Key, ...] | None:
+        """The path that an unknown key was meant to have, if that can be told."""
+        if self.kind != "extra_forbidden":
+            return None
+        word = re.search("`(.*)`", nearest(str(self.path[-1]), self._known()))
+        return None if word is None else (*self.path[:-1], word[1])
+
+    def _known(self) -> list[str]:
+        """The keys that could stand where the last of the path is."""
+        return [each for fields in _fields_at(self.model, list(self.path[:-1])) for each in fields]
 
     def add(self, related: tuple[Related, ...]) -> None:
         """Add the finding, unless the reader has reported the value already."""
@@ -106,7 +124,9 @@ class _Problem:
         if written != self.tree.place(*self.path):
             yield Related(written, "it stands for this value of the template")
         for keys, message in self.context.get("related", ()):
-            yield Related(self.tree.place(*self.above, *keys), message)
+            path = (*self.above, *keys)
+            place = self.tree.key_place(*path) if self.about_key else self.tree.place(*path)
+            yield Related(place, message)
 
     def _missing(self) -> tuple[str, str, str]:
         *above, key = self.path
@@ -116,7 +136,7 @@ class _Problem:
 
     def _no_value(self) -> tuple[str, str, str]:
         place = self.tree.key_place(*self.path)
-        lines = self.found.sources.get(place.path, "").split("\n")
+        lines = _lines(self.found.sources.get(place.path, ""))
         line = lines[place.line - 1] if place.line <= len(lines) else ""
         after = line[place.column - 1 :]
         key = self.path[-1] if self.path else ""
@@ -139,16 +159,13 @@ class _Problem:
                     f"a list is needed, not {given}",
                     "write `[first, second]`, or a `- ` line for each",
                 )
-            case "too_short":
-                return "SLO019", f"{given} without items", "write at least one, or leave the key out"
             case code if code.startswith("SLO"):
                 return code, self.context["message"], self.context["help"]
             case _:
                 return "SLO019", f"{given} cannot stand here", ""
 
     def _unknown_key(self) -> tuple[str, str, str]:
-        *above, key = self.path
-        name = str(key)
+        name = str(self.path[-1])
         message = f"unknown key {shown(name)}"
         if _SELECTOR_LIKE.search(name):
             return (
@@ -156,7 +173,7 @@ class _Problem:
                 message,
                 "this looks like a part of a selector: put the whole selector in single quotes",
             )
-        known = [each for fields in _fields_at(self.model, above) for each in fields]
+        known = self._known()
         return "SLO016", message, nearest(name, known) or f"the keys here are {listed(known)}"
 
     def _unknown_word(self) -> tuple[str, str, str]:
@@ -164,6 +181,11 @@ class _Problem:
         value = self.details["input"]
         better = nearest(value, words) if isinstance(value, str) else ""
         return "SLO020", f"{shown(value)} is not known here", better or f"write {listed(words, 'or')}"
+
+
+@lru_cache(maxsize=1)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
 
 
 def nearest(name: str, known: list[str]) -> str:

@@ -7,10 +7,7 @@ anchors, aliases, tags, merge keys and duplicate keys are errors, and each value
 
 from __future__ import annotations
 
-import os
 import re
-import stat
-import sys
 from collections.abc import Callable
 from decimal import Decimal
 from sys import intern
@@ -19,6 +16,7 @@ from typing import Any, Final
 import yaml
 from yaml.events import (
     AliasEvent,
+    DocumentEndEvent,
     DocumentStartEvent,
     Event,
     MappingEndEvent,
@@ -30,23 +28,17 @@ from yaml.events import (
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import OutsideError
+from sloctl.spec.files import CHARACTER_HELP, FORBIDDEN, checked_text, code_point
 from sloctl.spec.syntax import syntax_problem
 from sloctl.spec.tree import COLUMN_BITS, REFUSED, Mapping, Sequence, Tree, Value, packed, place_at
 
-MAX_BYTES: Final = 1024 * 1024
 MAX_DEPTH: Final = 32
 MAX_TEXT: Final = 16 * 1024
 MAX_VALUES: Final = 100_000
+MAX_PROBLEMS: Final = 1000
 MAX_DIGITS: Final = 40
 MAX_EXPONENT: Final = 12
-STDIN: Final = "-"
 
-_SHOWN: Final = 10  # of one kind of problem that a binary file would have by the thousand
-_PLAIN_ASCII: Final = bytes([*range(0x20, 0x7F), 0x09, 0x0A])
-_FORBIDDEN: Final = re.compile(
-    "[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ufffe\uffff\ud800-\udfff"  # controls, line separators
-    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069]"  # bidi controls: they show another text than is read
-)
 _NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE]([-+]?[0-9]+))?")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _SPECIAL_START: Final = frozenset("+-.0123456789~nNtTfF<")  # of what is not always text
@@ -61,30 +53,6 @@ class _StopReading(Exception):  # noqa: N818 - control flow, already reported
     """The rest of the file cannot be read."""
 
 
-def read_file(path: str, found: Diagnostics) -> bytes | None:
-    """The bytes of a regular file (or of stdin for `-`), at most 1 MiB and one byte; None after a finding."""
-    if path == STDIN:
-        return sys.stdin.buffer.read(MAX_BYTES + 1)
-    try:
-        if not _is_regular(os.stat(path), path, found):  # noqa: PTH116 - a device is not even opened
-            return None
-        handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
-        with os.fdopen(handle, "rb") as file:  # checked again: the file may have been replaced
-            return file.read(MAX_BYTES + 1) if _is_regular(os.fstat(handle), path, found) else None
-    except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else None
-        found.error("SLO001", Place(path), f"the file cannot be read: {(reason or 'not a path').lower()}")
-        return None
-
-
-def _is_regular(status: os.stat_result, path: str, found: Diagnostics) -> bool:
-    if stat.S_ISREG(status.st_mode):
-        return True
-    kind = "a folder" if stat.S_ISDIR(status.st_mode) else "a pipe, socket or device"
-    found.error("SLO001", Place(path), f"this is {kind}, not a file", "name a file that holds a specification")
-    return False
-
-
 def read_text(text: bytes, path: str, found: Diagnostics) -> list[Tree]:
     """The documents of one file, in order; findings about the text are added to `found`.
 
@@ -93,7 +61,7 @@ def read_text(text: bytes, path: str, found: Diagnostics) -> list[Tree]:
     """
     if not yaml.__with_libyaml__:
         raise OutsideError("PyYAML was built without libyaml; install the wheel from the package index")
-    clean = _checked_text(text, path, found)
+    clean = checked_text(text, path, found)
     if clean is None:
         return []
     reader = _Reader(path, found)
@@ -102,58 +70,14 @@ def read_text(text: bytes, path: str, found: Diagnostics) -> list[Tree]:
     except _StopReading:
         pass
     except yaml.YAMLError as problem:
-        found.error("SLO005", *syntax_problem(problem, path, clean.decode()))
-    return reader.documents
-
-
-def _checked_text(text: bytes, path: str, found: Diagnostics) -> bytes | None:
-    """The text with plain line ends, kept in `found.sources`; None after a finding."""
-    if len(text) > MAX_BYTES:
-        found.error("SLO002", Place(path), "the file is larger than 1 MiB", "split it into several files")
-        return None
-    text = text.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
-    if not text.translate(None, _PLAIN_ASCII):
-        found.sources[path] = text.decode("ascii")
-        return text
-    try:
-        decoded = text.decode("utf-8")
-    except UnicodeDecodeError as problem:
-        _report_encoding(text, problem.start, path, found)
-        return None
-    found.sources[path] = decoded
-    return None if _reported_characters(decoded, path, found) else text
-
-
-def _report_encoding(text: bytes, start: int, path: str, found: Diagnostics) -> None:
-    if text.startswith((b"\xff\xfe", b"\xfe\xff")):
-        found.error("SLO003", Place(path), "the file is UTF-16", "save it as UTF-8")
-        return
-    before = text[:start].decode("utf-8")
-    found.sources[path] = text.decode("utf-8", "replace")
-    place = Place(path, before.count("\n") + 1, len(before) - before.rfind("\n"))
-    found.error("SLO003", place, f"byte 0x{text[start]:02X} is not UTF-8", "save the file as UTF-8")
-
-
-def _reported_characters(text: str, path: str, found: Diagnostics) -> bool:
-    """Whether the text holds characters that nobody can see; the first ten are reported."""
-    matches = list(_FORBIDDEN.finditer(text))
-    for match in matches[:_SHOWN]:
-        start = match.start()
-        place = Place(path, text.count("\n", 0, start) + 1, start - text.rfind("\n", 0, start))
-        found.error("SLO004", place, f"invisible character {_code_point(match[0])}", _CHARACTER_HELP)
-    return bool(matches)
-
-
-_CHARACTER_HELP: Final = "remove it: control characters and text direction marks are not allowed"
+        opened = place_at(path, reader.opened[-1]) if reader.opened else None
+        found.error("SLO005", *syntax_problem(problem, Place(path), clean.decode(), opened))
+    return reader.documents[: reader.complete]
 
 
 def _mark(event: Any) -> int:  # libyaml always sets the marks that the types call optional
     start = event.start_mark
     return packed(start.line, start.column)
-
-
-def _code_point(character: str) -> str:
-    return f"U+{ord(character):04X}"
 
 
 class _Reader:
@@ -163,11 +87,13 @@ class _Reader:
         self.path, self.found = path, found
         self.documents: list[Tree] = []
         self.stack: list[tuple[Mapping | Sequence | None, str | None, int, bool]] = []
+        self.opened: list[int] = []  # positions of the collections that are open
         self.parent: Mapping | Sequence | None = None
         self.key: str | None = None  # of the mapping pair that waits for its value
         self.key_mark = 0
         self.drop = False  # the next value belongs to a key that was refused
-        self.values = 0
+        self.values = self.problems = 0
+        self.complete = 0  # documents that have ended
         self.handlers: dict[type[Event], Callable[[Any], None]] = {
             MappingStartEvent: self._start_mapping,
             SequenceStartEvent: self._start_sequence,
@@ -175,6 +101,7 @@ class _Reader:
             SequenceEndEvent: self._end,
             AliasEvent: self._alias,
             DocumentStartEvent: self._start_document,
+            DocumentEndEvent: self._end_document,
         }
 
     def read(self, text: bytes) -> None:
@@ -192,6 +119,11 @@ class _Reader:
 
     def _error(self, code: str, mark: int, message: str, help: str = "", *related: Related) -> None:  # noqa: A002
         self.found.error(code, place_at(self.path, mark), message, help, *related)
+        self.problems += 1
+        if self.problems >= MAX_PROBLEMS:
+            message = "too many problems; the rest of the file was not read"
+            self.found.error("SLO049", place_at(self.path, mark), message, "repair those that are shown first")
+            raise _StopReading
 
     def _add(self, value: Value, mark: int) -> None:
         """Put a value where the event stream stands: as document, item, key or value of a key."""
@@ -242,10 +174,12 @@ class _Reader:
             self._error("SLO006", mark, f"nested deeper than {MAX_DEPTH} levels", "write it flatter")
             raise _StopReading
         self._add(collection, mark)
+        self.opened.append(mark)
         self.stack.append((self.parent, self.key, self.key_mark, self.drop))
         self.parent, self.key, self.drop = collection, None, False
 
     def _end(self, _: Event) -> None:
+        self.opened.pop()
         self.parent, self.key, self.key_mark, self.drop = self.stack.pop()
 
     def _scalar(self, event: Any) -> None:
@@ -260,8 +194,8 @@ class _Reader:
         elif event.implicit[0]:
             if not text or text[0] in _SPECIAL_START:
                 value = self._plain(text, mark)
-        elif event.style == '"' and (hidden := _FORBIDDEN.search(text)):
-            self._error("SLO004", mark, f"the text contains {_code_point(hidden[0])}", _CHARACTER_HELP)
+        elif event.style == '"' and (hidden := FORBIDDEN.search(text)):
+            self._error("SLO004", mark, f"the text contains {code_point(hidden[0])}", CHARACTER_HELP)
             value = REFUSED
         self._add(value, mark)
 
@@ -292,7 +226,15 @@ class _Reader:
         if event.anchor is not None:
             self._error("SLO008", mark, f"`&{event.anchor[:80]}`: anchors are not read", _ALIAS_HELP)
         if event.tag is not None:
-            self._error("SLO009", mark, f"`{event.tag[:80]}`: tags are not read", _TAG_HELP)
+            self._error(
+                "SLO009",
+                mark,
+                f"`{event.tag.replace('tag:yaml.org,2002:', '!!')[:80]}`: tags are not read",
+                _TAG_HELP,
+            )
+
+    def _end_document(self, _: Event) -> None:
+        self.complete = len(self.documents)
 
     def _start_document(self, event: DocumentStartEvent) -> None:
         if event.version or event.tags:

@@ -2,11 +2,12 @@
 
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import model_validator
 
 from sloctl.spec.fields import (
+    Filled,
     Maybe,
     Written,
     apart,
@@ -17,6 +18,7 @@ from sloctl.spec.fields import (
     unique,
     written,
 )
+from sloctl.spec.refusals import refusal
 from sloctl.spec.values import (
     Chance,
     Count,
@@ -31,7 +33,6 @@ from sloctl.spec.values import (
     Selectors,
     Share,
     Text,
-    refusal,
 )
 
 
@@ -136,8 +137,8 @@ class Canary(Written):
     """How a new version is judged while it takes a share of the traffic."""
 
     arms: Maybe[Arms] = optional("Matchers that tell the two versions apart.")
-    steps: Annotated[tuple[Step, ...], Field(min_length=1)] = required("The shares of traffic, one after the other.")
-    checks: Annotated[tuple[Check, ...], Field(min_length=1)] = required("What the canary must keep.")
+    steps: Filled[Step] = required("The shares of traffic, one after the other.")
+    checks: Filled[Check] = required("What the canary must keep.")
     after: Maybe[After] = optional("What must hold after promotion.")
     approval: Maybe[Approval] = optional("When a person decides.")
     group: Maybe[Name] = optional("Services of one group roll back together.")

@@ -5,13 +5,15 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from yaml import MarkedYAMLError, YAMLError
+from yaml import Mark, MarkedYAMLError, YAMLError
 
 from sloctl.diagnostics import Place
 
 _QUOTED: Final = re.compile(r"""'(?:[^']|'')*'|"(?:\\.|[^"\\])*\"""")
 _BARE_SELECTOR: Final = re.compile(r"\w\{\s*[A-Za-z_]\w*\s*(?:=~|!~|!=|=)")
 _BARE_CHANNEL: Final = re.compile(r"[\[{,:]\s*#\S")
+
+_LOOKED_AT: Final = 1000  # characters of a line
 
 _SELECTOR_HELP: Final = "put the whole selector in single quotes: 'name{label=\"value\"}'"
 _CHANNEL_HELP: Final = "a `#` begins a comment: put the channel in quotes, such as '#alerts'"
@@ -77,24 +79,35 @@ _PROBLEMS: Final = (
         "remove `...` or write `---` on a line before",
     ),
 )
+_UNCLOSED: Final = ("node content", "did not find expected ','")
+_NEVER_CLOSED: Final = ("this bracket is never closed", "close it with `]` or `}`")
 _UNKNOWN: Final = ("this is not YAML", "check indentation, quotes and brackets around here")
 
 
-def syntax_problem(problem: YAMLError, path: str, text: str) -> tuple[Place, str, str]:
-    """Place, message and help for an error that libyaml raised about `text`."""
+def syntax_problem(problem: YAMLError, file: Place, text: str, opened: Place | None) -> tuple[Place, str, str]:
+    """Place, message and help for an error that libyaml raised about `text`.
+
+    `opened` is where the innermost list or mapping begins that was open when the error was raised.
+    """
     mark = getattr(problem, "problem_mark", None)
     if not isinstance(problem, MarkedYAMLError) or mark is None:
-        return Place(path), *_UNKNOWN
-    said = str(problem.problem)
-    line = mark.line
-    if "end of stream" in said and problem.context_mark is not None:
-        mark = problem.context_mark
-    place = Place(path, mark.line + 1, mark.column + 1)
-    lines = text.split("\n")
+        return file, *_UNKNOWN
+    lines, said = text.split("\n"), str(problem.problem)
+    place = Place(file.path, mark.line + 1, mark.column + 1)
     if said.startswith("found character that cannot start"):
         return place, *_bad_start(lines, mark.line, mark.column)
     message, help_ = next(((say, do) for words, say, do in _PROBLEMS if words in said), _UNKNOWN)
-    return place, message, _specific_help(problem, lines, line) or help_
+    if "unexpected end of stream" in said and problem.context_mark is not None:
+        place = Place(file.path, problem.context_mark.line + 1, problem.context_mark.column + 1)
+    elif opened is not None and any(words in said for words in _UNCLOSED) and _is_end(lines, mark):
+        place, message, help_ = opened, *_NEVER_CLOSED
+    first = min(place.line - 1, mark.line if problem.context_mark is None else problem.context_mark.line)
+    return place, message, _specific_help(lines[max(first, mark.line - 3) : mark.line + 1]) or help_
+
+
+def _is_end(lines: list[str], mark: Mark) -> bool:
+    """Whether nothing but space follows."""
+    return mark.line >= len(lines) or not (lines[mark.line][mark.column :] + "".join(lines[mark.line + 1 :])).strip()
 
 
 def _bad_start(lines: list[str], line: int, column: int) -> tuple[str, str]:
@@ -104,10 +117,9 @@ def _bad_start(lines: list[str], line: int, column: int) -> tuple[str, str]:
     return f"a text cannot begin with `{character}` unless it is in quotes", "put the text in quotes"
 
 
-def _specific_help(problem: MarkedYAMLError, lines: list[str], line: int) -> str:
+def _specific_help(lines: list[str]) -> str:
     """Help for what people write most often without the quotes it needs."""
-    first = problem.context_mark.line if problem.context_mark is not None else line
-    written = [_QUOTED.sub("''", each) for each in lines[max(first, line - 3) : line + 1]]
+    written = [_QUOTED.sub("''", each[:_LOOKED_AT]) for each in lines]
     if any(_BARE_SELECTOR.search(each) for each in written):
         return _SELECTOR_HELP
     return _CHANNEL_HELP if any(_BARE_CHANNEL.search(each) for each in written) else ""

@@ -10,9 +10,10 @@ from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.spec.document import Document, Slo, TemplateBody
 from sloctl.spec.parameters import PARAMETER, QUOTED
 from sloctl.spec.problems import nearest, validated
+from sloctl.spec.refusals import shown
 from sloctl.spec.rollout import Canary
+from sloctl.spec.texts import is_closed
 from sloctl.spec.tree import Absent, Key, Mapping, Sequence, Tree, Value
-from sloctl.spec.values import shown
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,6 +127,9 @@ class _Putting:
         return QUOTED.sub(lambda quoted: self._put_into_quotes(quoted[0], path), text)
 
     def _put_into_quotes(self, quoted: str, path: tuple[Key, ...]) -> str:
+        if not is_closed(quoted):
+            return quoted
+
         def value(match: re.Match[str]) -> str:
             argument = self.arguments.get(match[1])
             return match[0] if argument is None else self._escaped(match[1], argument, quoted[0], path)

@@ -90,5 +90,5 @@ def test_waiting_in_vain_shows_what_was_awaited_and_the_log(tmp_path: Path) -> N
     speak = "import time; print('starting the engine', flush=True); time.sleep(60)"
     with running("engine", [sys.executable, "-c", speak], tmp_path / "log") as program:
         program.wait_for((tmp_path / "log").read_text, "it speaks", within=10)
-        with pytest.raises(ServerError, match=r"waited 0\.1 s in vain for: it flies(.|\n)*starting the engine"):
+        with pytest.raises(ServerError, match=r"did not get there in 0\.1 s: it flies(.|\n)*starting the engine"):
             program.wait_for(lambda: None, "it flies", within=0.1)

@@ -6,16 +6,17 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.prometheus import windows
+from sloctl.backends.prometheus.raw import own, recorded_by, series
 from sloctl.backends.prometheus.rules import Alert, Group
-from sloctl.backends.prometheus.texts import blind_annotations, tier_annotations
-from sloctl.backends.prometheus.tiles import own
+from sloctl.backends.prometheus.texts import blind_annotations, tier_annotations, too_many_series_annotations
+from sloctl.backends.prometheus.tiles import raw_series
 from sloctl.model.alerting import BudgetLeft, Guard, Severity, Tier
 from sloctl.model.budget import GUARD_MARGIN, error_threshold
-from sloctl.model.catalogue import Platform, Slo
-from sloctl.model.quantities import MINUTE, Duration, number
-from sloctl.model.selector import Selectors
-from sloctl.promql.build import over_time
-from sloctl.promql.selectors import quote, selector_text
+from sloctl.model.catalogue import Inhibition, Platform, Slo
+from sloctl.model.quantities import DAY, MINUTE, Duration, number
+from sloctl.model.selector import Matcher, MatchOperator, Selectors
+from sloctl.promql.build import matching_on, over_time
+from sloctl.promql.selectors import label_selector, quote, selector_text
 
 _BLIND_AFTER: Final = Duration.of(minutes=15)
 
@@ -25,7 +26,7 @@ def tier_alert(platform: Platform, slo: Slo, tier: Tier) -> Alert:
     severity = conventions.severity_word(platform, tier.severity)
     return Alert(
         alert=conventions.tier_alert(slo, tier),
-        expr="\nand ".join(_conditions(slo, tier)),
+        expr="\nand ".join(_conditions(slo, tier)) + _unless_higher(platform, slo, tier),
         labels=conventions.alert_labels(slo, severity, conventions.burn_tier(tier)) | dict(tier.labels),
         annotations=tier_annotations(platform, slo, tier),
         for_=tier.for_,
@@ -36,7 +37,9 @@ def tier_alert(platform: Platform, slo: Slo, tier: Tier) -> Alert:
 def _conditions(slo: Slo, tier: Tier) -> list[str]:
     limit = number(error_threshold(tier, slo.objective))
     if isinstance(tier.trigger, BudgetLeft):
-        return [f"{_recorded(slo, conventions.budget_consumed(slo.window))} >= {limit}"]
+        # a young budget: one or two bad events of the first minutes are no spent budget
+        errors = windows.errors_in_window(slo, slo.window)
+        return [f"{_recorded(slo, conventions.budget_consumed(slo.window))} >= {limit}", f"{errors} >= 3"]
     over = tier.averaged_over
     both = [over] if tier.also_over is None else [over, tier.also_over]
     conditions = [f"{_recorded(slo, conventions.error_ratio(window))} > {limit}" for window in both]
@@ -45,8 +48,19 @@ def _conditions(slo: Slo, tier: Tier) -> list[str]:
     if tier.min_events:
         conditions.append(f"{windows.total_in(slo, over)} >= {tier.min_events}")
     if tier.min_bad:
-        conditions += [f"{windows.errors_in(slo, window)} >= {tier.min_bad}" for window in both]
+        long_enough = [window for window in both if window / slo.sampling.resolution >= tier.min_bad]
+        conditions += [f"{windows.errors_in(slo, window)} >= {tier.min_bad}" for window in long_enough or both[:1]]
     return conditions
+
+
+def _unless_higher(platform: Platform, slo: Slo, tier: Tier) -> str:
+    """With `inhibition: rule` a lower tier is silent while a higher one of the same SLO fires."""
+    higher = [one.value.lower() for one in Severity if one.value < tier.severity.value]
+    if platform.inhibition is not Inhibition.RULE or not higher:
+        return ""
+    firing = label_selector("ALERTS", {"platform": slo.platform, "slo": slo.id, "alertstate": "firing"})
+    firing = firing.narrowed(Matcher("burn_tier", MatchOperator.REGEX, f"({'|'.join(higher)})-.*"))
+    return f"\nunless {matching_on(recorded_by(slo))} {selector_text(firing)}"
 
 
 def _more_than_chance(slo: Slo, over: Duration) -> str:
@@ -60,19 +74,57 @@ def _recorded(slo: Slo, metric: str) -> str:
     return selector_text(own(slo, metric))
 
 
-def blind_alert(platform: Platform, slo: Slo, raw: Selectors) -> Alert:
+def blind_alert(platform: Platform, slo: Slo) -> Alert:
     """The alert on raw series that are all gone; a quiet counter is not gone.
 
     It is pending for one evaluation, so that the first one after a long outage of Prometheus, before anything
     was scraped, tells nobody.
     """
-    gone = [over_time("absent", selector, _BLIND_AFTER) for selector in raw]
+    raw = raw_series(slo)
+    gone = [_gone(selectors) for selectors in raw] or [_tile_gone(slo)]
+    if slo.by and raw:
+        gone.append(_value_gone(slo, raw[0]))
+    names = " and ".join(selector_text(selector) for selectors in raw for selector in selectors)
     return Alert(
         alert=conventions.blind_alert(slo),
-        expr="\nand on () ".join(f"group({absent})" for absent in gone),
+        expr="\nor ".join(gone),
         labels=conventions.alert_labels(slo, conventions.severity_word(platform, Severity.P2), conventions.BLIND),
-        annotations=blind_annotations(platform, slo, " and ".join(map(selector_text, raw))),
+        annotations=blind_annotations(platform, slo, names or "the expression of the SLI"),
         for_=slo.sampling.rollup,
+    )
+
+
+def _gone(selectors: Selectors) -> str:
+    """A sum is blind only when all of its parts are gone."""
+    absent = [f"group({over_time('absent', selector, _BLIND_AFTER)})" for selector in selectors]
+    return absent[0] if len(absent) == 1 else f"({' and on () '.join(absent)})"
+
+
+def _tile_gone(slo: Slo) -> str:
+    """Where only the user's PromQL reads raw series, its own tile tells."""
+    tile = own(slo, conventions.total_tile(slo.sampling.resolution))
+    return f"group({over_time('absent', tile, _BLIND_AFTER)})"
+
+
+def _value_gone(slo: Slo, selectors: Selectors) -> str:
+    """Split values that were counted a day ago and have no raw series now, while others have."""
+    tile = own(slo, conventions.total_tile(slo.sampling.rollup))
+    labels = recorded_by(slo)
+    day_ago = over_time("present", tile, slo.sampling.lookback, DAY)
+    now = series(slo, selectors, _BLIND_AFTER)
+    by = ", ".join(labels)
+    return f"(\n  group by ({by}) ({day_ago})\n  unless on ({by}) {now}\n  and on () group({now})\n)"
+
+
+def too_many_series_alert(platform: Platform, slo: Slo) -> Alert:
+    """The alert before the recording rules' limit is reached."""
+    tile = selector_text(own(slo, conventions.total_tile(slo.sampling.resolution)))
+    severity = conventions.severity_word(platform, Severity.P2)
+    return Alert(
+        alert=conventions.too_many_series_alert(slo),
+        expr=f"count({tile}) > {slo.max_series}",
+        labels=conventions.alert_labels(slo, severity, conventions.HEALTH),
+        annotations=too_many_series_annotations(platform, slo),
     )
 
 

@@ -11,12 +11,12 @@ from collections.abc import Mapping
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.prometheus.tiles import own, recorded_by
-from sloctl.model.alerting import BudgetLeft, ErrorRate, Severity, Tier
+from sloctl.backends.prometheus.raw import own, recorded_by
+from sloctl.model.alerting import BudgetLeft, ErrorRate, Forecast, Regression, Severity, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import number, percent
-from sloctl.promql.selectors import matchers_text
+from sloctl.promql.selectors import label_selector, matchers_text
 
 _PLACEHOLDER: Final = re.compile(r"\$([a-z_][a-z0-9_]*)")
 
@@ -38,6 +38,23 @@ _BLIND_DESCRIPTION: Final = (
 )
 
 
+_MANY_SUMMARY: Final = "$slo has more than $most values of its `by` labels"
+_MANY_DESCRIPTION: Final = (
+    "Find out which label grew. Above ten times as many its rules fail and no alert of $slo fires; raise max_series "
+    "only when the values are meant."
+)
+_FORECAST_SUMMARY: Final = "$slo$whom reaches its limit within $within"
+_FORECAST_DESCRIPTION: Final = (
+    "A straight line through the last $since reaches the limit in $left. $service needs more capacity before then; "
+    "the runbook says how to add it."
+)
+_REGRESSION_SUMMARY: Final = "$slo$whom: $quantile over $over is $value, over $worse_by worse than $earlier before"
+_REGRESSION_DESCRIPTION: Final = (
+    "Users of $service wait longer than they did. Compare releases and traffic of the two times, beginning with "
+    "what was deployed between them."
+)
+
+
 def tier_annotations(platform: Platform, slo: Slo, tier: Tier) -> dict[str, str]:
     """Annotations of a tier's alert; the platform's texts, then the SLO's and the tier's replace ours."""
     words = _words(platform, slo) | _tier_words(slo, tier)
@@ -51,9 +68,36 @@ def tier_annotations(platform: Platform, slo: Slo, tier: Tier) -> dict[str, str]
 
 def blind_annotations(platform: Platform, slo: Slo, selector: str) -> dict[str, str]:
     """Annotations of the alert on a vanished metric."""
-    words = _words(platform, slo) | {"selector": selector}
-    texts = {"summary": _BLIND_SUMMARY, "description": _BLIND_DESCRIPTION}
-    return _filled(texts, words) | _links(platform, slo)
+    return _built_in(platform, slo, _BLIND_SUMMARY, _BLIND_DESCRIPTION, {"selector": selector})
+
+
+def too_many_series_annotations(platform: Platform, slo: Slo) -> dict[str, str]:
+    """Annotations of the alert on more split values than expected."""
+    return _built_in(platform, slo, _MANY_SUMMARY, _MANY_DESCRIPTION, {"most": str(slo.max_series)})
+
+
+def forecast_annotations(platform: Platform, slo: Slo, forecast: Forecast) -> dict[str, str]:
+    """Annotations of the alert on a limit that will be reached."""
+    left = _lookup(slo, "%s", conventions.TIME_TO_LIMIT, "humanizeDuration", "an unknown time")
+    words = {"within": str(forecast.within), "since": str(forecast.since), "left": left}
+    return _built_in(platform, slo, _FORECAST_SUMMARY, _FORECAST_DESCRIPTION, words)
+
+
+def regression_annotations(platform: Platform, slo: Slo, regression: Regression) -> dict[str, str]:
+    """Annotations of the alert on a quantile that is worse than it was."""
+    words = {
+        "quantile": f"p{number(regression.quantile * 100)}",
+        "value": "{{ $value | humanize }}",
+        "over": str(regression.over),
+        "earlier": str(regression.earlier),
+        "worse_by": percent(regression.worse_by),
+    }
+    return _built_in(platform, slo, _REGRESSION_SUMMARY, _REGRESSION_DESCRIPTION, words)
+
+
+def _built_in(platform: Platform, slo: Slo, summary: str, description: str, words: Mapping[str, str]) -> dict[str, str]:
+    texts = {"summary": summary, "description": description}
+    return _filled(texts | dict(slo.annotations), _words(platform, slo) | dict(words)) | _links(platform, slo)
 
 
 def _filled(texts: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
@@ -75,6 +119,7 @@ def _words(platform: Platform, slo: Slo) -> dict[str, str]:
         "budget_spent": _lookup(slo, "%s", consumed, "humanizePercentage", "an unknown part"),
         "budget_left": _lookup(slo, "1 - %s", consumed, "humanizePercentage", "an unknown part"),
         "time_to_exhaustion": _lookup(slo, "%s", conventions.TIME_TO_EXHAUSTION, "humanizeDuration", "for ever"),
+        "credits_at_risk": _credits(slo),
         "runbook": _runbook(slo),
         "dashboard": _dashboard(platform, slo),
         **split,
@@ -104,6 +149,14 @@ def _lookup(slo: Slo, expression: str, metric: str, unit: str, otherwise: str) -
         values = " ".join(f"$labels.{label}" for label in labels)
         query = f"(printf {query} {values})"
     return f"{{{{ with query {query} }}}}{{{{ . | first | value | {unit} }}}}{{{{ else }}}}{otherwise}{{{{ end }}}}"
+
+
+def _credits(slo: Slo) -> str:
+    """What all SLOs of the service would owe if their periods ended now; fixed labels, so no split."""
+    fixed = matchers_text(label_selector("x", {"platform": slo.platform, "service": slo.service}).matchers)
+    query = f"`sum by (currency) ({conventions.SLA_CREDITS}{{{fixed}}})`"
+    shown = "{{ .Value | humanize }} {{ .Labels.currency }}"
+    return f"{{{{ range query {query} }}}}{shown} {{{{ else }}}}nothing{{{{ end }}}}"
 
 
 def _links(platform: Platform, slo: Slo) -> dict[str, str]:

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from typing import Final, TypeAlias
 
 from sloctl import conventions
+from sloctl.backends.prometheus.raw import own
 from sloctl.backends.prometheus.rules import Recording
-from sloctl.backends.prometheus.tiles import own
 from sloctl.model.alerting import BudgetLeft
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import SECOND, Duration, number
-from sloctl.model.selector import Selector
-from sloctl.promql.build import over_time
-from sloctl.promql.selectors import selector_text
+from sloctl.model.window import CalendarWindow, Window
+from sloctl.promql.build import indent, over_time
+from sloctl.promql.selectors import label_selector, selector_text
 
 _TileName: TypeAlias = Callable[[Duration], str]
 
@@ -33,14 +33,20 @@ def is_slow(slo: Slo, over: Duration) -> bool:
     return over >= slo.sampling.resolution * SLOW_FROM
 
 
-def rollup(slo: Slo, metric: str, rolled: str) -> Recording:
+def rollups(slo: Slo) -> list[Recording]:
+    """The roll-up of both tiles."""
+    return [_rollup(slo, name) for name in (conventions.total_tile, conventions.errors_tile)]
+
+
+def _rollup(slo: Slo, name: _TileName) -> Recording:
     """Four tiles in one, with a catch-up ladder for roll-ups that were missed.
 
     Each rung holds only where no shorter one does; otherwise tiles would be counted twice after a pause. Plain
     ranges: tiles of another group lie off this group's grid.
     """
-    tile, recorded = own(slo, metric), own(slo, rolled)
     step, resolution = slo.sampling.rollup, slo.sampling.resolution
+    tile, rolled = own(slo, name(resolution)), name(step)
+    recorded, ignoring = own(slo, rolled), " ignoring (period)" if slo.calendar else ""
 
     def tiles(rung: int) -> str:
         return over_time("sum", tile, step * rung, resolution // 2)
@@ -48,10 +54,23 @@ def rollup(slo: Slo, metric: str, rolled: str) -> Recording:
     def present(rung: int) -> str:
         return over_time("present", recorded, step * rung + resolution)
 
-    rungs = [f"({tiles(1)} and {present(1)})"]
-    rungs += [f"({tiles(rung)} and {present(rung)} unless {present(rung - 1)})" for rung in range(2, _RUNGS + 1)]
-    rungs.append(f"({tiles(1)} unless {present(_RUNGS)})")
-    return Recording(rolled, "\nor ".join(rungs), conventions.series_labels(slo))
+    rungs = [f"({tiles(1)} and{ignoring} {present(1)})"]
+    rungs += [
+        f"({tiles(rung)} and{ignoring} {present(rung)} unless{ignoring} {present(rung - 1)})"
+        for rung in range(2, _RUNGS + 1)
+    ]
+    rungs.append(f"({tiles(1)} unless{ignoring} {present(_RUNGS)})")
+    ladder = "\nor ".join(rungs)
+    if slo.calendar:
+        ladder = f"(\n{indent(ladder)}\n)\n* on () group_left (period) {period(slo, slo.calendar, by='by (calendar) ')}"
+    return Recording(rolled, ladder, conventions.series_labels(slo))
+
+
+def period(slo: Slo, calendar: CalendarWindow, by: str = "") -> str:
+    """The running period as a label `period`, its start in Unix seconds."""
+    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(calendar)}
+    start = selector_text(label_selector(conventions.PERIOD_START, labels))
+    return f'count_values {by}("period", {start})'
 
 
 def errors_in(slo: Slo, over: Duration) -> str:
@@ -62,6 +81,16 @@ def errors_in(slo: Slo, over: Duration) -> str:
 def total_in(slo: Slo, over: Duration) -> str:
     """Events in the last `over`."""
     return _sum(slo, conventions.total_tile, over)
+
+
+def errors_in_window(slo: Slo, window: Window) -> str:
+    """Bad events in the last `window`, or in the calendar period so far."""
+    return _window_sum(slo, conventions.errors_tile, window)
+
+
+def total_in_window(slo: Slo, window: Window) -> str:
+    """Events in the last `window`, or in the calendar period so far."""
+    return _window_sum(slo, conventions.total_tile, window)
 
 
 def ratio_over(slo: Slo, over: Duration) -> Recording:
@@ -77,12 +106,15 @@ def recorded_windows(slo: Slo) -> list[Duration]:
     return sorted(windows)
 
 
-def budget_consumed(slo: Slo) -> Recording:
-    """The share of the window's error budget that is spent."""
-    window = slo.window.length
-    allowed = f"{number(slo.objective.error_budget)} * {total_in(slo, window)}"
-    expr = f"{errors_in(slo, window)}\n/ ({allowed} > 0)"
-    return Recording(conventions.budget_consumed(slo.window), expr, conventions.series_labels(slo))
+def budget(slo: Slo) -> list[Recording]:
+    """What of the budget is spent and how long the rest lasts; of a calendar, also the ratio and what is to come."""
+    labels, allowance = conventions.series_labels(slo), number(slo.objective.error_budget)
+    errors, total = errors_in_window(slo, slo.window), total_in_window(slo, slo.window)
+    consumed = Recording(conventions.budget_consumed(slo.window), f"{errors}\n/ ({allowance} * {total} > 0)", labels)
+    if not isinstance(slo.window, CalendarWindow):
+        return [consumed, _rolling_exhaustion(slo)]
+    ratio = Recording(conventions.PERIOD_ERROR_RATIO, f"{errors}\n/ ({total} > 0)", labels)
+    return [ratio, consumed, _calendar_exhaustion(slo), _predicted(slo, slo.window)]
 
 
 def objective(slo: Slo) -> Recording:
@@ -92,35 +124,67 @@ def objective(slo: Slo) -> Recording:
     return Recording(conventions.OBJECTIVE, f"vector({number(slo.objective.ratio)})", labels | team)
 
 
-def time_to_exhaustion(slo: Slo) -> Recording:
-    """Seconds until the budget is gone at the burn rate of the last hour; zero once it is overspent.
+def _rolling_exhaustion(slo: Slo) -> Recording:
+    """Seconds until the budget is gone at the error ratio of the last hour; zero once it is overspent.
 
     Absent while nothing burns. What is left, (1 - spent) x budget x window, divided by the error ratio.
     """
-    recent = slo.sampling.resolution * _RECENT
     consumed = selector_text(own(slo, conventions.budget_consumed(slo.window)))
     whole = slo.objective.error_budget * slo.window.length.seconds
-    errors = _rolled_sum(slo, conventions.errors_tile, recent)
-    total = _rolled_sum(slo, conventions.total_tile, recent)
+    errors, total = _recent(slo)
     expr = f"{number(whole)} * clamp_min(1 - {consumed}, 0)\n/ (\n  {errors}\n  / {total}\n  > 0\n)"
     return Recording(conventions.TIME_TO_EXHAUSTION, expr, conventions.series_labels(slo))
 
 
-def _sum(slo: Slo, tile: _TileName, over: Duration) -> str:
-    return _rolled_sum(slo, tile, over) if is_slow(slo, over) else _tile_sum(slo, tile, over)
+def _calendar_exhaustion(slo: Slo) -> Recording:
+    """The same within a period, whose budget grows with its events: what is left / (errors - allowed) a second."""
+    allowance = number(slo.objective.error_budget)
+    left = f"{allowance} * {total_in_window(slo, slo.window)} - {errors_in_window(slo, slo.window)}"
+    errors, total = _recent(slo)
+    recent = number((slo.sampling.resolution * _RECENT).seconds)
+    expr = f"{recent} * clamp_min({left}, 0)\n/ (\n  {errors}\n  - {allowance} * {total}\n  > 0\n)"
+    return Recording(conventions.TIME_TO_EXHAUSTION, expr, conventions.series_labels(slo))
 
 
-def _tile_sum(slo: Slo, tile: _TileName, over: Duration) -> str:
-    return _sum_on_grid(own(slo, tile(slo.sampling.resolution)), over)
+def _predicted(slo: Slo, window: CalendarWindow) -> Recording:
+    """The share of the budget that will be spent when the period ends, if it goes on like the last hour."""
+    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(window)}
+    end = selector_text(label_selector(conventions.PERIOD_END, labels))
+    hours = f"scalar({end} - time()) / {number((slo.sampling.resolution * _RECENT).seconds)}"
+    errors, total = _recent(slo)
+    spent = f"{errors_in_window(slo, window)}\n  + {errors} * ({hours})"
+    counted = f"{total_in_window(slo, window)}\n  + {total} * ({hours})"
+    expr = f"(\n  {spent}\n)\n/ ({number(slo.objective.error_budget)} * (\n  {counted}\n) > 0)"
+    return Recording(conventions.BUDGET_PREDICTED, expr, conventions.series_labels(slo))
 
 
-def _rolled_sum(slo: Slo, tile: _TileName, over: Duration) -> str:
-    return _sum_on_grid(own(slo, tile(slo.sampling.rollup)), over)
+def _recent(slo: Slo) -> tuple[str, str]:
+    """Bad events and events of the last hour, from roll-ups."""
+    over = slo.sampling.resolution * _RECENT
+    return _rolled(slo, conventions.errors_tile, over), _rolled(slo, conventions.total_tile, over)
 
 
-def _sum_on_grid(tile: Selector, over: Duration) -> str:
+def _sum(slo: Slo, name: _TileName, over: Duration) -> str:
+    if is_slow(slo, over):
+        return _rolled(slo, name, over)
+    return _sum_on_grid(slo, name(slo.sampling.resolution), over)
+
+
+def _window_sum(slo: Slo, name: _TileName, window: Window) -> str:
+    if not isinstance(window, CalendarWindow):
+        return _rolled(slo, name, window.length)
+    rolled = over_time("sum", own(slo, name(slo.sampling.rollup)), window.longest)
+    return f"sum without (period) ({rolled} and on (period) {period(slo, window)})"
+
+
+def _rolled(slo: Slo, name: _TileName, over: Duration) -> str:
+    rolled = _sum_on_grid(slo, name(slo.sampling.rollup), over)
+    return f"sum without (period) ({rolled})" if slo.calendar else rolled
+
+
+def _sum_on_grid(slo: Slo, metric: str, over: Duration) -> str:
     """The sum of exactly the tiles in `over`, asked in the group that records them.
 
     A second short: ranges include both ends up to Prometheus 2.x and exclude the start in 3.x.
     """
-    return over_time("sum", tile, over - SECOND)
+    return over_time("sum", own(slo, metric), over - SECOND)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
@@ -31,7 +32,7 @@ def write_rules(spec: str, folder: Path) -> Path:
 def rule_test(promtool: Promtool, tmp_path: Path) -> RuleTest:
     """Run the rules of a specification on input series in promtool's engine and compare.
 
-    Every group is evaluated at `every`, as promtool does.
+    Every group is evaluated at `every`, as promtool does; `only` keeps the groups whose names end so.
     """
 
     def run(
@@ -42,8 +43,12 @@ def rule_test(promtool: Promtool, tmp_path: Path) -> RuleTest:
         alerts: Sequence[tuple[str, str, list[dict[str, Any]]]] = (),
         interval: str = "30s",
         every: str = "1m",
+        only: str = "",
     ) -> None:
         rules = write_rules(spec, tmp_path)
+        if only:
+            groups = [group for group in yaml.safe_load(rules.read_text())["groups"] if group["name"].endswith(only)]
+            rules.write_text(json.dumps({"groups": groups}))
         test = {
             "rule_files": [str(rules)],
             "evaluation_interval": every,

@@ -1,0 +1,111 @@
+"""Expressions that users write themselves: parsed, narrowed by the platform's matchers, printed canonically."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import timedelta
+from typing import Final
+
+import promql_parser
+
+from sloctl.errors import PromqlError
+from sloctl.model.quantities import Duration
+from sloctl.model.selector import Expression, Matcher
+from sloctl.promql.parse import parse, walk
+from sloctl.promql.selectors import from_tree, selector_text
+
+WINDOW: Final = "$window"
+# Stands for $window while an expression is parsed; nobody writes a range of this odd length.
+_STAND_IN: Final = timedelta(seconds=98_765_431)
+_STAND_IN_WRITTEN: Final = "98765431s"
+_STRING_OR_WINDOW: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|\$window\b")
+
+
+def parse_expression(text: str, matchers: Iterable[Matcher] = ()) -> Expression:
+    """One PromQL expression, with `matchers` added to each of its selectors; it may hold `$window`.
+
+    Raises:
+        PromqlError: it is no PromQL, or a selector already matches one of the labels otherwise.
+    """
+    tree = parse(_replaced(text, _STAND_IN_WRITTEN))
+    narrowed = _narrowed(tree, tuple(matchers))
+    return Expression(narrowed.prettify().replace(promql_parser.display_duration(_STAND_IN), WINDOW))
+
+
+def with_window(expression: Expression, window: Duration) -> str:
+    """The text of an expression with a length for `$window`."""
+    return _replaced(expression.text, str(window))
+
+
+def grouping(expression: Expression) -> tuple[str, ...] | None:
+    """The labels that the result of an expression is grouped by; None where its form does not tell."""
+    return _grouping(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
+
+
+def metrics(expression: Expression) -> tuple[str, ...]:
+    """The names of the metrics that an expression reads, each once."""
+    names: dict[str, None] = {}
+    for node in walk(parse(_replaced(expression.text, _STAND_IN_WRITTEN))):
+        if isinstance(node, promql_parser.VectorSelector) and node.name:
+            names[node.name] = None
+    return tuple(names)
+
+
+def _replaced(text: str, window: str) -> str:
+    return _STRING_OR_WINDOW.sub(lambda found: window if found[0] == WINDOW else found[0], text)
+
+
+def _narrowed(tree: promql_parser.Expr, matchers: tuple[Matcher, ...]) -> promql_parser.Expr:
+    """The tree with more matchers: selectors cannot be edited, so each is printed anew and parsed."""
+    if not matchers:
+        return tree
+
+    def narrowed(node: promql_parser.Expr) -> promql_parser.Expr | None:
+        if isinstance(node, promql_parser.MatrixSelector):
+            return promql_parser.parse(
+                f"{_added(node.vector_selector, matchers, promql_parser.display_duration(node.range))}"
+            )
+        if isinstance(node, promql_parser.VectorSelector):
+            return promql_parser.parse(_added(node, matchers, ""))
+        return None
+
+    return promql_parser.transform(tree, post_visit=narrowed)
+
+
+def _added(node: promql_parser.VectorSelector, matchers: tuple[Matcher, ...], range_: str) -> str:
+    selector = from_tree(node)
+    for matcher in matchers:
+        if any(one.label == matcher.label and one != matcher for one in selector.matchers):
+            raise PromqlError(
+                f"{selector.metric} already matches `{matcher.label}`, which `matchers` sets to {matcher.value!r}",
+                "remove it here, or from `matchers`",
+            )
+    tail = (
+        node.prettify().rpartition("}")[2] if node.matchers.matchers else node.prettify().removeprefix(node.name or "")
+    )
+    return selector_text(selector.narrowed(*matchers)) + (f"[{range_}]" if range_ else "") + tail
+
+
+def _grouping(node: promql_parser.Expr) -> tuple[str, ...] | None:
+    match node:
+        case promql_parser.ParenExpr(expr=inner) | promql_parser.UnaryExpr(expr=inner):
+            return _grouping(inner)
+        case promql_parser.AggregateExpr(modifier=modifier):
+            if modifier is None:
+                return ()
+            by = str(modifier.type).endswith("By")
+            return tuple(sorted(modifier.labels)) if by else None
+        case promql_parser.BinaryExpr(lhs=left, rhs=right):
+            return _common([left, right])
+        case promql_parser.Call(func=function, args=arguments):
+            return () if function.name == "vector" else _common(arguments)
+        case _:
+            return None
+
+
+def _common(nodes: list[promql_parser.Expr]) -> tuple[str, ...] | None:
+    """The grouping of all operands that are no plain numbers or strings, if they agree."""
+    literals = (promql_parser.NumberLiteral, promql_parser.StringLiteral)
+    found = {_grouping(node) for node in nodes if not isinstance(node, literals)}
+    return found.pop() if len(found) == 1 else None

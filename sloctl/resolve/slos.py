@@ -1,0 +1,315 @@
+"""One SLO with every value in force."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from decimal import Decimal
+from typing import Final
+
+from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.model.alerting import Credit, Forecast, Mode, Regression, Severity, Sla
+from sloctl.model.catalogue import Slo
+from sloctl.model.indicator import Indicator, Latency, Saturation, Threshold, counts_events
+from sloctl.model.ownership import Team
+from sloctl.model.periods import zone
+from sloctl.model.quantities import DAY, Duration, Objective, Rate
+from sloctl.model.selector import Expression
+from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
+from sloctl.promql.expressions import grouping
+from sloctl.resolve import alerts, codes, indicators, platforms
+from sloctl.resolve.layers import Layer, Layers
+from sloctl.resolve.platforms import Scope
+from sloctl.spec import alerting as written_alerting
+from sloctl.spec.indicators import Sli
+
+_DEFAULT_WINDOW: Final = RollingWindow(DAY * 30)
+_ANY_OBJECTIVE: Final = Objective(Decimal("0.999"))
+"""Stands in where none is written, so that the alerts are read all the same and every problem is shown at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Draft:
+    """An SLO of a service before its values are read.
+
+    Attributes:
+        own: its own mappings, nearest first: the service's, then the template's.
+        layers: these with those of the service and of the platforms in their order.
+    """
+
+    service: str
+    name: str
+    own: tuple[Layer, ...]
+    layers: Layers
+    scope: Scope
+    found: Diagnostics
+
+    @property
+    def place(self) -> Place:
+        """Where its name stands."""
+        return self.own[0].place("name")
+
+    @property
+    def by(self) -> tuple[str, ...]:
+        """The labels it is split by."""
+        labels: tuple[str, ...] = self.layers.value("by", ())
+        return labels
+
+    @property
+    def sli(self) -> Sli | str | None:
+        """What is counted, as written."""
+        sli: Sli | str | None = self.layers.value("sli")
+        return sli
+
+    @property
+    def enabled(self) -> bool:
+        """Whether it exists at all."""
+        return bool(self.layers.value("enabled", default=True))
+
+    def error(self, code: str, key: str, message: str, help_: str, *related: Related) -> None:
+        """An error at the place where `key` was written, or at the SLO's name."""
+        layer = self.layers.source(key)
+        place = self.place if layer is None else layer.place(key)
+        self.found.error(code, place, message, help_, *related, *(layer or self.own[0]).related)
+
+    def reading(self, layer: Layer) -> indicators.Reading:
+        """How PromQL in `layer` is read for this SLO."""
+        matchers = {
+            label: (value, origin.place("matchers", label))
+            for label, (value, origin) in self.layers.merged("matchers").items()
+        }
+        buckets = {name: bounds for name, (bounds, _) in self.layers.merged("buckets").items()}
+        return indicators.Reading(layer, self.found, matchers, self.by, buckets)
+
+
+def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
+    """The SLO as meant, or None with the reasons in the diagnostics; `siblings` are the service's SLOs by name."""
+    layers = draft.layers
+    objective, window = _objective(draft), _window(draft, layers.value("window"), "window")
+    indicator = _indicator(draft, siblings)
+    timeslices = layers.value("timeslices")
+    slices = timeslices is not None or (indicator is not None and not counts_events(indicator))
+    sampling = platforms.sampling(layers, draft.found)
+    reading = alerts.Reading(
+        scope=draft.scope,
+        found=draft.found,
+        objective=objective or _ANY_OBJECTIVE,
+        window=window or _DEFAULT_WINDOW,
+        resolution=sampling.resolution,
+        slices=slices,
+        team=_team(draft),
+    )
+    alerting = reading.tiers(layers.source("alerts"))
+    labels, exclude_when, sla = _labels(draft), _exclude_when(draft), _sla(draft)
+    if objective is None or indicator is None or window is None:
+        return None
+    traffic = layers.value("traffic")
+    return Slo(
+        platform=draft.scope.name,
+        service=draft.service,
+        name=draft.name,
+        objective=objective,
+        indicator=indicator,
+        window=window,
+        tiers=alerting.tiers,
+        left_out=alerting.left_out,
+        sampling=sampling,
+        mode=Mode(layers.value("mode", "page")),
+        place=draft.place,
+        description=_description(draft),
+        by=draft.by,
+        max_series=layers.value("max_series", 1000),
+        timeslices=_timeslices(draft, indicator),
+        traffic=None if traffic is None else Rate(traffic.events, Duration(traffic.per_milliseconds)),
+        exclude_when=exclude_when,
+        forecast=_forecast(draft, indicator),
+        regression=_regression(draft, indicator),
+        sla=sla,
+        team=layers.value("team"),
+        runbook=layers.value("runbook"),
+        labels=labels,
+        annotations={name: text for name, (text, _) in sorted(Layers(draft.own).merged("annotations").items())},
+        places=dict(_places(layers)),
+    )
+
+
+def _description(draft: Draft) -> str:
+    """Its own words; a service's description is about the service."""
+    text: str = Layers(draft.own).value("description", "")
+    return text
+
+
+def _objective(draft: Draft) -> Objective | None:
+    written = draft.layers.value("objective")
+    if written is None:
+        help_ = "add `objective: 99.9%`, the share of good events"
+        draft.error(codes.MISSING_KEY, "objective", f"`{draft.name}` has no objective", help_)
+        return None
+    return Objective(written)
+
+
+def _indicator(draft: Draft, siblings: dict[str, Draft]) -> Indicator | None:
+    """What is counted; `sli: NAME` reads the selectors of that SLO, split by this one's labels."""
+    source = draft if not isinstance(draft.sli, str) else _referred(draft, draft.sli, siblings)
+    if source is None:
+        return None
+    layer = source.layers.source("sli")
+    if layer is None:
+        if source is draft:
+            help_ = "add `sli: {ratio: {total: 'requests_total{...}', bad_if: 'code=~\"5..\"'}}`"
+            draft.error(codes.MISSING_KEY, "sli", f"`{draft.name}` does not say what is counted", help_)
+        return None
+    written = source.sli
+    assert isinstance(written, Sli)
+    return draft.reading(layer).indicator(written)
+
+
+def _referred(draft: Draft, name: str, siblings: dict[str, Draft]) -> Draft | None:
+    if name not in siblings:
+        known = ", ".join(sorted(set(siblings) - {draft.name}))
+        help_ = f"write one of {known}, or an SLI" if known else "write an SLI, such as `{ratio: {...}}`"
+        draft.error(codes.UNKNOWN_SLI, "sli", f"this service has no SLO `{name}`", help_)
+        return None
+    if isinstance(siblings[name].sli, str):
+        help_ = "name the SLO that has the selectors"
+        draft.error(codes.UNKNOWN_SLI, "sli", f"`{name}` itself refers to another SLO", help_)
+        return None
+    return siblings[name]
+
+
+def _window(draft: Draft, written: int | written_alerting.Calendar | None, key: str) -> Window | None:
+    match written:
+        case None:
+            return _DEFAULT_WINDOW
+        case int():
+            return RollingWindow(Duration(written))
+        case _:
+            name = written.time_zone or "UTC"
+            return CalendarWindow(Calendar(written.calendar), name) if _is_zone(draft, name, key) else None
+
+
+def _is_zone(draft: Draft, name: str, key: str) -> bool:
+    try:
+        zone(name)
+    except ValueError:
+        help_ = "write an IANA name such as `Europe/Berlin` or `Asia/Kolkata`"
+        draft.error(codes.UNKNOWN_ZONE, key, f"there is no time zone `{name}`", help_)
+        return False
+    return True
+
+
+def _team(draft: Draft) -> Team | None:
+    name, teams = draft.layers.value("team"), draft.scope.teams
+    if name is None or not teams or name in teams:
+        return teams.get(name) if name is not None else None
+    related = [Related(team.place, "teams are named here") for team in teams.values()][:1]
+    message = f"`{name}` is not a team of platform `{draft.scope.name}`"
+    draft.error(codes.UNKNOWN_TEAM, "team", message, f"write one of {', '.join(sorted(teams))}", *related)
+    return None
+
+
+def _timeslices(draft: Draft, indicator: Indicator) -> Decimal | None:
+    written = draft.layers.value("timeslices")
+    if written is None:
+        return None
+    if not counts_events(indicator):
+        message = "`timeslices` has no meaning here: this SLI counts slices already"
+        draft.error(codes.WRONG_KIND, "timeslices", message, "remove it")
+        return None
+    target: Decimal = written.target
+    return target
+
+
+def _exclude_when(draft: Draft) -> tuple[Expression, ...]:
+    layer = draft.layers.source("exclude_when")
+    if layer is None:
+        return ()
+    reading, expressions = draft.reading(layer), list[Expression]()
+    for index, text in enumerate(draft.layers.value("exclude_when")):
+        expression = reading.expression(text, "exclude_when", index)
+        if expression is None:
+            continue
+        foreign = set(grouping(expression) or ()) - set(draft.by)
+        if foreign:
+            message = f"this is grouped by `{sorted(foreign)[0]}`, which is no label of `by`"
+            help_ = "group it by labels of `by`, or without any to exclude everything"
+            draft.found.error(codes.SPLIT_LABEL, layer.place("exclude_when", index), message, help_, *layer.related)
+        expressions.append(expression)
+    return tuple(expressions)
+
+
+def _forecast(draft: Draft, indicator: Indicator) -> Forecast | None:
+    written = draft.layers.value("forecast")
+    if written is None:
+        return None
+    match indicator:
+        case Saturation():
+            default: Decimal | None = Decimal(1)
+        case Threshold():
+            default = indicator.at_most if indicator.at_most is not None else indicator.at_least
+        case _:
+            message = "`forecast` is for `saturation` and `threshold`"
+            draft.error(codes.WRONG_KIND, "forecast", message, "remove it, or alert on `budget_left`")
+            return None
+    assert default is not None
+    return Forecast(
+        within=Duration(written.within),
+        since=DAY * 14 if written.from_ is None else Duration(written.from_),
+        to=default if written.to is None else indicators.plain(written.to),
+        severity=Severity(written.severity or "P3"),
+    )
+
+
+def _regression(draft: Draft, indicator: Indicator) -> Regression | None:
+    written = draft.layers.value("regression")
+    if written is None:
+        return None
+    if not isinstance(indicator, Latency):
+        draft.error(codes.WRONG_KIND, "regression", "`regression` is for `latency`", "remove it")
+        return None
+    return Regression(
+        quantile=written.quantile,
+        over=Duration(written.over),
+        earlier=Duration(written.earlier),
+        worse_by=written.worse_by,
+        severity=Severity(written.severity),
+        min_events=1000 if written.min_events is None else written.min_events,
+    )
+
+
+def _sla(draft: Draft) -> Sla | None:
+    layer = draft.layers.source("sla")
+    if layer is None:
+        return None
+    written = draft.layers.value("sla")
+    month = written_alerting.Calendar(calendar="month")
+    window = _window(draft, written.window if written.window is not None else month, "sla")
+    value = draft.reading(layer).selector(written.value, "sla", "value")
+    if window is None or value is None:
+        return None
+    own = _window(draft, draft.layers.value("window"), "window")
+    if isinstance(own, CalendarWindow) and isinstance(window, CalendarWindow) and own != window:
+        message = f"the contract's period {window} is another calendar than the SLO's window {own}"
+        draft.error(codes.SLA_WINDOW, "sla", message, "write the same calendar in both, or a rolling `window`")
+        return None
+    owed = tuple(Credit(credit.below, credit.credit) for credit in written.credits)
+    return Sla(window, owed, value, written.currency or "USD")
+
+
+def _labels(draft: Draft) -> dict[str, str]:
+    labels = draft.layers.merged("labels")
+    for label in sorted(set(labels) & set(draft.by)):
+        layer = labels[label][1]
+        message = f"`{label}` is a label of `by`, whose values come from the data"
+        help_ = "remove it here, or from `by`"
+        draft.found.error(codes.SPLIT_LABEL, layer.key_place("labels", label), message, help_, *layer.related)
+    return {label: value for label, (value, _) in sorted(labels.items())}
+
+
+def _places(layers: Layers) -> Iterator[tuple[str, Place]]:
+    """Where each key in force was written."""
+    written: dict[str, Layer] = {}
+    for layer in layers.stack:
+        for key in layer.spec.model_fields_set:
+            written.setdefault(key, layer)
+    return ((key, layer.place(key)) for key, layer in written.items())

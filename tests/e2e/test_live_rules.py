@@ -1,0 +1,63 @@
+"""The thin thread, live: a specification becomes rules that a real Prometheus evaluates until alerts fire."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from examples.demo.run import checkout_service, order, scrape_config
+from examples.servers import ROOT, Prometheus
+from sloctl.artifacts import write
+from sloctl.backends.table import BACKENDS
+from sloctl.compiler import compile_specs
+from tests.conftest import StartPrometheus, program
+
+SHIFT = 1.5  # seconds: 1.5 times the scrape time-out of 1s
+
+
+def compile_demo(output: Path) -> list[Path]:
+    compilation = compile_specs([str(ROOT / "examples/demo/slo-specs")], BACKENDS.values(), relative_to=output)
+    written = write(compilation.files, output, ["rules/prometheus"]).written
+    return [output / path for path in written]
+
+
+def counted(server: Prometheus, code: str, at: float) -> float:
+    """What a perfect reader of the scraped counter knows at this moment; 0 before the series is born."""
+    found = server.query(f'last_over_time(http_requests_total{{code=~"{code}"}}[5m])', at)
+    return sum(sample.value for sample in found)
+
+
+@pytest.mark.server
+def test_live_tiles_add_up_to_every_scraped_event_and_a_birth(prometheus: StartPrometheus, tmp_path: Path) -> None:
+    with checkout_service(tmp_path) as service:
+        server = prometheus(scrape_config(service), compile_demo(tmp_path / "out"))
+        tile = "slo:sli_total:increase5s"
+        server.wait_for(lambda: (server.value(tile) or 0) > 0, "a first whole tile", within=30)
+        began = server.value(f"timestamp({tile})")
+        assert began is not None
+        order(f"{service}/fail?ratio=0.2")
+        server.wait_for(lambda: (server.value(f"timestamp({tile})") or 0) >= began + 20, "four more tiles", within=40)
+        ended = server.value(f"timestamp({tile})")
+        assert ended is not None
+        length = f"{round((ended - began) * 1000) - 1000}ms"
+        for kind, code in (("total", ".*"), ("errors", "5..")):
+            tiles = server.query(f"sum_over_time(slo:sli_{kind}:increase5s[{length}])", ended)
+            true = counted(server, code, ended - SHIFT) - counted(server, code, began - SHIFT)
+            assert [sample.value for sample in tiles] == [true]
+            assert true > 0
+        assert [rule for rule in server.rules() if rule.health == "err"] == []
+
+
+@pytest.mark.server
+def test_the_demonstration_plays_every_act_and_leaves_nothing_running() -> None:
+    program("prometheus")
+    ran = subprocess.run(
+        [sys.executable, "-m", "examples.demo.run"], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
+    )
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    assert "CheckoutAvailabilityBudgetBurnP2Over5s is pending" in ran.stdout
+    assert "CheckoutAvailabilityBudgetBurnP1Over5m is firing" in ran.stdout
+    assert "Every act happened." in ran.stdout
