@@ -23,6 +23,9 @@ UNIT: Final = "SLO066"
 UNKNOWN_TEMPLATE: Final = "SLO067"
 TWO_TEMPLATES: Final = "SLO068"
 SLA_WINDOW: Final = "SLO069"
+UNKNOWN_SLO: Final = "SLO070"
+CANARY: Final = "SLO071"
+TWO_CANARIES: Final = "SLO072"
 
 PAGES: Final = {
     TWO_PLATFORMS: "A folder has at most one Platform, and no two Platforms share a name.",
@@ -43,5 +46,8 @@ PAGES: Final = {
     UNIT: "A histogram is named by its base name, and a bound is one of its own bounds, in its own unit.",
     UNKNOWN_TEMPLATE: "`uses` names a document of kind Template of this run.",
     TWO_TEMPLATES: "The name of a Template is unique in a run.",
+    UNKNOWN_SLO: "A check of a canary names an SLO of the same service.",
+    CANARY: "A canary compares raw counters of two versions, which its arms tell apart.",
+    TWO_CANARIES: "A service has one canary, of its own or from one template.",
     SLA_WINDOW: "Events are counted by one calendar only: that of the window or that of the contract.",
 }
