@@ -83,9 +83,9 @@ def clock_at(
     hold = float(current.hold.seconds) if current.hold is not None else 0.0
     if canary.after is not None and step == len(canary.steps) - 1:
         hold = max(hold, float(canary.after.within.seconds))
-    deadline = float(current.deadline.seconds) if current.deadline is not None else 2 * hold
-    spent = end - step_started
-    return Clock(start, end, grid_seconds, step, held=spent >= hold, overdue=deadline > 0 and spent >= deadline)
+    longest = float(current.deadline.seconds) if current.deadline is not None else 2 * hold
+    deadline = step_started + longest if longest > 0 else None
+    return Clock(start, end, grid_seconds, step, held=end - step_started >= hold, deadline=deadline)
 
 
 def events(samples: Samples, indicator: Indicator, keep: Keep | None = None) -> Events:

@@ -22,7 +22,7 @@ from sloctl.canary.samples import (
     pooled,
 )
 from sloctl.canary.statistics import Floats, divergence, wilson
-from sloctl.canary.verdict import Decision, Finding, Reason, Tally
+from sloctl.canary.verdict import Clock, Decision, Finding, Reason, Tally
 from sloctl.model.canary import SloCheck
 from sloctl.model.catalogue import Slo
 
@@ -162,8 +162,8 @@ def harmed_finding(check: SloCheck, judged: Judged) -> Finding:
     rate = numbers.canary.rate if numbers.canary else None
     where = f" on {_words(numbers.series)}" if numbers.series else ""
     text = f"{percent(rate)} of {number(numbers.canary)} requests failed{where}, {_compared(numbers.baseline)}"
-    broken = "; ".join(_broken(check, judged))
-    return with_(numbers, Decision.ROLLBACK, Reason.HARM, f"{text}; {broken}")
+    broken = " and ".join(_broken(check, judged))
+    return with_(numbers, Decision.ROLLBACK, Reason.HARM, f"{text}: {broken}")
 
 
 def _broken(check: SloCheck, judged: Judged) -> list[str]:
@@ -171,9 +171,9 @@ def _broken(check: SloCheck, judged: Judged) -> list[str]:
     lenient, threshold = judged.lenient, judged.limits.threshold
     if lenient.relative is not None and lenient.relative.max() > threshold:
         allowed = "" if not check.worse_by else f" by more than {percent(float(check.worse_by))}"
-        found.append(f"that is worse than the baseline{allowed}")
+        found.append(f"worse than the baseline{allowed}")
     if lenient.absolute is not None and lenient.absolute.max() > threshold and check.error_rate is not None:
-        found.append(f"that is above {percent(float(check.error_rate))}")
+        found.append(f"above {percent(float(check.error_rate))}")
     return found
 
 
@@ -206,9 +206,13 @@ def insufficient(numbers: Finding, total: Judged, question: Question) -> Finding
     needed = max(needed, math.ceil(seen) + 1)
     spent = question.clock.end - question.clock.start
     eta = math.ceil((needed - seen) * spent / seen) if seen > 0 and spent > 0 else None
-    advice = "" if eta is not None and eta <= spent else "; a larger weight or a longer step would help"
+    advice = "" if _in_time(eta, question.clock) else "; a larger weight or a longer step would help"
     text = f"needs about {grouped(needed)} requests, has {grouped(seen)}{advice}"
     return with_(numbers, Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text, needed, eta)
+
+
+def _in_time(eta: int | None, clock: Clock) -> bool:
+    return eta is not None and (clock.deadline is None or clock.end + eta <= clock.deadline)
 
 
 def _needed(total: Judged, numbers: Finding) -> int | None:
@@ -288,7 +292,7 @@ def grouped(count: float) -> str:
 def _compared(baseline: Tally | None) -> str:
     if baseline is None or baseline.rate is None:
         return "and there is no baseline"
-    return f"of the baseline's {percent(baseline.rate)}"
+    return f"{percent(baseline.rate)} of the baseline's"
 
 
 def _words(series: dict[str, str] | None) -> str:

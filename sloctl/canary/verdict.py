@@ -114,7 +114,7 @@ class Clock:
         grid_seconds: distance of grid points, one scrape.
         step: index of the rollout's step, 0 for the first.
         held: the step's shortest time has passed.
-        overdue: its longest time has passed.
+        deadline: Unix seconds at which its longest time has passed; None when it has none.
     """
 
     start: float
@@ -122,7 +122,12 @@ class Clock:
     grid_seconds: float
     step: int
     held: bool
-    overdue: bool
+    deadline: float | None
+
+    @property
+    def overdue(self) -> bool:
+        """Whether the step's longest time has passed."""
+        return self.deadline is not None and self.end >= self.deadline
 
     @property
     def look(self) -> int:
@@ -172,7 +177,8 @@ def conclude(
     if not approved:
         text = "the evidence says promote; a person approves the first deployments of this service"
         return _verdict(Decision.CONTINUE, Reason.APPROVAL_PENDING, text, findings, clock)
-    return _verdict(Decision.PROMOTE, Reason.HEALTHY, "every check shows a healthy canary", findings, clock)
+    text = "; ".join(map(_said, findings))
+    return _verdict(Decision.PROMOTE, Reason.HEALTHY, text, findings, clock)
 
 
 def _undecided(worst: Finding, findings: Sequence[Finding], clock: Clock | None, when_missing: WhenMissing) -> Verdict:

@@ -14,17 +14,13 @@ from typing import TYPE_CHECKING, Final, TypeVar
 
 import click
 
-from sloctl.cli import options
-from sloctl.cli.report import escaped, failed, show
+from sloctl.cli import canary_report, options
+from sloctl.cli.report import failed, show
 from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
-    from rich.console import RenderableType
-    from rich.text import Text
-
-    from sloctl.canary.parity import Parity
     from sloctl.canary.source import Release, Source
-    from sloctl.canary.verdict import Finding, Tally, Verdict
+    from sloctl.canary.verdict import Verdict
     from sloctl.model.catalogue import Catalogue, Service
     from sloctl.model.quantities import Duration
 
@@ -32,7 +28,6 @@ T = TypeVar("T")
 ROLLBACK: Final = 1
 UNAVAILABLE: Final = 3
 CONTINUE: Final = 4
-_COLOURS: Final = {"promote": "green", "rollback": "bold red", "continue": "yellow"}
 
 
 class Moment(click.ParamType[float]):
@@ -180,7 +175,7 @@ def evaluate(
         source = Source(prometheus, at=at)
         verdicts = _watched(asked, source, form) if watch else _judged(asked, source)
     if not watch or form == "json":
-        _print(verdicts, form)
+        canary_report.print_verdicts(verdicts, form)
     context.exit(_exit_code(verdicts))
 
 
@@ -274,76 +269,12 @@ def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) ->
     with Live(console=Console(stderr=form == "json"), auto_refresh=False) as live:
         while True:
             verdicts = _judged(asked, source)
-            live.update(_table(verdicts), refresh=True)
+            live.update(canary_report.table(verdicts), refresh=True)
             undecided = any(verdict.decision is Decision.CONTINUE for verdict in verdicts)
             overdue = any(verdict.clock is not None and verdict.clock.overdue for verdict in verdicts)
             if not undecided or overdue:
                 return verdicts
             time.sleep(pause)
-
-
-def _print(verdicts: list[Verdict], form: str) -> None:
-    if form == "json":
-        import orjson
-
-        from sloctl.canary.verdict import as_json
-
-        answer = [as_json(verdict) for verdict in verdicts]
-        click.echo(orjson.dumps(answer[0] if len(answer) == 1 else answer, option=orjson.OPT_INDENT_2).decode())
-        return
-    from rich.console import Console
-
-    Console().print(_table(verdicts))
-
-
-def _table(verdicts: list[Verdict]) -> RenderableType:
-    """The verdicts with the evidence of each check."""
-    from rich.console import Group
-    from rich.table import Table
-    from rich.text import Text
-
-    parts: list[RenderableType] = []
-    for verdict in verdicts:
-        word = verdict.decision.value
-        head = Text(word, _COLOURS[word])
-        head.append(
-            f" ({verdict.reason.value})  {verdict.service}: {verdict.canary} against {verdict.stable}", "default"
-        )
-        parts += [head, Text(escaped(verdict.sentence))]
-        if verdict.findings:
-            table = Table("check", "canary", "baseline", "harm", "health", "finding", box=None, pad_edge=False)
-            for finding in verdict.findings:
-                table.add_row(*_row(finding))
-            parts.append(table)
-        parts += [Text(f"warning: {escaped(text)}", "yellow") for text in verdict.warnings]
-    return Group(*parts)
-
-
-def _row(finding: Finding) -> list[Text | str]:
-    from rich.text import Text
-
-    where = "".join(f" {label}={value}" for label, value in (finding.series or {}).items())
-    return [
-        Text(escaped(f"{finding.check}{where}")),
-        _tally(finding.canary),
-        _tally(finding.baseline),
-        _against(finding.e_rollback, finding.threshold),
-        _against(finding.e_promote, finding.promote_threshold),
-        Text(escaped(f"{finding.decision.value}: {finding.reason.value}")),
-    ]
-
-
-def _tally(tally: Tally | None) -> str:
-    if tally is None or tally.rate is None:
-        return "-"
-    return f"{tally.x:.0f}/{tally.n:.0f} {100 * tally.rate:.3g}%"
-
-
-def _against(evidence: float | None, threshold: float | None) -> str:
-    """Evidence and what is needed of it."""
-    if evidence is None or threshold is None:
-        return "-"
-    return f"{evidence:.3g} of {threshold:.3g}"
 
 
 def _exit_code(verdicts: list[Verdict]) -> int:
@@ -374,19 +305,7 @@ def parity(context: click.Context, old: Path, new: Path, key: str, numbers: Deci
     from sloctl.canary.parity import compare
 
     found = _usage(lambda: compare(old, new, key, numbers, worst))
-    _print_parity(found)
+    canary_report.print_parity(found)
     if found.records == 0:
         context.exit(CONTINUE)
     context.exit(ROLLBACK if found.mismatches else 0)
-
-
-def _print_parity(found: Parity) -> None:
-    if found.records == 0:
-        click.echo("continue (no_data): neither file holds a record")
-        return
-    verdict = "rollback (mismatch)" if found.mismatches else "promote (healthy)"
-    share = f"{100 * found.ratio:.3g}%"
-    click.echo(f"{verdict}: {found.mismatches} of {found.records} records do not match ({share})")
-    for one in found.worst:
-        by = "" if one.by == float("inf") else f" ({100 * one.by:.3g}%)"
-        click.echo(escaped(f"  {one.key} {one.field or 'record'}: {one.old} -> {one.new}{by}"))
