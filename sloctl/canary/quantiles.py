@@ -96,11 +96,8 @@ class Histogram:
 
 def histogram(samples: CheckSamples) -> Histogram:
     """The histogram that both arms have in common."""
-
-    def bounds(arm: Samples) -> set[float]:
-        return {float(series.labels["le"]) for series in arm.series.get(BUCKET, ())}
-
-    common = bounds(samples.canary) & (bounds(samples.baseline) or bounds(samples.canary))
+    canary, baseline = (arm.bounds(BUCKET) for arm in (samples.canary, samples.baseline))
+    common = canary & (baseline or canary)
     return Histogram(tuple(sorted(bound for bound in common if math.isfinite(bound))), samples)
 
 

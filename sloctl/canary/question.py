@@ -118,11 +118,7 @@ def _latency_events(samples: Samples, latency: Latency, keep: Keep | None) -> Ev
 
 def tail_events(samples: Samples, role: str, bound: float, keep: Keep | None) -> tuple[Path, Path]:
     """All observations of a histogram, and those at or below a bound."""
-
-    def at(wanted: float) -> Keep:
-        return lambda series: float(series.labels["le"]) == wanted and (keep is None or keep(series))
-
-    return samples.path(role, at(np.inf)), samples.path(role, at(bound))
+    return samples.path(role, keep, np.inf), samples.path(role, keep, bound)
 
 
 def keeping(by: tuple[str, ...], value: Value) -> Keep:

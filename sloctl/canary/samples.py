@@ -144,21 +144,27 @@ class Samples:
         found = {tuple(series.labels.get(label, "") for label in by) for series in self.everything}
         return sorted(value for value in found if all(value))
 
-    def path(self, role: str, keep: Callable[[Series], bool] | None = None) -> Path:
-        """Events of one role, of the series that are kept."""
+    def path(self, role: str, keep: Callable[[Series], bool] | None = None, bound: float | None = None) -> Path:
+        """Events of one role, of the series that are kept, and of one bucket where it is a histogram."""
         low, high = np.zeros(self.points), np.zeros(self.points)
-        for series, path in self._paths.get(role, ()):
+        for series, path in self._paths.get((role, bound), ()):
             if keep is None or keep(series):
                 low += path.low
                 high += path.high
         return Path(low, high)
 
     @cached_property
-    def _paths(self) -> Mapping[str, list[tuple[Series, Path]]]:
-        return {
-            role: [(one, counted(one.values, self.seen[self.target(one)])) for one in series]
-            for role, series in self.series.items()
-        }
+    def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[Series, Path]]]:
+        found: dict[tuple[str, float | None], list[tuple[Series, Path]]] = {}
+        for role, series in self.series.items():
+            for one in series:
+                pair = one, counted(one.values, self.seen[self.target(one)])
+                found.setdefault((role, _bound(one)), []).append(pair)
+        return found
+
+    def bounds(self, role: str) -> set[float]:
+        """The bounds of a histogram's buckets."""
+        return {bound for name, bound in self._paths if name == role and bound is not None}
 
     def last_seen(self) -> dict[Value, int]:
         """The last grid point at which each target was scraped."""
@@ -251,6 +257,10 @@ def pooled(values: Iterable[tuple[Value, float]], most: int) -> list[Value]:
     """The values with the most requests, at most so many, sorted; the others are pooled by the caller."""
     ranked = sorted(values, key=lambda pair: (-pair[1], pair[0]))
     return sorted(value for value, _ in ranked[:most])
+
+
+def _bound(series: Series) -> float | None:
+    return float(series.labels["le"]) if "le" in series.labels else None
 
 
 def _name(series: Series) -> str:
