@@ -1,128 +1,109 @@
-"""The one client of a running Prometheus, Thanos or Mimir: typed answers or a named error, never half an answer."""
+"""The one client of a running Prometheus, Thanos or Mimir.
+
+Whatever is not a complete answer raises: a server that is away, an error page, a partial result. Nobody decides on
+half of the data.
+"""
 
 from __future__ import annotations
 
-import json
-import math
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 
-from sloctl.errors import OutsideError, SloctlError
+from sloctl.errors import OutsideError
 
-MAX_BYTES: Final = 64 * 1024 * 1024
-"""A larger answer is refused instead of filling the memory."""
-RETRIED: Final = frozenset({502, 503})
-_ANNOTATIONS: Final = ("PromQL info:", "PromQL warning:")
-"""Remarks of the query engine on the query itself; every other warning means that a part of the data is missing."""
+T = TypeVar("T")
+# Annotations of the query engine, not of missing data.
+_ENGINE_REMARKS: Final = ("PromQL info:", "PromQL warning:")
+_MOST_BYTES: Final = 64 * 1024 * 1024
+
+
+class Fault(Enum):
+    """Why there is no answer."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    BROKEN = "broken"
+    PARTIAL = "partial"
 
 
 class PrometheusError(OutsideError):
-    """Prometheus did not answer a query in full."""
-
-
-class UnavailableError(PrometheusError):
-    """It is down, slow, or answers something that is no answer."""
-
-
-class PartialError(PrometheusError):
-    """It says that a part of the data is missing."""
-
-
-class RefusedError(PrometheusError):
-    """It understood and refused: a bad query, or too many samples."""
-
-
-@dataclass(frozen=True, slots=True)
-class Access:
-    """How to reach a server of the Prometheus API.
+    """Prometheus gave no complete answer.
 
     Attributes:
-        url: its address, with the path before `/api/v1` where there is one.
-        token: a bearer token.
-        tenant: value of the header `X-Scope-OrgID` of Mimir and Thanos.
-        ca: certificates to trust instead of the system's.
-        timeout: seconds for one query, all retries included.
+        fault: what sort of trouble it is.
     """
 
-    url: str
-    token: str | None = field(default=None, repr=False)
-    tenant: str | None = None
-    ca: Path | None = None
-    timeout: float = 5.0
-
-    def __post_init__(self) -> None:
-        try:
-            url = httpx.URL(self.url)
-        except httpx.InvalidURL as error:
-            raise SloctlError(f"{self.url!r} is no URL; write http://host:9090") from error
-        if url.scheme not in {"http", "https"} or not url.host:
-            raise SloctlError(f"{self.url!r} is no URL of a Prometheus; write http://host:9090")
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
 
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One value of an instant vector."""
+    """One value of an instant query; `time` is in Unix seconds."""
 
     labels: Mapping[str, str]
-    time: float
     value: float
-
-
-@dataclass(frozen=True, slots=True)
-class Bucket:
-    """A bucket of a native histogram: observations above `low`, up to `high`."""
-
-    low: float
-    high: float
-    count: float
+    time: float
 
 
 @dataclass(frozen=True, slots=True)
 class Histogram:
-    """A sample of a native histogram."""
+    """One sample of a native histogram; `buckets` are (lower bound, upper bound, observations)."""
 
     time: float
     count: float
-    buckets: tuple[Bucket, ...]
+    buckets: tuple[tuple[float, float, float], ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Series:
-    """Samples of one series, in the order of time; `histograms` where it is a native histogram."""
+    """One series of a range query, as (Unix seconds, value) in order of time, or as native histograms."""
 
     labels: Mapping[str, str]
-    times: tuple[float, ...]
-    values: tuple[float, ...]
+    points: tuple[tuple[float, float], ...]
     histograms: tuple[Histogram, ...] = ()
 
 
-class Prometheus:
-    """Queries against one server; use as a context manager.
+class PrometheusClient:
+    """Queries over HTTP.
 
-    Raises:
-        SloctlError: the address or the certificates cannot be used.
+    Args:
+        url: address of the API's parent, such as `http://prometheus:9090` or `https://mimir/prometheus`.
+        token: bearer token.
+        tenant: value of `X-Scope-OrgID` (Mimir) and `THANOS-TENANT`.
+        ca: file with the certificates to trust, instead of the system's.
+        timeout: seconds for one whole query.
     """
 
-    def __init__(self, access: Access, transport: httpx.BaseTransport | None = None) -> None:
-        self.access = access
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        tenant: str | None = None,
+        ca: str | None = None,
+        timeout: float = 30,
+    ) -> None:
+        self.url = url.rstrip("/")
         headers = {"Accept": "application/json"}
-        if access.token:
-            headers["Authorization"] = f"Bearer {access.token}"
-        if access.tenant:
-            headers["X-Scope-OrgID"] = access.tenant
-        self._client = httpx.Client(
-            headers=headers,
-            timeout=httpx.Timeout(access.timeout, connect=min(1.0, access.timeout)),
-            verify=_trusted(access.ca),
-            trust_env=False,
-            transport=transport,
-        )
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if tenant:
+            headers |= {"X-Scope-OrgID": tenant, "THANOS-TENANT": tenant}
+        self._timeout = timeout
+        limits = httpx.Timeout(timeout, connect=min(5, timeout))
+        try:
+            self._http = httpx.Client(headers=headers, timeout=limits, verify=ca or True, trust_env=False)
+        except OSError as error:  # an SSLError is one
+            raise PrometheusError(Fault.REFUSED, f"{ca} holds no certificates: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -130,153 +111,138 @@ class Prometheus:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._client.close()
+        self.close()
 
-    def now(self) -> float:
-        """The server's clock, Unix seconds."""
-        found = self._ask("query", {"query": "time()"}, "scalar")
-        return _number(found[1])
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
 
-    def instant(self, query: str, at: float | None = None) -> list[Sample]:
-        """The instant vector of an expression, now or at a Unix time.
-
-        Raises:
-            PrometheusError: there is no whole answer.
-        """
-        parameters = {"query": query} | ({} if at is None else {"time": _moment(at)})
-        return [
-            Sample(_labels(one), _number(one["value"][0]), _number(one["value"][1]))
-            for one in _listed(self._ask("query", parameters, "vector"))
-            if "value" in one
-        ]
-
-    def raw(self, selector: str, at: float) -> list[Series]:
-        """The samples as they were scraped, of a selector with a range such as `m[5m]`.
+    def query(self, promql: str, at: float | None = None) -> tuple[Sample, ...]:
+        """The instant vector of an expression, now or at a moment in Unix seconds; a scalar has no labels.
 
         Raises:
-            PrometheusError: there is no whole answer.
+            PrometheusError: there is no complete answer.
         """
-        return _series(self._ask("query", {"query": selector, "time": _moment(at)}, "matrix"))
+        data = self._result("query", {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"}))
+        match data.get("resultType"):
+            case "vector":
+                return self._read(lambda: tuple(_sample(one["metric"], one["value"]) for one in data["result"]))
+            case "scalar":
+                return self._read(lambda: (_sample({}, data["result"]),))
+            case other:
+                raise PrometheusError(Fault.BROKEN, f"{self.url} answered {other} where a vector was asked for")
 
-    def range(self, query: str, start: float, end: float, step: float) -> list[Series]:
-        """An expression evaluated every `step` seconds.
+    def query_range(self, promql: str, start: float, end: float, step: float) -> tuple[Series, ...]:
+        """The values of an expression from `start` to `end` (Unix seconds), one each `step` seconds.
 
         Raises:
-            PrometheusError: there is no whole answer.
+            PrometheusError: there is no complete answer.
         """
-        parameters = {"query": query, "start": _moment(start), "end": _moment(end), "step": f"{step:g}"}
-        return _series(self._ask("query_range", parameters, "matrix"))
+        bounds = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
+        data = self._result("query_range", {"query": promql} | bounds)
+        return self._matrix(data)
 
-    def _ask(self, path: str, parameters: dict[str, str], kind: str) -> Any:
-        """The result of one query.
+    def samples(self, selector: str, length: str, at: float) -> tuple[Series, ...]:
+        """The raw samples of a selector in the `length` (such as `10m`) that ends at a moment.
 
-        Thanos is asked to refuse partial answers; Prometheus and Mimir do not know the parameter and ignore it.
+        Raises:
+            PrometheusError: there is no complete answer.
         """
-        deadline = time.monotonic() + self.access.timeout
-        form = {**parameters, "timeout": f"{self.access.timeout:g}s", "partial_response": "false"}
-        body = self._read(f"{self.access.url.rstrip('/')}/api/v1/{path}", form, deadline)
-        if body.get("status") != "success":
-            raise RefusedError(f"Prometheus refused a query: {_shown(body.get('error'))}")
-        if missing := [text for text in body.get("warnings") or () if not str(text).startswith(_ANNOTATIONS)]:
-            raise PartialError(f"Prometheus says that its answer is partial: {_shown(missing[0])}")
-        data = body.get("data")
-        if not isinstance(data, dict) or data.get("resultType") != kind or not isinstance(data.get("result"), list):
-            raise UnavailableError(f"{self.access.url} answered with something else than a {kind}")
-        return data["result"]
+        return self._matrix(self._result("query", {"query": f"{selector}[{length}]", "time": f"{at:.3f}"}))
 
-    def _read(self, url: str, form: dict[str, str], deadline: float) -> dict[str, Any]:
-        status, text = self._sent(url, form, deadline)
-        if status in RETRIED and time.monotonic() < deadline:
-            status, text = self._sent(url, form, deadline)
+    def _matrix(self, data: Mapping[str, Any]) -> tuple[Series, ...]:
+        if data.get("resultType") != "matrix":
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered {data.get('resultType')} instead of a matrix")
+        return self._read(lambda: tuple(_series(one) for one in data["result"]))
+
+    def _result(self, path: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        data = self.get(path, parameters)
+        if not isinstance(data, dict):
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered without a result")
+        return data
+
+    def _read(self, read: Callable[[], T]) -> T:
+        """What `read` makes of an answer, which may have any form."""
         try:
-            body = json.loads(text)
-        except (ValueError, RecursionError):
-            body = None
-        if not isinstance(body, dict) or "status" not in body:
-            raise UnavailableError(f"{self.access.url} answered {status} with something that is no Prometheus answer")
-        if status >= 500:
-            raise UnavailableError(f"{self.access.url} answered {status}: {_shown(body.get('error'))}")
-        return body
+            return read()
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered with a result of another form") from error
 
-    def _sent(self, url: str, form: dict[str, str], deadline: float) -> tuple[int, bytes]:
+    def get(self, path: str, parameters: Mapping[str, str]) -> Any:
+        """`data` of an endpoint below `/api/v1/`.
+
+        Raises:
+            PrometheusError: there is no complete answer.
+        """
+        answer = self._ask(path, parameters)
         try:
-            with self._client.stream("POST", url, data=form) as response:
-                return response.status_code, b"".join(_limited(response, self.access, deadline))
+            body = answer.json()
+        except ValueError as error:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered something that is not JSON") from error
+        if not isinstance(body, dict) or body.get("status") not in {"success", "error"}:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered something that is not Prometheus' API")
+        if body["status"] == "error":
+            fault = Fault.TIMEOUT if body.get("errorType") == "timeout" else Fault.REFUSED
+            raise PrometheusError(fault, f"{self.url} refused the query: {body.get('error', 'no reason given')}")
+        self._check_complete(body)
+        return body.get("data")
+
+    def _ask(self, path: str, parameters: Mapping[str, str]) -> httpx.Response:
+        form = dict(parameters) | {"timeout": f"{self._timeout:g}s", "partial_response": "false"}
+        url, deadline = f"{self.url}/api/v1/{path}", time.monotonic() + self._timeout
+        try:
+            answer = self._received(self._http.build_request("POST", url, data=form), deadline)
+            if answer.status_code == httpx.codes.METHOD_NOT_ALLOWED:
+                answer = self._received(self._http.build_request("GET", url, params=form), deadline)
         except httpx.TimeoutException as error:
-            raise UnavailableError(f"{self.access.url} did not answer within {self.access.timeout:g} s") from error
-        except (httpx.TransportError, httpx.DecodingError) as error:
-            raise UnavailableError(f"{self.access.url} cannot be reached: {_shown(error)}") from error
+            raise PrometheusError(Fault.TIMEOUT, f"{self.url} did not answer within {self._timeout:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise PrometheusError(Fault.UNREACHABLE, f"{self.url} cannot be reached: {error}") from error
+        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or answer.is_redirect:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered HTTP {answer.status_code}")
+        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}:
+            raise PrometheusError(Fault.REFUSED, f"{self.url} answered HTTP {answer.status_code}")
+        return answer
+
+    def _received(self, request: httpx.Request, deadline: float) -> httpx.Response:
+        """The whole answer; neither a slow nor an endless one keeps us."""
+        answer = self._http.send(request, stream=True)
+        try:
+            content = b"".join(self._pieces(answer, deadline))
+        finally:
+            answer.close()
+        return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=content, request=request)
+
+    def _pieces(self, answer: httpx.Response, deadline: float) -> Iterator[bytes]:
+        size = 0
+        for piece in answer.iter_bytes():
+            size += len(piece)
+            if size > _MOST_BYTES:
+                raise PrometheusError(Fault.BROKEN, f"{self.url} answered more than 64 MiB; narrow the selectors")
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout("too slow", request=answer.request)
+            yield piece
+
+    def _check_complete(self, body: Mapping[str, Any]) -> None:
+        missing = [text for text in body.get("warnings") or () if not str(text).startswith(_ENGINE_REMARKS)]
+        if missing:
+            raise PrometheusError(Fault.PARTIAL, f"{self.url} gave a part of the answer only: {missing[0]}")
 
 
-def _limited(response: httpx.Response, access: Access, deadline: float) -> Iterator[bytes]:
-    size = 0
-    for piece in response.iter_bytes():
-        size += len(piece)
-        if size > MAX_BYTES:
-            raise RefusedError(f"an answer is larger than {MAX_BYTES >> 20} MiB; narrow the selectors")
-        if time.monotonic() > deadline:
-            raise UnavailableError(f"{access.url} did not answer within {access.timeout:g} s")
-        yield piece
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """Headers of a body that is decoded already."""
+    return {name: value for name, value in headers.items() if name in {"content-type", "location"}}
 
 
-def _trusted(ca: Path | None) -> Any:
-    import ssl
-
-    if ca is None:
-        return True
-    try:
-        return ssl.create_default_context(cafile=str(ca))
-    except (OSError, ssl.SSLError) as error:
-        raise SloctlError(f"{ca} holds no certificates: {error}") from error
+def _series(one: Mapping[str, Any]) -> Series:
+    points = tuple((float(time), float(value)) for time, value in one.get("values", ()))
+    return Series(dict(one["metric"]), points, tuple(_histogram(*pair) for pair in one.get("histograms", ())))
 
 
-def _series(result: Sequence[Any]) -> list[Series]:
-    found = []
-    for one in _listed(result):
-        pairs = one.get("values") or ()
-        found.append(
-            Series(
-                _labels(one),
-                tuple(_number(pair[0]) for pair in pairs),
-                tuple(_number(pair[1]) for pair in pairs),
-                tuple(_histogram(pair[0], pair[1]) for pair in one.get("histograms") or ()),
-            )
-        )
-    return found
+def _histogram(time: float, sample: Mapping[str, Any]) -> Histogram:
+    buckets = ((float(low), float(high), float(count)) for _, low, high, count in sample.get("buckets", ()))
+    return Histogram(float(time), float(sample["count"]), tuple(buckets))
 
 
-def _histogram(moment: object, value: Mapping[str, Any]) -> Histogram:
-    buckets = (
-        Bucket(_number(low), _number(high), _number(count)) for _, low, high, count in value.get("buckets") or ()
-    )
-    return Histogram(_number(moment), _number(value["count"]), tuple(buckets))
-
-
-def _listed(result: object) -> list[dict[str, Any]]:
-    if isinstance(result, list) and all(isinstance(one, dict) for one in result):
-        return result
-    raise UnavailableError("Prometheus answered with a result of another form")
-
-
-def _labels(one: Mapping[str, Any]) -> dict[str, str]:
-    metric = one.get("metric")
-    if not isinstance(metric, dict):
-        raise UnavailableError("Prometheus answered with a series that has no labels")
-    return {str(name): str(value) for name, value in metric.items()}
-
-
-def _number(value: object) -> float:
-    """A number as the API writes it: JSON numbers for times, text for values, `NaN` and `+Inf` among them."""
-    try:
-        return float(value)  # type: ignore[arg-type]
-    except (TypeError, ValueError):
-        return math.nan
-
-
-def _moment(at: float) -> str:
-    return f"{at:.3f}"
-
-
-def _shown(value: object) -> str:
-    """Foreign text, short and on one line."""
-    return " ".join(str(value or "it gives no reason").split())[:200]
+def _sample(labels: Mapping[str, str], value: tuple[float, str]) -> Sample:
+    return Sample(labels, float(value[1]), float(value[0]))

@@ -26,7 +26,7 @@ from sloctl.model.catalogue import Service, Slo
 from sloctl.model.indicator import Latency, Probe, Ratio
 from sloctl.model.quantities import DAY, HOUR, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selectors
-from sloctl.prometheus import Histogram, PartialError, Prometheus, PrometheusError
+from sloctl.prometheus import Fault, Histogram, PrometheusClient, PrometheusError
 from sloctl.prometheus import Series as Raw
 from sloctl.promql.selectors import selector_text
 
@@ -112,7 +112,9 @@ class Source:
         at: the moment to look at, for replays; None is now.
     """
 
-    def __init__(self, prometheus: Prometheus, clock: Callable[[], float] = time.time, at: float | None = None) -> None:
+    def __init__(
+        self, prometheus: PrometheusClient, clock: Callable[[], float] = time.time, at: float | None = None
+    ) -> None:
         self._prometheus = prometheus
         self._clock = clock
         self._at = at
@@ -125,10 +127,9 @@ class Source:
         """
         try:
             return self._find(service, release)
-        except PartialError as error:
-            raise NoAnswerError(Reason.PARTIAL, str(error)) from error
         except PrometheusError as error:
-            raise NoAnswerError(Reason.SOURCE_UNAVAILABLE, str(error)) from error
+            reason = Reason.PARTIAL if error.fault is Fault.PARTIAL else Reason.SOURCE_UNAVAILABLE
+            raise NoAnswerError(reason, str(error)) from error
 
     def clock_without_samples(self, service: Service, release: Release) -> Clock | None:
         """Where the rollout stands by our own clock, when its start is known."""
@@ -159,7 +160,7 @@ class Source:
     def _now(self) -> tuple[float, list[str]]:
         """The server's clock, because it is the one that samples carry."""
         before = self._clock()
-        theirs = self._prometheus.now()
+        theirs = next(iter(self._prometheus.query("time()"))).value
         skew = abs(theirs - (before + self._clock()) / 2)
         if skew > SKEW:
             raise NoAnswerError(
@@ -193,10 +194,10 @@ class Source:
 class _Query:
     """Queries of one look; the same selector is asked once."""
 
-    prometheus: Prometheus
+    prometheus: PrometheusClient
     grid: float
     end: float
-    asked: dict[str, list[Raw]] = field(default_factory=dict)
+    asked: dict[str, tuple[Raw, ...]] = field(default_factory=dict)
 
     def first_sample(self, slo: Slo, arm: Sequence[Matcher], length: Duration) -> float | None:
         """When the arm's first sample was scraped."""
@@ -236,12 +237,13 @@ class _Query:
         return Samples(_counters(found, grid), len(grid), labels)
 
     def _raw(self, selectors: Selectors, arm: Sequence[Matcher], length: Duration) -> list[Raw]:
-        found = []
+        found: list[Raw] = []
         for selector in selectors:
-            text = selector_text(selector.narrowed(*arm), length)
-            if text not in self.asked:
-                self.asked[text] = self.prometheus.raw(text, self.end)
-            found += self.asked[text]
+            text = selector_text(selector.narrowed(*arm))
+            asked = f"{text}[{length}]"
+            if asked not in self.asked:
+                self.asked[asked] = self.prometheus.samples(text, str(length), self.end)
+            found += self.asked[asked]
         return found
 
     def _history(self, roles: Roles, arm: Sequence[Matcher], start: float, labels: tuple[str, ...]) -> Samples:
@@ -253,7 +255,7 @@ class _Query:
             for selector in selectors:
                 text = selector_text(selector.narrowed(*arm))
                 if text not in self.asked:
-                    self.asked[text] = self.prometheus.range(text, grid[0], grid[-1], BLOCK_SECONDS)
+                    self.asked[text] = self.prometheus.query_range(text, grid[0], grid[-1], BLOCK_SECONDS)
                 found.setdefault(role, []).extend(self.asked[text])
         return Samples(_counters(found, grid), len(grid), labels)
 
@@ -296,11 +298,13 @@ def _counters(found: Mapping[str, Iterable[Raw]], grid: Floats) -> dict[str, tup
         for one in series:
             if role == PROBE:
                 for name, counts in _probe_counts(one):
-                    made.setdefault(name, []).append(_counter(one.labels, one.times, counts, grid))
+                    made.setdefault(name, []).append(_counter(one.labels, _moments(one), counts, grid))
             elif one.histograms:
                 made.setdefault(role, []).extend(_native(one, grid))
             else:
-                made.setdefault(role, []).append(_counter(one.labels, one.times, one.values, grid))
+                made.setdefault(role, []).append(
+                    _counter(one.labels, _moments(one), [value for _, value in one.points], grid)
+                )
     return {role: tuple(series) for role, series in made.items()}
 
 
@@ -311,14 +315,14 @@ def _counter(labels: Mapping[str, str], times: Sequence[float], values: Sequence
 
 def _probe_counts(raw: Raw) -> Iterator[tuple[str, list[float]]]:
     """Each sample of a probe is one event, bad by what it lacks of 1."""
-    yield "total", [float(count) for count in range(1, len(raw.values) + 1)]
-    yield "bad", list(np.cumsum([1 - min(max(value, 0.0), 1.0) for value in raw.values]))
+    yield "total", [float(count) for count in range(1, len(raw.points) + 1)]
+    yield "bad", list(np.cumsum([1 - min(max(value, 0.0), 1.0) for _, value in raw.points]))
 
 
 def _native(raw: Raw, grid: Floats) -> list[Series]:
     """A native histogram as counters of its buckets; a bucket that a sample does not show is empty."""
-    bounds = sorted({bucket.high for sample in raw.histograms for bucket in sample.buckets if bucket.high > 0})
-    times = [sample.time for sample in raw.histograms]
+    bounds = sorted({high for sample in raw.histograms for _, high, _ in sample.buckets if high > 0})
+    times = _moments(raw)
     return [
         _counter({**raw.labels, "le": f"{bound:.17g}"}, times, [_until(one, bound) for one in raw.histograms], grid)
         for bound in (*bounds, math.inf)
@@ -328,12 +332,11 @@ def _native(raw: Raw, grid: Floats) -> list[Series]:
 def _until(sample: Histogram, bound: float) -> float:
     if math.isinf(bound):
         return sample.count
-    return sum(bucket.count for bucket in sample.buckets if bucket.high <= bound)
+    return sum(count for _, high, count in sample.buckets if high <= bound)
 
 
-def _moments(raw: Raw) -> Iterator[float]:
-    yield from raw.times
-    yield from (sample.time for sample in raw.histograms)
+def _moments(raw: Raw) -> list[float]:
+    return [moment for moment, _ in raw.points] or [sample.time for sample in raw.histograms]
 
 
 def grid_seconds(service: Service) -> float:

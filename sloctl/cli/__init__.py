@@ -13,6 +13,7 @@ import click
 
 from sloctl.cli.canary import canary
 from sloctl.cli.generate import generate
+from sloctl.cli.status import status
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 
@@ -29,7 +30,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (canary, generate, validate):
+for command in (canary, generate, status, validate):
     cli.add_command(command)
 
 

@@ -5,9 +5,7 @@ Exit codes: 0 promote, 1 rollback, 4 continue, 3 the source is unavailable, 2 wh
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable
-from datetime import datetime
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Final, TypeVar
@@ -23,25 +21,12 @@ if TYPE_CHECKING:
     from sloctl.canary.verdict import Verdict
     from sloctl.model.catalogue import Catalogue, Service
     from sloctl.model.quantities import Duration
+    from sloctl.prometheus import PrometheusClient
 
 T = TypeVar("T")
 ROLLBACK: Final = 1
 UNAVAILABLE: Final = 3
 CONTINUE: Final = 4
-
-
-class Moment(click.ParamType[float]):
-    """A time: RFC 3339, or Unix seconds."""
-
-    name = "time"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> float:
-        """The time as Unix seconds."""
-        text = str(value)
-        try:
-            return float(text) if text.replace(".", "", 1).isdigit() else _with_zone(text).timestamp()
-        except ValueError:
-            self.fail(f"{text!r} is no time; write 2026-03-01T12:00:00Z or Unix seconds", param, ctx)
 
 
 class Percent(click.ParamType[Decimal]):
@@ -81,13 +66,6 @@ class Length(click.ParamType["Duration"]):
             self.fail(f"{str(value)!r} is no duration; write 90s or 5m", param, ctx)
 
 
-def _with_zone(text: str) -> datetime:
-    moment = datetime.fromisoformat(text)
-    if moment.tzinfo is None:
-        raise ValueError("no zone")
-    return moment
-
-
 @click.group()
 def canary() -> None:
     """Judge a new version by the SLIs of its service."""
@@ -105,26 +83,24 @@ def canary() -> None:
 @click.option(
     "--stable", "stables", multiple=True, required=True, metavar="HASH", help="Hash of the stable version's pods."
 )
-@click.option(
-    "--prometheus",
-    "url",
-    envvar="SLOCTL_PROMETHEUS",
-    default="http://localhost:9090",
-    show_default=True,
-    help="Address of Prometheus, Thanos or Mimir.",
-)
-@click.option(
-    "--token-file", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="File with a bearer token."
-)
-@click.option("--tenant", help="Tenant, sent as X-Scope-OrgID.")
-@click.option("--ca", type=click.Path(exists=True, dir_okay=False, path_type=Path), help="Certificates to trust.")
+@options.prometheus_soon
 @click.option("--step", type=click.IntRange(min=0), default=0, show_default=True, help="Step of the rollout, from 0.")
-@click.option("--started", type=Moment(), help="When the canary got traffic (default: its first sample).")
-@click.option("--step-started", type=Moment(), help="When the step began (default: earlier ones took their `hold`).")
+@click.option(
+    "--started",
+    callback=options.moment,
+    metavar="TIME",
+    help="When the canary got traffic (default: its first sample).",
+)
+@click.option(
+    "--step-started",
+    callback=options.moment,
+    metavar="TIME",
+    help="When the step began (default: earlier ones took their `hold`).",
+)
 @click.option(
     "--warm-up", type=Length(), default="0s", show_default=True, help="Time after the start that is not judged."
 )
-@click.option("--at", type=Moment(), help="Judge a moment of the past.")
+@options.at
 @click.option("--watch", is_flag=True, help="Look again with every scrape until there is a verdict.")
 @click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
@@ -135,10 +111,7 @@ def evaluate(
     services: tuple[str, ...],
     canaries: tuple[str, ...],
     stables: tuple[str, ...],
-    url: str,
-    token_file: Path | None,
-    tenant: str | None,
-    ca: Path | None,
+    client: PrometheusClient,
     step: int,
     started: float | None,
     step_started: float | None,
@@ -163,15 +136,12 @@ def evaluate(
             raise SloctlError(f"{service.name} has steps 0 to {len(service.canary.steps) - 1}, not {step}")
         return Release(canary_hash, stable_hash, started, step, step_started, warm_up)
 
-    from sloctl.prometheus import Access, Prometheus
-
     found = _usage(lambda: [_service(catalogue, name) for name in services])
     releases = _usage(lambda: list(map(release, found, canaries, stables)))
-    access = _usage(lambda: Access(url, _token(token_file), tenant, ca))
     asked = list(zip(found, releases, strict=True))
     from sloctl.canary.source import Source
 
-    with _usage(lambda: Prometheus(access)) as prometheus:
+    with client as prometheus:
         source = Source(prometheus, at=at)
         verdicts = _watched(asked, source, form) if watch else _judged(asked, source)
     if not watch or form == "json":
@@ -217,12 +187,6 @@ def _service(catalogue: Catalogue, name: str) -> Service:
     if found[0].canary is None:
         raise SloctlError(f"{found[0].place.path}: {own!r} has no `canary`; write one, see docs/canary.md")
     return found[0]
-
-
-def _token(file: Path | None) -> str | None:
-    if file is None:
-        return os.environ.get("SLOCTL_TOKEN")
-    return file.read_text(encoding="utf-8").strip()
 
 
 def _judged(asked: list[tuple[Service, Release]], source: Source) -> list[Verdict]:
