@@ -19,7 +19,7 @@ from sloctl.canary.statistics import Floats
 from sloctl.model.canary import Needs, SloCheck, WhenShared
 from tests.canary.making import LATENCY, PLACE, canary, slo
 
-BOUNDS = tuple(0.01 * 1.1**power for power in range(60))
+BOUNDS = tuple(sorted({0.5, *(0.01 * 1.1**power for power in range(60))}))
 """Ten milliseconds to two and a half seconds, each bound a tenth above the one before."""
 COARSE = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 """What client libraries use by default."""

@@ -12,7 +12,7 @@ from dataclasses import replace
 
 from sloctl.canary.absolute import judge_after, judge_mismatches
 from sloctl.canary.quantiles import judge_quantile
-from sloctl.canary.question import AFTER, CheckSamples, Question, events, history_warnings
+from sloctl.canary.question import AFTER, CheckSamples, Question, events, history_warnings, lacks_bucket
 from sloctl.canary.ratios import judge_ratio
 from sloctl.canary.samples import Samples
 from sloctl.canary.verdict import Decision, Finding, Reason, Verdict, conclude
@@ -65,6 +65,9 @@ def _slo_finding(check: SloCheck, samples: CheckSamples, question: Question) -> 
     if samples.canary.is_empty or question.clock.look < 1:
         return Finding(check.name, Decision.CONTINUE, Reason.NO_DATA, "no sample of the canary")
     slo = question.slos[check.slo]
+    if any(lacks_bucket(arm, slo.indicator) for arm in (samples.canary, samples.baseline)):
+        text = f"the histogram of `{slo.name}` has no bucket at its bound"
+        return Finding(check.name, Decision.CONTINUE, Reason.NO_DATA, text)
     judge = judge_ratio if check.quantile is None else judge_quantile
     finding = judge(check, slo, samples, question)
     if finding.decision is Decision.ROLLBACK:

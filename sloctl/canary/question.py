@@ -117,8 +117,22 @@ def _latency_events(samples: Samples, latency: Latency, keep: Keep | None) -> Ev
 
 
 def tail_events(samples: Samples, role: str, bound: float, keep: Keep | None) -> tuple[Path, Path]:
-    """All observations of a histogram, and those at or below a bound."""
-    return samples.path(role, keep, np.inf), samples.path(role, keep, bound)
+    """All observations of a histogram, and those at or below a bound, interpolated where it is no edge."""
+    total = samples.path(role, keep, np.inf)
+    edges = samples.bounds(role)
+    if bound in edges or not edges:
+        return total, samples.path(role, keep, bound)
+    below, above = max((edge for edge in edges if edge < bound), default=0.0), min(e for e in edges if e > bound)
+    share = 0.0 if np.isinf(above) else (bound - below) / (above - below)
+    low, high = samples.path(role, keep, below), samples.path(role, keep, above)
+    return total, Path(low.low + share * (high.low - low.low), low.high + share * (high.high - low.high))
+
+
+def lacks_bucket(samples: Samples, indicator: Indicator) -> bool:
+    """Whether a classic histogram has no bucket for the bound of its SLI: that is missing data, not slowness."""
+    if not isinstance(indicator, Latency) or indicator.native or samples.is_empty:
+        return False
+    return float(indicator.at_most) not in samples.bounds(BUCKET)
 
 
 def keeping(by: tuple[str, ...], value: Value) -> Keep:

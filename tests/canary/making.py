@@ -37,7 +37,7 @@ PLACE = Place("spec.yaml")
 GRID = 10.0
 """Seconds between scrapes."""
 RATIO = Ratio(total=(Selector("requests_total"),), bad=(Selector("errors_total"),))
-LATENCY = Latency((Selector("duration_seconds"),), Decimal(1), Unit.SECONDS)
+LATENCY = Latency((Selector("duration_seconds"),), Decimal("0.5"), Unit.SECONDS)
 CANARY_POD = {"instance": "canary-1:80"}
 STABLE_PODS = [{"instance": f"stable-{number}:80"} for number in range(1, 5)]
 

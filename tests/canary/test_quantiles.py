@@ -1,13 +1,14 @@
 """Latency quantiles from buckets: what is found, and what is left alone."""
 
 from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
 
 from bench.canary_latency import BOUNDS, COARSE, Shift, histograms
 from sloctl.canary.samples import Samples
-from sloctl.canary.verdict import Decision
+from sloctl.canary.verdict import Decision, Reason
 from tests.canary.making import LATENCY, canary, errors, judged
 
 CHECK = errors(quantile="0.99", worse_by="0.30", error_rate=None)
@@ -60,6 +61,20 @@ def test_an_error_limit_beside_the_quantile_is_kept() -> None:
     found = histograms(np.random.default_rng(4), Shift(1.0, slow=0.05), looks=60, look_seconds=10)
     verdict = judged(found, canary(both), indicator=replace(LATENCY, at_most=LATENCY.at_most))
     assert verdict.decision is Decision.ROLLBACK
+
+
+def test_a_bound_without_a_bucket_is_missing_data_and_no_slowness() -> None:
+    found = histograms(np.random.default_rng(6), Shift(1.0), looks=60, look_seconds=10)
+    odd = replace(LATENCY, at_most=Decimal("0.77"))
+    verdict = judged(found, canary(errors(error_rate="0.01")), indicator=odd)
+    assert (verdict.decision, verdict.reason) == (Decision.CONTINUE, Reason.NO_DATA)
+
+
+def test_a_bound_within_a_bucket_of_a_native_histogram_is_interpolated() -> None:
+    found = histograms(np.random.default_rng(6), Shift(1.0), looks=60, look_seconds=10)
+    odd = replace(LATENCY, at_most=Decimal("0.77"), native=True)
+    verdict = judged(found, canary(errors(error_rate="0.01")), indicator=odd)
+    assert verdict.decision is Decision.PROMOTE
 
 
 @pytest.mark.parametrize("arm", ["canary", "baseline"])
