@@ -188,8 +188,9 @@ def write_targets(targets: Path, versions: Sequence[Version]) -> None:
 def write_spec(
     folder: Path, service_name: str, scrape: int, hold: int, limit: str = "0.5%", deadline: int | None = None
 ) -> Path:
-    """The specification of one service."""
-    file = folder / f"{service_name}.yaml"
+    """The specification of one service, in a folder of its own because it has its own Platform."""
+    file = folder / "specs" / service_name / "service.yaml"
+    file.parent.mkdir(parents=True, exist_ok=True)
     text = SPEC.format(
         service=service_name, scrape=scrape, hold=hold, limit=limit, deadline=deadline or max(hold * 2, 60)
     )

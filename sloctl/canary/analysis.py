@@ -65,7 +65,8 @@ def _slo_finding(check: SloCheck, samples: CheckSamples, question: Question) -> 
     if samples.canary.is_empty or question.clock.look < 1:
         return Finding(check.name, Decision.CONTINUE, Reason.NO_DATA, "no sample of the canary")
     slo = question.slos[check.slo]
-    if any(lacks_bucket(arm, slo.indicator) for arm in (samples.canary, samples.baseline)):
+    needed = check.quantile is None or check.error_rate is not None
+    if needed and any(lacks_bucket(arm, slo.indicator) for arm in (samples.canary, samples.baseline)):
         text = f"the histogram of `{slo.name}` has no bucket at its bound"
         return Finding(check.name, Decision.CONTINUE, Reason.NO_DATA, text)
     judge = judge_ratio if check.quantile is None else judge_quantile
