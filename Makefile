@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager
+.PHONY: help demo demo-compile test fuzz bench bench-canary prometheus alertmanager
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -26,6 +26,9 @@ fuzz: .venv/dev.stamp  ## the property tests with many more examples
 
 bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, measured, ok per row; exit 1 on a miss
 	@python -m bench
+
+bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
+	@python -m bench canary canary-latency canary-live
 
 prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool

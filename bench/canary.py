@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
@@ -16,7 +17,10 @@ from rich.table import Table
 from bench.canary_worlds import LOOK_SECONDS, World
 from bench.rows import Row
 from sloctl.canary.evidence import Arms, Counts, Limits, Usual, harm, health
+from sloctl.canary.question import CheckSamples
+from sloctl.canary.samples import Samples
 from sloctl.canary.statistics import Floats, relative_divergence
+from tests.canary import making
 
 RUNS = 2000
 LIMIT = 0.005
@@ -152,8 +156,26 @@ def rows() -> Iterator[Row]:
     for seed, cell in enumerate(cells()):
         yield from _cell_rows(cell, seed, table)
     Console(width=150).print(table)
+    show_reach()
     yield from floor_rows()
     yield from endpoint_rows()
+    yield from cost_rows()
+
+
+def show_reach() -> None:
+    """What can be decided in ten minutes, by the canary's requests a second."""
+    table = Table("canary's requests/s", "unchanged: promoted", *(f"{rate:.0%} errors: rolled back" for rate in REACH))
+    for seed, rps in enumerate((0.1, 0.5, 1, 2, 5, 10, 50)):
+        rng = np.random.default_rng(3000 + seed)
+        world = World(rps / 0.05)
+        usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
+        promoted = f"{100 * promotions(arms, usual, ours(arms, usual)).mean():.3g}%"
+        found = [shown(ours(world.with_errors(rate).arms(rng, RUNS), usual)) for rate in REACH]
+        table.add_row(f"{rps:g}", promoted, *found)
+    Console(width=150).print(table)
+
+
+REACH = (0.01, 0.03, 0.1, 0.5)
 
 
 def _cell_rows(cell: Cell, seed: int, table: Table) -> Iterator[Row]:
@@ -220,6 +242,33 @@ def endpoint_rows() -> Iterator[Row]:
             found = outcome(broken)
             what = f"20 endpoints, {rps} rps, {name}: {shown(found)}; rolled back, %"
             yield Row(what, found.share, at_least=power) if bad else Row(what, found.share, at_most=1)
+
+
+NAMES = ("errors", "transactions", "orders")
+
+
+def _fresh(arm: Samples) -> Samples:
+    """The same samples without what an earlier analysis remembered of them."""
+    return replace(arm)
+
+
+def cost_rows() -> Iterator[Row]:
+    """CPU time of one analysis: sixty looks, three checks."""
+    checks = tuple(making.errors(name=name) for name in NAMES)
+    spec, found = making.canary(*checks), making.samples()
+    assert found.history is not None
+    arms = (found.canary, found.baseline, found.history)
+
+    def once() -> float:
+        fresh = {name: CheckSamples(*map(_fresh, arms)) for name in NAMES}
+        began = time.process_time()
+        making.judged(fresh, spec)
+        return 1000 * (time.process_time() - began)
+
+    once()
+    yield Row(
+        "60 looks x 3 checks, ms of CPU time, median of 50", float(np.median([once() for _ in range(50)])), at_most=10
+    )
 
 
 def _summed(everyone: list[Arms]) -> Arms:

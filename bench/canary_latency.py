@@ -85,7 +85,8 @@ def _below(latency: Floats) -> Floats:
     """The share of requests that are answered within a latency."""
     with np.errstate(divide="ignore"):
         normal = np.log(latency / MEDIAN) / SIGMA
-    return np.vectorize(lambda z: (1 + math.erf(z / math.sqrt(2))) / 2)(normal)
+    shares: Floats = np.vectorize(lambda z: (1 + math.erf(z / math.sqrt(2))) / 2)(normal)
+    return shares
 
 
 RUNS = 200
