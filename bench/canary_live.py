@@ -121,10 +121,11 @@ class Load:
         began = time.monotonic()
         while not self._stop.is_set():
             due = int((time.monotonic() - began) * rate)
-            for _ in range(due - self.sent.get(port, 0)):
+            if due > self.sent.get(port, 0):
                 await _request(reader, writer)
                 self.sent[port] = self.sent.get(port, 0) + 1
-            await asyncio.sleep(0.005)
+            else:
+                await asyncio.sleep(0.005)
         writer.close()
 
 
