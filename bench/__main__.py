@@ -6,12 +6,15 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from bench import instrumentation, startup
+from bench import canary, canary_latency, canary_live, instrumentation, startup
 from bench.rows import Row, show
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
     "startup": startup.rows,
     "instrumentation": instrumentation.rows,
+    "canary": canary.rows,
+    "canary-latency": canary_latency.rows,
+    "canary-live": canary_live.rows,
 }
 
 

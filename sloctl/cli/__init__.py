@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from sloctl.cli.canary import canary
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.status import status
@@ -31,7 +32,14 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, explain, status, trace, validate):
+for command in (
+    canary,
+    explain,
+    generate,
+    status,
+    trace,
+    validate,
+):
     cli.add_command(command)
 
 

@@ -29,6 +29,9 @@ UNIT: Final = "SLO066"
 UNKNOWN_TEMPLATE: Final = "SLO067"
 TWO_TEMPLATES: Final = "SLO068"
 SLA_WINDOW: Final = "SLO069"
+UNKNOWN_SLO: Final = "SLO070"
+CANARY: Final = "SLO071"
+TWO_CANARIES: Final = "SLO072"
 
 PAGES: Final[dict[str, Page]] = {
     TWO_PLATFORMS: Page(
@@ -128,5 +131,17 @@ PAGES: Final[dict[str, Page]] = {
         "Two calendars in one SLO",
         "Events are counted by one calendar only: that of the window or that of the contract. Write the same in "
         "both, or a rolling `window`.",
+    ),
+    UNKNOWN_SLO: Page(
+        "An unknown SLO",
+        "A canary's checks, and what is looked at after promotion, name SLOs of the same service.",
+    ),
+    CANARY: Page(
+        "A canary that cannot be judged",
+        "A canary compares raw counters of two versions, which its arms tell apart. A quantile needs a `latency` SLI.",
+    ),
+    TWO_CANARIES: Page(
+        "Two canaries for one service",
+        "A service is released in one way: write `canary` in the service, or take it from one template.",
     ),
 }
