@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from bench import canary, canary_latency, canary_live, startup
+from bench import canary, canary_latency, canary_live, instrumentation, startup
 from bench.rows import Row, show
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
@@ -14,6 +14,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
     "canary": canary.rows,
     "canary-latency": canary_latency.rows,
     "canary-live": canary_live.rows,
+    "instrumentation": instrumentation.rows,
 }
 
 

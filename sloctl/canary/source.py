@@ -10,7 +10,7 @@ import math
 import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -84,7 +84,7 @@ class Release:
 
     def matchers(self, matchers: Sequence[Matcher]) -> tuple[Matcher, ...]:
         """The matchers of an arm with the hashes in place."""
-        return tuple(replace(matcher, value=self._filled(matcher)) for matcher in matchers)
+        return tuple(Matcher(one.label, one.operator, self._filled(one)) for one in matchers)
 
     def _filled(self, matcher: Matcher) -> str:
         exact = matcher.operator in {MatchOperator.EQUAL, MatchOperator.NOT_EQUAL}

@@ -12,8 +12,10 @@ from typing import Final
 import click
 
 from sloctl.cli.canary import canary
+from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.status import status
+from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 
@@ -30,7 +32,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (canary, generate, status, validate):
+for command in (canary, explain, generate, status, trace, validate):
     cli.add_command(command)
 
 
