@@ -11,10 +11,10 @@ from bench.rows import Row, show
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
     "startup": startup.rows,
-    "instrumentation": instrumentation.rows,
     "canary": canary.rows,
     "canary-latency": canary_latency.rows,
     "canary-live": canary_live.rows,
+    "instrumentation": instrumentation.rows,
 }
 
 

@@ -30,8 +30,6 @@ from sloctl.prometheus import Fault, Histogram, PrometheusClient, PrometheusErro
 from sloctl.prometheus import Series as Raw
 from sloctl.promql.selectors import selector_text
 
-LAG: Final = 2
-"""Scrapes that the newest look lies back, so that every target's sample is there."""
 HISTORY: Final = HOUR
 LOOKBACK: Final = Duration.of(minutes=5)
 MAX_LENGTH: Final = DAY
@@ -86,7 +84,7 @@ class Release:
 
     def matchers(self, matchers: Sequence[Matcher]) -> tuple[Matcher, ...]:
         """The matchers of an arm with the hashes in place."""
-        return tuple(matcher._replace(value=self._filled(matcher)) for matcher in matchers)
+        return tuple(Matcher(one.label, one.operator, self._filled(one)) for one in matchers)
 
     def _filled(self, matcher: Matcher) -> str:
         exact = matcher.operator in {MatchOperator.EQUAL, MatchOperator.NOT_EQUAL}
@@ -143,7 +141,7 @@ class Source:
     def _find(self, service: Service, release: Release) -> Found:
         canary, grid = _canary_of(service), grid_seconds(service)
         now, warnings = self._now()
-        end = math.floor((now - LAG * grid) / grid) * grid
+        end = math.floor((now - lag_seconds(service)) / grid) * grid
         slos = {slo.name: slo for slo in service.slos}
         query = _Query(self._prometheus, grid, end)
         start = self._start(query, canary, slos, release, service)
@@ -341,12 +339,21 @@ def _moments(raw: Raw) -> list[float]:
 
 def grid_seconds(service: Service) -> float:
     """The distance of looks: the longest scrape interval of the SLOs that the canary reads."""
+    return max(float(slo.sampling.scrape_interval.seconds) for slo in _read(service))
+
+
+def lag_seconds(service: Service) -> float:
+    """How far the newest look lies back, so that a scrape under way is not taken for a missing one."""
+    return max(float(slo.sampling.shift.seconds) for slo in _read(service))
+
+
+def _read(service: Service) -> list[Slo]:
+    """The SLOs that the canary reads; all of them when its checks name none."""
     canary = _canary_of(service)
     names = {check.slo for check in canary.checks if isinstance(check, SloCheck)}
     if canary.after is not None:
         names.add(canary.after.slo)
-    read = [slo for slo in service.slos if slo.name in names] or list(service.slos)
-    return max(float(slo.sampling.scrape_interval.seconds) for slo in read)
+    return [slo for slo in service.slos if slo.name in names] or list(service.slos)
 
 
 def _canary_of(service: Service) -> Canary:

@@ -119,6 +119,20 @@ PAGES: Final[dict[str, Page]] = {
         "A histogram is named by its base name, without `_bucket`, `_count` or `_sum`. `at_most` is one of its own "
         "bounds, in its own unit: events between two bounds cannot be told apart.",
     ),
+    UNKNOWN_SLO: Page(
+        "A canary's check on an SLO that is not there",
+        "A check of a canary, and `after`, name an SLO of the same service, of its own or from a Template.",
+    ),
+    CANARY: Page(
+        "A canary that cannot be judged",
+        "A canary compares raw counters of two versions. Its arms hold `$canary` and `$stable`, so that each selects "
+        "one version; the SLI is a `ratio` on counters, a `latency` or a `probe`, and leaves the labels of the arms "
+        "free; `quantile` needs a `latency`.",
+    ),
+    TWO_CANARIES: Page(
+        "Two canaries for one service",
+        "A service has one canary: its own, or else the one that a Template of its `uses` brings.",
+    ),
     UNKNOWN_TEMPLATE: Page(
         "An unknown template",
         "`uses` names a document of kind Template of this run, in any file of it or of the folders above.",
@@ -131,17 +145,5 @@ PAGES: Final[dict[str, Page]] = {
         "Two calendars in one SLO",
         "Events are counted by one calendar only: that of the window or that of the contract. Write the same in "
         "both, or a rolling `window`.",
-    ),
-    UNKNOWN_SLO: Page(
-        "An unknown SLO",
-        "A canary's checks, and what is looked at after promotion, name SLOs of the same service.",
-    ),
-    CANARY: Page(
-        "A canary that cannot be judged",
-        "A canary compares raw counters of two versions, which its arms tell apart. A quantile needs a `latency` SLI.",
-    ),
-    TWO_CANARIES: Page(
-        "Two canaries for one service",
-        "A service is released in one way: write `canary` in the service, or take it from one template.",
     ),
 }
