@@ -114,7 +114,9 @@ def _sides(slo: str) -> rules_others.Sides:
 
 def _table(found: list[Figure]) -> Table:
     title = "Bad events, and % off the events scraped"
-    table = Table("", "truth", "scraped", "ours", "mean of 5m ratios", "raw increase", title=title, title_justify="left")
+    table = Table(
+        "", "truth", "scraped", "ours", "mean of 5m ratios", "raw increase", title=title, title_justify="left"
+    )
     for figure in found:
         shapes = (figure.ours, figure.ratios, figure.raw)
         table.add_row(

@@ -15,7 +15,10 @@ from bench.rules_accuracy import WIDTH
 from bench.rules_month import Month
 from bench.rules_others import Rule
 
-SLOS: Final = {"clean": ("availability", rules_others.AVAILABILITY, "0.001"), "latency": ("latency", rules_others.LATENCY, "0.01")}
+SLOS: Final = {
+    "clean": ("availability", rules_others.AVAILABILITY, "0.001"),
+    "latency": ("latency", rules_others.LATENCY, "0.01"),
+}
 
 
 def rows(month: Month) -> Iterator[Row]:

@@ -79,7 +79,9 @@ class Page:
         unavailable = int(answered.errors * 0.3 + chance)
         empty, unknown = int(good * 0.08 + chance), int(good * 0.02 + chance)
         empty = min(empty, good - unknown)
-        for position, number in enumerate((good - empty - unknown, empty, unknown, answered.errors - unavailable, unavailable)):
+        for position, number in enumerate(
+            (good - empty - unknown, empty, unknown, answered.errors - unavailable, unavailable)
+        ):
             self.codes[position] += number
         self.count += answered.total
         self.slow += min(answered.slow, answered.total)

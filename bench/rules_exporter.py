@@ -12,7 +12,7 @@ from __future__ import annotations
 import sys
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
@@ -23,7 +23,7 @@ class Role:
     """How a target behaves.
 
     Attributes:
-        history: requests and a hundredth as many errors that it has counted before the run.
+        history: how many good and how many bad requests it has counted before the run.
         errors: the share of requests that fail.
         birth_every: seconds after which one more error series appears, with 1, 2 or 3 in it.
         reset_every: seconds after which its process starts again.
@@ -43,7 +43,7 @@ ROLES: Final[Mapping[str, Role]] = {
     "births": Role(errors=0, birth_every=7),
     "resets": Role(reset_every=37, errors=0.1),
     "replaced": Role(),
-    "down": Role(),
+    "down": Role(errors=0),
     "relabelled": Role(history=1_000_000),
     "slow": Role(answers_after=0.4),
 }
@@ -67,7 +67,7 @@ class Target:
         if role.reset_every:
             age %= role.reset_every
         requests = role.history + age * role.per_second
-        errors = role.history / 100 + age * role.per_second * role.errors
+        errors = role.history + age * role.per_second * role.errors
         yield "# TYPE http_requests_total counter"
         yield f'http_requests_total{{code="200"}} {int(requests)}'
         if role.errors and (errors >= 1 or not role.reset_every):
@@ -82,7 +82,7 @@ class Target:
 
 def handler_for(target: Target) -> type[BaseHTTPRequestHandler]:
     """The HTTP interface of a target."""
-    orders = {
+    orders: dict[str, Callable[[], None]] = {
         "/start": target.start,
         "/down": lambda: setattr(target, "is_down", True),
         "/up": lambda: setattr(target, "is_down", False),

@@ -141,4 +141,3 @@ def _others() -> list[Mapping[str, Any]]:
         for slo, one in sides.items()
     ]
     return [{"name": "others", "interval": "1m", "rules": rules}]
-

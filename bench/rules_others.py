@@ -42,7 +42,6 @@ class Sides:
         )
 
 
-
 def availability(job: str) -> Sides:
     """Requests of a job, bad with a code of 500 and more."""
     return Sides(f'http_requests_total{{job="{job}"}}', bad=f'http_requests_total{{job="{job}",code=~"5.."}}')
@@ -63,7 +62,11 @@ def ratios(sides: Sides, budget: str, slo: str) -> list[Rule]:
     mean = f"sum_over_time({RATIO}5m{own}[30d]) / count_over_time({RATIO}5m{own}[30d])"
     objective = "others:error_budget:ratio" + own
     meta = ["vector(0.999)", f"vector({budget})", "vector(30)", "vector(1)"]
-    meta += [f"{RATIO}5m{own} / {objective}", f"{RATIO}30d{own} / {objective}", f"1 - others:period_burn_rate:ratio{own}"]
+    meta += [
+        f"{RATIO}5m{own} / {objective}",
+        f"{RATIO}30d{own} / {objective}",
+        f"1 - others:period_burn_rate:ratio{own}",
+    ]
     pairs = [("5m", "1h", "14.4"), ("30m", "6h", "6"), ("2h", "1d", "3"), ("6h", "3d", "1")]
     burns = [
         f"({RATIO}{short}{own} > {factor} * {budget} and {RATIO}{long}{own} > {factor} * {budget})"

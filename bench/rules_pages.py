@@ -151,7 +151,10 @@ def _paged(begin: float, pages: Iterable[float]) -> bool:
 
 def _fired(month: Month, slo: str) -> Mapping[str, list[float]]:
     """The moments at which each tier's condition held, in Unix seconds, on its group's grid."""
-    grids = ((month.group(slo, "fast"), month.last(slo, "1m"), 60), (month.group(slo, "slow"), month.last(slo, "4m"), 240))
+    grids = (
+        (month.group(slo, "fast"), month.last(slo, "1m"), 60),
+        (month.group(slo, "slow"), month.last(slo, "4m"), 240),
+    )
     return {
         rule["labels"]["burn_tier"]: list(_moments(month, rule["expr"], end, step))
         for group, end, step in grids

@@ -51,7 +51,7 @@ class Server:
         """Start it and wait until it is ready."""
         log = self.folder / f"prometheus-{len(self.logs)}.log"
         self.logs.append(log)
-        command = [
+        command: list[str | Path] = [
             find_program("prometheus"),
             f"--config.file={self._file}",
             f"--storage.tsdb.path={self.data}",

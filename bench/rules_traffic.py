@@ -148,7 +148,10 @@ def quiet(errors: int = 28) -> Service:
     chance = random.Random("2/errors")
     fixed: list[set[int]] = [set() for _ in processes]
     while sum(map(len, fixed)) < errors:
-        slot, number = chance.randrange(len(processes)), chance.randrange(BINS - WINDOW // BIN, BINS - 2 * MINUTE // BIN)
+        slot, number = (
+            chance.randrange(len(processes)),
+            chance.randrange(BINS - WINDOW // BIN, BINS - 10 * MINUTE // BIN),
+        )
         if alive[slot][number]:
             fixed[slot].add(number)
     by_slot = {slot: frozenset(bins) for slot, bins in enumerate(fixed)}
@@ -172,7 +175,9 @@ def _slot(name: str, seed: int, slot: int, incidents: tuple[Incident, ...]) -> I
     """Rolling deployments give new names, 90 s apart; crashes end a process that comes back under its name."""
     chance = random.Random(f"{seed}/processes/{slot}")
     crashes = sorted(_crashes(chance, slot, incidents))
-    deploys = [round((DEPLOY_EVERY * count + slot * 90) / BIN) for count in range(1, int(DAYS * DAY / DEPLOY_EVERY) + 1)]
+    deploys = [
+        round((DEPLOY_EVERY * count + slot * 90) / BIN) for count in range(1, int(DAYS * DAY / DEPLOY_EVERY) + 1)
+    ]
     begin = 0
     for version, deploy in enumerate([*deploys, BINS], start=1):
         instance = f"{name}-v{version}-{slot}:8080"
