@@ -3,7 +3,8 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench bench-canary bench-instrumentation prometheus alertmanager mosquitto
+.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto
+.PHONY: bench-canary bench-instrumentation bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -32,6 +33,9 @@ bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, meas
 
 bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
 	@python -m bench canary canary-latency canary-live
+
+bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
+	@python -m bench rules rules-live
 
 prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool

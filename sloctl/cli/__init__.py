@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from sloctl.cli.backfill import backfill
 from sloctl.cli.canary import canary
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
@@ -33,6 +34,7 @@ def cli() -> None:
 
 
 for command in (
+    backfill,
     canary,
     explain,
     generate,
