@@ -184,3 +184,11 @@ def dashboard_uid(platform: Platform, name: str) -> str:
         return uid
     digest = hashlib.sha256(uid.encode()).hexdigest()[:8]
     return f"{uid[:31]}-{digest}"
+
+
+def kubernetes_name(name: str) -> str:
+    """A name for a Kubernetes object, which takes at most 253 characters."""
+    if len(name) <= 253:
+        return name
+    digest = hashlib.sha256(name.encode()).hexdigest()[:8]
+    return f"{name[:244].rstrip('-.')}-{digest}"

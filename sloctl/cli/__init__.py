@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from sloctl.cli.generate import generate
+from sloctl.cli.status import status
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 
@@ -28,7 +29,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, validate):
+for command in (generate, status, validate):
     cli.add_command(command)
 
 

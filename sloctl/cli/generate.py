@@ -26,6 +26,12 @@ if TYPE_CHECKING:
     help="Folder below which rules/ and dashboards/ are written; - prints them.  [default: .]",
 )
 @click.option("--only", metavar="BACKEND", multiple=True, help="Write only this backend's output; may be repeated.")
+@click.option(
+    "--emit",
+    metavar="FORM",
+    multiple=True,
+    help="Write another form as well: kubernetes (operator objects) or mimir; may be repeated.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 and name the files that differ.")
 @click.option("--prune", is_flag=True, help="Remove files that no specification produces any more.")
 @options.root
@@ -37,6 +43,7 @@ def generate(
     paths: tuple[str, ...],
     output: str,
     only: tuple[str, ...],
+    emit: tuple[str, ...],
     root: Path | None,
     form: str,
     *,
@@ -51,7 +58,7 @@ def generate(
     """
     from sloctl.compiler import compile_specs
 
-    backends = _chosen(only)
+    backends = _chosen(only) + _forms(emit, only)
     compilation = compile_specs(paths, backends, root=root, relative_to=Path("." if output == "-" else output))
     show(compilation.found, form)
     if failed(compilation.found, strict=strict):
@@ -72,6 +79,15 @@ def _chosen(only: tuple[str, ...]) -> list[Backend]:
         if name not in BACKENDS:
             raise click.BadParameter(f"{name!r} is no backend; there is {', '.join(BACKENDS)}", param_hint="--only")
     return [backend for name, backend in BACKENDS.items() if not only or name in only]
+
+
+def _forms(emit: tuple[str, ...], only: tuple[str, ...]) -> list[Backend]:
+    from sloctl.backends.table import FORMS
+
+    for name in emit:
+        if name not in FORMS:
+            raise click.BadParameter(f"{name!r} is no form; there is {', '.join(FORMS)}", param_hint="--emit")
+    return [form for name in FORMS if name in emit for form in FORMS[name] if not only or form.name in only]
 
 
 def _print(compilation: Compilation) -> None:

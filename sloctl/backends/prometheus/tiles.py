@@ -76,3 +76,13 @@ def raw_series(slo: Slo) -> list[Selectors]:
             return []
         case _:
             assert_never(slo.indicator)
+
+
+def other_side(slo: Slo) -> Selectors:
+    """Selectors of metrics other than those that the total is made of."""
+    match slo.indicator:
+        case Ratio(total=total, bad=bad, good=good) if total is not None:
+            known = {selector.metric for selector in total}
+            return tuple(selector for selector in (bad or ()) + (good or ()) if selector.metric not in known)
+        case _:
+            return ()
