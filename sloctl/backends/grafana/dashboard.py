@@ -36,6 +36,7 @@ class Variable:
         query: such as `label_values(metric, label)`; None makes it a text box.
         every: "all" can be chosen, and is.
         default: of a text box.
+        last_first: sorted backwards, so that two choices among the same values begin with different ones.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Variable:
     query: str | None
     every: bool = True
     default: str = ""
+    last_first: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -218,7 +220,7 @@ def _variable(variable: Variable) -> Json:
         "definition": variable.query,
         "query": {"query": variable.query, "refId": f"variable-{variable.name}"},
         "refresh": 2,
-        "sort": 1,
+        "sort": 2 if variable.last_first else 1,
         "regex": "",
         "multi": variable.every,
         "includeAll": variable.every,

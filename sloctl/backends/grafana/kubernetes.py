@@ -19,8 +19,8 @@ LIMIT: Final = 1_048_576
 class KubernetesDashboards:
     """ConfigMaps with the label `grafana_dashboard`, which the sidecar looks for."""
 
-    name: Final = "kubernetes-dashboards"
-    folders: Final = ("rules/kubernetes/dashboards",)
+    name: Final = "grafana"
+    folders: Final = ("rules/kubernetes/grafana",)
 
     def compile(self, catalogue: Catalogue) -> Iterator[Artifact]:
         """One artifact a dashboard.
@@ -45,4 +45,4 @@ def _config_map(dashboard: Artifact, value: Mapping[str, Any]) -> Artifact:
         "metadata": {"name": uid, "labels": {"grafana_dashboard": "1"}},
         "data": {f"{uid}.json": text},
     }
-    return Artifact(f"rules/kubernetes/dashboards/{platform}/{path.stem}.yaml", manifest, dashboard.sources)
+    return Artifact(f"rules/kubernetes/grafana/{platform}/{path.stem}.yaml", manifest, dashboard.sources)

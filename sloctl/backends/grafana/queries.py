@@ -216,7 +216,7 @@ class Ask:
 
     def _over(self, function: str, name: Callable[[Duration], str], range_: str) -> str:
         """Long ranges read roll-ups."""
-        long = range_.startswith("$") or (range_.endswith("d") and not range_.startswith("0"))
+        long = range_.startswith("$") or "d" in range_
         names = {name(slo.sampling.rollup if long else slo.sampling.resolution) for slo in self.of}
         return f"{function}_over_time({selector(names, self._fixed(), range_)})"
 
