@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
+from statistics import NormalDist
 
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.indicator import (
@@ -25,6 +26,7 @@ from sloctl.model.indicator import (
     Ratio,
     RunningTotal,
     Saturation,
+    SliceIndicator,
     Threshold,
     Throughput,
 )
@@ -34,6 +36,9 @@ from sloctl.promql.expressions import metrics
 Value = Callable[[float], float]
 Labels = tuple[tuple[str, str], ...]
 
+NORMAL = NormalDist()
+SPREAD = 0.6
+"""Of the logarithm of latencies."""
 VERSIONS = ("6b9f", "7c2d")
 """Values of the label that tells two versions apart."""
 VERSION = "rollouts_pod_template_hash"
@@ -49,8 +54,8 @@ SPLIT_VALUES: Mapping[str, tuple[str, ...]] = {
     "table": ("shipments", "events"),
     "shard": ("1", "2", "3", "4", "5", "6"),
 }
-SHARES = (0.0002, 0.0, 0.004, 0.0001, 0.0008, 0.03)
-"""Bad events among all, by the place of an SLO in the catalogue."""
+SHARES = (0.6, 0.0, 0.9, 0.15, 1.2, 0.4, 0.05)
+"""Burn rates, by the place of an SLO in the catalogue."""
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
 
@@ -81,7 +86,7 @@ def exporter_of(catalogue: Catalogue) -> Exporter:
     """An exporter of everything that the catalogue reads."""
     exporter = Exporter()
     for index, slo in enumerate(catalogue.slos):
-        _add_slo(exporter, slo, SHARES[index % len(SHARES)], index)
+        _add_slo(exporter, slo, SHARES[index % len(SHARES)] * float(slo.objective.error_budget), index)
     for platform in catalogue.platforms:
         for service in platform.services:
             if service.cost:
@@ -93,7 +98,7 @@ def exporter_of(catalogue: Catalogue) -> Exporter:
 
 def _add_slo(exporter: Exporter, slo: Slo, share: float, index: int) -> None:
     for number, split in enumerate(_splits(slo)):
-        worse = share * (1 + number) / 2 + (0.02 if number == 3 and share else 0)
+        worse = share * (0.3 + 0.4 * number)
         _add_split(exporter, slo, split, worse, index + number)
     for condition in slo.exclude_when:
         for name in metrics(condition):
@@ -106,18 +111,28 @@ def _splits(slo: Slo) -> Iterator[dict[str, str]]:
 
 
 def _add_split(exporter: Exporter, slo: Slo, split: dict[str, str], share: float, index: int) -> None:
+    if slo.sla:
+        exporter.add(slo.sla.value.metric, _labels(slo.sla.value) | split, lambda _: 12_000.0)
     match slo.indicator:
         case Ratio() as ratio:
             _add_ratio(exporter, ratio, split, share)
         case Latency() as latency:
             _add_latency(exporter, latency, split, share)
+        case Query():
+            raise NotImplementedError("an exporter cannot guess what a query reads")
+        case slices:
+            _add_slices(exporter, slices, split, share, index)
+
+
+def _add_slices(exporter: Exporter, indicator: SliceIndicator, split: dict[str, str], share: float, index: int) -> None:
+    match indicator:
         case Probe(gauge=gauge):
             exporter.add(gauge.metric, _labels(gauge) | split, _flapping(index, share))
         case Freshness(timestamp=timestamp, age=age):
             one = timestamp or age
             assert one is not None
-            began = exporter.began
-            exporter.add(one.metric, _labels(one) | split, lambda t: (began + t if timestamp else 0) - 5)
+            newest = exporter.began if timestamp else 0
+            exporter.add(one.metric, _labels(one) | split, lambda t: newest + (t if newest else 0) - 5)
         case Throughput(counter=counters):
             for counter in counters:
                 exporter.add(counter.metric, _labels(counter) | split, _rate(20_000))
@@ -128,18 +143,16 @@ def _add_split(exporter: Exporter, slo: Slo, split: dict[str, str], share: float
                 exporter.add(one.metric, _labels(one) | split, lambda _: 100.0)
         case Threshold(value=value):
             _add_expression(exporter, value, "gauge")
-        case Query():
-            raise NotImplementedError("an exporter cannot guess what a query reads")
-    if slo.sla:
-        exporter.add(slo.sla.value.metric, _labels(slo.sla.value) | split, lambda _: 12_000.0)
 
 
 def _add_ratio(exporter: Exporter, ratio: Ratio, split: dict[str, str], share: float) -> None:
-    for version, heavier in zip(VERSIONS, (3, 1), strict=True):
-        traffic = 12.0 if version == VERSIONS[0] else 188.0
+    for version, heavier in zip(VERSIONS, (1, 2.5), strict=True):
+        traffic = 12.0 if version == VERSIONS[1] else 188.0
         for one in ratio.total or ():
             rate = traffic if isinstance(ratio.counts, RunningTotal) else None
-            exporter.add(one.metric, _labels(one) | split | {VERSION: version}, _rate(rate) if rate else _level(traffic))
+            exporter.add(
+                one.metric, _labels(one) | split | {VERSION: version}, _rate(rate) if rate else _level(traffic)
+            )
         for one in ratio.bad or ():
             rate = traffic * share * heavier
             value = _rate(rate) if isinstance(ratio.counts, RunningTotal) else _level(rate)
@@ -150,9 +163,9 @@ def _add_ratio(exporter: Exporter, ratio: Ratio, split: dict[str, str], share: f
 
 def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], share: float) -> None:
     bounds = sorted({*BUCKETS, float(latency.at_most)})
-    for version, slower in zip(VERSIONS, (1.3, 1.0), strict=True):
-        traffic = 12.0 if version == VERSIONS[0] else 188.0
-        middle = float(latency.at_most) / 4 * slower * (1 + 10 * min(share, 0.05))
+    for version, slower in zip(VERSIONS, (1.0, 1.12), strict=True):
+        traffic = 12.0 if version == VERSIONS[1] else 188.0
+        middle = float(latency.at_most) * slower * math.exp(SPREAD * NORMAL.inv_cdf(max(share, 1e-6)))
         for one in latency.histogram:
             labels = _labels(one) | split | {VERSION: version, "http_response_status_code": "200"}
             for bound in bounds:
@@ -165,7 +178,7 @@ def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], sh
 
 def _below(bound: float, middle: float) -> float:
     """The share of a log-normal distribution below a bound."""
-    return 0.5 * (1 + math.erf(math.log(bound / middle) / (0.6 * math.sqrt(2))))
+    return 0.5 * (1 + math.erf(math.log(bound / middle) / (SPREAD * math.sqrt(2))))
 
 
 def _add_expression(exporter: Exporter, expression: Expression, kind: str) -> None:
@@ -176,12 +189,12 @@ def _add_expression(exporter: Exporter, expression: Expression, kind: str) -> No
             for namespace in ("tracking", "ingestion", "stream", "web"):
                 exporter.add(name, {"namespace": namespace}, _level(3.0 + len(namespace) / 2))
         elif kind == "usd_per_hour":
-            for version, part in zip(VERSIONS, (0.09, 0.91), strict=True):
+            for version, part in zip(VERSIONS, (0.93, 0.07), strict=True):
                 exporter.add(name, labels | {VERSION: version}, _level(24.0 * part))
         elif kind == "gauge" and "cost" in name:
             exporter.add(name, labels | {VERSION: VERSIONS[1]}, _level(24.0))
         else:
-            exporter.add(name, labels, _wave(3.0) if kind else lambda t: float(int(t) // 40))
+            exporter.add(name, labels, _wave(3.0) if kind else lambda t: float(int(t) // 200))
 
 
 def _labels(selector: Selector) -> dict[str, str]:
@@ -194,7 +207,7 @@ def _labels(selector: Selector) -> dict[str, str]:
 
 
 def _sample(pattern: str) -> str:
-    return re.sub(r"\.[+*]?", "0", pattern.split("|")[0])
+    return re.sub(r"\.[+*]?", "0", pattern.split("|", maxsplit=1)[0])
 
 
 def _rate(a_second: float) -> Value:
@@ -210,12 +223,13 @@ def _wave(value: float) -> Value:
 
 
 def _filling(index: int) -> Value:
-    start = 45.0 + 9 * (index % 5)
-    return lambda t: min(97.0, start + t / 300 + 2 * math.sin(t / 9 + index))
+    start = 42.0 + 8 * (index % 5)
+    return lambda t: min(97.0, start + t / 600 + 2 * math.sin(t / 9 + index))
 
 
 def _flapping(index: int, share: float) -> Value:
-    return lambda t: 0.0 if share and int(t / 6 + index) % 9 == 0 else 1.0
+    period = 97 if share < 0.002 else 41
+    return lambda t: 0.0 if share and int(t + 31 * index) % period < 2 else 1.0
 
 
 @contextmanager
@@ -231,7 +245,7 @@ def serving(exporter: Exporter) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body)
 
-        def log_message(self, format: str, *args: object) -> None:
+        def log_message(self, *words: object) -> None:
             """Scrapes are not logged."""
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)

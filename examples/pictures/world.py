@@ -10,7 +10,8 @@ import math
 import re
 import subprocess
 import time
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,12 +23,20 @@ from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
 from sloctl.model.catalogue import Catalogue
 
+LONG = 60
+"""A back-filled roll-up stands for so many roll-ups."""
 WARM_UP = 32
 """Seconds until every roll-up (20 s) was recorded."""
 LOADED_WITHIN = 100
 """Prometheus looks for new blocks once a minute."""
-DAYS = 32
+Labels = tuple[tuple[str, str], ...]
+INFO, TOTAL = "slo:objective:info", "slo:sli_total:increase5s"
+BURNS = (0.5, 0.8, 0.2, 0.35, 1.15, 0.6)
+"""How much of its budget a series spent in a month, by its labels."""
 HOUR = 3600
+DAY = 24 * HOUR
+HISTORY = (*range(32 * DAY, DAY, -HOUR), *range(DAY, 0, -900))
+"""How long before its end the history has samples, in seconds: hourly for a month, then every 15 minutes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +61,7 @@ def faster(specs: Path, folder: Path) -> Path:
 
 
 @contextmanager
-def world(folder: Path, specs: Path = ROOT / "slo-specs") -> Iterator[World]:
+def world(folder: Path, specs: Path = ROOT / "slo-specs", flags: Sequence[str] = ()) -> Iterator[World]:
     """Everything running; leaving it stops what was started."""
     compilation = compile_specs([str(faster(specs, folder))], BACKENDS.values(), root=folder, relative_to=folder)
     if compilation.found.errors:
@@ -68,7 +77,7 @@ def world(folder: Path, specs: Path = ROOT / "slo-specs") -> Iterator[World]:
                 for job in exporter.series
             ],
         }
-        with prometheus(config, rules, ["--storage.tsdb.retention.time=60d"]) as server:
+        with prometheus(config, rules, ["--storage.tsdb.retention.time=60d", *flags]) as server:
             time.sleep(WARM_UP)
             backfill(server, folder)
             yield World(server, compilation.catalogue, folder)
@@ -76,18 +85,18 @@ def world(folder: Path, specs: Path = ROOT / "slo-specs") -> Iterator[World]:
 
 def backfill(server: Prometheus, folder: Path) -> None:
     """A month of history behind what is recorded now."""
-    now = time.time()
-    end = int(now) // HOUR * HOUR - 3 * HOUR
+    end = int(time.time()) - WARM_UP - 10
     text = folder / "history.txt"
     with text.open("w") as file:
         series = sorted(server.query('{__name__=~"slo:.+"}'), key=lambda one: one.labels["__name__"])
+        past = Past.of(series)
         last = ""
         for one in series:
             name = one.labels["__name__"]
             if name != last:
                 file.write(f"# TYPE {name} gauge\n")
                 last = name
-            file.writelines(_history(one, end))
+            file.writelines(_history(one, past, end))
         file.write("# EOF\n")
     data = server.running.log.parent / "data"
     promtool = find_program("promtool")
@@ -97,36 +106,63 @@ def backfill(server: Prometheus, folder: Path) -> None:
         capture_output=True,
     )
     text.unlink()
-    probe = f"count(slo:objective:info @ {end - 40 * HOUR})"
+    probe = f"count(slo:objective:info @ {end - HISTORY[24]})"
     server.wait_for(lambda: server.query(probe), "its history is loaded", within=LOADED_WITHIN)
 
 
-def _history(one: Sample, end: int) -> Iterator[str]:
-    """Hourly samples of a recording whose last value is about what it is now."""
+@dataclass(frozen=True, slots=True)
+class Past:
+    """What the history is made of: the objective of each SLO, and the events of each series in a tile."""
+
+    objectives: Mapping[tuple[str, str], float]
+    totals: Mapping[Labels, float]
+
+    @classmethod
+    def of(cls, series: Sequence[Sample]) -> Past:
+        """From what is recorded now."""
+        named = {name: [one for one in series if one.labels["__name__"] == name] for name in (INFO, TOTAL)}
+        return cls({_slo(one): one.value for one in named[INFO]}, {_labels(one): one.value for one in named[TOTAL]})
+
+
+def _slo(one: Sample) -> tuple[str, str]:
+    return one.labels.get("platform", ""), one.labels.get("slo", "")
+
+
+def _labels(one: Sample) -> Labels:
+    return tuple(sorted((label, text) for label, text in one.labels.items() if label not in {"__name__", "period"}))
+
+
+def _history(one: Sample, past: Past, end: int) -> Iterator[str]:
     name = one.labels["__name__"]
-    if name.endswith(("increase5s", "ratio_increase5s", ":timestamp_seconds")):
+    if name.endswith(":timestamp_seconds"):
         return
     inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in one.labels.items() if label != "__name__")
-    hours = range(DAYS * 24, 0, -1)
-    for back in hours:
-        moment = end - back * HOUR
-        yield f"{name}{{{inside}}} {_value(name, one.value, back / len(hours), moment):.10g} {moment}\n"
+    for back in HISTORY:
+        value = _value(one, past, back / HISTORY[0], end - back)
+        yield f"{name}{{{inside}}} {value:.10g} {end - back}\n"
 
 
-def _value(name: str, now: float, back: float, moment: int) -> float:
-    """What it was; `back` is 1 at the beginning of the history and 0 at its end."""
-    day = 1 + 0.3 * math.sin(moment / 86_400 * 2 * math.pi)
-    if name.startswith(("slo:sli_total", "slo:sli_bucket")):
-        return round(now * day * HOUR / 20)
-    if name.startswith("slo:sli_errors"):
-        return round(now * day * HOUR / 20 * (1 - 0.8 * back))
-    if name.startswith("slo:error_budget"):
-        return now * (1 - back) ** 1.5
-    if name.startswith("slo:sli_value"):
-        return now * (1 - 0.2 * back) * (1 + 0.02 * math.sin(moment / 7200))
-    if name.startswith("slo:sli_error:ratio"):
-        return now * (0.4 + 0.6 * (1 - back)) * day
-    return now
+def _value(one: Sample, past: Past, back: float, moment: int) -> float:
+    """What a recording was; `back` is 1 at the beginning of the history and 0 at its end."""
+    name, labels = one.labels["__name__"], _labels(one)
+    day = 1 + 0.3 * math.sin(moment / DAY * 2 * math.pi)
+    length = 1 if name.endswith("increase5s") else LONG * (1 if name.endswith("increase20s") else 0)
+    budget = 1 - past.objectives.get(_slo(one), 0)
+    burn = BURNS[zlib.crc32(repr(labels).encode()) % len(BURNS)]
+    match name.split(":")[1]:
+        case "sli_total" | "sli_bucket":
+            return one.value * day * length
+        case "sli_errors":
+            tile = past.totals.get(labels, one.value) * (1 if name.endswith("increase5s") else 4)
+            return tile * day * length * budget * burn * (1.6 - 1.2 * back)
+        case "error_budget_consumed" | "error_budget_predicted":
+            return burn * (1 - back) ** 1.4
+        case "sli_error":
+            return budget * burn * (1.6 - 1.2 * back) * (1 + 0.4 * math.sin(moment / 5000))
+        case "sli_value":
+            return one.value * (1 - 0.2 * back) * (1 + 0.02 * math.sin(moment / 7200))
+        case _:
+            return one.value
 
 
 def _escaped(text: str) -> str:

@@ -12,8 +12,8 @@ from typing import Final
 import click
 
 from sloctl.cli.generate import generate
-from sloctl.cli.status import status
 from sloctl.cli.preview import preview
+from sloctl.cli.status import status
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 

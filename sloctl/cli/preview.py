@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import time
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +18,12 @@ if TYPE_CHECKING:
     from sloctl.prometheus import PrometheusClient
 
 
+def _length(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    if value is not None and not re.fullmatch(r"[1-9][0-9]*[smhdw]", value):
+        raise click.BadParameter("write a length such as 30m, 6h or 7d")
+    return value
+
+
 @click.command()
 @click.argument("dashboard", type=click.Path(dir_okay=False, exists=True, path_type=Path))
 @options.prometheus
@@ -24,6 +31,7 @@ if TYPE_CHECKING:
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Page to write.")
 @click.option("--var", "chosen", metavar="NAME=VALUE", multiple=True, help="Choose a variable; may be repeated.")
 @click.option("--rate-interval", default=60, show_default=True, metavar="SECONDS", help="Range of rates: four scrapes.")
+@click.option("--since", callback=_length, metavar="LENGTH", help="Show so long a time instead, such as 6h.")
 def preview(
     dashboard: Path,
     client: PrometheusClient,
@@ -31,6 +39,7 @@ def preview(
     output: Path,
     chosen: tuple[str, ...],
     rate_interval: int,
+    since: str | None,
 ) -> None:
     """Draw DASHBOARD (a file of `dashboards/`) from a running Prometheus as one HTML page without scripts."""
     from sloctl.backends.grafana.preview.page import preview as draw
@@ -38,7 +47,7 @@ def preview(
     value = _read(dashboard)
     variables = _variables(value, chosen)
     with client:
-        page = draw(value, client, time.time() if at is None else at, variables, rate_interval)
+        page = draw(value, client, time.time() if at is None else at, variables, rate_interval, since)
     try:
         output.write_text(page, encoding="utf-8")
     except OSError as error:

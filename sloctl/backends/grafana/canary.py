@@ -243,7 +243,13 @@ def _variables(services: Sequence[Service]) -> Iterator[Variable]:
             label = next((one.label for one in (*both.canary, *both.baseline) if f"${name}" in one.value), None)
             metric = _metric(service)
             if label and metric:
-                yield Variable(name, name.capitalize(), f"label_values({metric}, {label})", every=False, last_first=name == "canary")
+                yield Variable(
+                    name,
+                    name.capitalize(),
+                    f"label_values({metric}, {label})",
+                    every=False,
+                    last_first=name == "canary",
+                )
                 break
 
 

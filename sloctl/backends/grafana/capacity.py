@@ -25,7 +25,7 @@ from sloctl.backends.grafana.panels import (
     time_series,
 )
 from sloctl.backends.grafana.queries import Ask, equal, like, selector
-from sloctl.backends.grafana.shared import cost, cost_per_request
+from sloctl.backends.grafana.shared import cost, cost_per_request, detail_link, hidden_columns, slo_columns, with_whom
 from sloctl.backends.grafana.texts import literal
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Saturation, Threshold, Throughput
@@ -135,16 +135,21 @@ def _forecasts(platform: Platform, slos: tuple[Slo, ...], matchers: tuple[Matche
     since = max(slo.forecast.since for slo in slos if slo.forecast)
     line = _values(platform, slos, matchers, conventions.VALUE)
     predicted = f"max {ask.by} (predict_linear({line}[{since}], {number(ahead.seconds)}))"
-    names = {"service": "Service", "slo": "SLO"}
     saturated = all(isinstance(slo.indicator, Saturation) for slo in slos)
     unit = PERCENT if saturated else COUNT
     yield table(
         "Forecast",
         f"A straight line through the last {since}: where it is in {ahead}, and when it reaches the limit. Nothing in "
         "the last column: it does not rise.",
-        [Target(value, "Now"), Target(predicted, f"In {ahead}"), Target(left, "Reaches the limit in")],
-        {label: names.get(label, label) for label in ask.labels},
+        [
+            Target(with_whom(ask, value), "Now"),
+            Target(with_whom(ask, predicted), f"In {ahead}"),
+            Target(with_whom(ask, left), "Reaches the limit in"),
+        ],
+        slo_columns(ask),
         styles=(
+            detail_link(ask),
+            *hidden_columns(ask),
             Style("Now", unit=unit, decimals=0),
             Style(f"In {ahead}", unit=unit, decimals=0, steps=_fullness(slos), background=True),
             Style(

@@ -243,7 +243,7 @@ def _burn(platform: Platform, ask: Ask) -> Panel:
     ]
     return time_series(
         "Burn rate by window",
-        "An alert fires when the average over its windows is above its line; 1x spends the budget exactly in its window.",
+        "An alert fires when the average over its windows is above its line; 1x spends the budget in just its window.",
         [Target(f"max({ask.burn()})", "last hour"), Target(f"max by (over) ({burn})", "over {{over}}"), *lines],
         TIMES,
         decimals=2,
@@ -317,13 +317,11 @@ def _events(ask: Ask) -> Panel:
 
 
 def _contributors(ask: Ask) -> Panel:
-    labels = ", ".join(ask.labels[2:])
-    inner = f"sum by ({labels}) ({ask.errors('$__range')})" if labels else f"sum({ask.errors('$__range')})"
-    legend = " ".join(f"{{{{{label}}}}}" for label in ask.labels[2:])
+    legend = " ".join(f"{{{{{label}}}}}" for label in ask.labels[1:])
     return bars(
         "Where bad events come from",
         "Bad events in the time shown by the labels that the SLO is split by; one bar where it is not split.",
-        [Target(f"topk(10, {inner} >= 0)", legend or "all")],
+        [Target(f"topk(10, {ask.errors('$__range')} >= 0)", legend)],
         steps=(Step(GREEN), Step(ORANGE, Decimal(1))),
         decimals=0,
         minimum=Decimal(0),

@@ -58,8 +58,8 @@ def experience(platform: Platform) -> Page:
 def _more() -> Panel:
     return note(
         "Real users",
-        "No SLO of this platform compares a quantile with the time before. To see web vitals here, write a `latency` SLO "
-        "on their histogram with `by: [region]` and a `regression`.",
+        "No SLO of this platform compares a quantile with the time before. To see web vitals here, write a `latency` "
+        "SLO on their histogram with `by: [region]` and a `regression`.",
     )
 
 
@@ -97,13 +97,17 @@ def _vital(slo: Slo, regression: Regression, matchers: tuple[Matcher, ...]) -> l
             styles=(
                 Style("now", unit=unit, decimals=2),
                 Style("before", unit=unit, decimals=2),
-                Style("change", unit=PERCENT, decimals=1, steps=(Step(GREEN), Step(ORANGE, regression.worse_by / 2), Step(DARK_RED, regression.worse_by)), background=True),
+                Style("change", unit=PERCENT, decimals=1, steps=_worse(regression), background=True),
             ),
             sort_by="change",
             descending=True,
             width=10,
         ),
     ]  # fmt: skip
+
+
+def _worse(regression: Regression) -> tuple[Step, ...]:
+    return Step(GREEN), Step(ORANGE, regression.worse_by / 2), Step(DARK_RED, regression.worse_by)
 
 
 def recorded_quantile(
@@ -136,11 +140,10 @@ def _robots(platform: Platform, robots: tuple[Slo, ...], matchers: tuple[Matcher
             [Target(bad, legend)],
             (),
             steps=steps,
-            height=max(8, min(20, sum(slo.max_series if slo.by else 1 for slo in robots) // 4)),
+            width=24,
+            height=10,
         ),
-        slo_table("Journeys and probes", "One row a journey and vantage point, the most urgent first.", ask).sized(
-            12, 12
-        ),
+        slo_table("Journeys and probes", "One row a journey and vantage point, the most urgent first.", ask, width=24),
     ]
 
 
@@ -169,7 +172,7 @@ def _raw(felt: tuple[Slo, ...]) -> list[Panel]:
     return [
         time_series(
             "Latency, p99, with exemplars",
-            f"Of the first {MOST_RAW} latency SLOs, from their raw histograms; a dot is a request, and leads to its trace.",
+            f"Of the first {MOST_RAW} latency SLOs, from raw histograms; a dot is a request and leads to its trace.",
             [Target(quantile(slo, "0.99"), literal(slo.id), exemplar=True) for slo in timed],
             "s",
             minimum=Decimal(0),

@@ -30,9 +30,12 @@ from sloctl.backends.grafana.shared import (
     MEANING,
     cost,
     detail_link,
+    hidden_columns,
     objective_label,
     severity_steps,
+    slo_columns,
     slo_table,
+    with_whom,
 )
 from sloctl.backends.grafana.texts import literal
 from sloctl.model.catalogue import Platform
@@ -64,9 +67,7 @@ def overview(platform: Platform) -> Page:
         [
             objective_label(platform, "team"),
             objective_label(platform, "service"),
-            Variable(
-                "severity", "Severity", f"label_values(ALERTS{{severity=~{quote(severities)}}}, severity)"
-            ),
+            Variable("severity", "Severity", f"label_values(ALERTS{{severity=~{quote(severities)}}}, severity)"),
         ],
     )
 
@@ -92,15 +93,15 @@ def _counts(ask: Ask) -> list[Panel]:
 
 def _firing(platform: Platform, ask: Ask) -> Panel:
     labels = ("severity", "alertname", "team", *ask.labels)
+    fired = with_whom(ask, f"max by ({', '.join(labels)}) (%s)")
     firing = ask.alerts(like("severity", "$severity"), like("team", "$team"))
-    names = {"severity": "Severity", "alertname": "Alert", "team": "Team", "service": "Service", "slo": "SLO"}
     words = tuple(Word(word, word, color) for word, color in severity_steps(platform).items())
     return table(
         "Firing alerts",
         "Alerts that fire now, pages first; empty is good. A click on the SLO leads to its detail.",
-        [Target(f"max by ({', '.join(labels)}) ({firing})", "")],
-        {label: names.get(label, label) for label in labels},
-        styles=(Style("Severity", words=words, background=True, width=90), detail_link(ask)),
+        [Target(fired.replace("%s", firing), "")],
+        slo_columns(ask, "severity", "alertname", "team"),
+        styles=(Style("Severity", words=words, background=True, width=90), detail_link(ask), *hidden_columns(ask)),
         sort_by="Severity",
         width=14,
         no_value="no alert fires",

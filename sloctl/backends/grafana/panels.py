@@ -70,6 +70,7 @@ class Style:
     Attributes:
         pattern: `name` is a regular expression.
         link: where a click leads.
+        hidden: the column is not shown, but links may use its value.
     """
 
     name: str
@@ -83,6 +84,7 @@ class Style:
     link: tuple[str, str] | None = None
     width: int | None = None
     background: bool = False
+    hidden: bool = False
     axis_right: bool = False
 
 
@@ -94,6 +96,7 @@ class Panel:
         width: in 24ths of the page.
         height: in units of about 36 pixels.
         columns: of a table: shown names by field, in order; other fields are hidden.
+        first: the query whose column stands before the labels.
         markdown: what a text panel says.
         time_from: a range of its own, such as `30d`.
     """
@@ -111,6 +114,7 @@ class Panel:
     styles: tuple[Style, ...] = ()
     no_value: str = "no data"
     columns: Mapping[str, str] = field(default_factory=dict)
+    first: str | None = None
     sort_by: str | None = None
     descending: bool = False
     stacked: bool = False
@@ -312,8 +316,6 @@ def _result(word: Word, index: int) -> Json:
     return {"text": word.text, "index": index} | ({"color": word.color} if word.color else {})
 
 
-
-
 def _override(style: Style) -> Json:
     matcher = {"id": "byRegexp" if style.pattern else "byName", "options": style.name}
     return {"matcher": matcher, "properties": [{"id": name, "value": value} for name, value in _properties(style)]}
@@ -327,6 +329,7 @@ def _properties(style: Style) -> list[tuple[str, object]]:
         ("custom.lineStyle", {"fill": "dash", "dash": [8, 6]} if style.dashed else None),
         ("custom.axisPlacement", "right" if style.axis_right else None),
         ("custom.width", style.width),
+        ("custom.hidden", True if style.hidden else None),
         ("thresholds", _thresholds(style.steps) if style.steps else None),
         ("mappings", _mappings(style.words) if style.words else None),
         ("links", [{"title": style.link[0], "url": style.link[1], "targetBlank": False}] if style.link else None),
@@ -342,7 +345,12 @@ def _transformations(panel: Panel) -> list[Json]:
         f"Value #{reference_of(index)}" if several else "Value": target.legend
         for index, target in enumerate(panel.targets)
     }
-    shown = {**panel.columns, **{field: name for field, name in values.items() if name not in panel.columns.values()}}
+    front = {field: name for field, name in values.items() if name == panel.first}
+    shown = {
+        **front,
+        **panel.columns,
+        **{field: name for field, name in values.items() if name not in panel.columns.values()},
+    }
     hidden = {"Time": True} | {field: True for field, name in values.items() if not name}
     merge: list[Json] = [{"id": "merge", "options": {}}] if several else []
     return [

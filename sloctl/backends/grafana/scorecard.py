@@ -21,7 +21,14 @@ from sloctl.backends.grafana.panels import (
     table,
 )
 from sloctl.backends.grafana.queries import Ask, equal, like, selector
-from sloctl.backends.grafana.shared import detail_link, objective_label, severity_steps
+from sloctl.backends.grafana.shared import (
+    detail_link,
+    hidden_columns,
+    objective_label,
+    severity_steps,
+    slo_columns,
+    with_whom,
+)
 from sloctl.model.catalogue import Platform
 from sloctl.promql.build import indent
 
@@ -86,7 +93,7 @@ def _kept(ask: Ask) -> Panel:
     row = f"max by (team, {', '.join(ask.labels)})"
 
     def with_team(inner: str) -> str:
-        return f"{row} (\n{indent(f'({inner})')}\n  * on (slo) group_left (team) ({ask.info()} ^ 0)\n)"
+        return with_whom(ask, f"{row} (\n{indent(f'({inner})')}\n  * on (slo) group_left (team) ({ask.info()} ^ 0)\n)")
 
     targets = [
         Target(with_team(ask.objective()), "Objective"),
@@ -95,18 +102,18 @@ def _kept(ask: Ask) -> Panel:
         Target(with_team(f"({_budget_spent(ask)}) < bool 1"), "Kept"),
     ]
     kept = (Word("missed", "0", DARK_RED), Word("kept", "1", GREEN))
-    names = {"service": "Service", "slo": "SLO", "team": "Team"}
     return table(
         "Promised and kept",
         "The budget of the time shown, spent in the time shown: 100 % is exactly what the objective allows.",
         targets,
-        {label: names.get(label, label) for label in ("team", *ask.labels)},
+        slo_columns(ask, "team"),
         styles=(
             Style("Objective", unit=PERCENT, decimals=3),
             Style("Attained", unit=PERCENT, decimals=3),
             Style("Budget spent", unit=PERCENT, decimals=1, steps=_SPENT, background=True),
             Style("Kept", words=kept, steps=(Step(DARK_RED), Step(GREEN, Decimal(1))), background=True, width=90),
             detail_link(ask),
+            *hidden_columns(ask),
         ),
         sort_by="Budget spent",
         descending=True,

@@ -9,7 +9,6 @@ from sloctl import conventions
 from sloctl.backends.grafana import queries
 from sloctl.backends.grafana.dashboard import Variable, label_values, link_to
 from sloctl.backends.grafana.panels import (
-    COUNT,
     DARK_RED,
     GREEN,
     GREY,
@@ -30,6 +29,7 @@ from sloctl.backends.grafana.texts import literal
 from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import Platform, Service
 from sloctl.model.quantities import number, percent
+from sloctl.promql.build import indent
 
 STATES: Final = (
     Word("fine", str(queries.FINE), GREEN),
@@ -70,16 +70,39 @@ def severity_styles(platform: Platform) -> tuple[Style, ...]:
     )
 
 
-def slo_columns(ask: Ask) -> dict[str, str]:
-    """The label columns of a table of SLOs."""
-    names = {"service": "Service", "slo": "SLO"}
-    return {label: names.get(label, label) for label in ask.labels}
+WHOM: Final = "whom"
+"""One column for all split labels, most of which are empty in most rows."""
 
 
-def slo_table(title: str, description: str, ask: Ask, **more: object) -> Panel:
+def slo_columns(ask: Ask, *before: str) -> dict[str, str]:
+    """The label columns of a table of SLOs; the service is hidden, because the SLO's id begins with it."""
+    names = {"slo": "SLO", "team": "Team", "severity": "Severity", "alertname": "Alert", "service": "Service"}
+    rows = {label: names.get(label, label) for label in (*before, "slo")}
+    return (
+        rows
+        | ({WHOM: "For"} if ask.labels[2:] else {})
+        | {label: label for label in ask.labels[2:]}
+        | {"service": "Service"}
+    )
+
+
+def with_whom(ask: Ask, expr: str) -> str:
+    """Rows with the values of their split labels joined."""
+    if not ask.labels[2:]:
+        return expr
+    labels = ", ".join(f'"{label}"' for label in ask.labels[2:])
+    return f'label_join(\n{indent(expr)},\n  "{WHOM}", " ", {labels}\n)'
+
+
+def hidden_columns(ask: Ask) -> tuple[Style, ...]:
+    """Labels that links use and nobody has to see."""
+    return tuple(Style(label, hidden=True) for label in ("Service", *ask.labels[2:]))
+
+
+def slo_table(title: str, description: str, ask: Ask, *, width: int = 24, height: int = 11) -> Panel:
     """Every SLO with its state, what is left and how long it lasts; a click leads to its detail."""
     targets = [
-        Target(ask.of_team(expr), name)
+        Target(with_whom(ask, ask.of_team(expr)), name)
         for name, expr in {
             "State": ask.state(),
             "Objective": ask.objective(),
@@ -97,8 +120,19 @@ def slo_table(title: str, description: str, ask: Ask, **more: object) -> Panel:
         Style("Lasts", unit=SECONDS, decimals=1, words=(NEVER, GONE), steps=SOON_STEPS, width=110),
         Style("Burn rate", unit=TIMES, decimals=2, width=100),
         detail_link(ask),
+        *hidden_columns(ask),
     )
-    return table(title, description, targets, slo_columns(ask), styles=styles, sort_by="Lasts", unit=COUNT, height=11)
+    return table(
+        title,
+        description,
+        targets,
+        slo_columns(ask),
+        styles=styles,
+        first="State",
+        sort_by="Lasts",
+        height=height,
+        width=width,
+    )
 
 
 def detail_link(ask: Ask) -> Style:

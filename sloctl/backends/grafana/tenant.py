@@ -61,8 +61,8 @@ def tenant(platform: Platform) -> Page:
 def _explanation(label: str | None) -> str:
     if label:
         return (
-            "The choice above is no access control: whoever opens this page can choose every tenant. Give each tenant a "
-            "data source of its own that enforces the label, for example through a proxy."
+            "The choice above is no access control: whoever opens this page can choose every tenant. Give each tenant "
+            "a data source of its own that enforces the label, for example through a proxy."
         )
     return (
         "No SLO of this platform is split by a tenant, so this page shows all of its users together. To see tenants, "
@@ -83,15 +83,16 @@ def _contract(platform: Platform, ask: Ask, owed: tuple[Slo, ...]) -> list[Panel
         height=5,
         width=5,
     )
-    rows = ", ".join(ask.labels)
+    rows = ", ".join(Ask(platform, slos=owed).labels[1:])
     contract = Ask(platform, (), ask.split_matchers if ask.slos else (), slos=owed)
     targets = [
         Target("\nor ".join(_target_of(contract, slos, below) for below, slos in _contracts(owed)), "SLA target"),
         Target(contract.attained(), "Attained in the SLO's window"),
         Target(f"max by ({rows}, currency) ({credits_})", "Credits at risk"),
     ]
-    names = {"service": "Service", "slo": "SLO", "currency": "Currency"}
-    columns = {name: names.get(name, name) for name in (*contract.labels, "currency")}
+    columns = {
+        name: {"slo": "SLO", "currency": "Currency"}.get(name, name) for name in (*contract.labels[1:], "currency")
+    }
     terms = table(
         "Contracts",
         "The attainment below which the first credit is owed, beside what was attained.",
@@ -100,6 +101,7 @@ def _contract(platform: Platform, ask: Ask, owed: tuple[Slo, ...]) -> list[Panel
         styles=(
             Style("SLA target", unit=PERCENT, decimals=3),
             Style("Attained in the SLO's window", unit=PERCENT, decimals=3),
+            Style("service", hidden=True),
         ),
         width=11,
         height=5,

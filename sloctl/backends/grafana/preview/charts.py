@@ -67,7 +67,7 @@ def scale_of(values: Iterable[float], low: float | None, high: float | None) -> 
 
 
 def _round_step(least: float) -> float:
-    power = 10 ** math.floor(math.log10(least))
+    power: float = 10.0 ** math.floor(math.log10(least))
     return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least * (1 - _FEW))
 
 
@@ -129,7 +129,9 @@ def stacked(lines: Sequence[Drawn]) -> list[Drawn]:
     for line in lines:
         for time, value in line.points:
             totals[time] = totals.get(time, 0.0) + (value if math.isfinite(value) else 0)
-        found.append(Drawn(line.name, line.color, line.dashed, tuple((t, totals[t]) for t, _ in line.points), line.last))
+        found.append(
+            Drawn(line.name, line.color, line.dashed, tuple((t, totals[t]) for t, _ in line.points), line.last)
+        )
     return found
 
 

@@ -95,9 +95,11 @@ def interpolated(text: str, moment: Moment) -> str:
     return _REFERENCE.sub(lambda found: known.get(found[1] or found[2] or found[3], found[0]), text)
 
 
-def moment_of(dashboard: Json, source: Source, end: float, chosen: Mapping[str, str]) -> Moment:
+def moment_of(
+    dashboard: Json, source: Source, end: float, chosen: Mapping[str, str], since: str | None = None
+) -> Moment:
     """The dashboard's own time and its variables: those chosen, else all, else the first value."""
-    start, end = time_range(dashboard, end)
+    start, end = time_range(dashboard, end) if since is None else (end - _seconds(since), end)
     values: dict[str, str] = {}
     for variable in dashboard["templating"]["list"]:
         moment = Moment(start, end, values)
@@ -179,5 +181,9 @@ def legend(target: Json, found: Found) -> str:
     text = str(target["legendFormat"])
     if text == "__auto":
         return ", ".join(f"{name} {value}" for name, value in sorted(found.labels.items()))
-    filled = re.sub(r"{{\s*(\w+)\s*}}", lambda label: found.labels.get(label[1], ""), text)
-    return " ".join(filled.split())
+    return filled(text, found.labels)
+
+
+def filled(text: str, labels: Labels) -> str:
+    """A template such as `{{slo}} {{tenant}}` with the labels of a series."""
+    return " ".join(re.sub(r"{{\s*(\w+)\s*}}", lambda label: labels.get(label[1], ""), text).split())

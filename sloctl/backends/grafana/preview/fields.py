@@ -33,6 +33,7 @@ class Field:
     fixed_color: str | None
     dashed: bool
     background: bool
+    hidden: bool
     link: Json | None
 
     def look(self, value: float | str | None) -> Look:
@@ -65,6 +66,7 @@ def field_of(panel: Json, name: str) -> Field:
         color_of(color) if color else None,
         dashed="custom.lineStyle" in found,
         background="custom.cellOptions" in found,
+        hidden="custom.hidden" in found,
         link=found["links"][0] if found.get("links") else None,
     )
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Final
 
 Json = Mapping[str, Any]
@@ -68,8 +69,8 @@ def _length(seconds: float, decimals: int | None) -> str:
 def _sized(value: float, decimals: int | None) -> str:
     size, name = next(((size, name) for size, name in _SIZES if abs(value) >= size), (1, ""))
     if 0 < abs(value) < 0.01 and decimals is None:
-        return f"{value:.2g}"
-    return _fixed(value / size, decimals, 2) + name
+        return f"{Decimal(f'{value:.2g}'):f}"
+    return _fixed(value / size, decimals, 3 if size == 1 else 2) + name
 
 
 def _fixed(value: float, decimals: int | None, at_most: int) -> str:

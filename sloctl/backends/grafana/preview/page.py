@@ -15,8 +15,18 @@ from typing import Any
 
 from sloctl.backends.grafana.panels import reference_of
 from sloctl.backends.grafana.preview import charts
-from sloctl.backends.grafana.preview.evaluate import Found, Moment, Source, answers, interpolated, legend, moment_of
+from sloctl.backends.grafana.preview.evaluate import (
+    Found,
+    Moment,
+    Source,
+    answers,
+    filled,
+    interpolated,
+    legend,
+    moment_of,
+)
 from sloctl.backends.grafana.preview.fields import Field, Look, field_of
+from sloctl.backends.grafana.preview.figures import color_of
 from sloctl.model.periods import zone
 
 Json = Mapping[str, Any]
@@ -35,11 +45,18 @@ class Mark:
     text: str
 
 
-def preview(dashboard: Json, source: Source, at: float, chosen: Mapping[str, str], rate_interval: int = 60) -> str:
+def preview(
+    dashboard: Json,
+    source: Source,
+    at: float,
+    chosen: Mapping[str, str],
+    rate_interval: int = 60,
+    since: str | None = None,
+) -> str:
     """The page of a dashboard at a moment in Unix seconds, with variables by name."""
     from jinja2 import Environment, StrictUndefined
 
-    moment = replace(moment_of(dashboard, source, at, chosen), rate_interval=rate_interval)
+    moment = replace(moment_of(dashboard, source, at, chosen, since), rate_interval=rate_interval)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     folder = resources.files(__package__)
     style = folder.joinpath("page.css").read_text(encoding="utf-8")
@@ -154,16 +171,25 @@ def _chart(
             {"d": charts.area(line.points, floor, moment, scale), "color": line.color}
             for line, floor in zip(lines, floors, strict=True)
         ]
-    unit_field = replace(field, decimals=None, mappings=())
     return {
         "paths": paths,
         "areas": areas,
         "grid": charts.grid(scale),
-        "ticks": [unit_field.look(tick).text for tick in scale.ticks],
+        "ticks": _ticks(scale, field),
         "times": charts.times(moment, str(dashboard["timezone"])),
         "legend": [{"name": line.name, "color": line.color, "last": line.last} for line in drawn],
         "marks": marks,
     }
+
+
+def _ticks(scale: charts.Scale, field: Field) -> list[str]:
+    """Labels of the lines, with as many decimals as tell them apart."""
+    texts: list[str] = []
+    for decimals in range(7):
+        texts = [replace(field, decimals=decimals, mappings=()).look(tick).text for tick in scale.ticks]
+        if len(set(texts)) == len(texts):
+            break
+    return texts
 
 
 def _marks(dashboard: Json, source: Source, moment: Moment) -> list[Mark]:
@@ -176,18 +202,11 @@ def _marks(dashboard: Json, source: Source, moment: Moment) -> list[Mark]:
             last = -math.inf
             for time, value in line.points:
                 if value and time - last > 1.5 * moment.step:
-                    title = re.sub(r"{{(\w+)}}", lambda found: line.labels.get(found[1], ""), annotation["titleFormat"])
+                    title = filled(annotation["titleFormat"], line.labels)
                     x = f"{charts.WIDTH * (time - moment.start) / length:.1f}"
-                    marks.append(Mark(x, field_color(annotation["iconColor"]), f"{annotation['name']}: {title}"))
+                    marks.append(Mark(x, color_of(annotation["iconColor"]), f"{annotation['name']}: {title}"))
                 last = time
     return marks
-
-
-def field_color(name: str) -> str:
-    """The colour of an annotation."""
-    from sloctl.backends.grafana.preview.figures import color_of
-
-    return color_of(name)
 
 
 def _bars(panel: Json, found: Sequence[Found]) -> list[dict[str, str]]:
@@ -198,7 +217,9 @@ def _bars(panel: Json, found: Sequence[Found]) -> list[dict[str, str]]:
         name = _name(panel, one)
         look = field_of(panel, name).look(value)
         share = min(1.0, max(0.0, value / most)) if most else 0.0
-        bars.append({"name": name, "text": look.text, "color": look.color or charts.PALETTE[0], "width": f"{100 * share:.1f}%"})
+        bars.append(
+            {"name": name, "text": look.text, "color": look.color or charts.PALETTE[0], "width": f"{100 * share:.1f}%"}
+        )
     return bars
 
 
@@ -227,21 +248,24 @@ def _table(panel: Json, found: Sequence[Found]) -> dict[str, Any]:
         row[f"Value #{reference_of(one.query)}" if several else "Value"] = one.points[-1][1]
     columns = [name for name in order if not organize["excludeByName"].get(name)]
     columns = [name for name in columns if any(row.get(name) not in {None, ""} for row in rows.values())]
+    columns = [name for name in columns if not field_of(panel, names.get(name, name)).hidden]
     fields = [field_of(panel, names.get(column, column)) for column in columns]
     arranged = _sorted(panel, list(rows.values()), {names.get(column, column): column for column in columns})
     body = [
         [_cell(field, row.get(column)) for column, field in zip(columns, fields, strict=True)]
         for row in arranged[:MOST_ROWS]
     ]
-    return {"head": [field.name for field in fields], "rows": body, "more": len(arranged) - len(body)}
+    numeric = [any(row[index]["numeric"] for row in body) for index in range(len(fields))]
+    head = [{"name": field.name, "numeric": right} for field, right in zip(fields, numeric, strict=True)]
+    return {"head": head, "rows": body, "more": len(arranged) - len(body)}
 
 
 def _cell(field: Field, value: Cell) -> dict[str, Any]:
     look = field.look(value)
-    numeric = isinstance(value, float)
+    numeric = isinstance(value, float) and not (field.background and field.mappings)
     url = look.text if field.link and field.link["url"] == "${__value.text:raw}" else ""
     return {
-        "text": look.text,
+        "text": " ".join(look.text.split()),
         "color": look.color if field.background else None,
         "numeric": numeric,
         "url": url if url.startswith("https://") else "",
