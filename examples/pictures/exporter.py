@@ -44,6 +44,8 @@ VERSIONS = ("6b9f", "7c2d")
 VERSION = "rollouts_pod_template_hash"
 ALONE = "alone"
 """The job of metrics whose selectors name none."""
+TRAFFIC = dict(zip(VERSIONS, (18_800.0, 1_200.0), strict=True))
+"""Events a second of a series of each version."""
 SPLIT_VALUES: Mapping[str, tuple[str, ...]] = {
     "tenant": ("acme", "globex", "initech", "umbrella", "hooli"),
     "region": ("ap-south-1", "eu-west-1", "us-east-1"),
@@ -54,7 +56,7 @@ SPLIT_VALUES: Mapping[str, tuple[str, ...]] = {
     "table": ("shipments", "events"),
     "shard": ("1", "2", "3", "4", "5", "6"),
 }
-SHARES = (0.6, 0.0, 0.9, 0.15, 1.2, 0.4, 0.05)
+SHARES = (0.6, 0.35, 0.9, 0.4, 1.2, 0.5, 0.3)
 """Burn rates, by the place of an SLO in the catalogue."""
 BUCKETS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 
@@ -147,7 +149,7 @@ def _add_slices(exporter: Exporter, indicator: SliceIndicator, split: dict[str, 
 
 def _add_ratio(exporter: Exporter, ratio: Ratio, split: dict[str, str], share: float) -> None:
     for version, heavier in zip(VERSIONS, (1, 2.5), strict=True):
-        traffic = 12.0 if version == VERSIONS[1] else 188.0
+        traffic = TRAFFIC[version]
         for one in ratio.total or ():
             rate = traffic if isinstance(ratio.counts, RunningTotal) else None
             exporter.add(
@@ -164,7 +166,7 @@ def _add_ratio(exporter: Exporter, ratio: Ratio, split: dict[str, str], share: f
 def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], share: float) -> None:
     bounds = sorted({*BUCKETS, float(latency.at_most)})
     for version, slower in zip(VERSIONS, (1.0, 1.12), strict=True):
-        traffic = 12.0 if version == VERSIONS[1] else 188.0
+        traffic = TRAFFIC[version]
         middle = float(latency.at_most) * slower * math.exp(SPREAD * NORMAL.inv_cdf(max(share, 1e-6)))
         for one in latency.histogram:
             labels = _labels(one) | split | {VERSION: version, "http_response_status_code": "200"}

@@ -123,6 +123,11 @@ class Past:
         named = {name: [one for one in series if one.labels["__name__"] == name] for name in (INFO, TOTAL)}
         return cls({_slo(one): one.value for one in named[INFO]}, {_labels(one): one.value for one in named[TOTAL]})
 
+    def tile(self, one: Sample) -> float:
+        """Events of a series in one tile of its own length; the first roll-up saw only a part."""
+        count = self.totals.get(_labels(one), 0)
+        return count if one.labels["__name__"].endswith("increase5s") else 4 * count
+
 
 def _slo(one: Sample) -> tuple[str, str]:
     return one.labels.get("platform", ""), one.labels.get("slo", "")
@@ -150,11 +155,12 @@ def _value(one: Sample, past: Past, back: float, moment: int) -> float:
     budget = 1 - past.objectives.get(_slo(one), 0)
     burn = BURNS[zlib.crc32(repr(labels).encode()) % len(BURNS)]
     match name.split(":")[1]:
-        case "sli_total" | "sli_bucket":
+        case "sli_bucket":
             return one.value * day * length
+        case "sli_total":
+            return past.tile(one) * day * length
         case "sli_errors":
-            tile = past.totals.get(labels, one.value) * (1 if name.endswith("increase5s") else 4)
-            return tile * day * length * budget * burn * (1.6 - 1.2 * back)
+            return past.tile(one) * day * length * budget * burn * (1.6 - 1.2 * back)
         case "error_budget_consumed" | "error_budget_predicted":
             return burn * (1 - back) ** 1.4
         case "sli_error":

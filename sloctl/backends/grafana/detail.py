@@ -259,7 +259,7 @@ def _burn_down(platform: Platform, ask: Ask) -> Panel:
         for limit in limits(platform, left=True)
     ]
     return time_series(
-        "Budget left",
+        "Budget burn-down",
         "The part of the error budget that is left, beside spending it evenly: to the end of the calendar period, or "
         "for a rolling window what was left at the beginning, to the end of the time shown. The forecast says what is "
         "left at the end of the period, or in seven days, if it goes on like now.",

@@ -37,7 +37,6 @@ from sloctl.backends.grafana.shared import (
     slo_table,
     with_whom,
 )
-from sloctl.backends.grafana.texts import literal
 from sloctl.model.catalogue import Platform
 from sloctl.model.indicator import Probe
 from sloctl.promql.build import indent
@@ -52,7 +51,7 @@ def overview(platform: Platform) -> Page:
     severities = "|".join(severity_steps(platform))
     return Page(
         "overview",
-        literal(platform.description) or f"What is broken on {platform.name}, for whom, and how long is left.",
+        platform.description or f"What is broken on {platform.name}, for whom, and how long is left.",
         [
             *_counts(ask),
             slo_table("Objectives, the most urgent first", f"One row a promise. {MEANING}", ask),
