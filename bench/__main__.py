@@ -6,10 +6,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from bench import startup
+from bench import dashboards, instrumentation, startup
 from bench.rows import Row, show
 
-BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {"startup": startup.rows}
+BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
+    "startup": startup.rows,
+    "instrumentation": instrumentation.rows,
+    "dashboards": dashboards.rows,
+}
 
 
 def main(names: Sequence[str]) -> int:

@@ -22,6 +22,8 @@ _FLAGS = (
     "--disable-component-update",
     "--disable-sync",
     "--hide-scrollbars",
+    "--disable-features=NetworkTimeServiceQuerying,OptimizationHints,MediaRouter",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # the browser itself calls nobody either
 )
 
 
@@ -55,7 +57,8 @@ def look(page: Path, width: int) -> Seen:
         ran = _run(frame, "--dump-dom", "--window-size=1600,2000", "--enable-logging=stderr", f"--log-net-log={log}")
         console = tuple(line for line in ran.stderr.splitlines() if "CONSOLE" in line)
         events = json.loads(log.read_text())["events"]
-        urls = {str(event["params"]["url"]) for event in events if "url" in event.get("params", {})}
+        asked = [event["params"] for event in events if "initiator" in event.get("params", {})]
+        urls = {str(one["url"]) for one in asked if one["initiator"] != "not an origin" and "url" in one}
     measured = re.search(r'<pre id="measured">(.*?)</pre>', ran.stdout, re.DOTALL)
     assert measured is not None, ran.stdout[:500]
     found = json.loads(html.unescape(measured[1]))

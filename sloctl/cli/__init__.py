@@ -11,9 +11,11 @@ from typing import Final
 
 import click
 
+from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.preview import preview
 from sloctl.cli.status import status
+from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 
@@ -30,7 +32,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, preview, status, validate):
+for command in (generate, explain, preview, status, trace, validate):
     cli.add_command(command)
 
 

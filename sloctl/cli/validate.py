@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import failed, show
+from sloctl.cli.collector import paused
+from sloctl.cli.report import counted, failed, show
 
 if TYPE_CHECKING:
     from sloctl.prometheus import PrometheusClient
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 @options.form
 @options.perhaps_prometheus
 @click.pass_context
+@paused()
 def validate(
     context: click.Context,
     paths: tuple[str, ...],
@@ -38,7 +41,7 @@ def validate(
     from sloctl.backends.table import BACKENDS
     from sloctl.compiler import compile_specs
 
-    compilation = compile_specs(paths, BACKENDS.values(), root=root)
+    compilation = compile_specs(paths, BACKENDS.values(), root=root, today=date.today())
     if client is not None and not compilation.found.errors:
         from sloctl.live.data import check_data
 
@@ -50,4 +53,5 @@ def validate(
     if form == "text":
         slos = list(compilation.catalogue.slos)
         services = {(slo.platform, slo.service) for slo in slos}
-        click.echo(f"{len(slos)} SLOs of {len(services)} services are valid.")
+        are = "is" if len(slos) == 1 else "are"
+        click.echo(f"{counted(len(slos), 'SLO')} of {counted(len(services), 'service')} {are} valid.")

@@ -71,6 +71,13 @@ def test_a_page_that_breaks_its_policy_is_noticed(dashboards: Dashboards, tmp_pa
     assert len(look(page, 400).console) == 2
 
 
+def test_a_page_that_loads_something_is_noticed(tmp_path: Path) -> None:
+    program("chromium")
+    page = tmp_path / "page.html"
+    page.write_text('<section><h3>x</h3><img src="http://127.0.0.1:9/x.png"></section>')
+    assert look(page, 400).requests == ("http://127.0.0.1:9/x.png",)
+
+
 def test_labels_and_descriptions_are_text_and_nothing_else(dashboards: Dashboards, tmp_path: Path) -> None:
     text = written(tmp_path, dashboards, "dashboards/routemesh/overview.json").read_text()
     assert "<img" not in text
