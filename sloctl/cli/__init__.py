@@ -15,6 +15,7 @@ from sloctl.cli.backfill import backfill
 from sloctl.cli.canary import canary
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.preview import preview
 from sloctl.cli.status import status
 from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
@@ -38,6 +39,7 @@ for command in (
     canary,
     explain,
     generate,
+    preview,
     status,
     trace,
     validate,
