@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sloctl.cli import options
+from sloctl.cli.collector import paused
 from sloctl.cli.report import failed, show
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ if TYPE_CHECKING:
 @options.strict
 @options.form
 @click.pass_context
+@paused()
 def generate(
     context: click.Context,
     paths: tuple[str, ...],

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sloctl.cli import options
+from sloctl.cli.collector import paused
 from sloctl.cli.report import counted, failed, show
 
 if TYPE_CHECKING:
@@ -22,6 +23,7 @@ if TYPE_CHECKING:
 @options.form
 @options.perhaps_prometheus
 @click.pass_context
+@paused()
 def validate(
     context: click.Context,
     paths: tuple[str, ...],

@@ -20,6 +20,7 @@ WINDOW: Final = "$window"
 _STAND_IN: Final = timedelta(seconds=98_765_431)
 _WORDS: Final = {"scalar": "a number", "string": "a text", "matrix": "a range"}
 _STAND_IN_WRITTEN: Final = "98765431s"
+_STAND_IN_PRINTED: Final = promql_parser.display_duration(_STAND_IN)
 _STRING_OR_WINDOW: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|\$window\b")
 
 
@@ -37,17 +38,13 @@ def parse_expression(text: str, matchers: Iterable[Matcher] = (), *, windowed: b
     if (kind := _kind(tree)) != "vector":
         raise PromqlError(f"this is {_WORDS[kind]} where series are needed", "write PromQL such as `max(queue_length)`")
     narrowed = _narrowed(tree, tuple(matchers))
-    return Expression(narrowed.prettify().replace(promql_parser.display_duration(_STAND_IN), WINDOW))
+    text = narrowed.prettify().replace(_STAND_IN_PRINTED, WINDOW)
+    return Expression(text, _grouping(tree))
 
 
 def with_window(expression: Expression, window: Duration) -> str:
     """The text of an expression with a length for `$window`."""
     return _replaced(expression.text, str(window))
-
-
-def grouping(expression: Expression) -> tuple[str, ...] | None:
-    """The labels that the result of an expression is grouped by; None where its form does not tell."""
-    return _grouping(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
 
 
 def metrics(expression: Expression) -> tuple[str, ...]:

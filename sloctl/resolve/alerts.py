@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place, Related
@@ -56,14 +57,13 @@ class Reading:
     def tiers(self, layer: Layer | None) -> Alerting:
         """The tiers of the nearest layer that writes `alerts`; `google` without one."""
         if layer is None:
-            kept, left_out = self._google(self.scope.place)
-            return Alerting(tuple(kept), tuple(left_out))
+            return self._google(self.scope.place)
         tiers, left_out = list[Tier](), list[Tier]()
         for written, row in self._rows(layer):
             if written == "google":
-                kept, out = self._google(row.place())
-                tiers += kept
-                left_out += out
+                google = self._google(row.place())
+                tiers += google.tiers
+                left_out += google.left_out
             elif not isinstance(written, str):
                 tiers.append(self._tier(written, row))
         return Alerting(tuple(tiers), tuple(left_out))
@@ -92,25 +92,8 @@ class Reading:
             help_ = nearest(name, known) or f"write one of {', '.join(known)}"
             self.found.error(codes.UNKNOWN_POLICY, layer.place(*keys), message, help_, *layer.related)
 
-    def _google(self, place: Place) -> tuple[list[Tier], list[Tier]]:
-        """The preset without tiers that cannot fire at this objective or exceed half the window."""
-        kept, left_out = list[Tier](), list[Tier]()
-        for severity, burn, over, also_over in GOOGLE:
-            tier = Tier(
-                severity,
-                Burn(Decimal(burn)),
-                over,
-                also_over,
-                ZERO,
-                _FLAP if severity is Severity.P1 else ZERO,
-                0,
-                self._min_bad(None, over),
-                self._guard(None),
-                place,
-            )
-            fits = error_threshold(tier, self.objective) < 1 and over * 2 <= self.window.length
-            (kept if fits else left_out).append(tier)
-        return kept, left_out
+    def _google(self, place: Place) -> Alerting:
+        return _google(self.objective, self.window.length, self._min_bad(None, None), self._guard(None), place)
 
     def _tier(self, written: alerting.Tier, row: _Row) -> Tier:
         self._check_lengths(written, row)
@@ -192,6 +175,18 @@ class _Row:
     @property
     def related(self) -> tuple[Related, ...]:
         return self.layer.related
+
+
+@lru_cache(maxsize=256)
+def _google(objective: Objective, window: Duration, min_bad: int, guard: Guard, place: Place) -> Alerting:
+    """The preset without tiers that cannot fire at this objective or exceed half the window."""
+    kept, left_out = list[Tier](), list[Tier]()
+    for severity, burn, over, also_over in GOOGLE:
+        flap = _FLAP if severity is Severity.P1 else ZERO
+        tier = Tier(severity, Burn(Decimal(burn)), over, also_over, ZERO, flap, 0, min_bad, guard, place)
+        fits = error_threshold(tier, objective) < 1 and over * 2 <= window
+        (kept if fits else left_out).append(tier)
+    return Alerting(tuple(kept), tuple(left_out))
 
 
 def _trigger(written: alerting.Tier) -> Burn | ErrorRate | BudgetLeft:

@@ -12,7 +12,7 @@ from sloctl.errors import PromqlError
 from sloctl.model import indicator as meant
 from sloctl.model.quantities import Duration, Rate, number
 from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.expressions import grouping, parse_expression
+from sloctl.promql.expressions import parse_expression
 from sloctl.promql.selectors import parse_matchers, parse_selector
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
@@ -162,7 +162,7 @@ class Reading:
         expression = self.expression(text, *keys, windowed=True)
         if expression is None:
             return None
-        labels = grouping(expression)
+        labels = expression.grouping
         if labels is not None and labels != tuple(sorted(self.by)):
             wanted = f"`by ({', '.join(self.by)})`" if self.by else "no `by`, as the SLO has none"
             message = f"this is grouped by {', '.join(f'`{label}`' for label in labels) or 'nothing'}"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
@@ -80,7 +81,10 @@ def sampling(layers: Layers, found: Diagnostics) -> Sampling:
         assert place is not None
         message = "without target labels nothing tells whether a target was up"
         found.error(codes.SAMPLING, place, message, "name the labels of a target, or write `new_series: count`")
-    return Sampling(resolution, interval, timeout, labels, new_series)
+    return _sampling(resolution, interval, timeout, labels, new_series)
+
+
+_sampling: Final = lru_cache(maxsize=256)(Sampling)
 
 
 def severities(layers: Layers) -> dict[Severity, str]:

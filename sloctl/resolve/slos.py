@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -16,9 +15,8 @@ from sloctl.model.periods import zone
 from sloctl.model.quantities import DAY, Duration, Objective, Rate
 from sloctl.model.selector import Expression
 from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
-from sloctl.promql.expressions import grouping
 from sloctl.resolve import alerts, codes, indicators, platforms
-from sloctl.resolve.layers import Layer, Layers
+from sloctl.resolve.layers import Layer, Layers, Places
 from sloctl.resolve.platforms import Scope
 from sloctl.spec import alerting as written_alerting
 from sloctl.spec.indicators import Sli
@@ -132,7 +130,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         runbook=layers.value("runbook"),
         labels=labels,
         annotations={name: text for name, (text, _) in sorted(Layers(draft.own).merged("annotations").items())},
-        places=dict(_places(layers)) | dict(_sli_places(source or draft)),
+        places=Places(layers, (source or draft).layers.source("sli")),
     )
 
 
@@ -230,7 +228,7 @@ def _exclude_when(draft: Draft) -> tuple[Expression, ...]:
         expression = reading.expression(text, "exclude_when", index)
         if expression is None:
             continue
-        foreign = set(grouping(expression) or ()) - set(draft.by)
+        foreign = set(expression.grouping or ()) - set(draft.by)
         if foreign:
             message = f"this is grouped by `{sorted(foreign)[0]}`, which is no label of `by`"
             help_ = "group it by labels of `by`, or without any to exclude everything"
@@ -305,21 +303,3 @@ def _labels(draft: Draft) -> dict[str, str]:
         help_ = "remove it here, or from `by`"
         draft.found.error(codes.SPLIT_LABEL, layer.key_place("labels", label), message, help_, *layer.related)
     return {label: value for label, (value, _) in sorted(labels.items())}
-
-
-def _sli_places(source: Draft) -> Iterator[tuple[str, Place]]:
-    """Where each key of the SLI was written."""
-    layer, sli = source.layers.source("sli"), source.sli
-    if layer is None or not isinstance(sli, Sli):
-        return iter(())
-    keys = sorted(sli.indicator.model_fields_set)
-    return ((f"sli.{sli.kind}.{key}", layer.place("sli", sli.kind, key)) for key in keys)
-
-
-def _places(layers: Layers) -> Iterator[tuple[str, Place]]:
-    """Where each key in force was written."""
-    written: dict[str, Layer] = {}
-    for layer in layers.stack:
-        for key in layer.spec.model_fields_set:
-            written.setdefault(key, layer)
-    return ((key, layer.place(key)) for key, layer in written.items())
