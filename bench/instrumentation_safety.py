@@ -79,7 +79,7 @@ async def leaks() -> int:
 async def memory() -> tuple[float, int]:
     """KiB that many requests of many tenants add, and how many tenants have a label then."""
 
-    async def app(scope: Any, receive: Any, send: Any) -> None:
+    async def app(scope: Any, _receive: Any, send: Any) -> None:
         context = current()
         if context is not None:
             context.set_tenant(scope["path"][1:])
