@@ -11,7 +11,7 @@ import promql_parser
 
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
-from sloctl.model.selector import Expression, Matcher
+from sloctl.model.selector import Expression, Matcher, Selector
 from sloctl.promql.parse import parse, walk
 from sloctl.promql.selectors import from_tree, selector_text
 
@@ -41,6 +41,20 @@ def with_window(expression: Expression, window: Duration) -> str:
 def grouping(expression: Expression) -> tuple[str, ...] | None:
     """The labels that the result of an expression is grouped by; None where its form does not tell."""
     return _grouping(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
+
+
+def plain_selector(expression: Expression) -> Selector | None:
+    """The selector whose samples an expression returns as they are, or as the only one of a group; None otherwise."""
+    node = parse(_replaced(expression.text, _STAND_IN_WRITTEN))
+    while not isinstance(node, promql_parser.VectorSelector):
+        match node:
+            case promql_parser.ParenExpr(expr=inner):
+                node = inner
+            case promql_parser.AggregateExpr(op=op, expr=inner) if str(op) in {"sum", "min", "max", "avg"}:
+                node = inner
+            case _:
+                return None
+    return None if node.offset or node.at else from_tree(node)
 
 
 def metrics(expression: Expression) -> tuple[str, ...]:
