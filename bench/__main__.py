@@ -6,10 +6,10 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from bench import startup
+from bench import proof, startup
 from bench.rows import Row, show
 
-BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {"startup": startup.rows}
+BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {"startup": startup.rows, "proof": proof.rows}
 
 
 def main(names: Sequence[str]) -> int:

@@ -11,7 +11,10 @@ from typing import Final
 
 import click
 
+from sloctl.cli.diff import diff
+from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.test import test
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 
@@ -28,7 +31,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, validate):
+for command in (generate, validate, explain, test, diff):
     cli.add_command(command)
 
 

@@ -12,10 +12,11 @@ from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
 from sloctl.proof.simulation import Evaluation, Tile, interval, simulate
-from sloctl.proof.worlds import Counts
+from sloctl.proof.worlds import BUSY, Counts
 
 _STEPS: Final = 12
-"""Bad tiles after which the edge scenario fires; few, so that it is short, and enough to see a window one longer."""
+"""Bad tiles after which the threshold is crossed: few, so that it is quick; enough to see a higher threshold."""
+_NOTHING: Final[Tile] = (Decimal(0), Decimal(0))
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,10 +25,12 @@ class Scenario:
 
     Attributes:
         name: what it shows, in words.
+        raw_from: the first tile that raw series tell; the history before it is written as tiles.
     """
 
     name: str
     tiles: tuple[Tile, ...]
+    raw_from: int
     evaluations: tuple[Evaluation, ...]
 
     @property
@@ -46,16 +49,10 @@ class Scenario:
 
 @dataclass(frozen=True, slots=True)
 class Traffic:
-    """What a tile of the SLO can hold: its events, and the smallest part of them that can be bad."""
+    """What a tile of the SLO holds when it is busy."""
 
     counts: Counts
     events: Decimal
-    quantum: Decimal
-
-    def tile(self, ratio: Decimal) -> Tile:
-        """A tile with the largest possible ratio at or below this one."""
-        bad = (self.events * ratio / self.quantum).to_integral_value(ROUND_FLOOR) * self.quantum
-        return self.events, bad
 
     @property
     def clean(self) -> Tile:
@@ -70,23 +67,23 @@ class Traffic:
 
 def scenarios(slo: Slo, tier: Tier, traffic: Traffic) -> Iterator[Scenario]:
     """All histories of one tier."""
-    yield _shown(slo, tier, "fires in a full outage and ends after it", _outage(slo, tier, traffic))
+    yield _outage(slo, tier, traffic)
     if isinstance(tier.trigger, BudgetLeft):
         return
-    if traffic.counts is Counts.SLICES:
-        yield from _fitting(slo, tier, traffic)
-        yield _shown(slo, tier, "is silent for ever while slices are bad just rarely enough", _rare(slo, tier, traffic))
-        return
-    yield _shown(slo, tier, "fires at the computed moment", _edge(slo, tier, traffic))
-    yield _shown(slo, tier, "is silent for ever just below its threshold", _below(slo, tier, traffic))
+    if _room(slo, tier):
+        yield _crossing(slo, tier, traffic)
+        yield _leaving(slo, tier, traffic)
+    yield _below(slo, tier, traffic)
     if tier.guard is Guard.STATISTICAL and traffic.counts is Counts.EVENTS:
-        yield _shown(slo, tier, "is silent for one error at low traffic", _lonely(slo, tier))
+        yield _lonely(slo, tier)
+    if tier.min_bad > 1:
+        yield _few(slo, tier, traffic)
 
 
-def _shown(slo: Slo, tier: Tier, name: str, tiles: Sequence[Tile]) -> Scenario:
+def _shown(slo: Slo, tier: Tier, name: str, tiles: Sequence[Tile], raw_from: int) -> Scenario:
     """Nothing is counted at the very beginning, where no sample was seen before."""
-    history = ((Decimal(0), Decimal(0)), *tiles[1:])
-    return Scenario(name, history, tuple(simulate(slo, tier, history)))
+    history = (_NOTHING, *tiles[1:])
+    return Scenario(name, history, raw_from, tuple(simulate(slo, tier, history)))
 
 
 def _steps(slo: Slo, length: Duration) -> int:
@@ -97,95 +94,89 @@ def _over(slo: Slo, tier: Tier) -> int:
     return _steps(slo, tier.over if tier.over is not None else slo.window.length)
 
 
-def _begin(slo: Slo, tier: Tier, tiles: int) -> int:
-    """The first moment at or after so many tiles at which the tier's group is evaluated."""
-    step = _steps(slo, interval(slo, tier))
-    return -(-tiles // step) * step
+def _group(slo: Slo, tier: Tier) -> int:
+    """Tiles between two evaluations of the tier's alert."""
+    return _steps(slo, interval(slo, tier))
 
 
-def _outage(slo: Slo, tier: Tier, traffic: Traffic) -> list[Tile]:
+def _outage(slo: Slo, tier: Tier, traffic: Traffic) -> Scenario:
     """A little clean traffic, an outage until the alert fires and a little longer, and its end."""
-    group = _steps(slo, interval(slo, tier))
-    before = [traffic.clean] * (_begin(slo, tier, 8) + 1)
+    group = _group(slo, tier)
+    before = [_NOTHING] * (group + 1) + [traffic.clean] * 7
     limit = error_threshold(tier, slo.objective)
     most = int(_over(slo, tier) * limit) + 10 * group + _steps(slo, tier.for_) + tier.min_bad
-    if isinstance(tier.trigger, BudgetLeft):
-        most = 20 * group
-    lasting = before + [traffic.outage] * most
-    fired = next((one.at for one in simulate(slo, tier, lasting) if one.firing), None)
-    bad = most if fired is None else _steps(slo, fired) - len(before) + 1 + 2 * group
     ends = _over(slo, tier) if tier.also_over is None else _steps(slo, tier.also_over)
     if isinstance(tier.trigger, BudgetLeft):
-        ends = 0
+        most, ends = 20 * group, 0
+    lasting = [*before, *([traffic.outage] * most)]
+    fired = next((one.at for one in simulate(slo, tier, lasting) if one.firing), None)
+    bad = most if fired is None else _steps(slo, fired) - len(before) + 1 + 2 * group
     after = ends + _steps(slo, tier.keep_firing_for) + 4 * group
-    return before + [traffic.outage] * bad + [traffic.clean] * after
+    tiles = before + [traffic.outage] * bad + [traffic.clean] * after
+    return _shown(slo, tier, "fires in a full outage and ends after it", tiles, group + 1)
 
 
-def _edge(slo: Slo, tier: Tier, traffic: Traffic) -> list[Tile]:
-    """A full window of clean traffic, then the ratio that exceeds the threshold after few whole steps.
+def _room(slo: Slo, tier: Tier) -> int:
+    """Evaluations of trouble that fit into the window beside the history and a moment of silence; 0 for none."""
+    return max(0, min(_STEPS, _over(slo, tier) // _group(slo, tier) - 2))
 
-    It does so by half of what one more step of the window would add, so that a longer window is seen as well.
+
+def _crossing(slo: Slo, tier: Tier, traffic: Traffic) -> Scenario:
+    """So much clean history that the outage crosses the threshold half-way between two evaluations."""
+    room, group = _room(slo, tier), _group(slo, tier)
+    spare = min(2, _over(slo, tier) // group - 2 - room)
+    bad = (room - Decimal("0.5")) * group
+    return _weighed(slo, tier, traffic, "fires at the computed moment", bad, spare)
+
+
+def _leaving(slo: Slo, tier: Tier, traffic: Traffic) -> Scenario:
+    """So much clean history that the alert fires only when that leaves the long window."""
+    bad = Decimal(_room(slo, tier) + 4) * _group(slo, tier)
+    return _weighed(slo, tier, traffic, "fires when the history that held it down leaves its window", bad, 0)
+
+
+def _weighed(slo: Slo, tier: Tier, traffic: Traffic, name: str, outweighed: Decimal, spare: int) -> Scenario:
+    """One heavy tile of clean events at the far end of the window, and an outage at the near end.
+
+    Args:
+        outweighed: tiles of an outage that bring the ratio just to the threshold.
+        spare: evaluations for which the heavy tile stays in the window after the outage crossed the threshold.
     """
-    over, limit = _over(slo, tier), error_threshold(tier, slo.objective)
-    steps = max(_STEPS * _steps(slo, interval(slo, tier)), int(limit * over) + 2)
-    steps = min(steps, over)
-    exact = steps - Decimal(steps) / (2 * over)
-    ratio = min(Decimal(1), limit * over / exact)
-    bad = traffic.tile(ratio)
-    before = [traffic.clean] * (_begin(slo, tier, over + 8) + 1)
-    return before + [bad] * (steps + _steps(slo, tier.for_) + 3 * _steps(slo, interval(slo, tier)))
+    group, over, limit = _group(slo, tier), _over(slo, tier), error_threshold(tier, slo.objective)
+    heavy = (outweighed * traffic.events * (1 / limit - 1)).to_integral_value(ROUND_FLOOR)
+    begin = group + over - (_room(slo, tier) + spare) * group
+    lasting = (_room(slo, tier) + 3) * group + _steps(slo, tier.for_)
+    tiles = [_NOTHING] * begin + [traffic.outage] * lasting
+    tiles[group] = (heavy, Decimal(0))
+    return _shown(slo, tier, name, tiles, begin)
 
 
-def _below(slo: Slo, tier: Tier, traffic: Traffic) -> list[Tile]:
-    over, limit = _over(slo, tier), error_threshold(tier, slo.objective)
-    ratio = limit * (1 - Decimal(1) / (4 * over))
-    return [traffic.tile(ratio)] * (over + _steps(slo, tier.for_) + 5 * _steps(slo, interval(slo, tier)) + 1)
+def _below(slo: Slo, tier: Tier, traffic: Traffic) -> Scenario:
+    """A ratio just below the threshold, for longer than the window; enough events, now and then."""
+    over, limit, group = _over(slo, tier), error_threshold(tier, slo.objective), _group(slo, tier)
+    events = max(traffic.events, BUSY)
+    tile = events, (events * limit * (1 - Decimal(1) / 1000)).to_integral_value(ROUND_FLOOR)
+    every = max(group, over // 20)
+    count = over + _steps(slo, tier.for_) + max(5 * group, 2 * every) + 1
+    tiles = [tile if index % every == 0 else _NOTHING for index in range(count)]
+    return _shown(slo, tier, "is silent for ever just below its threshold", tiles, count)
 
 
-def _lonely(slo: Slo, tier: Tier) -> list[Tile]:
+def _lonely(slo: Slo, tier: Tier) -> Scenario:
     """So little traffic that one error is a high ratio, and one error."""
-    over, limit = _over(slo, tier), error_threshold(tier, slo.objective)
-    events = max(2, int(Decimal("0.8") / limit))
-    step = max(1, over // events)
-    quiet, lone = (Decimal(0), Decimal(0)), (Decimal(1), Decimal(0))
-    a_tile = Decimal(max(1, events // over))
-    usual = (a_tile, Decimal(0)) if events >= over else lone
-    before = [usual if index % step == 0 else quiet for index in range(_begin(slo, tier, over + 8) + 1)]
-    bad = (Decimal(1), Decimal(1))
-    tail = [usual if index % step == 0 else quiet for index in range(1, 5 * _steps(slo, interval(slo, tier)) + 1)]
-    return [*before, bad, *tail]
+    limit, group = error_threshold(tier, slo.objective), _group(slo, tier)
+    history = Decimal(max(1, int(Decimal("0.8") / limit))), Decimal(0)
+    bad = Decimal(1), Decimal(1)
+    over = _over(slo, tier)
+    begin = (2 * group) if over > 2 * group else group
+    tiles = [_NOTHING] * begin + [bad, *([_NOTHING] * min(5 * group, over))]
+    tiles[group - (over <= 2 * group)] = history
+    return _shown(slo, tier, "is silent for one error at low traffic", tiles, begin)
 
 
-def _fitting(slo: Slo, tier: Tier, traffic: Traffic) -> Iterator[Scenario]:
-    """Bad slices that just fit into both windows, and as many that lie one evaluation too far apart."""
-    over, group = _over(slo, tier), _steps(slo, interval(slo, tier))
-    limit = error_threshold(tier, slo.objective)
-    short = over if tier.also_over is None else _steps(slo, tier.also_over)
-    needed = max(int(limit * over) + 1, tier.min_bad)
-    late = max(int(limit * short) + 1, tier.min_bad if short >= tier.min_bad else 0)
-    late = -(-late // group) * group if group > 1 else late
-    early = max(0, needed - late)
-    if not early or early + late > over:
-        early, late = 0, needed
-    before = _begin(slo, tier, over + 8) + 1
-    for extra, name in ((0, "fires when its bad slices just fit the window"), (group, "is silent when they do not")):
-        if extra and not early:
-            continue
-        gap = max(0, over - early - late) + extra
-        tiles = [traffic.clean] * before + [traffic.outage] * early + [traffic.clean] * gap
-        tiles += [traffic.outage] * late + [traffic.clean] * (2 * group + 2)
-        shown = _shown(slo, tier, name, tiles)
-        yield shown
-
-
-def _rare(slo: Slo, tier: Tier, traffic: Traffic) -> list[Tile]:
-    """Bad slices as often as they may be for ever."""
-    over, limit = _over(slo, tier), error_threshold(tier, slo.objective)
-    count = over + 5 * _steps(slo, interval(slo, tier)) + 1
-    period = 2
-    while period < over:
-        tiles = [traffic.outage if index % period == 0 and index else traffic.clean for index in range(count)]
-        if not any(one.active for one in simulate(slo, tier, tiles)):
-            return tiles
-        period = max(period + 1, int(period * Decimal("1.1")), int(1 / limit) // 2)
-    return [traffic.clean] * count
+def _few(slo: Slo, tier: Tier, traffic: Traffic) -> Scenario:
+    """Bad slices too few to count, in a window that holds little else."""
+    group = _group(slo, tier)
+    few = (tier.min_bad - 1) if traffic.events <= 1 else 0
+    tiles = [_NOTHING] * (group + 1) + [traffic.clean] * 7 + [traffic.outage] * few + [traffic.clean] * (4 * group)
+    return _shown(slo, tier, f"is silent for fewer than {tier.min_bad} bad ones", tiles, group + 1)

@@ -31,10 +31,10 @@ class Clock:
 
     @classmethod
     def of(cls, sampling: Sampling) -> Clock:
-        """At least two samples a tile, as few as the shift allows."""
+        """At least three samples a tile, as few as the shift allows."""
         length, shift = sampling.resolution.milliseconds, sampling.shift.milliseconds
-        fits = (count for count in range(2, 61) if length % count == 0 and shift % (length // count))
-        return cls(sampling.resolution, sampling.shift, next(fits, 2))
+        fits = (count for count in range(3, 61) if length % count == 0 and shift % (length // count))
+        return cls(sampling.resolution, sampling.shift, next(fits, 4))
 
     @property
     def interval(self) -> Duration:

@@ -25,6 +25,17 @@ def humanized_percentage(ratio: Decimal) -> str:
     return f"{float(ratio) * 100:.4g}%"
 
 
+def humanized(value: Decimal) -> str:
+    """Prometheus' `humanize`: four digits and an SI prefix."""
+    shown = float(value)
+    if shown == 0:
+        return "0"
+    prefixes, factor = (["", "k", "M", "G"], 1 / 1000) if abs(shown) >= 1 else (["", "m", "u", "n"], 1000)
+    while len(prefixes) > 1 and not 1 <= abs(shown) < 1000:
+        prefixes, shown = prefixes[1:], shown * factor
+    return f"{shown:.4g}{prefixes[0]}"
+
+
 def asked_series(slo: Slo, split: Mapping[str, str], *, spent: bool = True) -> dict[str, Decimal]:
     """Recordings that annotations ask for, each with the value that the expected texts show."""
     labels = {"platform": slo.platform, "slo": slo.id, "service": slo.service, **slo.labels, **split}
@@ -52,7 +63,7 @@ def _expanded(action: str, value: Decimal | None, split: Mapping[str, str], spen
     shown = Decimal(0) if value is None else value
     fixed: dict[str, Callable[[], str]] = {
         "{{ $value | humanizePercentage }}": lambda: humanized_percentage(shown),
-        "{{ $value | humanize }}": lambda: f"{float(shown):.4g}",
+        "{{ $value | humanize }}": lambda: humanized(shown),
     }
     if action in fixed:
         return fixed[action]()

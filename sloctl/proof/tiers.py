@@ -9,20 +9,19 @@ from typing import Any, Final
 
 from sloctl import conventions
 from sloctl.model.alerting import BudgetLeft, Tier
-from sloctl.model.catalogue import Platform, Slo
+from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import ZERO, Duration
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.examples import NotDerivableError
 from sloctl.proof.proof import Case, MissingRuleError, Proof, Rules
 from sloctl.proof.scenarios import Scenario, Traffic, scenarios
-from sloctl.proof.series import Clock, Raw, series_text
+from sloctl.proof.series import Raw, Samples, series_text
 from sloctl.proof.simulation import Evaluation, Tile, interval, slow
 from sloctl.proof.texts import asked_series, expanded
 from sloctl.proof.worlds import BUSY, Counts, World, counts_of, world
 
 _TILES_BUSY: Final = BUSY * 1000
 """Where tiles are written as they are, more events make the guard's part in the threshold smaller still."""
-_QUANTUM: Final = Decimal("0.000001")
 
 
 def path_of(slo: Slo) -> str:
@@ -32,10 +31,10 @@ def path_of(slo: Slo) -> str:
 
 def own_series(slo: Slo, metric: str, split: Mapping[str, str]) -> str:
     """A recording of the SLO, as a series."""
-    return series_text(metric, {**conventions.series_labels(slo), **recorded(slo, split)})
+    return series_text(metric, {**conventions.series_labels(slo), **recorded(split)})
 
 
-def recorded(slo: Slo, split: Mapping[str, str]) -> dict[str, str]:
+def recorded(split: Mapping[str, str]) -> dict[str, str]:
     """Split labels by the names that recordings give them."""
     return {conventions.recorded_label(name): value for name, value in split.items()}
 
@@ -58,14 +57,14 @@ def traffic_of(slo: Slo, raw: World | None) -> Traffic:
     counts = counts_of(slo)
     match counts:
         case Counts.EVENTS:
-            return Traffic(counts, BUSY if raw else _TILES_BUSY, Decimal(1))
+            return Traffic(counts, BUSY if raw else _TILES_BUSY)
         case Counts.SAMPLES:
-            return Traffic(counts, raw.events if raw else Decimal(1), _QUANTUM)
+            return Traffic(counts, raw.events if raw else Decimal(1))
         case Counts.SLICES:
-            return Traffic(counts, Decimal(1), Decimal(1))
+            return Traffic(counts, Decimal(1))
 
 
-def tier_proofs(platform: Platform, slo: Slo, rules: Rules) -> Iterator[Proof]:
+def tier_proofs(slo: Slo, rules: Rules) -> Iterator[Proof]:
     """One proof a tier. Tiers over fast windows start at raw series, the others at tiles."""
     derived = world_of(slo)
     for tier in slo.tiers:
@@ -100,22 +99,24 @@ def _case(slo: Slo, tier: Tier, rules: Rules, scenario: Scenario, raw: World | N
     name = conventions.tier_alert(slo, tier)
     by_budget = isinstance(tier.trigger, BudgetLeft)
     if raw is not None:
-        step = Clock.of(slo.sampling).interval
-        written = _raw_series(slo, raw, scenario.tiles)
+        step = raw.clock.interval
+        written = continued(slo, raw, scenario.tiles, scenario.raw_from)
     else:
         step = slo.sampling.resolution
         written = tile_series(slo, scenario.tiles, split)
-    for label_text, value in asked_series(slo, recorded(slo, split), spent=not by_budget).items():
-        written[label_text] = [value] * len(next(iter(written.values())))
+    for label_text, value in asked_series(slo, recorded(split), spent=not by_budget).items():
+        written[label_text] = [value] * max(len(samples) for samples in written.values())
     moments = [scenario.evaluations[index] for index in scenario.moments]
-    alerts = [(one.at, name, [_expected(slo, tier, rules.meant[name], one, split)] if one.firing else []) for one in moments]
+    alerts = [
+        (one.at, name, [_expected(slo, tier, rules.meant[name], one, split)] if one.firing else []) for one in moments
+    ]
     return Case(scenario.name, step, written, alerts, _pending(slo, tier, scenario))
 
 
 def _expected(
     slo: Slo, tier: Tier, alert: Mapping[str, Any], seen: Evaluation, split: Mapping[str, str]
 ) -> dict[str, Any]:
-    labels = recorded(slo, split)
+    labels = recorded(split)
     if isinstance(tier.trigger, BudgetLeft):
         texts = expanded(alert["annotations"], seen.value, labels, spent=seen.value or Decimal(0))
     else:
@@ -140,8 +141,8 @@ def tile_series(slo: Slo, tiles: Sequence[Tile], split: Mapping[str, str], *, le
     """A history written as tiles, with the period of a calendar that has just one."""
     resolution = length or slo.sampling.resolution
     raw: Raw = {
-        own_series(slo, conventions.total_tile(resolution), split): [total for total, _ in tiles],
-        own_series(slo, conventions.errors_tile(resolution), split): [errors for _, errors in tiles],
+        own_series(slo, conventions.total_tile(resolution), split): [total if total else None for total, _ in tiles],
+        own_series(slo, conventions.errors_tile(resolution), split): [bad if total else None for total, bad in tiles],
     }
     if slo.calendar is not None:
         raw |= period_series(slo, slo.calendar, [Decimal(0)] * len(tiles))
@@ -152,6 +153,37 @@ def period_series(slo: Slo, calendar: CalendarWindow, starts: Sequence[Decimal])
     """The table of periods, as a series."""
     labels = {"platform": slo.platform, "calendar": conventions.calendar_name(calendar)}
     return {series_text(conventions.PERIOD_START, labels): list(starts)}
+
+
+def continued(slo: Slo, raw: World, tiles: Sequence[Tile], raw_from: int) -> Raw:
+    """Tiles until `raw_from`, and from there on raw series."""
+    clock, found = raw.clock, dict[str, Samples]()
+    for split, history in _histories(slo, tiles[:raw_from]):
+        for name, samples in tile_series(slo, history, split).items():
+            found[name] = spread(samples, clock.per_tile)
+    if raw_from >= len(tiles):
+        return found
+    begins = raw_from - 1 if raw.counters else raw_from
+    for name, samples in _raw_series(slo, raw, tiles).items():
+        found[name] = [value if clock.tile(sample) >= begins else None for sample, value in enumerate(samples)]
+    return found
+
+
+def _histories(slo: Slo, tiles: Sequence[Tile]) -> list[tuple[dict[str, str], Sequence[Tile]]]:
+    """The tiles of each split value."""
+    if not slo.by:
+        return [({}, tiles)]
+    return [(split_of(slo, "ill"), tiles), (split_of(slo, "calm"), [(total, Decimal(0)) for total, _ in tiles])]
+
+
+def spread(samples: Samples, every: int) -> Samples:
+    """Tiles on a clock that ticks so many times as often, each nearly a tile early.
+
+    promtool refuses a rule's sample at the moment of a written one. This early, a tile lies in the same windows,
+    and no lookup of the latest tile sees it.
+    """
+    early = list(samples[1:])
+    return [early[index // every] if index % every == 1 else None for index in range(len(early) * every)]
 
 
 def _raw_series(slo: Slo, raw: World, tiles: Sequence[Tile]) -> Raw:

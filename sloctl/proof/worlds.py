@@ -6,7 +6,7 @@ Each world also writes decoys: series that fail one matcher of a selector and mu
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from enum import Enum
 from itertools import combinations_with_replacement
@@ -27,7 +27,7 @@ from sloctl.model.indicator import (
     Threshold,
     Throughput,
 )
-from sloctl.model.quantities import number
+from sloctl.model.quantities import ZERO, number
 from sloctl.model.selector import Selector, Selectors
 from sloctl.promql.expressions import plain_selector
 from sloctl.proof.examples import Labels, NotDerivableError, decoys, matches, selected
@@ -57,11 +57,15 @@ class World:
     Attributes:
         events: in each tile, for a fixed number of them.
         write: tiles and the split labels of one value to series.
+        clock: when its samples are seen.
+        counters: its series count up, so that a tile needs a sample before it.
     """
 
+    clock: Clock
     counts: Counts
     events: Decimal
     write: Write
+    counters: bool = False
 
 
 def world(slo: Slo) -> World:
@@ -73,23 +77,23 @@ def world(slo: Slo) -> World:
     clock = Clock.of(slo.sampling)
     match slo.indicator:
         case Ratio() as ratio:
-            return _events(slo, _ratio(slo, ratio, clock))
+            return _events(slo, clock, _ratio(slo, ratio, clock))
         case Latency(native=True):
             raise NotDerivableError("promtool 2.42 cannot write native histograms")
         case Latency() as latency:
-            return _events(slo, _latency(slo, latency, clock))
+            return _events(slo, clock, _latency(slo, latency, clock))
         case Query():
             raise NotDerivableError("a query is the user's own PromQL, whose result cannot be turned back into series")
         case Probe() as probe:
-            return _probe(slo, probe, clock)
+            return _probe(probe, clock)
         case Freshness() as freshness:
-            return _freshness(slo, freshness, clock)
+            return _freshness(freshness, clock)
         case Throughput() as throughput:
             return _throughput(slo, throughput, clock)
         case Saturation() as saturation:
-            return _saturation(slo, saturation, clock)
+            return _saturation(saturation, clock)
         case Threshold() as threshold:
-            return _threshold(slo, threshold, clock)
+            return _threshold(threshold, clock)
         case _:
             assert_never(slo.indicator)
 
@@ -107,17 +111,19 @@ def counts_of(slo: Slo) -> Counts:
             return Counts.SLICES
 
 
-def _events(slo: Slo, write: Write) -> World:
+def _events(slo: Slo, clock: Clock, write: Write) -> World:
     if slo.timeslices is None:
-        return World(Counts.EVENTS, Decimal(0), write)
+        return World(clock, Counts.EVENTS, Decimal(0), write, counters=True)
     allowed = 1 - slo.timeslices
-    inside = (DECOY_EVENTS * allowed).to_integral_value(ROUND_FLOOR)
+    inside = (BUSY * allowed).to_integral_value(ROUND_FLOOR)
 
     def slices(tiles: Sequence[Tile], labels: Labels) -> Raw:
         """A slice is bad with one event more than is allowed."""
-        return write([(DECOY_EVENTS, inside + (1 if bad else 0)) for _, bad in tiles], labels)
+        return write(
+            [(BUSY if all_ else all_, (inside + (1 if bad else 0)) if all_ else all_) for all_, bad in tiles], labels
+        )
 
-    return World(Counts.SLICES, Decimal(1), slices)
+    return World(clock, Counts.SLICES, Decimal(1), slices, counters=True)
 
 
 # ratio
@@ -267,7 +273,7 @@ def _latency(slo: Slo, latency: Latency, clock: Clock) -> Write:
 # gauges
 
 
-def _probe(slo: Slo, probe: Probe, clock: Clock) -> World:
+def _probe(probe: Probe, clock: Clock) -> World:
     labels, strange = selected(probe.gauge), list(decoys(probe.gauge))
 
     def decoy(raw: Raw, count: int, split: Labels) -> None:
@@ -280,13 +286,15 @@ def _probe(slo: Slo, probe: Probe, clock: Clock) -> World:
         return raw
 
     def slices(tiles: Sequence[Tile], split: Labels) -> Raw:
-        raw = _voted(probe.gauge.metric, {**labels, **split}, probe.across, tiles, clock, Decimal("0.5"), Decimal("0.4"))
+        raw = _voted(
+            probe.gauge.metric, {**labels, **split}, probe.across, tiles, clock, Decimal("0.5"), Decimal("0.4")
+        )
         decoy(raw, len(tiles), split)
         return raw
 
     if probe.across is Across.EACH:
-        return World(Counts.SAMPLES, Decimal(clock.per_tile), each)
-    return World(Counts.SLICES, Decimal(1), slices)
+        return World(clock, Counts.SAMPLES, Decimal(clock.per_tile), each)
+    return World(clock, Counts.SLICES, Decimal(1), slices)
 
 
 def _goodness(tile: Tile) -> Decimal:
@@ -312,7 +320,7 @@ def _voted(
     }
 
 
-def _freshness(slo: Slo, freshness: Freshness, clock: Clock) -> World:
+def _freshness(freshness: Freshness, clock: Clock) -> World:
     selector = freshness.timestamp or freshness.age
     assert selector is not None
     labels, limit, step = selected(selector), freshness.max_age.seconds, clock.interval.seconds
@@ -331,7 +339,7 @@ def _freshness(slo: Slo, freshness: Freshness, clock: Clock) -> World:
             old = clock.moments([-step - limit] * len(tiles))
         return raw | {series_text(selector.metric, {**one, **split}): old for one in strange}
 
-    return World(Counts.SLICES, Decimal(1), write)
+    return World(clock, Counts.SLICES, Decimal(1), write)
 
 
 def _on_the_clock(clock: Clock, offsets: Samples) -> Samples:
@@ -360,20 +368,22 @@ def _throughput(slo: Slo, throughput: Throughput, clock: Clock) -> World:
             _add(raw, slo, selector.metric, {**one, **split}, _decoy(clock, throughput.counts, len(tiles)))
         return raw
 
-    return World(Counts.SLICES, Decimal(1), write)
+    return World(clock, Counts.SLICES, Decimal(1), write, counters=True)
 
 
 _CAPACITY: Final = Decimal(1_000_000)
 
 
-def _saturation(slo: Slo, saturation: Saturation, clock: Clock) -> World:
+def _saturation(saturation: Saturation, clock: Clock) -> World:
     used, capacity = saturation.used[0], saturation.capacity[0]
     used_labels, capacity_labels = selected(used), selected(capacity)
     most = (_CAPACITY * saturation.at_most).to_integral_value(ROUND_FLOOR)
 
     def write(tiles: Sequence[Tile], split: Labels) -> Raw:
         raw: Raw = {
-            series_text(used.metric, {**used_labels, **split}): clock.gauge([most + (1 if bad else 0) for _, bad in tiles]),
+            series_text(used.metric, {**used_labels, **split}): clock.gauge(
+                [most + (1 if bad else 0) for _, bad in tiles]
+            ),
             series_text(capacity.metric, {**capacity_labels, **split}): clock.gauge([_CAPACITY] * len(tiles)),
         }
         for selector in (used, capacity):
@@ -382,14 +392,15 @@ def _saturation(slo: Slo, saturation: Saturation, clock: Clock) -> World:
                 raw.setdefault(text, clock.gauge([_CAPACITY * 3] * len(tiles)))
         return raw
 
-    return World(Counts.SLICES, Decimal(1), write)
+    return World(clock, Counts.SLICES, Decimal(1), write)
 
 
-def _threshold(slo: Slo, threshold: Threshold, clock: Clock) -> World:
+def _threshold(threshold: Threshold, clock: Clock) -> World:
     selector = plain_selector(threshold.value)
     if selector is None:
         raise NotDerivableError("its value is the user's own PromQL, whose result cannot be turned back into series")
     labels = selected(selector)
+    clock = replace(clock, shift=ZERO)  # the user's PromQL is read as it is
     if threshold.at_most is not None:
         good, bad = threshold.at_most, threshold.at_most + 1
     else:
@@ -401,4 +412,4 @@ def _threshold(slo: Slo, threshold: Threshold, clock: Clock) -> World:
         ill = clock.gauge([bad * 3] * len(tiles))
         return raw | {series_text(selector.metric, {**one, **split}): ill for one in decoys(selector)}
 
-    return World(Counts.SLICES, Decimal(1), write)
+    return World(clock, Counts.SLICES, Decimal(1), write)
