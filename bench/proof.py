@@ -106,7 +106,7 @@ def mutants(platform: Platform, slo: Slo) -> Iterator[tuple[str, Rules]]:
             if name.endswith("Blind"):
                 yield f"{name} removed", _without(groups, group, index)
                 continue
-            for what, expr in _broken(name, rule["expr"], slo):
+            for what, expr in _broken(name, rule["expr"]):
                 if expr != rule["expr"] and _parses(expr):
                     changed = copy.deepcopy(groups)
                     changed[group][index]["expr"] = expr
@@ -125,12 +125,12 @@ def _without(groups: Rules, group: str, index: int) -> Rules:
     return changed
 
 
-def _broken(name: str, expr: str, slo: Slo) -> Iterator[tuple[str, str]]:
+def _broken(name: str, expr: str) -> Iterator[tuple[str, str]]:
     breaks: list[tuple[str, Callable[[str], str]]] = []
     if "BudgetBurn" in name:
         breaks = [("threshold x1.2", _higher), ("`and` is `or`", _or), ("guard removed", _unguarded)]
     elif "error:ratio" in name:
-        breaks = [("a window one step longer", lambda text: _longer(text, slo))]
+        breaks = [("a window one step longer", _longer)]
     elif "increase1m" in name:
         breaks = [("births removed", _no_births), *_dropped(expr)]
     for what, change in breaks:
@@ -149,7 +149,7 @@ def _unguarded(expr: str) -> str:
     return re.sub(r"\nand [^\n]*\n  >= \(sqrt.*", "", expr)
 
 
-def _longer(expr: str, slo: Slo) -> str:
+def _longer(expr: str) -> str:
     """A window of all or of bad events by one step more, which the other rules of the SLO would not show."""
     step = 240 if "increase4m" in expr else 60
 

@@ -171,7 +171,7 @@ def _notes(one: SloExplanation) -> list[str]:
             )
         if tier.false_pages is not None:
             notes.append(
-                f"{tier.name}: {_short(tier.false_pages)} false alerts expected in 30 days while 70% of the budget is spent"
+                f"{tier.name}: {_short(tier.false_pages)} false alerts expected in 30 days at 70% of the allowed errors"
             )
     if one.left_out:
         notes.append(f"left out, because they cannot fire here: {', '.join(one.left_out)}")

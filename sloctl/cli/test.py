@@ -95,7 +95,7 @@ def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outco
     from rich.console import Console
     from rich.progress import Progress
 
-    outcomes = list[Outcome]()
+    outcomes: list[Outcome] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("proving", total=len(claims))
         for outcome in program.prove(claims, folder):

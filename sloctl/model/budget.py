@@ -118,10 +118,7 @@ def expected_false_fires(errors_per_tile: Decimal, windows: Sequence[tuple[int, 
     """
     long_tiles, long_least = windows[0]
     rate = float(errors_per_tile)
-    if len(windows) == 1 or rate == 0:
-        chance = _poisson(rate * long_tiles, long_least - 1)
-    else:
-        chance = _joint(rate, windows)
+    chance = _poisson(rate * long_tiles, long_least - 1) if len(windows) == 1 or rate == 0 else _joint(rate, windows)
     return errors_per_tile * during * Decimal(repr(chance))
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from datetime import datetime
 from decimal import Decimal
+from itertools import pairwise
 from typing import Any, Final
 
 from sloctl import conventions
@@ -38,7 +39,7 @@ def _boundaries(expr: str, calendar: CalendarWindow) -> list[tuple[Duration, str
     starts = period_starts(calendar)[:-1]
     assert all(_is_midnight(start, calendar) for start in starts)
     found = list[tuple[Duration, str, list[dict[str, Any]]]]()
-    for before, start in zip(starts, starts[1:], strict=False):
+    for before, start in pairwise(starts):
         for moment, expected in ((start - 1, before), (start, start)):
             found.append((Duration.of(seconds=moment), expr, [{"labels": "{}", "value": expected}]))
     return found

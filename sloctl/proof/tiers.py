@@ -107,15 +107,11 @@ def _case(slo: Slo, tier: Tier, rules: Rules, scenario: Scenario, raw: World | N
     for label_text, value in asked_series(slo, recorded(split), spent=not by_budget).items():
         written[label_text] = [value] * max(len(samples) for samples in written.values())
     moments = [scenario.evaluations[index] for index in scenario.moments]
-    alerts = [
-        (one.at, name, [_expected(slo, tier, rules.meant[name], one, split)] if one.firing else []) for one in moments
-    ]
+    alerts = [(one.at, name, [_expected(tier, rules.meant[name], one, split)] if one.firing else []) for one in moments]
     return Case(scenario.name, step, written, alerts, _pending(slo, tier, scenario))
 
 
-def _expected(
-    slo: Slo, tier: Tier, alert: Mapping[str, Any], seen: Evaluation, split: Mapping[str, str]
-) -> dict[str, Any]:
+def _expected(tier: Tier, alert: Mapping[str, Any], seen: Evaluation, split: Mapping[str, str]) -> dict[str, Any]:
     labels = recorded(split)
     if isinstance(tier.trigger, BudgetLeft):
         texts = expanded(alert["annotations"], seen.value, labels, spent=seen.value or Decimal(0))
