@@ -105,10 +105,17 @@ def _case(slo: Slo, tier: Tier, rules: Rules, scenario: Scenario, raw: World | N
         step = slo.sampling.resolution
         written = tile_series(slo, scenario.tiles, split)
     for label_text, value in asked_series(slo, recorded(split), spent=not by_budget).items():
-        written[label_text] = [value] * max(len(samples) for samples in written.values())
+        written[label_text] = _late(value, max(len(samples) for samples in written.values()), scenario)
     moments = [scenario.evaluations[index] for index in scenario.moments]
     alerts = [(one.at, name, [_expected(tier, rules.meant[name], one, split)] if one.firing else []) for one in moments]
     return Case(scenario.name, step, written, alerts, _pending(slo, tier, scenario))
+
+
+def _late(value: Decimal, count: int, scenario: Scenario) -> Samples:
+    """A constant from shortly before the alert fires; more samples would only cost time."""
+    share = scenario.fires / scenario.evaluations[-1].at if scenario.fires else Decimal(1)
+    begin = max(0, int(count * share) - 20)
+    return [None if index < begin else value for index in range(count)]
 
 
 def _expected(tier: Tier, alert: Mapping[str, Any], seen: Evaluation, split: Mapping[str, str]) -> dict[str, Any]:
