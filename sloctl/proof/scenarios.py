@@ -168,9 +168,10 @@ def _lonely(slo: Slo, tier: Tier) -> Scenario:
     history = Decimal(max(1, int(Decimal("0.8") / limit))), Decimal(0)
     bad = Decimal(1), Decimal(1)
     over = _over(slo, tier)
-    begin = (2 * group) if over > 2 * group else group
+    begin = 3 * group  # a tile between history and raw series, which count what they hold at their beginning
     tiles = [_NOTHING] * begin + [bad, *([_NOTHING] * min(5 * group, over))]
-    tiles[group - (over <= 2 * group)] = history
+    if over > 3 * group:
+        tiles[group] = history
     return _shown(slo, tier, "is silent for one error at low traffic", tiles, begin)
 
 

@@ -31,8 +31,6 @@ RATIO = "{ratio: {total: 'requests_total{job=\"api\"}', bad_if: 'code=~\"5..\"'}
 FINFLOW = (
     "[{severity: P1, burn: 14.2, over: 5m}, {severity: P2, burn: 6, over: 14m}, {severity: P3, burn: 3, over: 30m}]"
 )
-    "[{severity: P1, burn: 14.2, over: 5m}, {severity: P2, burn: 6, over: 14m}, {severity: P3, burn: 3, over: 30m}]"
-)
 
 
 @pytest.fixture
