@@ -6,5 +6,12 @@ from typing import Final
 
 from sloctl.backends.backend import Backend
 from sloctl.backends.prometheus.backend import PrometheusBackend
+from sloctl.backends.prometheus.forms import KubernetesRules, MimirRules
 
 BACKENDS: Final[dict[str, Backend]] = {backend.name: backend for backend in (PrometheusBackend(),)}
+
+FORMS: Final[dict[str, tuple[Backend, ...]]] = {
+    "kubernetes": (KubernetesRules(),),
+    "mimir": (MimirRules(),),
+}
+"""Further forms of the same outputs, by what `--emit` takes."""

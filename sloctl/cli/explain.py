@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sloctl.cli import options
+from sloctl.cli.pages import page
 from sloctl.cli.report import failed, show
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)([KMG]?)/(s|min|h|d)")
 
 
 @click.command()
-@click.argument("which", required=False, default="", metavar="[SERVICE[/SLO]]")
+@click.argument("which", required=False, default="", metavar="[SERVICE[/SLO] | CODE]")
 @click.option("--specs", multiple=True, metavar="PATH", help="Specifications to read (default: slo-specs).")
 @click.option("--traffic", metavar="RATE", help="Events, such as 5/min, instead of the declared traffic.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
@@ -32,12 +33,13 @@ _RATE = re.compile(r"(\d+(?:\.\d+)?)([KMG]?)/(s|min|h|d)")
 def explain(
     context: click.Context, which: str, specs: tuple[str, ...], traffic: str | None, form: str, root: Path | None
 ) -> None:
-    """Say when each alert of an SLO fires, or of all SLOs.
+    """Say when each alert of an SLO fires, or of all SLOs; or what a finding's CODE, such as SLO101, means.
 
     Moments are counted from an evaluation of the alert at which the trouble begins, after clean and steady traffic.
     """
-    if re.fullmatch(r"SLO\d{3}", which):
-        raise click.UsageError(f"{which} is a check; its page is not here")
+    if re.fullmatch(r"SLO\d\w*", which, re.IGNORECASE):
+        click.echo(page(which))
+        return
     from sloctl.compiler import load
     from sloctl.diagnostics import Diagnostics
     from sloctl.proof.explain import explained, missed

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sloctl.cli import options
+from sloctl.cli.collector import paused
 from sloctl.cli.report import failed, show
 
 if TYPE_CHECKING:
@@ -26,17 +28,25 @@ if TYPE_CHECKING:
     help="Folder below which rules/ and dashboards/ are written; - prints them.  [default: .]",
 )
 @click.option("--only", metavar="BACKEND", multiple=True, help="Write only this backend's output; may be repeated.")
+@click.option(
+    "--emit",
+    metavar="FORM",
+    multiple=True,
+    help="Write another form as well: kubernetes (operator objects) or mimir; may be repeated.",
+)
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 and name the files that differ.")
 @click.option("--prune", is_flag=True, help="Remove files that no specification produces any more.")
 @options.root
 @options.strict
 @options.form
 @click.pass_context
+@paused()
 def generate(
     context: click.Context,
     paths: tuple[str, ...],
     output: str,
     only: tuple[str, ...],
+    emit: tuple[str, ...],
     root: Path | None,
     form: str,
     *,
@@ -51,8 +61,9 @@ def generate(
     """
     from sloctl.compiler import compile_specs
 
-    backends = _chosen(only)
-    compilation = compile_specs(paths, backends, root=root, relative_to=Path("." if output == "-" else output))
+    backends = _chosen(only) + _forms(emit, only)
+    base = Path("." if output == "-" else output)
+    compilation = compile_specs(paths, backends, root=root, relative_to=base, today=date.today())
     show(compilation.found, form)
     if failed(compilation.found, strict=strict):
         context.exit(1)
@@ -72,6 +83,15 @@ def _chosen(only: tuple[str, ...]) -> list[Backend]:
         if name not in BACKENDS:
             raise click.BadParameter(f"{name!r} is no backend; there is {', '.join(BACKENDS)}", param_hint="--only")
     return [backend for name, backend in BACKENDS.items() if not only or name in only]
+
+
+def _forms(emit: tuple[str, ...], only: tuple[str, ...]) -> list[Backend]:
+    from sloctl.backends.table import FORMS
+
+    for name in emit:
+        if name not in FORMS:
+            raise click.BadParameter(f"{name!r} is no form; there is {', '.join(FORMS)}", param_hint="--emit")
+    return [form for name in FORMS if name in emit for form in FORMS[name] if not only or form.name in only]
 
 
 def _print(compilation: Compilation) -> None:

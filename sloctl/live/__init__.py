@@ -1,0 +1,1 @@
+"""What a running Prometheus says of the SLOs."""
