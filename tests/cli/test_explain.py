@@ -51,7 +51,10 @@ def test_an_unknown_code_is_wrong_usage_with_help(written: str, help_: str, caps
 def test_every_code_in_the_sources_has_a_page_and_every_page_a_code() -> None:
     sources = (ROOT / "sloctl").rglob("*.py")
     written = {
-        code for path in sources if path.name not in {"explain.py", "pages.py"} for code in re.findall(r'"(SLO\d{3})"', path.read_text())
+        code
+        for path in sources
+        if path.name not in {"explain.py", "pages.py"}
+        for code in re.findall(r'"(SLO\d{3})"', path.read_text())
     }
     assert written == set(pages())
 
