@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto pictures
-.PHONY: bench-canary bench-dashboards bench-instrumentation bench-rules
+.PHONY: bench-proof bench-canary bench-dashboards bench-instrumentation bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -40,6 +40,9 @@ bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, meas
 
 bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
 	@python -m bench canary canary-latency canary-live
+
+bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how many broken rules the proofs catch
+	@python -m bench proof
 
 bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
 	@python -m bench rules rules-live

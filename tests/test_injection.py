@@ -203,7 +203,7 @@ def compiled(spec: Spec) -> tuple[list[Artifact], Diagnostics]:
     catalogue = resolve(documents, found)
     if found.errors:
         return [], found
-    return [one for backend in BACKENDS.values() for one in backend.compile(catalogue)], found
+    return list(BACKENDS["prometheus"].compile(catalogue)), found
 
 
 @cache
@@ -267,9 +267,14 @@ def check_same(number: int, field: Field, payload: str, files: list[Artifact]) -
         assert "{{" not in re.sub(r"\{\{.*?\}\}", "", " ".join(texts))
 
 
+PATH = re.compile(
+    r"rules/[a-z]+/(?:[a-z0-9][-a-z0-9]*/)?[a-z0-9_][-a-z0-9]*\.yaml|dashboards/[a-z0-9][-a-z0-9]*/[a-z][-a-z]*\.json"
+)
+
+
 def check_paths(files: list[Artifact]) -> None:
     for file in files:
-        assert re.fullmatch(r"rules/[a-z]+/(?:[a-z0-9][-a-z0-9]*/)?[a-z0-9_][-a-z0-9]*\.yaml", file.path), file.path
+        assert PATH.fullmatch(file.path), file.path
 
 
 def check_printed(found: Diagnostics, seen: set[str]) -> None:
@@ -336,4 +341,4 @@ def test_what_is_accepted_is_written_below_the_output_folder_only(tmp_path: Path
                     write(rendered, output, ["rules/prometheus"], prune=True)
     assert [path.name for path in tmp_path.iterdir()] == ["beside"]
     assert [path.name for path in (tmp_path / "beside").iterdir()] == ["out"]
-    assert {path.name for path in output.iterdir()} == {"rules"}
+    assert {path.name for path in output.iterdir()} == {"dashboards", "rules"}

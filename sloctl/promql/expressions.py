@@ -48,6 +48,20 @@ def with_window(expression: Expression, window: Duration) -> str:
     return _replaced(expression.text, str(window))
 
 
+def plain_selector(expression: Expression) -> Selector | None:
+    """The selector whose samples an expression returns as they are, or as the only one of a group; None otherwise."""
+    node = parse(_replaced(expression.text, _STAND_IN_WRITTEN))
+    while not isinstance(node, promql_parser.VectorSelector):
+        match node:
+            case promql_parser.ParenExpr(expr=inner):
+                node = inner
+            case promql_parser.AggregateExpr(op=op, expr=inner) if str(op) in {"sum", "min", "max", "avg"}:
+                node = inner
+            case _:
+                return None
+    return None if node.offset or node.at else from_tree(node)
+
+
 def metrics(expression: Expression) -> tuple[str, ...]:
     """The names of the metrics that an expression reads, each once."""
     return tuple(dict.fromkeys(selector.metric for selector in expression.selectors))
