@@ -16,7 +16,10 @@ from sloctl.cli.canary import canary
 from sloctl.cli.diff import diff
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.init import init
 from sloctl.cli.preview import preview
+from sloctl.cli.schema import schema
+from sloctl.cli.show import show
 from sloctl.cli.status import status
 from sloctl.cli.test import test
 from sloctl.cli.trace import trace
@@ -36,7 +39,21 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (backfill, canary, explain, generate, preview, status, trace, validate, test, diff):
+for command in (
+    backfill,
+    canary,
+    diff,
+    explain,
+    generate,
+    init,
+    preview,
+    schema,
+    show,
+    status,
+    test,
+    trace,
+    validate,
+):
     cli.add_command(command)
 
 
