@@ -12,6 +12,7 @@ from typing import Final
 import click
 
 from sloctl.cli.generate import generate
+from sloctl.cli.routes import routes
 from sloctl.cli.status import status
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
@@ -29,7 +30,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, status, validate):
+for command in (generate, routes, status, validate):
     cli.add_command(command)
 
 

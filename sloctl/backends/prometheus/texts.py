@@ -63,7 +63,8 @@ def tier_annotations(platform: Platform, slo: Slo, tier: Tier) -> dict[str, str]
         "summary": platform.texts.summary or ours,
         "description": platform.texts.description or _DESCRIPTION,
     }
-    return _filled(texts | dict(slo.annotations) | dict(tier.annotations), words) | _links(platform, slo)
+    own = texts | _facts(platform, tier) | dict(slo.annotations) | dict(tier.annotations)
+    return _filled(own, words) | _links(platform, slo)
 
 
 def blind_annotations(platform: Platform, slo: Slo, selector: str) -> dict[str, str]:
@@ -93,6 +94,14 @@ def regression_annotations(platform: Platform, slo: Slo, regression: Regression)
         "worse_by": percent(regression.worse_by),
     }
     return _built_in(platform, slo, _REGRESSION_SUMMARY, _REGRESSION_DESCRIPTION, words)
+
+
+def _facts(platform: Platform, tier: Tier) -> dict[str, str]:
+    """What routes pass on field by field; without teams nobody reads it."""
+    if not platform.teams:
+        return {}
+    facts = {"objective": "$objective", "window": "$window", "budget_left": "$budget_left"}
+    return facts if isinstance(tier.trigger, BudgetLeft) else {**facts, "burn": "above $burn over $over"}
 
 
 def _built_in(platform: Platform, slo: Slo, summary: str, description: str, words: Mapping[str, str]) -> dict[str, str]:
@@ -160,7 +169,8 @@ def _credits(slo: Slo) -> str:
 
 
 def _links(platform: Platform, slo: Slo) -> dict[str, str]:
-    links = {"runbook_url": _runbook(slo), "dashboard_url": _dashboard(platform, slo)}
+    logs = platform.dashboards.logs if platform.teams else None
+    links = {"runbook_url": _runbook(slo), "dashboard_url": _dashboard(platform, slo), "logs_url": logs}
     return {name: link for name, link in links.items() if link}
 
 
