@@ -250,6 +250,57 @@ class Prometheus:
         return self.running.wait_for(ask, what, within)
 
 
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    """A running Alertmanager.
+
+    Attributes:
+        config: its configuration file; `reload` reads it again.
+    """
+
+    url: str
+    running: Running
+    client: httpx.Client
+    config: Path
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Every alert that it has now, as its API v2 says it: labels, receivers and status."""
+        found: list[dict[str, Any]] = self.client.get(f"{self.url}/api/v2/alerts").json()
+        return found
+
+    def send(self, alerts: Sequence[Mapping[str, object]]) -> None:
+        """Post alerts as Prometheus does."""
+        self.client.post(f"{self.url}/api/v2/alerts", json=list(alerts)).raise_for_status()
+
+    def reload(self) -> None:
+        """Take the configuration file anew."""
+        self.client.post(f"{self.url}/-/reload").raise_for_status()
+
+
+@contextmanager
+def alertmanager(config: Path) -> Iterator[Alertmanager]:
+    """An Alertmanager of its own, without peers, on a free loopback port.
+
+    Raises:
+        ServerError: it is missing or did not start.
+    """
+    program = find_program("prometheus-alertmanager")
+    with tempfile.TemporaryDirectory(prefix="sloctl-alertmanager-") as folder:
+        port = free_port()
+        command = [
+            program,
+            f"--config.file={config}",
+            f"--storage.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+        ]
+        log = Path(folder, "alertmanager.log")
+        with running("Alertmanager", command, log) as process, httpx.Client(timeout=10) as client:
+            url = f"http://127.0.0.1:{port}"
+            process.wait_for(lambda: answers(client, f"{url}/-/ready"), "it is ready", within=30)
+            yield Alertmanager(url, process, client, config)
+
+
 @contextmanager
 def prometheus(
     config: Mapping[str, object], rules: Sequence[Path] = (), flags: Sequence[str] = ()

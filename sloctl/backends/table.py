@@ -9,7 +9,9 @@ from sloctl.backends.backend import Backend
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.backends.prometheus.forms import KubernetesRules, MimirRules
 
-BACKENDS: Final[dict[str, Backend]] = {backend.name: backend for backend in (PrometheusBackend(), AlertmanagerBackend())}
+BACKENDS: Final[dict[str, Backend]] = {
+    backend.name: backend for backend in (PrometheusBackend(), AlertmanagerBackend())
+}
 
 FORMS: Final[dict[str, tuple[Backend, ...]]] = {
     "kubernetes": (KubernetesRules(),),

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from sloctl.backends.alertmanager.tree import Route
     from sloctl.model.catalogue import Catalogue
 
-SECRETS: Final = "/etc/alertmanager/secrets"  # noqa: S105 - a folder
+SECRETS: Final = "/etc/alertmanager/secrets"
 MINIMAL: Final = """\
 global:
   smtp_smarthost: localhost:25
@@ -91,18 +91,17 @@ def test(
     catalogue = _catalogue(paths, root, form, strict=strict)
     tree = route_tree(catalogue)
     verify(catalogue, tree)
-    count = 0
-    for count, line in enumerate(_lines(catalogue, tree), 1):
-        click.echo(line)
+    lines = list(_lines(catalogue, tree))
+    if not lines:
+        raise SloctlError("no platform says where alerts go: write `teams` in a Platform")
+    click.echo("\n".join(lines))
     with tempfile.TemporaryDirectory(prefix="sloctl-routes-") as folder:
         kept = keep or Path(folder)
         kept.mkdir(parents=True, exist_ok=True)
         file = kept / "alertmanager.yml"
         file.write_text(_merged(catalogue, base, SECRETS), encoding="utf-8", newline="")
         judged = _amtool(catalogue, tree, file)
-    click.echo(f"{count} alerts reach their receivers; {judged}.")
-    if count == 0:
-        raise SloctlError("no platform says where alerts go: write `teams` in a Platform")
+    click.echo(f"{len(lines)} alerts reach their receivers; {judged}.")
 
 
 @routes.command()

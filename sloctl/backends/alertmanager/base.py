@@ -113,7 +113,7 @@ def plain(node: Node) -> object:
 
 
 def read_routes(text: str, path: str) -> Route | None:
-    """sloctl's route of a configuration or of a generated `routes.yaml`; None where there is none.
+    """The route of sloctl's in a configuration or of a generated `routes.yaml`; None where there is none.
 
     Raises:
         BaseError: the file cannot be read.

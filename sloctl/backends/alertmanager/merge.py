@@ -28,7 +28,8 @@ _LINES: Final = re.compile(
     rf"^[ ]*{re.escape(BEGIN)}\r?\n.*?^[ ]*{re.escape(END)}(?:\r?\n|\Z)", re.MULTILINE | re.DOTALL
 )
 _INLINE: Final = re.compile(
-    rf"\r?\n(?P<indent>[ ]*){re.escape(BEGIN + _IN_FLOW)}\r?\n.*?\r?\n(?P=indent){re.escape(END + _IN_FLOW)}\r?\n(?P=indent)",
+    rf"\r?\n(?P<indent>[ ]*){re.escape(BEGIN + _IN_FLOW)}\r?\n.*?"
+    rf"\r?\n(?P=indent){re.escape(END + _IN_FLOW)}\r?\n(?P=indent)",
     re.DOTALL,
 )
 
@@ -80,8 +81,9 @@ def without(text: str) -> str:
 
 
 def _applied(text: str, insertions: Sequence[_Insertion]) -> str:
-    # sorted is stable, so insertions at one place keep their order when applied from the back
-    for one in reversed(sorted(insertions, key=lambda one: one.at)):
+    # from the back, so that places stay true; of two at one place the later one goes in first
+    ordered = sorted(enumerate(insertions), key=lambda pair: (pair[1].at, pair[0]), reverse=True)
+    for _, one in ordered:
         text = text[: one.at] + one.text + text[one.at :]
     return text
 

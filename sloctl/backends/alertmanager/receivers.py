@@ -16,7 +16,7 @@ from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import PagerDutyKeys, Platform
 from sloctl.model.ownership import Route
 
-SECRETS: Final = "/etc/alertmanager/secrets"  # noqa: S105 - a folder
+SECRETS: Final = "/etc/alertmanager/secrets"
 _URGENCY: Final = {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
 """Events v2 severities; PagerDuty treats critical and error as high urgency, warning and info as low."""
 _COLOUR: Final = '{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}'

@@ -171,7 +171,7 @@ def read_matcher(text: str) -> Matcher:
     """
     found = _WRITTEN.fullmatch(text)
     if found is None:
-        raise SloctlError(f"`{text}` is no matcher of Alertmanager's; write one such as severity=\"P1\"")
+        raise SloctlError(f'`{text}` is no matcher of Alertmanager\'s; write one such as severity="P1"')
     name, operator, quoted, bare = found.groups()
     value = bare if quoted is None else _ESCAPED.sub(lambda one: "\n" if one[1] == "n" else one[1], quoted)
     return Matcher(name, MatchOperator(operator), value)
