@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager
+.PHONY: help demo demo-compile test fuzz bench bench-routes prometheus alertmanager
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-14s %s\n", $$1, $$2}'
@@ -25,6 +25,9 @@ fuzz: .venv/dev.stamp  ## the property tests with many more examples
 
 bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, measured, ok per row; exit 1 on a miss
 	@python -m bench
+
+bench-routes: .venv/dev.stamp prometheus alertmanager  ## routes of 1 000 services, and a page in real time (5 min)
+	@python -m bench routes
 
 prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool

@@ -6,10 +6,13 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from bench import startup
+from bench import routes, startup
 from bench.rows import Row, show
 
-BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {"startup": startup.rows}
+BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
+    "startup": startup.rows,
+    "routes": routes.rows,
+}
 
 
 def main(names: Sequence[str]) -> int:

@@ -198,6 +198,7 @@ def _amtool(catalogue: Catalogue, tree: Route, file: Path) -> str:
     """Let Alertmanager's own tool check the file and route one alert of each sort; what it found, in words."""
     import shutil
 
+    from sloctl.backends.alertmanager.base import default_receiver
     from sloctl.backends.alertmanager.routes import distinct
     from sloctl.errors import SloctlError
 
@@ -207,18 +208,16 @@ def _amtool(catalogue: Catalogue, tree: Route, file: Path) -> str:
     code, said = _run(program, "check-config", str(file))
     if code:
         raise SloctlError(f"amtool refuses {file}:\n{said}")
-    sorts = distinct(catalogue)
-    wrong = [found for one in sorts if (found := _disagreement(program, file, tree, one))]
+    sorts, default = distinct(catalogue), default_receiver(_read(file), str(file))
+    wrong = [found for one in sorts if (found := _disagreement(program, file, tree, default, one))]
     if wrong:
         raise SloctlError("amtool routes otherwise than sloctl:\n" + "\n".join(wrong))
     return f"amtool accepts the file and agrees on all {len(sorts)} sorts of alerts"
 
 
-def _disagreement(program: str, file: Path, tree: Route, one: Raised) -> str | None:
-    from sloctl.backends.alertmanager.base import default_receiver
+def _disagreement(program: str, file: Path, tree: Route, default: str, one: Raised) -> str | None:
     from sloctl.backends.alertmanager.tree import taken
 
-    default = default_receiver(_read(file), str(file))
     ours = ",".join(took.receiver or default for took in taken(tree, one.labels))
     labels = [f"{name}={value}" for name, value in one.labels.items()]
     code, said = _run(program, "config", "routes", "test", f"--config.file={file}", *labels)

@@ -58,7 +58,7 @@ slos:
   - name: business
     objective: 99.9%
     sli: ok
-    sla: {credits: [{below: 99.9%, credit: 10%}], value: 'up{job="checkout"}'}
+    sla: {window: 1d, credits: [{below: 99.9%, credit: 10%}], value: 'up{job="checkout"}'}
     alerts:
       - {severity: P1, error_rate: 0.2%, over: 25s, for: 25s, notify: [incident], keep_firing_for: 0s,
          annotations: {credits: 'SLA credits at risk: $credits_at_risk'}}
@@ -112,7 +112,7 @@ def test_from_the_first_bad_request_to_the_page_and_its_resolve(prometheus: Star
         until(lambda: sink.of("slack", "#lost", "unowned-ok"), told, "the fallback")
         until(lambda: having(told, burn_tier="p2-10s"), told, "the lower tier")
         assert [one["status"]["state"] for one in having(told, burn_tier="p2-10s")] == ["suppressed"]
-        until(lambda: sink.of("slack", "#incident", "SLA credits at risk: 0.1 USD"), told, "the incident channel")
+        until(lambda: sink.of("slack", "#incident", "SLA credits at risk: 0.10 USD"), told, "the incident channel")
         until(lambda: sink.events("trigger", "web", "checkout-business"), told, "the page about credits")
         assert having(told, slo="newcomer-ok")
         order(f"{service}/heal")

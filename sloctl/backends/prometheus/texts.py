@@ -164,7 +164,7 @@ def _credits(slo: Slo) -> str:
     """What all SLOs of the service would owe if their periods ended now; fixed labels, so no split."""
     fixed = matchers_text(label_selector("x", {"platform": slo.platform, "service": slo.service}).matchers)
     query = f"`sum by (currency) ({conventions.SLA_CREDITS}{{{fixed}}})`"
-    shown = "{{ .Value | humanize }} {{ .Labels.currency }}"
+    shown = "{{ .Value | printf `%.2f` }} {{ .Labels.currency }}"
     return f"{{{{ range query {query} }}}}{shown} {{{{ else }}}}nothing{{{{ end }}}}"
 
 
