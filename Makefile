@@ -15,6 +15,7 @@ demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and das
 	@python -m examples.demo.compile
 
 test: .venv/dev.stamp prometheus alertmanager  ## lint, types and tests
+	@tools/debian-install node=nodejs npm=npm
 	ruff check
 	ruff format --check
 	mypy

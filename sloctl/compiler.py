@@ -6,16 +6,18 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from sloctl.backends.backend import Backend
 from sloctl.checks.table import run_checks
-from sloctl.diagnostics import Diagnostics
+from sloctl.diagnostics import Diagnostics, Place
 from sloctl.model.artifact import Rendered
 from sloctl.model.catalogue import Catalogue
 from sloctl.rendering import render
 from sloctl.resolve import resolve
-from sloctl.spec.discovery import discover, read_all
+from sloctl.spec.discovery import NOTHING_FOUND, Selection, discover, read_all
+from sloctl.spec.document import Document
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,28 +34,55 @@ class Compilation:
 
 
 def compile_specs(
-    paths: Iterable[str], backends: Iterable[Backend], *, root: Path | None = None, relative_to: Path = Path()
+    paths: Iterable[str],
+    backends: Iterable[Backend],
+    *,
+    root: Path | None = None,
+    relative_to: Path = Path(),
+    today: date | None = None,
 ) -> Compilation:
     """Compile the specifications at `paths` (files, folders, patterns or `-`; default `slo-specs`).
 
     Args:
         root: the folder above which no Platform is looked for; by default the repository's.
         relative_to: the output folder; manifests name specifications relative to it.
+        today: see `load`.
     """
     found = Diagnostics()
-    catalogue = load(paths, found, root=root)
+    catalogue = load(paths, found, root=root, today=today)
     if found.errors:
         return Compilation(catalogue, iter(()), found)
     return Compilation(catalogue, _files(catalogue, tuple(backends), _Sources(found.sources, relative_to)), found)
 
 
-def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None) -> Catalogue:
-    """Read, resolve and check specifications; what is wrong is in `found`."""
-    documents = read_all(discover(tuple(paths) or ("slo-specs",), found, root=root), found)
+def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None, today: date | None = None) -> Catalogue:
+    """Read, resolve and check specifications; what is wrong is in `found`.
+
+    Args:
+        root: the folder above which no Platform is looked for; by default the repository's.
+        today: for the one check that looks at the calendar; no artifact depends on it.
+    """
+    paths = tuple(paths) or ("slo-specs",)
+    selection = discover(paths, found, root=root)
+    documents = read_all(selection, found)
     catalogue = resolve(documents, found)
-    if not found.errors:
-        run_checks(catalogue, found)
+    if not found.errors and not any(catalogue.slos):
+        _nothing_promised(paths, selection, documents, found)
+    run_checks(catalogue, found, today)
     return catalogue
+
+
+def _nothing_promised(
+    paths: tuple[str, ...], selection: Selection, documents: list[Document], found: Diagnostics
+) -> None:
+    """No SLO at all is an error: it would take every alert away and look like success.
+
+    Only files by name may hold nothing but Platforms and Templates, as after an edit in a pre-commit hook.
+    """
+    named = all(path == "-" or Path(path).is_file() for path in paths)
+    if not named or not any(document.path in selection.chosen for document in documents):
+        help_ = "write a document of kind Service with `slos`, or run `sloctl init` for a first one"
+        found.error(NOTHING_FOUND, Place(paths[0]), "there is no SLO here", help_)
 
 
 def _files(catalogue: Catalogue, backends: tuple[Backend, ...], sources: _Sources) -> Iterator[Rendered]:

@@ -59,7 +59,7 @@ TABLE: Final = {
     "artifacts": may("model diagnostics", others="orjson"),
     "compiler": may("spec resolve checks backends rendering model diagnostics"),
     "proof": may("model conventions promql rendering backends.prometheus"),
-    "live": may("model conventions prometheus"),
+    "live": may("model conventions prometheus promql diagnostics"),
     "canary": may("model promql conventions prometheus", others="numpy"),
     "canary.server": may(
         "canary model promql conventions prometheus instrumentation",

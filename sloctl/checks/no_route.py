@@ -13,7 +13,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
+from sloctl.checks import merging
+from sloctl.checks.merging import SLOS, Opinion
 from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.diagnostics import Severity as Finding
 from sloctl.model.alerting import Mode, Severity
 from sloctl.model.catalogue import Catalogue, Platform, Slo
 from sloctl.model.ownership import Team
@@ -28,20 +31,29 @@ _EXAMPLES: Final = {
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """Every alert of a team's SLO has a route of its severity."""
+    missing = (one for platform in catalogue.platforms for one in _missing(platform))
+    merging.merge(found, Finding.ERROR, CODE, missing)
     for platform in catalogue.platforms:
-        for slo in platform.slos:
-            team = platform.teams.get(slo.team or "")
-            if team is not None and slo.mode is Mode.PAGE:
-                _check_slo(slo, team, found)
         _check_health(platform, found)
 
 
-def _check_slo(slo: Slo, team: Team, found: Diagnostics) -> None:
-    for severity, place, what in _written(slo):
-        if severity not in team.severities:
-            _report(team, severity, place, f"{what} of {slo.id} is {severity.value}", found)
-    if Severity.P2 not in team.severities and not any(one is Severity.P2 for one, _, _ in _written(slo)):
-        _report(team, Severity.P2, slo.place, f"the alert on a vanished metric of {slo.id} is P2", found)
+def _missing(platform: Platform) -> Iterator[tuple[Slo, Opinion, tuple[Related, ...]]]:
+    for slo in platform.slos:
+        team = platform.teams.get(slo.team or "")
+        if team is None or slo.mode is Mode.OBSERVE:
+            continue
+        for severity, place, what in dict.fromkeys(_written(slo)):
+            if severity not in team.severities:
+                related = (Related(team.place, "the team's routes are here"),)
+                yield (
+                    slo,
+                    Opinion(place, _message(f"{what} of {SLOS} is", team, severity), _help(team, severity)),
+                    related,
+                )
+        if Severity.P2 not in team.severities:
+            message = _message(f"the alert on a vanished metric of {SLOS} is", team, Severity.P2)
+            related = (Related(slo.place, "this SLO has such an alert"),)
+            yield slo, Opinion(team.place, message, _help(team, Severity.P2)), related
 
 
 def _written(slo: Slo) -> Iterator[tuple[Severity, Place, str]]:
@@ -56,15 +68,16 @@ def _written(slo: Slo) -> Iterator[tuple[Severity, Place, str]]:
 def _check_health(platform: Platform, found: Diagnostics) -> None:
     """The alerts about sloctl's own rules are P2 and belong to the Platform's team."""
     team = platform.teams.get(platform.team or "")
-    if (
-        team is not None
-        and Severity.P2 not in team.severities
-        and not any(slo.team == team.name for slo in platform.slos)
-    ):
-        _report(team, Severity.P2, platform.place, "the alerts about the rules of this Platform are P2", found)
-
-
-def _report(team: Team, severity: Severity, place: Place, what: str, found: Diagnostics) -> None:
-    message = f"{what}, but team `{team.name}` has no {severity.value} route"
+    if team is None or Severity.P2 in team.severities or any(slo.team == team.name for slo in platform.slos):
+        return
+    message = _message("an alert on failing rules of this Platform is", team, Severity.P2)
     related = Related(team.place, "the team's routes are here")
-    found.error(CODE, place, message, f"add `{_EXAMPLES[severity].format(team.name)}` to the team", related)
+    found.error(CODE, platform.place, message, _help(team, Severity.P2), related)
+
+
+def _message(what: str, team: Team, severity: Severity) -> str:
+    return f"{what} {severity.value}, but team `{team.name}` has no {severity.value} route"
+
+
+def _help(team: Team, severity: Severity) -> str:
+    return f"add `{_EXAMPLES[severity].format(team.name)}` to the team"

@@ -11,6 +11,7 @@ from typing import Final
 
 import click
 
+from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.routes import routes
 from sloctl.cli.status import status
@@ -30,7 +31,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, routes, status, validate):
+for command in (generate, explain, routes, status, validate):
     cli.add_command(command)
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
 from sloctl.cli import options
+from sloctl.cli.collector import paused
 from sloctl.cli.report import failed, show
 
 if TYPE_CHECKING:
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
 @options.strict
 @options.form
 @click.pass_context
+@paused()
 def generate(
     context: click.Context,
     paths: tuple[str, ...],
@@ -59,7 +62,8 @@ def generate(
     from sloctl.compiler import compile_specs
 
     backends = _chosen(only) + _forms(emit, only)
-    compilation = compile_specs(paths, backends, root=root, relative_to=Path("." if output == "-" else output))
+    base = Path("." if output == "-" else output)
+    compilation = compile_specs(paths, backends, root=root, relative_to=base, today=date.today())
     show(compilation.found, form)
     if failed(compilation.found, strict=strict):
         context.exit(1)

@@ -31,15 +31,27 @@ form = click.option(
 
 def prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
     """Which Prometheus is asked, and how; the command gets a `client`."""
+    return _prometheus(command, required=True)
 
-    @click.option("--prometheus", "url", required=True, metavar="URL", help="Address of Prometheus, Thanos or Mimir.")
+
+def perhaps_prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where it may be left out; the command gets None then."""
+    return _prometheus(command, required=False)
+
+
+def _prometheus(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
+    @click.option(
+        "--prometheus", "url", required=required, metavar="URL", help="Address of Prometheus, Thanos or Mimir."
+    )
     @click.option("--token-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Bearer token.")
     @click.option("--tenant", help="Tenant, sent as X-Scope-OrgID and THANOS-TENANT.")
     @click.option("--ca", type=click.Path(dir_okay=False, exists=True), help="Certificates to trust.")
     @functools.wraps(command)
     def with_client(
-        *words: Any, url: str, token_file: Path | None, tenant: str | None, ca: str | None, **options: Any
+        *words: Any, url: str | None, token_file: Path | None, tenant: str | None, ca: str | None, **options: Any
     ) -> Any:
+        if url is None:
+            return command(*words, client=None, **options)
         from sloctl.prometheus import PrometheusClient
 
         token = token_file.read_text(encoding="utf-8").strip() if token_file else None

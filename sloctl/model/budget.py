@@ -10,7 +10,7 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl.model.alerting import BudgetLeft, Burn, ErrorRate, Tier
-from sloctl.model.quantities import Duration, Objective
+from sloctl.model.quantities import Duration, Objective, Rate
 
 GUARD_MARGIN: Final = Decimal("1.545")
 """Half of z = 3.09, which a count inside the objective exceeds once in a thousand looks."""
@@ -24,6 +24,16 @@ def burn_rate(share: Decimal, window: Duration, over: Duration) -> Decimal:
 def budget_spent(burn: Decimal, window: Duration, during: Duration) -> Decimal:
     """The share of a window's budget that burning at `burn` spends `during` this long."""
     return burn * (during / window)
+
+
+def expected_budget(objective: Objective, traffic: Rate, window: Duration) -> Decimal:
+    """How many events may be bad in a window at steady traffic."""
+    return objective.error_budget * traffic.during(window)
+
+
+def exhaustion_time(objective: Objective, window: Duration) -> Duration:
+    """How long a total outage takes to spend the whole budget, at steady traffic."""
+    return Duration(int(objective.error_budget * window.milliseconds))
 
 
 def error_threshold(tier: Tier, objective: Objective) -> Decimal:

@@ -11,7 +11,7 @@ import promql_parser
 
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
-from sloctl.model.selector import Expression, Matcher
+from sloctl.model.selector import Expression, Matcher, Selector
 from sloctl.promql.parse import parse, walk
 from sloctl.promql.selectors import from_tree, selector_text
 
@@ -19,6 +19,7 @@ WINDOW: Final = "$window"
 # Stands for $window while an expression is parsed; nobody writes a range of this odd length.
 _STAND_IN: Final = timedelta(seconds=98_765_431)
 _STAND_IN_WRITTEN: Final = "98765431s"
+_STAND_IN_PRINTED: Final = promql_parser.display_duration(_STAND_IN)
 _STRING_OR_WINDOW: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|\$window\b")
 
 
@@ -30,17 +31,13 @@ def parse_expression(text: str, matchers: Iterable[Matcher] = ()) -> Expression:
     """
     tree = parse(_replaced(text, _STAND_IN_WRITTEN))
     narrowed = _narrowed(tree, tuple(matchers))
-    return Expression(narrowed.prettify().replace(promql_parser.display_duration(_STAND_IN), WINDOW))
+    text = narrowed.prettify().replace(_STAND_IN_PRINTED, WINDOW)
+    return Expression(text, _grouping(tree))
 
 
 def with_window(expression: Expression, window: Duration) -> str:
     """The text of an expression with a length for `$window`."""
     return _replaced(expression.text, str(window))
-
-
-def grouping(expression: Expression) -> tuple[str, ...] | None:
-    """The labels that the result of an expression is grouped by; None where its form does not tell."""
-    return _grouping(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
 
 
 def metrics(expression: Expression) -> tuple[str, ...]:
@@ -50,6 +47,12 @@ def metrics(expression: Expression) -> tuple[str, ...]:
         if isinstance(node, promql_parser.VectorSelector) and node.name:
             names[node.name] = None
     return tuple(names)
+
+
+def selectors(expression: Expression) -> tuple[Selector, ...]:
+    """Every selector in an expression, without its range and offset."""
+    nodes = walk(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
+    return tuple(from_tree(node) for node in nodes if isinstance(node, promql_parser.VectorSelector))
 
 
 def _replaced(text: str, window: str) -> str:

@@ -16,6 +16,7 @@ from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.spec.document import Document, Service, read_documents
+from sloctl.spec.files import MAX_BYTES, unreadable
 
 NOTHING_FOUND: Final = "SLO047"
 _SHARED: Final = re.compile(rb"^kind:\s*[\"']?(?:Platform|Template)\b", re.MULTILINE)
@@ -39,7 +40,7 @@ def discover(paths: Iterable[str], found: Diagnostics, *, root: Path | None = No
     """The files that `paths` (files, folders, patterns or `-`) stand for; a path that stands for none is an error."""
     chosen = _once(name for path in paths for name in _expanded(path, found))
     folders = {Path("x" if path == "-" else path).parent for path in chosen.values()}
-    shared = _once(name for folder in sorted(folders) for name in _shared(folder, root))
+    shared = _once(name for folder in sorted(folders) for name in _shared(folder, root, found))
     return Selection(
         tuple(sorted(chosen.values())), tuple(sorted(path for real, path in shared.items() if real not in chosen))
     )
@@ -57,9 +58,9 @@ def _expanded(path: str, found: Diagnostics) -> list[str]:
         return ["-"]
     folder = Path(path)
     if folder.is_dir():
-        names = [str(file) for file in folder.rglob("*") if file.suffix in _SUFFIXES and not _hidden(file, folder)]
+        names = list(_below(folder, found))
         help_ = "name a folder that holds .yaml files, or run `sloctl init` for a first one"
-    elif folder.exists():
+    elif _exists(folder):
         return [path]
     else:
         names = [name for name in glob.iglob(path, recursive=True) if Path(name).is_file()]  # noqa: PTH207 - absolute patterns too
@@ -70,8 +71,28 @@ def _expanded(path: str, found: Diagnostics) -> list[str]:
     return names
 
 
-def _hidden(file: Path, folder: Path) -> bool:
-    return any(part.startswith(".") for part in file.relative_to(folder).parts)
+def _exists(path: Path) -> bool:
+    """Whether there is anything at a path, readable or not."""
+    try:
+        path.lstat()
+    except FileNotFoundError:
+        return False
+    except (OSError, ValueError):
+        return True  # reading it says why it cannot be read
+    return True
+
+
+def _below(folder: Path, found: Diagnostics) -> Iterator[str]:
+    """The specifications of a folder; one that cannot be listed is an error, because its alerts would be lost."""
+
+    def report(problem: OSError) -> None:
+        unreadable(problem, str(problem.filename), found, "folder")
+
+    for here, folders, files in os.walk(folder, onerror=report):
+        folders[:] = [name for name in folders if not name.startswith(".")]
+        for name in files:
+            if not name.startswith(".") and Path(name).suffix in _SUFFIXES:
+                yield str(Path(here, name))
 
 
 def _once(paths: Iterable[str]) -> dict[str, str]:
@@ -82,18 +103,35 @@ def _once(paths: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def _shared(folder: Path, root: Path | None) -> Iterator[str]:
+def _shared(folder: Path, root: Path | None, found: Diagnostics) -> Iterator[str]:
     """Files in `folder` and above it, up to the root, that hold something shared."""
     top = (root or _repository(folder.resolve())).resolve()
     while True:
-        yield from (str(path) for path in sorted(folder.iterdir()) if _is_shared(path))
+        yield from (str(path) for path in _listed(folder, found) if _is_shared(path, found))
         if folder.resolve() == top or top not in folder.resolve().parents:
             return
         folder = folder.parent if folder.name not in {"", ".."} else folder / ".."
 
 
-def _is_shared(path: Path) -> bool:
-    return path.suffix in _SUFFIXES and path.is_file() and _SHARED.search(path.read_bytes()) is not None
+def _listed(folder: Path, found: Diagnostics) -> list[Path]:
+    try:
+        return sorted(folder.iterdir())
+    except FileNotFoundError:
+        return []  # the path that was asked for is an error of its own
+    except OSError as problem:
+        unreadable(problem, str(folder), found, "folder")
+        return []
+
+
+def _is_shared(path: Path, found: Diagnostics) -> bool:
+    if path.suffix not in _SUFFIXES or not path.is_file():
+        return False
+    try:
+        with path.open("rb") as file:
+            return _SHARED.search(file.read(MAX_BYTES)) is not None
+    except OSError as problem:
+        unreadable(problem, str(path), found)
+        return False
 
 
 def _repository(folder: Path) -> Path:

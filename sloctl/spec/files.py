@@ -34,9 +34,15 @@ def read_file(path: str, found: Diagnostics) -> bytes | None:
         with os.fdopen(handle, "rb") as file:  # checked again: the file may have been replaced
             return file.read(MAX_BYTES + 1) if _is_regular(os.fstat(handle), path, found) else None
     except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else None
-        found.error("SLO001", Place(path), f"the file cannot be read: {(reason or 'not a path').lower()}")
+        unreadable(problem, path, found)
         return None
+
+
+def unreadable(problem: OSError | ValueError, path: str, found: Diagnostics, what: str = "file") -> None:
+    """Say why a file or folder cannot be read."""
+    reason = problem.strerror if isinstance(problem, OSError) else None
+    message = f"the {what} cannot be read: {(reason or 'not a path').lower()}"
+    found.error("SLO001", Place(path), message, "check its name, its permissions and where it links to")
 
 
 def _is_regular(status: os.stat_result, path: str, found: Diagnostics) -> bool:

@@ -37,7 +37,7 @@ def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]
 
 
 def test_a_valid_folder_ends_with_0(capsys: pytest.CaptureFixture[str]) -> None:
-    assert run("validate", capsys=capsys) == (0, "1 SLOs of 1 services are valid.\n", "")
+    assert run("validate", capsys=capsys) == (0, "1 SLO of 1 service is valid.\n", "")
 
 
 def test_findings_end_with_1_and_wrong_usage_with_2(capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,7 @@ name: shop
 team: web
 runbook: https://runbooks.example.com/$service/$slo
 dashboards: {{base_url: 'https://grafana.example.com/'}}
-teams: {{web: {{P1: {{pagerduty: web}}}}}}
+teams: {{web: {{P1: {{pagerduty: web}}, P2: {{slack: '#web'}}, P3: {{email: web@example.com}}}}}}
 {platform}
 ---
 apiVersion: sloctl/v1
