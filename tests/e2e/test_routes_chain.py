@@ -115,12 +115,15 @@ def test_from_the_first_bad_request_to_the_page_and_its_resolve(prometheus: Star
         until(lambda: sink.of("slack", "#incident", "SLA credits at risk: 0.10 USD"), told, "the incident channel")
         until(lambda: sink.events("trigger", "web", "checkout-business"), told, "the page about credits")
         assert having(told, slo="newcomer-ok")
+        healed = time.monotonic()
         order(f"{service}/heal")
         until(lambda: sink.events("resolve", "web", CHECKOUT), told, "the resolve", within=60)
         until(lambda: sink.of("slack", "#web-pages", "[resolved]"), told, "the resolve in the chat")
         check_page(sink, specs)
         assert [one for one in sink.messages if "newcomer" in one.text] == []
-        assert [one for one in sink.of("slack") if one.to in {"#web", "#everybody"}] == []
+        # the lower tier looks back longer than the page, so it may have its turn when the page is over
+        assert [one for one in sink.of("slack") if one.to == "#web" and one.at < healed] == []
+        assert sink.of("slack", "#everybody") == []
         assert sink.of("webhook", "slo-shop-watchdog")
         assert sink.faults == []
 
