@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sloctl.backends.alertmanager.backend import fragment
@@ -117,6 +117,7 @@ def test_amtool_accepts_what_was_merged(style: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.property
+@settings(max_examples=20)  # a base is parsed thrice; the styles are few
 @given(st.sampled_from(sorted(BASES)), st.lists(st.sampled_from(["web", "pay", "db", "x-1"]), min_size=1, unique=True))
 def test_merging_twice_is_merging_once_for_any_teams(style: str, teams: list[str]) -> None:
     once = merge(BASES[style], shop(*teams))
