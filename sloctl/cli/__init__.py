@@ -17,6 +17,7 @@ from sloctl.cli.diff import diff
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.preview import preview
+from sloctl.cli.routes import routes
 from sloctl.cli.status import status
 from sloctl.cli.test import test
 from sloctl.cli.trace import trace
@@ -36,7 +37,19 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (backfill, canary, explain, generate, preview, status, trace, validate, test, diff):
+for command in (
+    backfill,
+    canary,
+    diff,
+    explain,
+    generate,
+    preview,
+    routes,
+    status,
+    test,
+    trace,
+    validate,
+):
     cli.add_command(command)
 
 
