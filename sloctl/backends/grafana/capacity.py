@@ -31,7 +31,6 @@ from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Saturation, Threshold, Throughput
 from sloctl.model.quantities import DAY, number
 from sloctl.model.selector import Matcher
-from sloctl.promql.expressions import grouping
 
 
 def capacity(platform: Platform) -> Page:
@@ -196,7 +195,7 @@ def _costs(platform: Platform, services: list[Service]) -> Iterator[Panel]:
         )
     for service in services:
         assert service.cost is not None
-        labels = grouping(service.cost)
+        labels = service.cost.grouping
         if labels:
             yield bars(
                 literal(f"Cost an hour by {', '.join(labels)} ({service.name})"),
