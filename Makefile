@@ -3,7 +3,8 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench bench-dashboards bench-instrumentation pictures prometheus alertmanager mosquitto
+.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto pictures
+.PHONY: bench-canary bench-dashboards bench-instrumentation bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -36,6 +37,12 @@ bench-instrumentation: .venv/dev.stamp  ## what the middleware costs a request, 
 
 bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, measured, ok per row; exit 1 on a miss
 	@python -m bench
+
+bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
+	@python -m bench canary canary-latency canary-live
+
+bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
+	@python -m bench rules rules-live
 
 prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool

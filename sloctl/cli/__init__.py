@@ -11,6 +11,8 @@ from typing import Final
 
 import click
 
+from sloctl.cli.backfill import backfill
+from sloctl.cli.canary import canary
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.preview import preview
@@ -32,7 +34,16 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, explain, preview, status, trace, validate):
+for command in (
+    backfill,
+    canary,
+    explain,
+    generate,
+    preview,
+    status,
+    trace,
+    validate,
+):
     cli.add_command(command)
 
 
