@@ -6,13 +6,19 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from bench import rules, rules_live, startup
+from bench import canary, canary_latency, canary_live, dashboards, instrumentation, proof, rules, rules_live, startup
 from bench.rows import Row, show
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
     "startup": startup.rows,
+    "canary": canary.rows,
+    "canary-latency": canary_latency.rows,
+    "canary-live": canary_live.rows,
+    "instrumentation": instrumentation.rows,
+    "proof": proof.rows,
     "rules": rules.rows,
     "rules-live": rules_live.rows,
+    "dashboards": dashboards.rows,
 }
 
 

@@ -6,16 +6,19 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import date
 from pathlib import Path
 
 from sloctl.backends.backend import Backend
 from sloctl.checks.table import run_checks
-from sloctl.diagnostics import Diagnostics
+from sloctl.diagnostics import Diagnostics, Place
 from sloctl.model.artifact import Rendered
 from sloctl.model.catalogue import Catalogue
 from sloctl.rendering import render
 from sloctl.resolve import resolve
-from sloctl.spec.discovery import discover, read_all
+from sloctl.spec.discovery import NOTHING_FOUND, Selection, discover, read_all
+from sloctl.spec.document import Document
+from sloctl.spec.files import STDIN, RealPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,36 +27,66 @@ class Compilation:
 
     Attributes:
         files: rendered one at a time as they are asked for, once; empty when there are errors.
+        read: every specification that was read, named as `files` name theirs.
     """
 
     catalogue: Catalogue
     files: Iterator[Rendered]
     found: Diagnostics
+    read: frozenset[str] = frozenset()
 
 
 def compile_specs(
-    paths: Iterable[str], backends: Iterable[Backend], *, root: Path | None = None, relative_to: Path = Path()
+    paths: Iterable[str],
+    backends: Iterable[Backend],
+    *,
+    root: Path | None = None,
+    relative_to: Path = Path(),
+    today: date | None = None,
 ) -> Compilation:
     """Compile the specifications at `paths` (files, folders, patterns or `-`; default `slo-specs`).
 
     Args:
         root: the folder above which no Platform is looked for; by default the repository's.
         relative_to: the output folder; manifests name specifications relative to it.
+        today: see `load`.
     """
     found = Diagnostics()
-    catalogue = load(paths, found, root=root)
+    catalogue = load(paths, found, root=root, today=today)
     if found.errors:
         return Compilation(catalogue, iter(()), found)
-    return Compilation(catalogue, _files(catalogue, tuple(backends), _Sources(found.sources, relative_to)), found)
+    sources = _Sources(found.sources, relative_to)
+    return Compilation(catalogue, _files(catalogue, tuple(backends), sources), found, sources.names())
 
 
-def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None) -> Catalogue:
-    """Read, resolve and check specifications; what is wrong is in `found`."""
-    documents = read_all(discover(tuple(paths) or ("slo-specs",), found, root=root), found)
+def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None, today: date | None = None) -> Catalogue:
+    """Read, resolve and check specifications; what is wrong is in `found`.
+
+    Args:
+        root: the folder above which no Platform is looked for; by default the repository's.
+        today: for the one check that looks at the calendar; no artifact depends on it.
+    """
+    paths = tuple(paths) or ("slo-specs",)
+    selection = discover(paths, found, root=root)
+    documents = read_all(selection, found)
     catalogue = resolve(documents, found)
-    if not found.errors:
-        run_checks(catalogue, found)
+    if not found.errors and not any(catalogue.slos):
+        _nothing_promised(paths, selection, documents, found)
+    run_checks(catalogue, found, today)
     return catalogue
+
+
+def _nothing_promised(
+    paths: tuple[str, ...], selection: Selection, documents: list[Document], found: Diagnostics
+) -> None:
+    """No SLO at all is an error: it would take every alert away and look like success.
+
+    Only files by name may hold nothing but Platforms and Templates, as after an edit in a pre-commit hook.
+    """
+    named = all(path == "-" or Path(path).is_file() for path in paths)
+    if not named or not any(document.path in selection.chosen for document in documents):
+        help_ = "write a document of kind Service with `slos`, or run `sloctl init` for a first one"
+        found.error(NOTHING_FOUND, Place(paths[0]), "there is no SLO here", help_)
 
 
 def _files(catalogue: Catalogue, backends: tuple[Backend, ...], sources: _Sources) -> Iterator[Rendered]:
@@ -67,14 +100,27 @@ class _Sources:
 
     def __init__(self, texts: Mapping[str, str], relative_to: Path) -> None:
         self._texts = texts
-        self._base = relative_to.resolve()
+        self._base = os.path.realpath(relative_to)
+        self._real = RealPaths()
+        self._folders: dict[str, str] = {}
         self._digests: dict[str, tuple[str, str]] = {}
+
+    def names(self) -> frozenset[str]:
+        return frozenset(map(self._name, self._texts))
 
     def digests(self, paths: Iterable[str]) -> dict[str, str]:
         return dict(sorted(self._digest(path) for path in paths))
 
     def _digest(self, path: str) -> tuple[str, str]:
         if path not in self._digests:
-            name = path if path == "-" else Path(os.path.relpath(Path(path).resolve(), self._base)).as_posix()
-            self._digests[path] = (name, hashlib.sha256(self._texts[path].encode()).hexdigest())
+            self._digests[path] = (self._name(path), hashlib.sha256(self._texts[path].encode()).hexdigest())
         return self._digests[path]
+
+    def _name(self, path: str) -> str:
+        if path == STDIN:
+            return path
+        folder, name = os.path.split(self._real(path))
+        if folder not in self._folders:
+            self._folders[folder] = os.path.relpath(folder, self._base)
+        above = self._folders[folder]
+        return name if above == "." else f"{above}/{name}"

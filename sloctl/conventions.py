@@ -6,6 +6,8 @@ Recordings are named `level:metric:operations`, as Prometheus' own guide for rec
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from sloctl.model.alerting import BudgetLeft, Severity, Tier
@@ -97,6 +99,7 @@ def health_group(platform: Platform) -> str:
     return f"slo-{platform.name}-health"
 
 
+@lru_cache(maxsize=64)
 def camel(name: str) -> str:
     """`tracking-api` as `TrackingApi`."""
     return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
@@ -147,9 +150,11 @@ def _left(trigger: BudgetLeft) -> str:
     return number(trigger.ratio * 100).replace(".", "_")
 
 
-def series_labels(slo: Slo) -> dict[str, str]:
-    """Labels on every recording of an SLO, without the split labels, which come from the data."""
-    return {"platform": slo.platform, "slo": slo.id, "service": slo.service, **slo.labels}
+@lru_cache(maxsize=4)
+def series_labels(slo: Slo) -> Mapping[str, str]:
+    """Labels on every recording of an SLO, by name, without the split labels, which come from the data."""
+    labels = {"platform": slo.platform, "slo": slo.id, "service": slo.service, **slo.labels}
+    return dict(sorted(labels.items()))
 
 
 def alert_labels(slo: Slo, severity: str, tier: str) -> dict[str, str]:

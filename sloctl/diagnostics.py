@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import IntEnum
+from typing import Final
+
+MOST_RELATED: Final = 3
+"""So many other places of one finding are shown."""
 
 
 class Severity(IntEnum):
@@ -93,6 +97,18 @@ class Diagnostics:
         return [finding for finding in self.found if finding.severity is Severity.ERROR]
 
     def __iter__(self) -> Iterator[Diagnostic]:
-        """Findings once each, by place, then severity and code."""
-        unique = dict.fromkeys(self.found)
+        """Findings once each, by place, then severity and code; what is said twice shows the places of both."""
+        related: dict[Diagnostic, dict[Related, None]] = {}
+        for finding in self.found:
+            related.setdefault(replace(finding, related=()), {}).update(dict.fromkeys(finding.related))
+        unique = (replace(finding, related=_shown(list(places))) for finding, places in related.items())
         return iter(sorted(unique, key=lambda found: (found.place, found.severity, found.code, found.message)))
+
+
+def _shown(related: list[Related]) -> tuple[Related, ...]:
+    """The first places, and how many more there are: a template may be used a hundred times."""
+    if len(related) <= MOST_RELATED:
+        return tuple(related)
+    *first, last = related[:MOST_RELATED]
+    more = len(related) - MOST_RELATED
+    return (*first, replace(last, message=f"{last.message}, as in {more} more place{'s' * (more != 1)}"))

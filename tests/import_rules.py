@@ -57,8 +57,8 @@ TABLE: Final = {
     "rendering": may("model", others="orjson"),
     "artifacts": may("model diagnostics", others="orjson"),
     "compiler": may("spec resolve checks backends rendering model diagnostics"),
-    "proof": may("model conventions promql rendering backends.prometheus"),
-    "live": may("model conventions prometheus"),
+    "proof": may("model conventions promql rendering backends.prometheus", others="rstr"),
+    "live": may("model conventions prometheus promql diagnostics"),
     "canary": may("model promql conventions prometheus", others="numpy"),
     "canary.server": may(
         "canary model promql conventions prometheus instrumentation",
@@ -66,9 +66,9 @@ TABLE: Final = {
     ),
     "instrumentation": may(
         others="opentelemetry prometheus_client httpx",
-        inside_calls="spec resolve starlette opentelemetry.instrumentation.fastapi botocore",
+        inside_calls="spec resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore",
     ),
-    "cli": may("*", others="click rich orjson"),
+    "cli": may("*", others="click rich orjson yaml"),
 }
 
 

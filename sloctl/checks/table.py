@@ -2,17 +2,73 @@
 
 from __future__ import annotations
 
+import inspect
+from datetime import date
+from types import ModuleType
 from typing import Final
 
-from sloctl.checks import no_runbook, no_team, same_burn_tier, unreachable_tier
+from sloctl.checks import (
+    average_over_time,
+    calendar_table,
+    eaten_by_for,
+    impossible_matcher,
+    no_overall_slo,
+    no_page_route,
+    no_runbook,
+    no_team,
+    one_bad_slice,
+    one_event,
+    same_burn_tier,
+    same_minute,
+    secret,
+    small_budget,
+    unreachable_tier,
+    use_bad_if,
+)
 from sloctl.checks.check import Check
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue
 
-CHECKS: Final[tuple[Check, ...]] = (unreachable_tier, no_runbook, no_team, same_burn_tier)
+CHECKS: Final[tuple[Check, ...]] = (
+    unreachable_tier,
+    no_runbook,
+    no_team,
+    same_burn_tier,
+    one_event,
+    eaten_by_for,
+    same_minute,
+    no_overall_slo,
+    one_bad_slice,
+    use_bad_if,
+    impossible_matcher,
+    average_over_time,
+    small_budget,
+    no_page_route,
+)
 
 
-def run_checks(catalogue: Catalogue, found: Diagnostics) -> None:
-    """Run every check."""
+def run_checks(catalogue: Catalogue, found: Diagnostics, today: date | None = None) -> None:
+    """Run every check on a valid catalogue; the texts are looked at even when it is not valid.
+
+    Args:
+        today: without it the one check that looks at the calendar is left out.
+    """
+    secret.check(found)
+    if found.errors:
+        return
     for check in CHECKS:
         check.check(catalogue, found)
+    if today is not None:
+        calendar_table.check(catalogue, found, today)
+
+
+def _page(module: ModuleType) -> tuple[str, str]:
+    """Title and text of a check's docstring."""
+    title, _, text = inspect.cleandoc(module.__doc__ or "").partition("\n\n")
+    return title.removesuffix("."), text
+
+
+PAGES: Final[dict[str, tuple[str, str]]] = {
+    module.CODE: _page(module) for module in (*CHECKS, secret, calendar_table) if isinstance(module, ModuleType)
+}
+"""Title and text by code."""

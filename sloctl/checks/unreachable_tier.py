@@ -1,7 +1,8 @@
 """A tier that can never fire.
 
 A tier fires when the error ratio exceeds burn x error budget. No service can have more than 100 % errors, so a
-tier whose threshold is 100 % or more is silent for ever, even in a total outage.
+tier whose threshold is 100 % or more is silent for ever, even in a total outage. So is a tier that asks for more
+bad slices, or more slices at all, than its `over` holds.
 
 Lower the burn rate, or promise more: at an objective of 90 % the budget is 10 %, and every burn rate of 10 and
 more is out of reach.
@@ -9,34 +10,40 @@ more is out of reach.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Final
 
-from sloctl.diagnostics import Diagnostics, Related
-from sloctl.model.alerting import BudgetLeft, Burn
+from sloctl.checks.merging import SLOS, Opinion, merge, tiers
+from sloctl.diagnostics import Diagnostics, Related, Severity
+from sloctl.model.alerting import BudgetLeft, Burn, Tier
 from sloctl.model.budget import error_threshold
-from sloctl.model.catalogue import Catalogue
+from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.quantities import number, percent
 
 CODE: Final = "SLO101"
 
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
-    """Every tier's threshold lies below 100 % errors."""
-    for slo in catalogue.slos:
-        for tier in slo.tiers:
-            limit = error_threshold(tier, slo.objective)
-            if isinstance(tier.trigger, BudgetLeft) or limit < 1:
-                continue
-            reach = number(1 / slo.objective.error_budget)
-            cause = (
-                f"burn {number(tier.trigger.rate)} at {slo.objective} asks for"
-                if isinstance(tier.trigger, Burn)
-                else "this tier asks for"
-            )
-            found.error(
-                CODE,
-                tier.place,
-                f"this tier of {slo.id} can never fire: {cause} {percent(limit)} errors",
-                f"write a burn below {reach}",
-                Related(slo.at("objective"), "the objective is set here"),
-            )
+    """Every tier's threshold lies below 100 % errors, and its counts fit into `over`."""
+    both = ((slo, tier) for _, slo, tier in tiers(catalogue) if not isinstance(tier.trigger, BudgetLeft))
+    merge(found, Severity.ERROR, CODE, (one for slo, tier in both for one in _opinions(slo, tier)))
+
+
+def _opinions(slo: Slo, tier: Tier) -> Iterator[tuple[Slo, Opinion, tuple[Related, ...]]]:
+    limit = error_threshold(tier, slo.objective)
+    if limit >= 1:
+        cause = (
+            f"burn {number(tier.trigger.rate)} at {slo.objective} asks for"
+            if isinstance(tier.trigger, Burn)
+            else "it asks for"
+        )
+        message = f"this tier of {SLOS} can never fire: {cause} {percent(limit)} errors"
+        help_ = f"write a burn below {number(1 / slo.objective.error_budget)}"
+        yield slo, Opinion(tier.place, message, help_), (Related(slo.at("objective"), "the objective is set here"),)
+    slices = slo.slices_in(tier.averaged_over)
+    for key, least in (("min_bad", tier.min_bad), ("min_events", tier.min_events)):
+        if slices is not None and least > slices:
+            held = f"{slices} slice{'s' * (slices != 1)}"
+            message = f"this tier of {SLOS} can never fire: `{key}` asks for {least}, and {tier.over} holds {held}"
+            help_ = f"write `{key}: {slices}` or less, or `over: {slo.sampling.resolution * least}`"
+            yield slo, Opinion(tier.place, message, help_), ()

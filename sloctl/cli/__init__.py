@@ -12,7 +12,14 @@ from typing import Final
 import click
 
 from sloctl.cli.backfill import backfill
+from sloctl.cli.canary import canary
+from sloctl.cli.diff import diff
+from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.preview import preview
+from sloctl.cli.status import status
+from sloctl.cli.test import test
+from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 
@@ -29,7 +36,7 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (backfill, generate, validate):
+for command in (backfill, canary, explain, generate, preview, status, trace, validate, test, diff):
     cli.add_command(command)
 
 

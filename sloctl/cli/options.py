@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -23,3 +27,58 @@ form = click.option(
     show_default=True,
     help="How findings are shown.",
 )
+
+
+def prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
+    """Which Prometheus is asked, and how; the command gets a `client`."""
+    return _prometheus(command, required=True)
+
+
+def perhaps_prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where it may be left out; the command gets None then."""
+    return _prometheus(command, required=False)
+
+
+def prometheus_soon(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where somebody waits for the answer: a query has five seconds."""
+    return _prometheus(command, required=True, timeout=5)
+
+
+def _prometheus(command: Callable[..., Any], *, required: bool, timeout: float = 30) -> Callable[..., Any]:
+    @click.option(
+        "--prometheus", "url", required=required, metavar="URL", help="Address of Prometheus, Thanos or Mimir."
+    )
+    @click.option("--token-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Bearer token.")
+    @click.option("--tenant", help="Tenant, sent as X-Scope-OrgID and THANOS-TENANT.")
+    @click.option("--ca", type=click.Path(dir_okay=False, exists=True), help="Certificates to trust.")
+    @functools.wraps(command)
+    def with_client(
+        *words: Any, url: str | None, token_file: Path | None, tenant: str | None, ca: str | None, **options: Any
+    ) -> Any:
+        if url is None:
+            return command(*words, client=None, **options)
+        from sloctl.prometheus import PrometheusClient
+
+        token = token_file.read_text(encoding="utf-8").strip() if token_file else None
+        client = PrometheusClient(url, token=token, tenant=tenant, ca=ca, timeout=timeout)
+        return command(*words, client=client, **options)
+
+    return with_client
+
+
+def moment(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """A time of an option as Unix seconds."""
+    if value is None:
+        return None
+    try:
+        return float(value)
+    except ValueError:
+        pass
+    try:
+        parsed = datetime.fromisoformat(value)
+    except ValueError as error:
+        raise click.BadParameter("write Unix seconds or a time such as 2026-01-31T12:00:00Z") from error
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
+
+
+at = click.option("--at", callback=moment, metavar="TIME", help="Look at a past moment (RFC 3339, UTC without a zone).")

@@ -27,8 +27,18 @@ def failed(found: Diagnostics, *, strict: bool) -> bool:
 
 
 def escaped(text: str) -> str:
-    """Text without what a terminal or a CI log would obey: control and invisible characters become escapes."""
-    return "".join(char if _is_harmless(char) else _escape(char) for char in text)
+    """Text without what a terminal or a CI log would obey, or what is secret in it.
+
+    Control and invisible characters become escapes, secrets asterisks.
+    """
+    from sloctl.checks.secret import masked
+
+    return "".join(char if _is_harmless(char) else _escape(char) for char in masked(text))
+
+
+def counted(count: int, what: str) -> str:
+    """`1 error`, `2 errors`."""
+    return f"{count} {what}{'s' * (count != 1)}"
 
 
 def _is_harmless(char: str) -> bool:
@@ -45,7 +55,7 @@ def _text(found: Diagnostics) -> Iterator[str]:
         yield ""
     counts = [(severity, sum(finding.severity is severity for finding in found)) for severity in Severity]
     if any(count for _, count in counts):
-        yield ", ".join(f"{count} {severity.word}{'s' * (count != 1)}" for severity, count in counts if count)
+        yield ", ".join(counted(count, severity.word) for severity, count in counts if count)
 
 
 def _finding(finding: Diagnostic, sources: Mapping[str, str]) -> Iterator[str]:
@@ -60,10 +70,12 @@ def _finding(finding: Diagnostic, sources: Mapping[str, str]) -> Iterator[str]:
 
 
 def _excerpt(place: Place, sources: Mapping[str, str]) -> Iterator[str]:
+    from sloctl.checks.secret import masked
+
     lines = sources.get(place.path, "").split("\n")
     if not 0 < place.line <= len(lines) or not lines[place.line - 1].strip():
         return
-    line = lines[place.line - 1].rstrip("\r")
+    line = masked(lines[place.line - 1].rstrip("\r"))  # whole, before a part of a secret is cut off
     start = max(0, place.column - 1 - _WIDTH // 2)
     before, shown = escaped(line[start : place.column - 1]), escaped(line[start : start + _WIDTH])
     number = str(place.line)

@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import date
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import failed, show
+from sloctl.cli.collector import paused
+from sloctl.cli.report import counted, failed, show
+
+if TYPE_CHECKING:
+    from sloctl.prometheus import PrometheusClient
 
 
 @click.command()
@@ -15,20 +21,37 @@ from sloctl.cli.report import failed, show
 @options.root
 @options.strict
 @options.form
+@options.perhaps_prometheus
 @click.pass_context
-def validate(context: click.Context, paths: tuple[str, ...], root: Path | None, form: str, *, strict: bool) -> None:
+@paused()
+def validate(
+    context: click.Context,
+    paths: tuple[str, ...],
+    root: Path | None,
+    form: str,
+    client: PrometheusClient | None,
+    *,
+    strict: bool,
+) -> None:
     """Check specifications (default: slo-specs) and write nothing.
 
-    PATH is a file, a folder, a pattern such as 'slo-specs/*/api.yaml', or - for standard input.
+    PATH is a file, a folder, a pattern such as 'slo-specs/*/api.yaml', or - for standard input. With --prometheus
+    the series that they read are looked at as well.
     """
     from sloctl.backends.table import BACKENDS
     from sloctl.compiler import compile_specs
 
-    compilation = compile_specs(paths, BACKENDS.values(), root=root)
+    compilation = compile_specs(paths, BACKENDS.values(), root=root, today=date.today())
+    if client is not None and not compilation.found.errors:
+        from sloctl.live.data import check_data
+
+        with client:
+            check_data(compilation.catalogue, client, compilation.found)
     show(compilation.found, form)
     if failed(compilation.found, strict=strict):
         context.exit(1)
     if form == "text":
         slos = list(compilation.catalogue.slos)
         services = {(slo.platform, slo.service) for slo in slos}
-        click.echo(f"{len(slos)} SLOs of {len(services)} services are valid.")
+        are = "is" if len(slos) == 1 else "are"
+        click.echo(f"{counted(len(slos), 'SLO')} of {counted(len(services), 'service')} {are} valid.")

@@ -10,7 +10,7 @@ from enum import Enum
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Forecast, Mode, Regression, Severity, Sla, Tier
 from sloctl.model.canary import Canary
-from sloctl.model.indicator import Indicator, counts_events
+from sloctl.model.indicator import Across, Indicator, counts_events
 from sloctl.model.ownership import Route, Team
 from sloctl.model.quantities import Duration, Objective, Rate
 from sloctl.model.selector import Expression
@@ -32,6 +32,9 @@ class Sampling:
     Attributes:
         resolution: length of a tile and interval of the fast rule group.
         target_labels: the labels that identify a scraped target.
+        shift: selectors look this far back, so that a late scrape is never lost.
+        lookback: how far a tile looks for the previous sample: gaps up to this long are recovered.
+        rollup: length of a roll-up tile and interval of the slow rule group.
     """
 
     resolution: Duration
@@ -39,29 +42,23 @@ class Sampling:
     scrape_timeout: Duration
     target_labels: tuple[str, ...]
     new_series: NewSeries
+    shift: Duration = field(init=False, repr=False)
+    lookback: Duration = field(init=False, repr=False)
+    rollup: Duration = field(init=False, repr=False)
 
-    @property
-    def shift(self) -> Duration:
-        """Selectors look this far back, so that a late scrape is never lost."""
-        return Duration(self.scrape_timeout.milliseconds * 3 // 2)
-
-    @property
-    def lookback(self) -> Duration:
-        """How far a tile looks for the previous sample: gaps up to this long are recovered."""
-        return self.resolution * 15
-
-    @property
-    def rollup(self) -> Duration:
-        """Length of a roll-up tile and interval of the slow rule group."""
-        return self.resolution * 4
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "shift", Duration(self.scrape_timeout.milliseconds * 3 // 2))
+        object.__setattr__(self, "lookback", self.resolution * 15)
+        object.__setattr__(self, "rollup", self.resolution * 4)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Slo:
-    """One objective of a service, with every value in force.
+    """One objective of a service, with every value in force; equal only to itself, so that texts are cached by it.
 
     Attributes:
-        places: where each key in force was written, by key; a default has none.
+        places: where each key in force was written, by key, and each key of the SLI, such as `sli.ratio.bad`; a
+            default has none.
         by: one objective, budget and set of alerts for each value of these labels.
         timeslices: the share of good events that makes a slice good; None counts events.
     """
@@ -102,11 +99,19 @@ class Slo:
         """Whether slices of `resolution` are counted instead of events."""
         return self.timeslices is not None or not counts_events(self.indicator)
 
+    def slices_in(self, length: Duration) -> int | None:
+        """The most events that a time can hold where slices are counted; None where series or events add to them."""
+        across = getattr(self.indicator, "across", None)
+        if not self.counts_slices or (self.timeslices is None and across is Across.EACH):
+            return None
+        return int(length / self.sampling.resolution)
+
     @property
     def calendar(self) -> CalendarWindow | None:
         """The calendar that its roll-ups are counted by: its window's or its contract's."""
-        windows = (self.window, self.sla.window if self.sla else None)
-        return next((window for window in windows if isinstance(window, CalendarWindow)), None)
+        if isinstance(self.window, CalendarWindow):
+            return self.window
+        return self.sla.window if self.sla and isinstance(self.sla.window, CalendarWindow) else None
 
     def at(self, key: str) -> Place:
         """Where `key` was written, or the SLO itself when its value is a default."""
@@ -171,9 +176,9 @@ class Inhibition(Enum):
     NONE = "none"
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Platform:
-    """A platform with what its services share."""
+    """A platform with what its services share; equal only to itself."""
 
     name: str
     services: tuple[Service, ...]

@@ -26,7 +26,7 @@ def zone(name: str) -> ZoneInfo:
     Raises:
         ValueError: there is no such zone.
     """
-    if name not in _names():
+    if name not in zone_names():
         raise ValueError(f"there is no time zone {name}")
     file = resources.files("tzdata").joinpath("zoneinfo", *name.split("/"))
     with file.open("rb") as content:
@@ -34,7 +34,8 @@ def zone(name: str) -> ZoneInfo:
 
 
 @cache
-def _names() -> frozenset[str]:
+def zone_names() -> frozenset[str]:
+    """Every IANA name that is known."""
     return frozenset(resources.files("tzdata").joinpath("zones").read_text(encoding="utf-8").split())
 
 

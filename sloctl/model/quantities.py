@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from decimal import Decimal, localcontext
+from functools import lru_cache
 from typing import Final
 
 _UNITS: Final = (
@@ -37,11 +38,7 @@ class Duration:
 
     def __str__(self) -> str:
         """As Prometheus writes it, without weeks: `1h30m`, `4m59s`, `30d`."""
-        rest, text = self.milliseconds, ""
-        for unit, length in _UNITS:
-            count, rest = divmod(rest, length)
-            text += f"{count}{unit}" if count else ""
-        return text or "0s"
+        return _written(self.milliseconds)
 
     def __mul__(self, factor: int) -> Duration:
         return Duration(self.milliseconds * factor)
@@ -66,6 +63,16 @@ class Duration:
         return self.milliseconds > 0
 
 
+@lru_cache(maxsize=1024)
+def _written(milliseconds: int) -> str:
+    """A duration in units; few different ones are written many times."""
+    rest, text = milliseconds, ""
+    for unit, length in _UNITS:
+        count, rest = divmod(rest, length)
+        text += f"{count}{unit}" if count else ""
+    return text or "0s"
+
+
 ZERO: Final = Duration(0)
 SECOND: Final = Duration.of(seconds=1)
 MINUTE: Final = Duration.of(minutes=1)
@@ -78,15 +85,13 @@ class Objective:
     """The share of good events that is promised, between 0 and 1, both excluded."""
 
     ratio: Decimal
+    error_budget: Decimal = field(init=False, repr=False, compare=False)
+    """The share of events that may be bad: 1 - objective."""
 
     def __post_init__(self) -> None:
         if not 0 < self.ratio < 1:
             raise ValueError("an objective lies between 0 % and 100 %")
-
-    @property
-    def error_budget(self) -> Decimal:
-        """The share of events that may be bad: 1 - objective."""
-        return 1 - self.ratio
+        object.__setattr__(self, "error_budget", 1 - self.ratio)
 
     def __str__(self) -> str:
         return percent(self.ratio)
@@ -108,6 +113,7 @@ class Rate:
         return f"{number(self.events)}/{per}"
 
 
+@lru_cache(maxsize=1024)
 def number(value: Decimal) -> str:
     """A decimal number without exponent and without trailing zeros: `0.0144`, `1000`, `0`.
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from enum import Enum
-from typing import TypeAlias
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple, TypeAlias
 
 
-class MatchOperator(Enum):
+class MatchOperator(StrEnum):
     """How a matcher compares a label with its value."""
 
     EQUAL = "="
@@ -16,18 +16,16 @@ class MatchOperator(Enum):
     NOT_REGEX = "!~"
 
 
-@dataclass(frozen=True, slots=True, order=False)
-class Matcher:
-    """One condition on a label."""
+class Matcher(NamedTuple):
+    """One condition on a label. A named tuple, because its text is looked up by it millions of times a run."""
 
     label: str
     operator: MatchOperator
     value: str
 
 
-@dataclass(frozen=True, slots=True)
-class Selector:
-    """Series of one metric that fulfil all matchers, in the order written."""
+class Selector(NamedTuple):
+    """Series of one metric that fulfil all matchers, in the order written; a named tuple as `Matcher` is."""
 
     metric: str
     matchers: tuple[Matcher, ...] = ()
@@ -35,11 +33,11 @@ class Selector:
     def narrowed(self, *matchers: Matcher) -> Selector:
         """The same series, further restricted; a matcher that is there already is not repeated."""
         new = tuple(matcher for matcher in matchers if matcher not in self.matchers)
-        return replace(self, matchers=self.matchers + new)
+        return self._replace(matchers=self.matchers + new)
 
     def named(self, metric: str) -> Selector:
         """The same matchers on another metric."""
-        return replace(self, metric=metric)
+        return self._replace(metric=metric)
 
     def on(self, labels: tuple[str, ...]) -> tuple[Matcher, ...]:
         """The matchers on these labels."""
@@ -51,6 +49,11 @@ Selectors: TypeAlias = tuple[Selector, ...]
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """A PromQL expression of the user's that was parsed and printed canonically by `sloctl.promql`."""
+    """A PromQL expression of the user's that was parsed and printed canonically by `sloctl.promql`.
+
+    Attributes:
+        grouping: the labels that its result is grouped by, sorted; None where its form does not tell.
+    """
 
     text: str
+    grouping: tuple[str, ...] | None = None

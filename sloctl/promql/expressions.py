@@ -11,26 +11,35 @@ import promql_parser
 
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
-from sloctl.model.selector import Expression, Matcher
+from sloctl.model.selector import Expression, Matcher, Selector
 from sloctl.promql.parse import parse, walk
 from sloctl.promql.selectors import from_tree, selector_text
 
 WINDOW: Final = "$window"
 # Stands for $window while an expression is parsed; nobody writes a range of this odd length.
 _STAND_IN: Final = timedelta(seconds=98_765_431)
+_WORDS: Final = {"scalar": "a number", "string": "a text", "matrix": "a range"}
 _STAND_IN_WRITTEN: Final = "98765431s"
+_STAND_IN_PRINTED: Final = promql_parser.display_duration(_STAND_IN)
 _STRING_OR_WINDOW: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|\$window\b")
 
 
-def parse_expression(text: str, matchers: Iterable[Matcher] = ()) -> Expression:
-    """One PromQL expression, with `matchers` added to each of its selectors; it may hold `$window`.
+def parse_expression(text: str, matchers: Iterable[Matcher] = (), *, windowed: bool = False) -> Expression:
+    """One PromQL expression, with `matchers` added to each of its selectors.
+
+    Args:
+        windowed: `$window` stands for a length in it.
 
     Raises:
-        PromqlError: it is no PromQL, or a selector already matches one of the labels otherwise.
+        PromqlError: it is no PromQL that returns series, or a selector already matches one of the labels otherwise.
     """
     tree = parse(_replaced(text, _STAND_IN_WRITTEN))
+    _check_window(tree, text, windowed=windowed)
+    if (kind := _kind(tree)) != "vector":
+        raise PromqlError(f"this is {_WORDS[kind]} where series are needed", "write PromQL such as `max(queue_length)`")
     narrowed = _narrowed(tree, tuple(matchers))
-    return Expression(narrowed.prettify().replace(promql_parser.display_duration(_STAND_IN), WINDOW))
+    text = narrowed.prettify().replace(_STAND_IN_PRINTED, WINDOW)
+    return Expression(text, _grouping(tree))
 
 
 def with_window(expression: Expression, window: Duration) -> str:
@@ -38,9 +47,18 @@ def with_window(expression: Expression, window: Duration) -> str:
     return _replaced(expression.text, str(window))
 
 
-def grouping(expression: Expression) -> tuple[str, ...] | None:
-    """The labels that the result of an expression is grouped by; None where its form does not tell."""
-    return _grouping(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
+def plain_selector(expression: Expression) -> Selector | None:
+    """The selector whose samples an expression returns as they are, or as the only one of a group; None otherwise."""
+    node = parse(_replaced(expression.text, _STAND_IN_WRITTEN))
+    while not isinstance(node, promql_parser.VectorSelector):
+        match node:
+            case promql_parser.ParenExpr(expr=inner):
+                node = inner
+            case promql_parser.AggregateExpr(op=op, expr=inner) if str(op) in {"sum", "min", "max", "avg"}:
+                node = inner
+            case _:
+                return None
+    return None if node.offset or node.at else from_tree(node)
 
 
 def metrics(expression: Expression) -> tuple[str, ...]:
@@ -50,6 +68,12 @@ def metrics(expression: Expression) -> tuple[str, ...]:
         if isinstance(node, promql_parser.VectorSelector) and node.name:
             names[node.name] = None
     return tuple(names)
+
+
+def selectors(expression: Expression) -> tuple[Selector, ...]:
+    """Every selector in an expression, without its range and offset."""
+    nodes = walk(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
+    return tuple(from_tree(node) for node in nodes if isinstance(node, promql_parser.VectorSelector))
 
 
 def _replaced(text: str, window: str) -> str:
@@ -85,6 +109,33 @@ def _added(node: promql_parser.VectorSelector, matchers: tuple[Matcher, ...], ra
         node.prettify().rpartition("}")[2] if node.matchers.matchers else node.prettify().removeprefix(node.name or "")
     )
     return selector_text(selector.narrowed(*matchers)) + (f"[{range_}]" if range_ else "") + tail
+
+
+def _check_window(tree: promql_parser.Expr, text: str, *, windowed: bool) -> None:
+    if not windowed and _replaced(text, "") != text:
+        raise PromqlError("`$window` has no meaning here", "write a length, such as `[5m]`")
+    numbers = (node.val for node in walk(tree) if isinstance(node, promql_parser.NumberLiteral))
+    if _STAND_IN.total_seconds() in numbers:
+        raise PromqlError("`$window` is no number", "it stands in brackets only: `increase(requests_total[$window])`")
+
+
+def _kind(node: promql_parser.Expr) -> str:
+    """What an expression returns: vector, scalar, string or matrix."""
+    match node:
+        case promql_parser.NumberLiteral():
+            return "scalar"
+        case promql_parser.StringLiteral():
+            return "string"
+        case promql_parser.MatrixSelector() | promql_parser.SubqueryExpr():
+            return "matrix"
+        case promql_parser.ParenExpr(expr=inner) | promql_parser.UnaryExpr(expr=inner):
+            return _kind(inner)
+        case promql_parser.BinaryExpr(lhs=left, rhs=right):
+            return "scalar" if _kind(left) == _kind(right) == "scalar" else "vector"
+        case promql_parser.Call(func=function):
+            return str(function.return_type).rpartition(".")[2].lower()
+        case _:
+            return "vector"
 
 
 def _grouping(node: promql_parser.Expr) -> tuple[str, ...] | None:

@@ -36,8 +36,10 @@ def check_limits(text: str) -> None:
             f"this is {len(text)} characters long; at most {MAX_LENGTH} are accepted",
             "record parts of it by rules of your own and use their names",
         )
-    if _CONTROL.search(text):
+    if not text.isprintable() and _CONTROL.search(text):
         raise PromqlError("this holds a control character")
+    if len(text) <= MAX_OPERATORS and sum(map(text.count, "([{")) <= MAX_NESTING:
+        return  # too short for what follows
     outside = _STRINGS.sub('""', text)
     depth = 0
     for bracket in _BRACKETS.findall(outside):
@@ -67,6 +69,8 @@ def parse(text: str) -> promql_parser.Expr:
 
 def walk(tree: promql_parser.Expr) -> list[promql_parser.Expr]:
     """All nodes in depth-first order; a range is followed by its selector."""
+    if isinstance(tree, promql_parser.VectorSelector):  # most are nothing else
+        return [tree]
     nodes: list[promql_parser.Expr] = []
 
     def visit(node: promql_parser.Expr) -> None:
@@ -102,8 +106,11 @@ def _refuse_odd_selector(node: promql_parser.VectorSelector) -> None:
     for matcher in node.matchers.matchers:
         if not _LABEL.fullmatch(matcher.name):
             raise PromqlError(f"`{matcher.name}` is no plain label name", "rename it by relabelling")
-        if _CONTROL.search(matcher.value):
+        if not matcher.value.isprintable() and _CONTROL.search(matcher.value):
             raise PromqlError(f"the value of label `{matcher.name}` holds a control character")
+        if "{{" in matcher.value:  # alerts on a vanished metric name its selector
+            message = f"`{{{{` in the value of label `{matcher.name}` would open a template action"
+            raise PromqlError(message, "write `[{][{]` for two braces in a regular expression")
 
 
 def _sentence(message: str) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Final
 
 import promql_parser
@@ -63,23 +64,31 @@ def _matcher(matcher: promql_parser.Matcher) -> Matcher:
     return Matcher(matcher.name, _OPERATORS[str(matcher.op)], matcher.value)
 
 
+@lru_cache(maxsize=1024)
 def quote(value: str) -> str:
     """A string literal of PromQL."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{escaped}"'
 
 
+@lru_cache(maxsize=64)
 def matchers_text(matchers: tuple[Matcher, ...]) -> str:
     """Matchers as PromQL, without braces."""
-    return ", ".join(f"{matcher.label}{matcher.operator.value}{quote(matcher.value)}" for matcher in matchers)
+    return ", ".join(f"{matcher.label}{matcher.operator}{quote(matcher.value)}" for matcher in matchers)
 
 
 def selector_text(selector: Selector, range_: Duration | None = None, offset: Duration | None = None) -> str:
     """A selector as PromQL, with an optional range and offset."""
-    braces = f"{{{matchers_text(selector.matchers)}}}" if selector.matchers else ""
-    length = f"[{range_}]" if range_ else ""
-    shifted = f" offset {offset}" if offset else ""
-    return f"{selector.metric}{braces}{length}{shifted}"
+    text = _instant(selector)
+    if range_ is not None:
+        text += f"[{range_}]"
+    return f"{text} offset {offset}" if offset else text
+
+
+@lru_cache(maxsize=256)
+def _instant(selector: Selector) -> str:
+    """A selector without range and offset; few are written with many of these."""
+    return f"{selector.metric}{{{matchers_text(selector.matchers)}}}" if selector.matchers else selector.metric
 
 
 def label_selector(metric: str, labels: dict[str, str]) -> Selector:

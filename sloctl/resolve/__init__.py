@@ -5,6 +5,7 @@ from __future__ import annotations
 from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
 from sloctl.resolve import codes, platforms, services
+from sloctl.resolve.placeholders import check_placeholders
 from sloctl.resolve.platforms import Scope
 from sloctl.spec.document import Document, Template
 
@@ -32,6 +33,7 @@ def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) 
     resolved = (services.service(scope, written, templates, found) for written in scope.services)
     members = sorted(resolved, key=lambda service: service.name)
     _unique_services(members, found)
+    check_placeholders(scope, templates.values(), found)
     _unique_ids([slo for service in members for slo in service.slos], found)
     return Platform(
         name=scope.name,
@@ -42,7 +44,7 @@ def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) 
         sampling=platforms.sampling(layers, found),
         place=scope.place,
         texts=platforms.texts(layers),
-        dashboards=platforms.dashboards(layers),
+        dashboards=platforms.dashboards(layers, found),
         buckets={name: bounds for name, (bounds, _) in layers.merged("buckets").items()},
         expect=platforms.expect(layers),
         fallback=platforms.route(layers.value("fallback")),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place, Related
@@ -17,6 +18,7 @@ from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
 from sloctl.resolve.platforms import Scope
 from sloctl.spec import alerting
+from sloctl.spec.problems import nearest
 from sloctl.spec.tree import Key
 
 GOOGLE: Final = (
@@ -50,18 +52,18 @@ class Reading:
     resolution: Duration
     slices: bool
     team: Team | None
+    by: tuple[str, ...] = ()
 
     def tiers(self, layer: Layer | None) -> Alerting:
         """The tiers of the nearest layer that writes `alerts`; `google` without one."""
         if layer is None:
-            kept, left_out = self._google(self.scope.place)
-            return Alerting(tuple(kept), tuple(left_out))
+            return self._google(self.scope.place)
         tiers, left_out = list[Tier](), list[Tier]()
         for written, row in self._rows(layer):
             if written == "google":
-                kept, out = self._google(row.place())
-                tiers += kept
-                left_out += out
+                google = self._google(row.place())
+                tiers += google.tiers
+                left_out += google.left_out
             elif not isinstance(written, str):
                 tiers.append(self._tier(written, row))
         return Alerting(tuple(tiers), tuple(left_out))
@@ -85,33 +87,18 @@ class Reading:
             tiers, origin = self.scope.policies[name]
             yield from ((tier, _Row(origin, ("policies", name, index))) for index, tier in enumerate(tiers))
         elif name != "none":
-            known = ", ".join([*sorted(self.scope.policies), "google", "none"])
+            known = [*sorted(self.scope.policies), "google", "none"]
             message = f"there is no policy `{name}`"
-            self.found.error(codes.UNKNOWN_POLICY, layer.place(*keys), message, f"write one of {known}")
+            help_ = nearest(name, known) or f"write one of {', '.join(known)}"
+            self.found.error(codes.UNKNOWN_POLICY, layer.place(*keys), message, help_, *layer.related)
 
-    def _google(self, place: Place) -> tuple[list[Tier], list[Tier]]:
-        """The preset without tiers that cannot fire at this objective or exceed half the window."""
-        kept, left_out = list[Tier](), list[Tier]()
-        for severity, burn, over, also_over in GOOGLE:
-            tier = Tier(
-                severity,
-                Burn(Decimal(burn)),
-                over,
-                also_over,
-                ZERO,
-                _FLAP if severity is Severity.P1 else ZERO,
-                0,
-                self._min_bad(None),
-                self._guard(None),
-                place,
-            )
-            fits = error_threshold(tier, self.objective) < 1 and over * 2 <= self.window.length
-            (kept if fits else left_out).append(tier)
-        return kept, left_out
+    def _google(self, place: Place) -> Alerting:
+        return _google(self.objective, self.window.length, self._min_bad(None, None), self._guard(None), place)
 
     def _tier(self, written: alerting.Tier, row: _Row) -> Tier:
         self._check_lengths(written, row)
         self._check_routes(written, row)
+        self._check_labels(written, row)
         severity = Severity(written.severity)
         keep = written.keep_firing_for
         default = _FLAP if severity is Severity.P1 else ZERO
@@ -123,7 +110,7 @@ class Reading:
             for_=_duration(written.for_) or ZERO,
             keep_firing_for=default if keep is None else Duration(keep),
             min_events=written.min_events or 0,
-            min_bad=self._min_bad(written.min_bad),
+            min_bad=self._min_bad(written.min_bad, _duration(written.over)),
             guard=self._guard(written.guard),
             place=row.place(),
             notify=written.notify or (),
@@ -131,10 +118,11 @@ class Reading:
             annotations=dict(written.annotations or {}),
         )
 
-    def _min_bad(self, written: int | None) -> int:
+    def _min_bad(self, written: int | None, over: Duration | None) -> int:
         if written is not None:
             return written
-        return _SLICES if self.slices else 0
+        most = _SLICES if over is None else max(1, int(over / self.resolution))  # more could never be bad
+        return min(_SLICES, most) if self.slices else 0
 
     def _guard(self, written: str | None) -> Guard:
         if written is not None:
@@ -147,20 +135,28 @@ class Reading:
             if milliseconds is not None and Duration(milliseconds) % self.resolution:
                 message = f"`{key}` {Duration(milliseconds)} is no multiple of the resolution {self.resolution}"
                 help_ = f"write a multiple of {self.resolution}, or another `resolution` in the Platform"
-                self.found.error(codes.TIER_LENGTH, row.place(key), message, help_)
+                self.found.error(codes.TIER_LENGTH, row.place(key), message, help_, *row.related)
         if written.over is not None and Duration(written.over) > self.window.length:
             message = f"`over` {Duration(written.over)} is longer than the window {self.window}"
-            self.found.error(codes.TIER_LENGTH, row.place("over"), message, "write a shorter time")
+            help_ = f"write at most {self.window.length}"
+            self.found.error(codes.TIER_LENGTH, row.place("over"), message, help_, *row.related)
 
     def _check_routes(self, written: alerting.Tier, row: _Row) -> None:
         for index, name in enumerate(written.notify or ()):
             if self.team is None or name in self.team.routes:
                 continue
-            known = ", ".join(sorted(self.team.routes)) or "none yet"
+            known = sorted(self.team.routes)
             message = f"team `{self.team.name}` has no route `{name}`"
             related = Related(self.team.place, "the team's routes are here")
-            help_ = f"add it there; its further routes are: {known}"
-            self.found.error(codes.UNKNOWN_ROUTE, row.place("notify", index), message, help_, related)
+            help_ = nearest(name, known) or f"add it there; its further routes are: {', '.join(known) or 'none yet'}"
+            place = row.place("notify", index)
+            self.found.error(codes.UNKNOWN_ROUTE, place, message, help_, related, *row.related)
+
+    def _check_labels(self, written: alerting.Tier, row: _Row) -> None:
+        for label in sorted(set(written.labels or ()) & set(self.by)):
+            message = f"`{label}` is a label of `by`, whose values come from the data"
+            place = row.key_place("labels", label)
+            self.found.error(codes.SPLIT_LABEL, place, message, "remove it here, or from `by`", *row.related)
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,6 +168,25 @@ class _Row:
 
     def place(self, *keys: Key) -> Place:
         return self.layer.place(*self.keys, *keys)
+
+    def key_place(self, *keys: Key) -> Place:
+        return self.layer.key_place(*self.keys, *keys)
+
+    @property
+    def related(self) -> tuple[Related, ...]:
+        return self.layer.related
+
+
+@lru_cache(maxsize=256)
+def _google(objective: Objective, window: Duration, min_bad: int, guard: Guard, place: Place) -> Alerting:
+    """The preset without tiers that cannot fire at this objective or exceed half the window."""
+    kept, left_out = list[Tier](), list[Tier]()
+    for severity, burn, over, also_over in GOOGLE:
+        flap = _FLAP if severity is Severity.P1 else ZERO
+        tier = Tier(severity, Burn(Decimal(burn)), over, also_over, ZERO, flap, 0, min_bad, guard, place)
+        fits = error_threshold(tier, objective) < 1 and over * 2 <= window
+        (kept if fits else left_out).append(tier)
+    return Alerting(tuple(kept), tuple(left_out))
 
 
 def _trigger(written: alerting.Tier) -> Burn | ErrorRate | BudgetLeft:

@@ -12,7 +12,7 @@ from sloctl.errors import PromqlError
 from sloctl.model import indicator as meant
 from sloctl.model.quantities import Duration, Rate, number
 from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.expressions import grouping, parse_expression
+from sloctl.promql.expressions import parse_expression
 from sloctl.promql.selectors import parse_matchers, parse_selector
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
@@ -75,11 +75,11 @@ class Reading:
         except _RefusedError:
             return None
 
-    def expression(self, text: str, *keys: Key) -> Expression | None:
-        """PromQL of the user's, narrowed by the platform's matchers."""
+    def expression(self, text: str, *keys: Key, windowed: bool = False) -> Expression | None:
+        """PromQL of the user's, narrowed by the platform's matchers; with `windowed` it holds `$window`."""
         matchers = [Matcher(label, MatchOperator.EQUAL, value) for label, (value, _) in self.matchers.items()]
         try:
-            return self._parsed(lambda one: parse_expression(one, matchers), text, *keys)
+            return self._parsed(lambda one: parse_expression(one, matchers, windowed=windowed), text, *keys)
         except _RefusedError:
             return None
 
@@ -103,20 +103,21 @@ class Reading:
 
     def _latency(self, latency: indicators.Latency) -> meant.Latency:
         histogram = self._selectors(latency.histogram, "sli", "latency", "histogram")
+        bad_if = () if latency.bad_if is None else self._matchers(latency.bad_if, "sli", "latency", "bad_if")
+        if not histogram:
+            raise _RefusedError
         for selector in histogram:
             self._check_base_name(selector)
         unit = self._unit(latency, histogram)
         at_most = _in_unit(latency.at_most, unit)
         if not latency.native:
-            self._check_bound(histogram, at_most)
-        bad_if = () if latency.bad_if is None else self._matchers(latency.bad_if, "sli", "latency", "bad_if")
+            self._check_bound(histogram, at_most, latency.at_most)
         return meant.Latency(histogram, at_most, unit, bad_if, bool(latency.native))
 
     def _check_base_name(self, selector: Selector) -> None:
         keys = ("sli", "latency", "histogram")
-        suffix = next((suffix for suffix in _SUFFIXES if selector.metric.endswith(suffix)), None)
-        if suffix is not None:
-            base = selector.metric.removesuffix(suffix)
+        base = _base_name(selector.metric)
+        if base != selector.metric:
             self._error(
                 codes.UNIT, f"`{selector.metric}` is a part of a histogram", f"write its base name, `{base}`", *keys
             )
@@ -128,7 +129,7 @@ class Reading:
     def _unit(self, latency: indicators.Latency, histogram: Selectors) -> meant.Unit:
         if latency.unit is not None:
             return meant.Unit(latency.unit)
-        names = [selector.metric for selector in histogram]
+        names = [_base_name(selector.metric) for selector in histogram]
         if all(name.endswith("_milliseconds") for name in names):
             return meant.Unit.MILLISECONDS
         if all(name.endswith("_seconds") for name in names):
@@ -138,23 +139,30 @@ class Reading:
             self._error(codes.UNIT, message, "add `unit: s` or `unit: ms`", "sli", "latency", "at_most")
         return meant.Unit.NONE
 
-    def _check_bound(self, histogram: Selectors, at_most: Decimal) -> None:
+    def _check_bound(self, histogram: Selectors, at_most: Decimal, written: WrittenBound) -> None:
         for selector in histogram:
             bounds = self.buckets.get(selector.metric)
             if bounds is not None and at_most not in bounds:
-                near = sorted(bounds, key=lambda bound: abs(bound - at_most))[:2]
-                help_ = f"write one of its bounds, such as {' or '.join(number(bound) for bound in sorted(near))}"
-                message = f"{number(at_most)} is no bucket of `{selector.metric}`"
+                near = [*[bound for bound in bounds if bound < at_most][-1:], *[b for b in bounds if b > at_most][:1]]
+                shown = [_as_written(bound, at_most, written) for bound in near]
+                help_ = f"write one of its bounds, such as {' or '.join(shown)}"
+                message = f"{_as_written(at_most, at_most, written)} is no bucket of `{selector.metric}`"
                 self._error(codes.UNIT, message, help_, "sli", "latency", "at_most")
 
     def _query(self, query: indicators.Query) -> meant.Query:
         texts = {key: getattr(query, key) for key in ("total", "bad", "good", "bad_ratio")}
-        read = {key: self._grouped(text, "sli", "query", key) for key, text in texts.items() if text is not None}
-        return meant.Query(**read)
+        wanted = {key: text for key, text in texts.items() if text is not None}
+        read = {key: self._grouped(text, "sli", "query", key) for key, text in wanted.items()}
+        known = {key: expression for key, expression in read.items() if expression is not None}
+        if len(known) < len(wanted):
+            raise _RefusedError
+        return meant.Query(**known)
 
-    def _grouped(self, text: str, *keys: Key) -> Expression:
-        expression = self._expression(text, *keys)
-        labels = grouping(expression)
+    def _grouped(self, text: str, *keys: Key) -> Expression | None:
+        expression = self.expression(text, *keys, windowed=True)
+        if expression is None:
+            return None
+        labels = expression.grouping
         if labels is not None and labels != tuple(sorted(self.by)):
             wanted = f"`by ({', '.join(self.by)})`" if self.by else "no `by`, as the SLO has none"
             message = f"this is grouped by {', '.join(f'`{label}`' for label in labels) or 'nothing'}"
@@ -185,13 +193,10 @@ class Reading:
         return meant.Threshold(value, low, high, meant.Across(threshold.across or "each"))
 
     def _selectors(self, texts: tuple[str, ...], *keys: Key) -> Selectors:
-        """Every selector of a list, all of their problems at once."""
+        """Every selector of a list that can be read; the SLI is refused as a whole, with all of its problems."""
         alone = len(texts) == 1
         read = [self.selector(text, *keys, *(() if alone else (index,))) for index, text in enumerate(texts)]
-        selectors = tuple(selector for selector in read if selector is not None)
-        if len(selectors) < len(texts):
-            raise _RefusedError
-        return selectors
+        return tuple(selector for selector in read if selector is not None)
 
     def _selector(self, text: str, *keys: Key) -> Selector:
         selector = self._parsed(parse_selector, text, *keys)
@@ -199,7 +204,10 @@ class Reading:
         return selector.narrowed(*self._added(selector, *keys))
 
     def _matchers(self, text: str, *keys: Key) -> tuple[Matcher, ...]:
-        matchers = self._parsed(parse_matchers, text, *keys)
+        try:
+            matchers = self._parsed(parse_matchers, text, *keys)
+        except _RefusedError:
+            return ()
         self._split_is_free(matchers, *keys)
         return matchers
 
@@ -249,6 +257,19 @@ class _RefusedError(Exception):
 def plain(bound: WrittenBound) -> Decimal:
     """A bound as a number: percentages as ratios, durations in seconds."""
     return bound.value / 1000 if bound.unit == "duration" else bound.value
+
+
+def _base_name(metric: str) -> str:
+    """The name of a histogram without the suffix of one of its parts."""
+    suffix = next((suffix for suffix in _SUFFIXES if metric.endswith(suffix)), "")
+    return metric.removesuffix(suffix)
+
+
+def _as_written(bound: Decimal, at_most: Decimal, written: WrittenBound) -> str:
+    """A bound in the words of the specification: `250ms` where a duration is written."""
+    if written.unit != "duration":
+        return number(bound)
+    return str(Duration(int(bound * (written.value / at_most))))
 
 
 def _in_unit(bound: WrittenBound, unit: meant.Unit) -> Decimal:

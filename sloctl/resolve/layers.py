@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from sloctl.diagnostics import Place, Related
 from sloctl.spec.document import Inheritable
+from sloctl.spec.indicators import Sli
 from sloctl.spec.tree import Key
 
 
@@ -57,17 +58,28 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Layers:
-    """Mappings from the nearest to the farthest."""
+    """Mappings from the nearest to the farthest.
+
+    Attributes:
+        nearest: the layer that decides, by key; keys that nobody writes are not there.
+    """
 
     stack: tuple[Layer, ...]
+    nearest: Mapping[str, Layer] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        nearest: dict[str, Layer] = {}
+        for layer in reversed(self.stack):
+            nearest.update(dict.fromkeys(layer.spec.model_fields_set, layer))
+        object.__setattr__(self, "nearest", nearest)
 
     def source(self, key: str) -> Layer | None:
         """The nearest layer that writes `key`."""
-        return next((layer for layer in self.stack if key in layer.spec.model_fields_set), None)
+        return self.nearest.get(key)
 
     def value(self, key: str, default: Any = None) -> Any:
         """The value in force."""
-        layer = self.source(key)
+        layer = self.nearest.get(key)
         return default if layer is None else getattr(layer.spec, key)
 
     def place(self, key: str) -> Place | None:
@@ -95,4 +107,36 @@ class Layers:
 
     def writing(self, key: str) -> Iterator[Layer]:
         """The layers that write `key`, nearest first."""
-        return (layer for layer in self.stack if layer.has(key))
+        return (layer for layer in self.stack if layer.has(key)) if key in self.nearest else iter(())
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Places(Mapping[str, Place]):
+    """Where each key in force was written, and each key of the SLI as `sli.ratio.bad`.
+
+    Few are ever asked for, so each is looked up when it is.
+
+    Attributes:
+        sli: the layer that says what is counted, which `sli: NAME` finds in another SLO.
+    """
+
+    layers: Layers
+    sli: Layer | None = None
+
+    def __getitem__(self, key: str) -> Place:
+        if self.sli is not None and key in self._sli_keys:
+            return self.sli.place(*key.split("."))
+        return self.layers.nearest[key].place(key)
+
+    def __iter__(self) -> Iterator[str]:
+        return iter((*self.layers.nearest, *self._sli_keys))
+
+    def __len__(self) -> int:
+        return len(self.layers.nearest) + len(self._sli_keys)
+
+    @property
+    def _sli_keys(self) -> tuple[str, ...]:
+        written = getattr(self.sli.spec, "sli", None) if self.sli is not None else None
+        if not isinstance(written, Sli):
+            return ()
+        return tuple(f"sli.{written.kind}.{key}" for key in sorted(written.indicator.model_fields_set))

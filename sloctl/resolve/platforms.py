@@ -5,19 +5,25 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from pathlib import PurePath
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.errors import PromqlError
 from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import Dashboards, Expect, Inhibition, NewSeries, PagerDutyKeys, Sampling, Texts
 from sloctl.model.ownership import OfficeHours, Route, Team
+from sloctl.model.periods import zone_names
 from sloctl.model.quantities import MINUTE, Duration
 from sloctl.model.selector import Expression
+from sloctl.promql.expressions import parse_expression
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer, Layers
 from sloctl.spec import alerting, document, ownership
 from sloctl.spec.document import Document
+from sloctl.spec.files import STDIN, RealPaths
+from sloctl.spec.problems import nearest
 
 DEFAULT_NAME: Final = "default"
 
@@ -43,14 +49,19 @@ class Scope:
 
 def scopes(documents: list[Document], found: Diagnostics) -> list[Scope]:
     """Every Platform with the Service documents it applies to; services without one share the default."""
-    platforms = _by_folder(documents, found)
+    real = RealPaths()
+    platforms = _by_folder(documents, real, found)
+    chains: dict[str, list[Document]] = {}
     made: dict[str, Scope] = {}
     for one in documents:
         if isinstance(one.spec, document.Service):
-            chain = [platforms[folder] for folder in _folders(one.path) if folder in platforms]
+            folder = _folder(one.path, real)
+            if folder not in chains:
+                chains[folder] = [platforms[each] for each in _with_parents(folder) if each in platforms]
+            chain = chains[folder]
             key = chain[0].path if chain else ""
             if key not in made:
-                made[key] = _scope(chain, one)
+                made[key] = _scope(chain, one, found)
             made[key].services.append(one)
     _unique_names(list(made.values()), found)
     return sorted(made.values(), key=lambda scope: scope.name)
@@ -61,12 +72,10 @@ def sampling(layers: Layers, found: Diagnostics) -> Sampling:
     resolution = Duration(layers.value("resolution", MINUTE.milliseconds))
     interval = Duration(layers.value("scrape_interval", 30_000))
     timeout = Duration(layers.value("scrape_timeout", min(10_000, interval.milliseconds)))
-    place = layers.place("scrape_interval") or layers.place("resolution")
-    if resolution < interval and place is not None:
+    if resolution < interval and (place := layers.place("scrape_interval") or layers.place("resolution")):
         message = f"a tile of {resolution} is shorter than one scrape of {interval}"
         found.error(codes.SAMPLING, place, message, "write a shorter `scrape_interval`, or a `resolution` up to 1m")
-    written = layers.place("scrape_timeout")
-    if timeout > interval and written is not None:
+    if timeout > interval and (written := layers.place("scrape_timeout")):
         message = f"`scrape_timeout` {timeout} is longer than `scrape_interval` {interval}"
         found.error(codes.SAMPLING, written, message, "write a time up to the scrape interval")
     labels = tuple(layers.value("target_labels", ("job", "instance")))
@@ -76,7 +85,10 @@ def sampling(layers: Layers, found: Diagnostics) -> Sampling:
         assert place is not None
         message = "without target labels nothing tells whether a target was up"
         found.error(codes.SAMPLING, place, message, "name the labels of a target, or write `new_series: count`")
-    return Sampling(resolution, interval, timeout, labels, new_series)
+    return _sampling(resolution, interval, timeout, labels, new_series)
+
+
+_sampling: Final = lru_cache(maxsize=256)(Sampling)
 
 
 def severities(layers: Layers) -> dict[Severity, str]:
@@ -90,11 +102,24 @@ def texts(layers: Layers) -> Texts:
     return Texts(**layers.fields("texts", "summary", "description"))
 
 
-def dashboards(layers: Layers) -> Dashboards:
+def dashboards(layers: Layers, found: Diagnostics) -> Dashboards:
     """Where links lead."""
-    links = layers.fields("dashboards", "base_url", "logs", "traces", "folder", "deploys")
-    deploys = links.pop("deploys", None)
-    return Dashboards(**links, deploys=None if deploys is None else Expression(deploys))
+    links = layers.fields("dashboards", "base_url", "logs", "traces", "folder")
+    return Dashboards(**links, deploys=_deploys(layers, found))
+
+
+def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
+    for layer in layers.writing("dashboards"):
+        text = getattr(layer.spec, "dashboards").deploys  # noqa: B009 - a key of Platforms only
+        if text is None:
+            continue
+        try:
+            return parse_expression(text)
+        except PromqlError as error:
+            help_ = error.help or "write PromQL whose samples mark a deployment"
+            found.error(codes.PROMQL, layer.place("dashboards", "deploys"), str(error), help_)
+            return None
+    return None
 
 
 def expect(layers: Layers) -> Expect:
@@ -102,6 +127,26 @@ def expect(layers: Layers) -> Expect:
     wanted = layers.fields("expect", "detect_within", "false_pages")
     within = wanted.get("detect_within")
     return Expect(None if within is None else Duration(within), wanted.get("false_pages"))
+
+
+def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
+    """The team that a layer names, or None where the Platform has no teams or another word is meant."""
+    name, teams = layer.spec.team, scope.teams
+    assert name is not None
+    if not teams or name in teams:
+        return teams.get(name)
+    related = Related(next(iter(teams.values())).place, "teams are named here")
+    message = f"`{name}` is not a team of platform `{scope.name}`"
+    help_ = nearest(name, sorted(teams)) or f"write one of {', '.join(sorted(teams))}"
+    found.error(codes.UNKNOWN_TEAM, layer.place("team"), message, help_, related, *layer.related)
+    return None
+
+
+def zone_help(name: str) -> str:
+    """What to write instead of a time zone that does not exist."""
+    zones = {zone.lower(): zone for zone in sorted(zone_names()) if "/" in zone}  # abbreviations are all alike
+    near = nearest(name, list(zones)).partition("`")[2].partition("`")[0]
+    return f"did you mean `{zones[near]}`?" if near else "write an IANA name such as `Europe/Berlin` or `Asia/Kolkata`"
 
 
 def pagerduty(layers: Layers) -> PagerDutyKeys:
@@ -121,17 +166,20 @@ def route(written: ownership.Route | None) -> Route | None:
     return Route(written.pagerduty, written.slack, written.email, written.sns, written.webhook)
 
 
-def _folders(path: str) -> list[str]:
-    """The folder of a file and those above it."""
-    folder = os.getcwd() if path == "-" else os.path.dirname(os.path.realpath(path))  # noqa: PTH109, PTH120 - text, as keys
+def _folder(path: str, real: RealPaths) -> str:
+    """The folder of a file as it really is; standard input stands in the working directory."""
+    return real.folder("") if path == STDIN else os.path.dirname(real(path))  # noqa: PTH120 - text, as keys
+
+
+def _with_parents(folder: str) -> list[str]:
     return [str(one) for one in (PurePath(folder), *PurePath(folder).parents)]
 
 
-def _by_folder(documents: list[Document], found: Diagnostics) -> dict[str, Document]:
+def _by_folder(documents: list[Document], real: RealPaths, found: Diagnostics) -> dict[str, Document]:
     platforms: dict[str, Document] = {}
     for one in documents:
         if isinstance(one.spec, document.Platform):
-            folder = _folders(one.path)[0]
+            folder = _folder(one.path, real)
             first = platforms.setdefault(folder, one)
             if first is not one:
                 message = "this folder has two Platforms"
@@ -149,7 +197,7 @@ def _unique_names(made: list[Scope], found: Diagnostics) -> None:
             found.error(codes.TWO_PLATFORMS, scope.place, message, "rename one", Related(other.place, "the other one"))
 
 
-def _scope(chain: list[Document], service: Document) -> Scope:
+def _scope(chain: list[Document], service: Document, found: Diagnostics) -> Scope:
     specs = [(one, one.spec) for one in chain if isinstance(one.spec, document.Platform)]
     layers = Layers(tuple(Layer(spec, one) for one, spec in specs))
     matchers = {label: value for label, (value, _) in layers.merged("matchers").items()}
@@ -157,26 +205,32 @@ def _scope(chain: list[Document], service: Document) -> Scope:
         name=specs[0][1].name if specs else DEFAULT_NAME,
         layers=layers,
         place=chain[0].place("name") if chain else service.place("service"),
-        teams={name: _team(name, team, layer) for name, (team, layer) in layers.merged("teams").items()},
+        teams={name: _team(name, team, layer, found) for name, (team, layer) in layers.merged("teams").items()},
         policies=layers.merged("policies"),
         matchers=matchers,
         sources=tuple(one.path for one in chain),
     )
 
 
-def _team(name: str, written: ownership.Team, layer: Layer) -> Team:
+def _team(name: str, written: ownership.Team, layer: Layer, found: Diagnostics) -> Team:
     routes = {severity: route(getattr(written, severity.value)) for severity in Severity}
     further = {key: route(one) for key, one in written.routes.items()}
     return Team(
         name=name,
         severities={severity: one for severity, one in routes.items() if one is not None},
         routes={key: one for key, one in further.items() if one is not None},
-        office_hours=_office_hours(written.office_hours),
+        office_hours=_office_hours(name, written.office_hours, layer, found),
         place=layer.key_place("teams", name),
     )
 
 
-def _office_hours(written: ownership.OfficeHours | None) -> OfficeHours | None:
+def _office_hours(
+    team: str, written: ownership.OfficeHours | None, layer: Layer, found: Diagnostics
+) -> OfficeHours | None:
     if written is None:
         return None
-    return OfficeHours(tuple(written.days), written.from_, written.to, written.time_zone or "UTC")
+    zone = written.time_zone or "UTC"
+    if zone not in zone_names():
+        place = layer.place("teams", team, "office_hours", "time_zone")
+        found.error(codes.UNKNOWN_ZONE, place, f"there is no time zone `{zone}`", zone_help(zone))
+    return OfficeHours(tuple(written.days), written.from_, written.to, zone)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
@@ -16,12 +15,12 @@ from sloctl.model.periods import zone
 from sloctl.model.quantities import DAY, Duration, Objective, Rate
 from sloctl.model.selector import Expression
 from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
-from sloctl.promql.expressions import grouping
 from sloctl.resolve import alerts, codes, indicators, platforms
-from sloctl.resolve.layers import Layer, Layers
+from sloctl.resolve.layers import Layer, Layers, Places
 from sloctl.resolve.platforms import Scope
 from sloctl.spec import alerting as written_alerting
 from sloctl.spec.indicators import Sli
+from sloctl.spec.problems import nearest
 
 _DEFAULT_WINDOW: Final = RollingWindow(DAY * 30)
 _ANY_OBJECTIVE: Final = Objective(Decimal("0.999"))
@@ -86,7 +85,8 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
     """The SLO as meant, or None with the reasons in the diagnostics; `siblings` are the service's SLOs by name."""
     layers = draft.layers
     objective, window = _objective(draft), _window(draft, layers.value("window"), "window")
-    indicator = _indicator(draft, siblings)
+    source = _source(draft, siblings)
+    indicator = None if source is None else _indicator(draft, source, siblings)
     timeslices = layers.value("timeslices")
     slices = timeslices is not None or (indicator is not None and not counts_events(indicator))
     sampling = platforms.sampling(layers, draft.found)
@@ -98,6 +98,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         resolution=sampling.resolution,
         slices=slices,
         team=_team(draft),
+        by=draft.by,
     )
     alerting = reading.tiers(layers.source("alerts"))
     labels, exclude_when, sla = _labels(draft), _exclude_when(draft), _sla(draft)
@@ -129,7 +130,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         runbook=layers.value("runbook"),
         labels=labels,
         annotations={name: text for name, (text, _) in sorted(Layers(draft.own).merged("annotations").items())},
-        places=dict(_places(layers)),
+        places=Places(layers, (source or draft).layers.source("sli")),
     )
 
 
@@ -148,15 +149,18 @@ def _objective(draft: Draft) -> Objective | None:
     return Objective(written)
 
 
-def _indicator(draft: Draft, siblings: dict[str, Draft]) -> Indicator | None:
-    """What is counted; `sli: NAME` reads the selectors of that SLO, split by this one's labels."""
-    source = draft if not isinstance(draft.sli, str) else _referred(draft, draft.sli, siblings)
-    if source is None:
-        return None
+def _source(draft: Draft, siblings: dict[str, Draft]) -> Draft | None:
+    """The SLO that has the selectors: this one, or with `sli: NAME` that one."""
+    return _referred(draft, draft.sli, siblings) if isinstance(draft.sli, str) else draft
+
+
+def _indicator(draft: Draft, source: Draft, siblings: dict[str, Draft]) -> Indicator | None:
+    """What is counted: the selectors of `source`, split by this SLO's labels."""
     layer = source.layers.source("sli")
     if layer is None:
         if source is draft:
-            help_ = "add `sli: {ratio: {total: 'requests_total{...}', bad_if: 'code=~\"5..\"'}}`"
+            help_ = nearest(draft.name, sorted(set(siblings) - {draft.name}))
+            help_ = help_ or "add `sli: {ratio: {total: 'requests_total{...}', bad_if: 'code=~\"5..\"'}}`"
             draft.error(codes.MISSING_KEY, "sli", f"`{draft.name}` does not say what is counted", help_)
         return None
     written = source.sli
@@ -166,8 +170,9 @@ def _indicator(draft: Draft, siblings: dict[str, Draft]) -> Indicator | None:
 
 def _referred(draft: Draft, name: str, siblings: dict[str, Draft]) -> Draft | None:
     if name not in siblings:
-        known = ", ".join(sorted(set(siblings) - {draft.name}))
-        help_ = f"write one of {known}, or an SLI" if known else "write an SLI, such as `{ratio: {...}}`"
+        known = sorted(set(siblings) - {draft.name})
+        others = f"write one of {', '.join(known)}, or an SLI" if known else "write an SLI, such as `{ratio: {...}}`"
+        help_ = nearest(name, known) or others
         draft.error(codes.UNKNOWN_SLI, "sli", f"this service has no SLO `{name}`", help_)
         return None
     if isinstance(siblings[name].sli, str):
@@ -192,20 +197,14 @@ def _is_zone(draft: Draft, name: str, key: str) -> bool:
     try:
         zone(name)
     except ValueError:
-        help_ = "write an IANA name such as `Europe/Berlin` or `Asia/Kolkata`"
-        draft.error(codes.UNKNOWN_ZONE, key, f"there is no time zone `{name}`", help_)
+        draft.error(codes.UNKNOWN_ZONE, key, f"there is no time zone `{name}`", platforms.zone_help(name))
         return False
     return True
 
 
 def _team(draft: Draft) -> Team | None:
-    name, teams = draft.layers.value("team"), draft.scope.teams
-    if name is None or not teams or name in teams:
-        return teams.get(name) if name is not None else None
-    related = [Related(team.place, "teams are named here") for team in teams.values()][:1]
-    message = f"`{name}` is not a team of platform `{draft.scope.name}`"
-    draft.error(codes.UNKNOWN_TEAM, "team", message, f"write one of {', '.join(sorted(teams))}", *related)
-    return None
+    layer = draft.layers.source("team")
+    return None if layer is None else platforms.known_team(draft.scope, layer, draft.found)
 
 
 def _timeslices(draft: Draft, indicator: Indicator) -> Decimal | None:
@@ -229,7 +228,7 @@ def _exclude_when(draft: Draft) -> tuple[Expression, ...]:
         expression = reading.expression(text, "exclude_when", index)
         if expression is None:
             continue
-        foreign = set(grouping(expression) or ()) - set(draft.by)
+        foreign = set(expression.grouping or ()) - set(draft.by)
         if foreign:
             message = f"this is grouped by `{sorted(foreign)[0]}`, which is no label of `by`"
             help_ = "group it by labels of `by`, or without any to exclude everything"
@@ -304,12 +303,3 @@ def _labels(draft: Draft) -> dict[str, str]:
         help_ = "remove it here, or from `by`"
         draft.found.error(codes.SPLIT_LABEL, layer.key_place("labels", label), message, help_, *layer.related)
     return {label: value for label, (value, _) in sorted(labels.items())}
-
-
-def _places(layers: Layers) -> Iterator[tuple[str, Place]]:
-    """Where each key in force was written."""
-    written: dict[str, Layer] = {}
-    for layer in layers.stack:
-        for key in layer.spec.model_fields_set:
-            written.setdefault(key, layer)
-    return ((key, layer.place(key)) for key, layer in written.items())

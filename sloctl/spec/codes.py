@@ -9,10 +9,11 @@ from typing import Final, NamedTuple
 
 
 class Page(NamedTuple):
-    """What a code means, and what to do."""
+    """What a code means, what to do, and how it looks when it is right."""
 
     title: str
     text: str
+    example: str = ""
 
 
 PAGES: Final[dict[str, Page]] = {
@@ -152,7 +153,9 @@ PAGES: Final[dict[str, Page]] = {
     ),
     "SLO029": Page(
         "A template action in a text",
-        "`{{` would be run by Prometheus, Alertmanager or Grafana. Use placeholders such as `$service`.",
+        "`{{` would be run by Prometheus, Alertmanager or Grafana. Use placeholders such as `$service`. Selectors may "
+        "not hold it either, because alerts on a vanished metric name the selector; and no `{` stands directly before "
+        "a placeholder, whose own braces it would join.",
     ),
     "SLO030": Page(
         "A reserved label",
@@ -229,8 +232,14 @@ PAGES: Final[dict[str, Page]] = {
         "A value out of range",
         "The value is of the right type but can have no use here; the message says what can.",
     ),
+    "SLO047": Page(
+        "Nothing was found",
+        "A path stands for no file, a folder holds no specification, or all files together promise nothing. A run "
+        "that compiled nothing would look like success and remove every alert, so it is an error. Folders are read "
+        "whole, files that end in `.yaml` or `.yml`; names that begin with a dot are skipped.",
+    ),
     "SLO048": Page(
-        "An unknown placeholder",
+        "An unknown placeholder in a link",
         "A runbook knows `$service` and `$slo`; nothing else is replaced in a link.",
     ),
     "SLO049": Page(

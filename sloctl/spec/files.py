@@ -23,6 +23,28 @@ _SHOWN: Final = 10  # of one kind of problem that a binary file would have by th
 _PLAIN_ASCII: Final = bytes([*range(0x20, 0x7F), 0x09, 0x0A])
 
 
+class RealPaths:
+    """What paths really are, without links; each folder is looked at once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: str) -> str:
+        """As `os.path.realpath`; `-` is itself."""
+        folder, name = os.path.split(path)
+        if path == STDIN:
+            return path
+        if name in {"", ".", ".."} or os.path.islink(path):  # noqa: PTH114 - text, for ten thousand files
+            return os.path.realpath(path)
+        return os.path.join(self.folder(folder), name)  # noqa: PTH118 - as above
+
+    def folder(self, folder: str) -> str:
+        """A folder as it really is; the empty text is the working directory."""
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return self._folders[folder]
+
+
 def read_file(path: str, found: Diagnostics) -> bytes | None:
     """The bytes of a regular file (or of stdin for `-`), at most 1 MiB and one byte; None after a finding."""
     if path == STDIN:
@@ -34,9 +56,15 @@ def read_file(path: str, found: Diagnostics) -> bytes | None:
         with os.fdopen(handle, "rb") as file:  # checked again: the file may have been replaced
             return file.read(MAX_BYTES + 1) if _is_regular(os.fstat(handle), path, found) else None
     except (OSError, ValueError) as problem:
-        reason = problem.strerror if isinstance(problem, OSError) else None
-        found.error("SLO001", Place(path), f"the file cannot be read: {(reason or 'not a path').lower()}")
+        unreadable(problem, path, found)
         return None
+
+
+def unreadable(problem: OSError | ValueError, path: str, found: Diagnostics, what: str = "file") -> None:
+    """Say why a file or folder cannot be read."""
+    reason = problem.strerror if isinstance(problem, OSError) else None
+    message = f"the {what} cannot be read: {(reason or 'not a path').lower()}"
+    found.error("SLO001", Place(path), message, "check its name, its permissions and where it links to")
 
 
 def _is_regular(status: os.stat_result, path: str, found: Diagnostics) -> bool:

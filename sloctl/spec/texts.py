@@ -30,15 +30,33 @@ PARAMETER: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
 CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
-EMAIL: Final = re.compile(r"[^\s@<>\x22',;]+@[^\s@<>\x22',;]+\.[^\s@<>\x22',;]+")
+EMAIL: Final = re.compile(r"[^\s@<>\x22',;{}]+@[^\s@<>\x22',;{}]+\.[^\s@<>\x22',;{}]+")
 CHANNEL: Final = re.compile(r"[#@]?[^\s#@:/{}\x22'`<>,]+")
 ADDRESS: Final = re.compile(r"[^\s{}\x22'`<>,]+")
+ALERT_PLACEHOLDERS: Final = (
+    "service",
+    "slo",
+    "platform",
+    "team",
+    "objective",
+    "window",
+    "burn",
+    "over",
+    "value",
+    "budget_left",
+    "time_to_exhaustion",
+    "credits_at_risk",
+    "runbook",
+    "dashboard",
+)
+"""What stands for a value in alert texts, besides the labels of `by`."""
 _URL: Final = re.compile(
     r"https://(?:[a-zA-Z0-9](?:[-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
     r"(?:[/?#][^\s\x22'<>`\\]*)?"
 )
 _USER: Final = re.compile(r"[a-zA-Z]+://[^/?#]*@")
 _PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
+_BRACE_BEFORE: Final = re.compile(r"\{\$[a-zA-Z]")  # the value may be a template action: `{` would join its braces
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 # Strings of PromQL; one that is never closed ends with its line, so that a search stays linear.
 STRING: Final = r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?"
@@ -84,6 +102,8 @@ def text(value: object) -> str:
         raise refusal("SLO026", f"the text is longer than {MAX_TEXT} characters", "shorten it")
     if "{{" in checked:
         raise refusal("SLO029", "`{{` would open a template action", "use a placeholder such as `$service`")
+    if _BRACE_BEFORE.search(checked):
+        raise refusal("SLO029", "`{` directly before a placeholder would open a template action", "write `{ $name`")
     return checked
 
 

@@ -127,7 +127,7 @@ class Tree:
         for depth, key in enumerate(keys):
             match node, key:
                 case Mapping(), str() if key in node:
-                    index = 2 * list(node).index(key)
+                    index = 2 * next(index for index, each in enumerate(node) if each == key)
                     key_mark, mark = node.marks[index], node.marks[index + 1]
                     node = node[key]
                 case Sequence(), int() if 0 <= key < len(node):

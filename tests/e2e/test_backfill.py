@@ -98,7 +98,7 @@ def test_the_past_is_recorded_to_the_event_and_a_second_run_changes_nothing(
         first = [server.value(count, end) for count in counts]
         assert first[0] == 4 + 6 * 359 - 6  # all but the last scrape, which no tile has reached
         assert first[1] == first[3] == HOURS * 60
-    assert first[5] > 0
+        assert first[5] > 0
         rolled = server.value("sum_over_time(slo:sli_errors:increase4m[1d])", end)
         assert first[0] - 5 * 12 <= rolled <= first[0]  # all but the roll-up that is not complete
         at = server.value("timestamp(slo:sli_total:increase4m)", end)

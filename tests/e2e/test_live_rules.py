@@ -10,17 +10,20 @@ import pytest
 
 from examples.demo.run import checkout_service, order, scrape_config
 from examples.servers import ROOT, Prometheus
-from sloctl.artifacts import write
+from sloctl.artifacts import Target, write
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
+from sloctl.live.status import read_status
+from sloctl.prometheus import PrometheusClient
 from tests.conftest import StartPrometheus, program
 
 SHIFT = 1.5  # seconds: 1.5 times the scrape time-out of 1s
+HALF_A_TILE = 2.5  # seconds that a roll-up stays behind
 
 
 def compile_demo(output: Path) -> list[Path]:
-    compilation = compile_specs([str(ROOT / "examples/demo/slo-specs")], BACKENDS.values(), relative_to=output)
-    written = write(compilation.files, output, ["rules/prometheus"]).written
+    compilation = compile_specs([str(ROOT / "examples/demo/slo-specs")], [BACKENDS["prometheus"]], relative_to=output)
+    written = write(compilation.files, Target(output, ("rules/prometheus",))).written
     return [output / path for path in written]
 
 
@@ -49,6 +52,28 @@ def test_live_tiles_add_up_to_every_scraped_event_and_a_birth(prometheus: StartP
             assert [sample.value for sample in tiles] == [true]
             assert true > 0
         assert [rule for rule in server.rules() if rule.health == "err"] == []
+
+
+@pytest.mark.server
+def test_status_shows_the_budget_that_the_scraped_events_have_spent(
+    prometheus: StartPrometheus, tmp_path: Path
+) -> None:
+    with checkout_service(tmp_path) as service:
+        server = prometheus(scrape_config(service), compile_demo(tmp_path / "out"))
+        server.wait_for(lambda: (server.value("slo:sli_total:increase5s") or 0) > 0, "a first whole tile", within=30)
+        order(f"{service}/fail?ratio=0.2")
+        consumed = "slo:error_budget_consumed:ratio_increase1d"
+        server.wait_for(lambda: (server.value(consumed) or 0) > 20, "some of the budget is spent", within=60)
+        with PrometheusClient(server.url) as client:
+            [status] = read_status(client)
+        recorded = server.value(f"timestamp({consumed})")
+        assert recorded is not None
+        newest = server.query("timestamp(slo:sli_total:increase5s)", recorded - HALF_A_TILE)[0].value
+        first = server.query('min_over_time(http_requests_total{code="200"}[10m])', newest - SHIFT)[0].value
+        total = counted(server, ".*", newest - SHIFT) - first
+        spent = counted(server, "5..", newest - SHIFT) / total / 0.001
+        assert status.consumed == pytest.approx(spent, rel=0.005)
+        assert status.slo == "checkout-availability"
 
 
 @pytest.mark.server

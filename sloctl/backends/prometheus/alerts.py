@@ -6,15 +6,15 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.prometheus import windows
-from sloctl.backends.prometheus.raw import own, recorded_by, series
+from sloctl.backends.prometheus.raw import own, recorded_by, series, split
 from sloctl.backends.prometheus.rules import Alert, Group
 from sloctl.backends.prometheus.texts import blind_annotations, tier_annotations, too_many_series_annotations
-from sloctl.backends.prometheus.tiles import raw_series
+from sloctl.backends.prometheus.tiles import other_side, raw_series
 from sloctl.model.alerting import BudgetLeft, Guard, Severity, Tier
 from sloctl.model.budget import GUARD_MARGIN, error_threshold
 from sloctl.model.catalogue import Inhibition, Platform, Slo
 from sloctl.model.quantities import DAY, MINUTE, Duration, number
-from sloctl.model.selector import Matcher, MatchOperator, Selectors
+from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.promql.build import matching_on, over_time
 from sloctl.promql.selectors import label_selector, quote, selector_text
 
@@ -81,9 +81,10 @@ def blind_alert(platform: Platform, slo: Slo) -> Alert:
     was scraped, tells nobody.
     """
     raw = raw_series(slo)
-    gone = [_gone(selectors) for selectors in raw] or [_tile_gone(slo)]
+    gone = [_gone(slo, selectors) for selectors in raw] or [_tile_gone(slo)]
     if slo.by and raw:
         gone.append(_value_gone(slo, raw[0]))
+        gone += [_label_missing(slo, selector) for selector in other_side(slo)]
     names = " and ".join(selector_text(selector) for selectors in raw for selector in selectors)
     return Alert(
         alert=conventions.blind_alert(slo),
@@ -94,9 +95,9 @@ def blind_alert(platform: Platform, slo: Slo) -> Alert:
     )
 
 
-def _gone(selectors: Selectors) -> str:
-    """A sum is blind only when all of its parts are gone."""
-    absent = [f"group({over_time('absent', selector, _BLIND_AFTER)})" for selector in selectors]
+def _gone(slo: Slo, selectors: Selectors) -> str:
+    """A sum is blind only when all of its parts are gone, or lack the split labels."""
+    absent = [f"group({over_time('absent', split(slo, selector), _BLIND_AFTER)})" for selector in selectors]
     return absent[0] if len(absent) == 1 else f"({' and on () '.join(absent)})"
 
 
@@ -104,6 +105,12 @@ def _tile_gone(slo: Slo) -> str:
     """Where only the user's PromQL reads raw series, its own tile tells."""
     tile = own(slo, conventions.total_tile(slo.sampling.resolution))
     return f"group({over_time('absent', tile, _BLIND_AFTER)})"
+
+
+def _label_missing(slo: Slo, selector: Selector) -> str:
+    """Events that exist but lack a split label: each value would have a perfect score."""
+    seen, usable = over_time("last", selector, _BLIND_AFTER), over_time("last", split(slo, selector), _BLIND_AFTER)
+    return f"(group({seen}) unless on () group({usable}))"
 
 
 def _value_gone(slo: Slo, selectors: Selectors) -> str:

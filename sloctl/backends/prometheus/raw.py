@@ -8,6 +8,7 @@ unshifted, such a scrape becomes the next tile's baseline and its events are los
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import assert_never
 
 from sloctl import conventions
@@ -19,9 +20,15 @@ from sloctl.promql.build import indent, matching_on, over_time, renamed
 from sloctl.promql.selectors import label_selector, quote, selector_text
 
 
+@lru_cache(maxsize=64)
 def own(slo: Slo, metric: str) -> Selector:
     """The recording `metric` of this SLO."""
-    return label_selector(metric, {"platform": slo.platform, "slo": slo.id})
+    return Selector(metric, _own_matchers(slo))
+
+
+@lru_cache(maxsize=4)
+def _own_matchers(slo: Slo) -> tuple[Matcher, ...]:
+    return label_selector("x", {"platform": slo.platform, "slo": slo.id}).matchers
 
 
 def own_tile(slo: Slo, name: str) -> str:
@@ -39,6 +46,7 @@ def own_errors(slo: Slo) -> str:
     return own_tile(slo, conventions.errors_tile(slo.sampling.resolution))
 
 
+@lru_cache(maxsize=4)
 def recorded_by(slo: Slo) -> tuple[str, ...]:
     """The split labels as recordings have them."""
     return tuple(conventions.recorded_label(label) for label in slo.by)

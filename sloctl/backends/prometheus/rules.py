@@ -9,6 +9,11 @@ from typing import Any
 from sloctl.model.quantities import ZERO, Duration
 
 
+def in_order(labels: Mapping[str, str]) -> Mapping[str, str]:
+    """Sorted by name; labels that are sorted already stay the same object, which is then rendered once."""
+    return labels if list(labels) == sorted(labels) else dict(sorted(labels.items()))
+
+
 @dataclass(frozen=True, slots=True)
 class Recording:
     """A recording rule."""
@@ -19,7 +24,7 @@ class Recording:
 
     def value(self) -> dict[str, Any]:
         """As it stands in a rule file."""
-        return {"record": self.record, "expr": self.expr, "labels": dict(sorted(self.labels.items()))}
+        return {"record": self.record, "expr": self.expr, "labels": in_order(self.labels)}
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,8 +45,8 @@ class Alert:
             "alert": self.alert,
             "expr": self.expr,
             **{key: str(length) for key, length in lengths.items() if length},
-            "labels": dict(sorted(self.labels.items())),
-            "annotations": dict(sorted(self.annotations.items())),
+            "labels": in_order(self.labels),
+            "annotations": in_order(self.annotations),
         }
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Final
 
 from sloctl import conventions
@@ -101,9 +102,20 @@ def _built_in(platform: Platform, slo: Slo, summary: str, description: str, word
 
 
 def _filled(texts: Mapping[str, str], words: Mapping[str, str]) -> dict[str, str]:
-    return {name: _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), text) for name, text in texts.items()}
+    return {name: "".join([words.get(*piece) for piece in _pieces(text)]) for name, text in texts.items()}
 
 
+@lru_cache(maxsize=256)
+def _pieces(text: str) -> tuple[tuple[str, str], ...]:
+    """A text cut at its placeholders: each piece is the name of a word and what stands where there is none."""
+    names, pieces, end = _PLACEHOLDER.finditer(text), list[tuple[str, str]](), 0
+    for found in names:
+        pieces += [("", text[end : found.start()]), (found[1], found[0])]
+        end = found.end()
+    return (*pieces, ("", text[end:]))
+
+
+@lru_cache(maxsize=1)
 def _words(platform: Platform, slo: Slo) -> dict[str, str]:
     split = {label: f"{{{{ $labels.{label} }}}}" for label in recorded_by(slo)}
     whom = ", ".join(f"{label} {value}" for label, value in split.items())
@@ -159,6 +171,7 @@ def _credits(slo: Slo) -> str:
     return f"{{{{ range query {query} }}}}{shown} {{{{ else }}}}nothing{{{{ end }}}}"
 
 
+@lru_cache(maxsize=1)
 def _links(platform: Platform, slo: Slo) -> dict[str, str]:
     links = {"runbook_url": _runbook(slo), "dashboard_url": _dashboard(platform, slo)}
     return {name: link for name, link in links.items() if link}

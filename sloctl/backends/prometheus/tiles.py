@@ -12,7 +12,6 @@ from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Freshness, Latency, Probe, Query, Ratio, Saturation, Threshold, Throughput
 from sloctl.model.selector import Expression, Selectors
 from sloctl.promql.build import indent, matching_on, renamed
-from sloctl.promql.expressions import grouping
 
 
 def tile_rules(slo: Slo) -> tuple[Recording, Recording]:
@@ -46,7 +45,7 @@ def _included(slo: Slo, tile: str) -> str:
 
 def _exclusion(slo: Slo, condition: Expression) -> str:
     """Matched on the labels of its outermost grouping; without one it excludes everything."""
-    labels = [label for label in slo.by if label in (grouping(condition) or ())]
+    labels = [label for label in slo.by if label in (condition.grouping or ())]
     text = condition.text
     for label in labels:
         new = conventions.recorded_label(label)
@@ -76,3 +75,13 @@ def raw_series(slo: Slo) -> list[Selectors]:
             return []
         case _:
             assert_never(slo.indicator)
+
+
+def other_side(slo: Slo) -> Selectors:
+    """Selectors of metrics other than those that the total is made of."""
+    match slo.indicator:
+        case Ratio(total=total, bad=bad, good=good) if total is not None:
+            known = {selector.metric for selector in total}
+            return tuple(selector for selector in (bad or ()) + (good or ()) if selector.metric not in known)
+        case _:
+            return ()

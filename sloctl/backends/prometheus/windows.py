@@ -7,6 +7,7 @@ and busy minutes weigh what they count.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from sloctl import conventions
@@ -30,7 +31,7 @@ _RECENT: Final = 60
 
 def is_slow(slo: Slo, over: Duration) -> bool:
     """Whether a window reads roll-up tiles."""
-    return over >= slo.sampling.resolution * SLOW_FROM
+    return over.milliseconds >= slo.sampling.resolution.milliseconds * SLOW_FROM
 
 
 def rollups(slo: Slo) -> list[Recording]:
@@ -48,18 +49,16 @@ def _rollup(slo: Slo, name: _TileName) -> Recording:
     tile, rolled = own(slo, name(resolution)), name(step)
     recorded, ignoring = own(slo, rolled), " ignoring (period)" if slo.calendar else ""
 
-    def tiles(rung: int) -> str:
-        return over_time("sum", tile, step * rung, resolution // 2)
+    lengths = [step * rung for rung in range(1, _RUNGS + 1)]
+    tiles = [over_time("sum", tile, length, resolution // 2) for length in lengths]
+    present = [over_time("present", recorded, length + resolution) for length in lengths]
 
-    def present(rung: int) -> str:
-        return over_time("present", recorded, step * rung + resolution)
-
-    rungs = [f"({tiles(1)} and{ignoring} {present(1)})"]
+    rungs = [f"({tiles[0]} and{ignoring} {present[0]})"]
     rungs += [
-        f"({tiles(rung)} and{ignoring} {present(rung)} unless{ignoring} {present(rung - 1)})"
-        for rung in range(2, _RUNGS + 1)
+        f"({tiles[rung]} and{ignoring} {present[rung]} unless{ignoring} {present[rung - 1]})"
+        for rung in range(1, _RUNGS)
     ]
-    rungs.append(f"({tiles(1)} unless{ignoring} {present(_RUNGS)})")
+    rungs.append(f"({tiles[0]} unless{ignoring} {present[-1]})")
     ladder = "\nor ".join(rungs)
     if slo.calendar:
         ladder = f"(\n{indent(ladder)}\n)\n* on () group_left (period) {period(slo, slo.calendar, by='by (calendar) ')}"
@@ -99,11 +98,12 @@ def ratio_over(slo: Slo, over: Duration) -> Recording:
     return Recording(conventions.error_ratio(over), expr, conventions.series_labels(slo))
 
 
-def recorded_windows(slo: Slo) -> list[Duration]:
+@lru_cache(maxsize=1)
+def recorded_windows(slo: Slo) -> tuple[Duration, ...]:
     """Every window that a tier averages over, shortest first."""
     tiers = [tier for tier in slo.tiers if not isinstance(tier.trigger, BudgetLeft)]
     windows = {window for tier in tiers for window in (tier.over, tier.also_over) if window is not None}
-    return sorted(windows)
+    return tuple(sorted(windows))
 
 
 def budget(slo: Slo) -> list[Recording]:
@@ -164,6 +164,7 @@ def _recent(slo: Slo) -> tuple[str, str]:
     return _rolled(slo, conventions.errors_tile, over), _rolled(slo, conventions.total_tile, over)
 
 
+@lru_cache(maxsize=64)
 def _sum(slo: Slo, name: _TileName, over: Duration) -> str:
     if is_slow(slo, over):
         return _rolled(slo, name, over)
@@ -177,6 +178,7 @@ def _window_sum(slo: Slo, name: _TileName, window: Window) -> str:
     return f"sum without (period) ({rolled} and on (period) {period(slo, window)})"
 
 
+@lru_cache(maxsize=64)
 def _rolled(slo: Slo, name: _TileName, over: Duration) -> str:
     rolled = _sum_on_grid(slo, name(slo.sampling.rollup), over)
     return f"sum without (period) ({rolled})" if slo.calendar else rolled

@@ -81,6 +81,16 @@ def test_a_latency_slo_is_blind_without_the_bucket_of_its_bound(rule_test: RuleT
 
 
 @pytest.mark.server
+@pytest.mark.parametrize("lacking", ["requests", "failures"])
+def test_a_split_label_that_one_side_lacks_is_blind_instead_of_a_perfect_score(
+    rule_test: RuleTest, lacking: str
+) -> None:
+    series = {name + ("" if name == lacking else '{tenant="t"}'): "0+1x60" for name in ("requests", "failures")}
+    sli = "ratio: {total: requests, bad: failures}"
+    rule_test(spec("by: [tenant]", sli), series, interval="1m", alerts=[("40m", "ApiOkBlind", [BLIND])])
+
+
+@pytest.mark.server
 def test_a_list_is_blind_only_when_all_of_it_is_gone(rule_test: RuleTest) -> None:
     sli = "ratio: {total: [requests, calls], bad_if: 'code=\"500\"'}"
     series = {"requests": "0+1x20 stale", "calls": "0+1x60 stale"}

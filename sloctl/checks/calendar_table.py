@@ -1,0 +1,34 @@
+"""The calendar table ends soon.
+
+Prometheus knows no time zones, so that the rules of a calendar window carry a table of period starts, to the end
+of 2035. In its last year a newer sloctl has a longer one: install it and generate again. Afterwards the last period
+would never end and its budget never be renewed.
+"""
+
+from __future__ import annotations
+
+from datetime import date
+from typing import Final
+
+from sloctl.checks.merging import SLOS, Opinion, merge
+from sloctl.diagnostics import Diagnostics, Severity
+from sloctl.model.catalogue import Catalogue, Slo
+from sloctl.model.periods import LAST_YEAR
+
+CODE: Final = "SLO112"
+
+
+def check(catalogue: Catalogue, found: Diagnostics, today: date) -> None:
+    """Calendar windows have at least a year of table left; `today` comes from the command line."""
+    if today.year < LAST_YEAR:
+        return
+    calendars = (slo for slo in catalogue.slos if slo.calendar is not None)
+    merge(found, Severity.WARNING, CODE, ((slo, _opinion(slo), ()) for slo in calendars))
+
+
+def _opinion(slo: Slo) -> Opinion:
+    message = f"the calendar table behind {SLOS} ends with {LAST_YEAR}"
+    place = slo.at("window" if slo.window == slo.calendar else "sla")
+    return Opinion(
+        place, message, "install a newer sloctl and run `sloctl generate`, or write a rolling window such as `30d`"
+    )

@@ -1,0 +1,106 @@
+"""`sloctl status`: the state of every SLO in a running Prometheus."""
+
+from __future__ import annotations
+
+import time
+from typing import TYPE_CHECKING
+
+import click
+
+from sloctl.cli import options
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sloctl.live.status import Status
+    from sloctl.prometheus import PrometheusClient
+
+
+@click.command()
+@options.prometheus
+@options.at
+@click.option("--watch", is_flag=True, help="Read it again every few seconds until Ctrl-C.")
+@click.option("--every", type=click.IntRange(1, 3600), default=15, show_default=True, help="Seconds, with --watch.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def status(
+    context: click.Context, client: PrometheusClient, at: float | None, every: int, form: str, *, watch: bool
+) -> None:
+    """Show SLI, budget, burn rates and alerts of every SLO, the most urgent first."""
+    from sloctl.live.status import read_status
+
+    with client:
+        if form == "json":
+            _print_json(read_status(client, at))
+        elif watch:
+            _watch(context, client, every)
+        else:
+            _print_table(read_status(client, at))
+
+
+def _print_json(found: list[Status]) -> None:
+    import orjson
+
+    click.echo(orjson.dumps([one.value() for one in found], option=orjson.OPT_INDENT_2))
+
+
+def _print_table(found: list[Status]) -> None:
+    from rich.console import Console
+
+    Console().print(table(found))
+
+
+def _watch(context: click.Context, client: PrometheusClient, every: int) -> None:
+    from rich.live import Live
+
+    from sloctl.live.status import read_status
+
+    with Live(table(read_status(client)), screen=False) as live:
+        try:
+            while True:
+                time.sleep(every)
+                live.update(table(read_status(client)))
+        except KeyboardInterrupt:
+            context.exit(0)
+
+
+def table(found: list[Status]) -> Table:
+    """One row an SLO or split value."""
+    from rich.table import Table
+    from rich.text import Text
+
+    head = ("SLO", "objective", "SLI", "budget left", "minutes", "lasts", "burn rates", "alerts")
+    made = Table(title=f"{len(found)} SLOs", title_justify="left")
+    for column in head:
+        made.add_column(column, justify="left" if column in {"SLO", "burn rates", "alerts"} else "right")
+    for one in found:
+        split = ", ".join(f"{name}={value}" for name, value in sorted(one.split.items()))
+        firing = any(state == "firing" for state in one.alerts.values())
+        made.add_row(
+            Text(f"{one.platform}/{one.slo}" + (f" {split}" if split else "")),
+            f"{one.objective * 100:.6g}%",
+            "no data" if one.sli is None else f"{one.sli * 100:.4f}%",
+            *_budget(one),
+            _lasts(one.exhausted_in),
+            " ".join(f"{window}:{burn:.1f}" for window, burn in one.burns.items()),
+            ", ".join(f"{tier} {state}" for tier, state in sorted(one.alerts.items())),
+            style="bold red" if firing else None,
+        )
+    return made
+
+
+def _budget(one: Status) -> tuple[str, str]:
+    if one.budget_left is None or one.minutes_left is None:
+        return "no data", ""
+    if one.budget_left < 0:
+        return f"overspent {-one.budget_left:.1%}", f"{one.minutes_left:.1f}"
+    return f"{one.budget_left:.1%}", f"{one.minutes_left:.1f}"
+
+
+def _lasts(seconds: float | None) -> str:
+    if seconds is None:
+        return "nothing burns"
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= size:
+            return f"{seconds / size:.1f} {unit}"
+    return f"{seconds:.0f} s"

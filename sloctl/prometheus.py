@@ -1,0 +1,248 @@
+"""The one client of a running Prometheus, Thanos or Mimir.
+
+Whatever is not a complete answer raises: a server that is away, an error page, a partial result. Nobody decides on
+half of the data.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from enum import Enum
+from types import TracebackType
+from typing import Any, Final, Self, TypeVar
+
+import httpx
+
+from sloctl.errors import OutsideError
+
+T = TypeVar("T")
+# Annotations of the query engine, not of missing data.
+_ENGINE_REMARKS: Final = ("PromQL info:", "PromQL warning:")
+_MOST_BYTES: Final = 64 * 1024 * 1024
+
+
+class Fault(Enum):
+    """Why there is no answer."""
+
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    REFUSED = "refused"
+    BROKEN = "broken"
+    PARTIAL = "partial"
+
+
+class PrometheusError(OutsideError):
+    """Prometheus gave no complete answer.
+
+    Attributes:
+        fault: what sort of trouble it is.
+    """
+
+    def __init__(self, fault: Fault, message: str) -> None:
+        super().__init__(message)
+        self.fault = fault
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One value of an instant query; `time` is in Unix seconds."""
+
+    labels: Mapping[str, str]
+    value: float
+    time: float
+
+
+@dataclass(frozen=True, slots=True)
+class Histogram:
+    """One sample of a native histogram; `buckets` are (lower bound, upper bound, observations)."""
+
+    time: float
+    count: float
+    buckets: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of a range query, as (Unix seconds, value) in order of time, or as native histograms."""
+
+    labels: Mapping[str, str]
+    points: tuple[tuple[float, float], ...]
+    histograms: tuple[Histogram, ...] = ()
+
+
+class PrometheusClient:
+    """Queries over HTTP.
+
+    Args:
+        url: address of the API's parent, such as `http://prometheus:9090` or `https://mimir/prometheus`.
+        token: bearer token.
+        tenant: value of `X-Scope-OrgID` (Mimir) and `THANOS-TENANT`.
+        ca: file with the certificates to trust, instead of the system's.
+        timeout: seconds for one whole query.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        *,
+        token: str | None = None,
+        tenant: str | None = None,
+        ca: str | None = None,
+        timeout: float = 30,
+    ) -> None:
+        self.url = url.rstrip("/")
+        headers = {"Accept": "application/json"}
+        if token:
+            headers["Authorization"] = f"Bearer {token}"
+        if tenant:
+            headers |= {"X-Scope-OrgID": tenant, "THANOS-TENANT": tenant}
+        self._timeout = timeout
+        limits = httpx.Timeout(timeout, connect=min(5, timeout))
+        try:
+            self._http = httpx.Client(headers=headers, timeout=limits, verify=ca or True, trust_env=False)
+        except OSError as error:  # an SSLError is one
+            raise PrometheusError(Fault.REFUSED, f"{ca} holds no certificates: {error}") from error
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Close its connections."""
+        self._http.close()
+
+    def query(self, promql: str, at: float | None = None) -> tuple[Sample, ...]:
+        """The instant vector of an expression, now or at a moment in Unix seconds; a scalar has no labels.
+
+        Raises:
+            PrometheusError: there is no complete answer.
+        """
+        data = self._result("query", {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"}))
+        match data.get("resultType"):
+            case "vector":
+                return self._read(lambda: tuple(_sample(one["metric"], one["value"]) for one in data["result"]))
+            case "scalar":
+                return self._read(lambda: (_sample({}, data["result"]),))
+            case other:
+                raise PrometheusError(Fault.BROKEN, f"{self.url} answered {other} where a vector was asked for")
+
+    def query_range(self, promql: str, start: float, end: float, step: float) -> tuple[Series, ...]:
+        """The values of an expression from `start` to `end` (Unix seconds), one each `step` seconds.
+
+        Raises:
+            PrometheusError: there is no complete answer.
+        """
+        bounds = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
+        data = self._result("query_range", {"query": promql} | bounds)
+        return self._matrix(data)
+
+    def samples(self, selector: str, length: str, at: float) -> tuple[Series, ...]:
+        """The raw samples of a selector in the `length` (such as `10m`) that ends at a moment.
+
+        Raises:
+            PrometheusError: there is no complete answer.
+        """
+        return self._matrix(self._result("query", {"query": f"{selector}[{length}]", "time": f"{at:.3f}"}))
+
+    def _matrix(self, data: Mapping[str, Any]) -> tuple[Series, ...]:
+        if data.get("resultType") != "matrix":
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered {data.get('resultType')} instead of a matrix")
+        return self._read(lambda: tuple(_series(one) for one in data["result"]))
+
+    def _result(self, path: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        data = self.get(path, parameters)
+        if not isinstance(data, dict):
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered without a result")
+        return data
+
+    def _read(self, read: Callable[[], T]) -> T:
+        """What `read` makes of an answer, which may have any form."""
+        try:
+            return read()
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered with a result of another form") from error
+
+    def get(self, path: str, parameters: Mapping[str, str]) -> Any:
+        """`data` of an endpoint below `/api/v1/`.
+
+        Raises:
+            PrometheusError: there is no complete answer.
+        """
+        answer = self._ask(path, parameters)
+        try:
+            body = answer.json()
+        except ValueError as error:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered something that is not JSON") from error
+        if not isinstance(body, dict) or body.get("status") not in {"success", "error"}:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered something that is not Prometheus' API")
+        if body["status"] == "error":
+            fault = Fault.TIMEOUT if body.get("errorType") == "timeout" else Fault.REFUSED
+            raise PrometheusError(fault, f"{self.url} refused the query: {body.get('error', 'no reason given')}")
+        self._check_complete(body)
+        return body.get("data")
+
+    def _ask(self, path: str, parameters: Mapping[str, str]) -> httpx.Response:
+        form = dict(parameters) | {"timeout": f"{self._timeout:g}s", "partial_response": "false"}
+        url, deadline = f"{self.url}/api/v1/{path}", time.monotonic() + self._timeout
+        try:
+            answer = self._received(self._http.build_request("POST", url, data=form), deadline)
+            if answer.status_code == httpx.codes.METHOD_NOT_ALLOWED:
+                answer = self._received(self._http.build_request("GET", url, params=form), deadline)
+        except httpx.TimeoutException as error:
+            raise PrometheusError(Fault.TIMEOUT, f"{self.url} did not answer within {self._timeout:g} s") from error
+        except (httpx.HTTPError, httpx.InvalidURL) as error:
+            raise PrometheusError(Fault.UNREACHABLE, f"{self.url} cannot be reached: {error}") from error
+        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or answer.is_redirect:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered HTTP {answer.status_code}")
+        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}:
+            raise PrometheusError(Fault.REFUSED, f"{self.url} answered HTTP {answer.status_code}")
+        return answer
+
+    def _received(self, request: httpx.Request, deadline: float) -> httpx.Response:
+        """The whole answer; neither a slow nor an endless one keeps us."""
+        answer = self._http.send(request, stream=True)
+        try:
+            content = b"".join(self._pieces(answer, deadline))
+        finally:
+            answer.close()
+        return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=content, request=request)
+
+    def _pieces(self, answer: httpx.Response, deadline: float) -> Iterator[bytes]:
+        size = 0
+        for piece in answer.iter_bytes():
+            size += len(piece)
+            if size > _MOST_BYTES:
+                raise PrometheusError(Fault.BROKEN, f"{self.url} answered more than 64 MiB; narrow the selectors")
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout("too slow", request=answer.request)
+            yield piece
+
+    def _check_complete(self, body: Mapping[str, Any]) -> None:
+        missing = [text for text in body.get("warnings") or () if not str(text).startswith(_ENGINE_REMARKS)]
+        if missing:
+            raise PrometheusError(Fault.PARTIAL, f"{self.url} gave a part of the answer only: {missing[0]}")
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """Headers of a body that is decoded already."""
+    return {name: value for name, value in headers.items() if name in {"content-type", "location"}}
+
+
+def _series(one: Mapping[str, Any]) -> Series:
+    points = tuple((float(time), float(value)) for time, value in one.get("values", ()))
+    return Series(dict(one["metric"]), points, tuple(_histogram(*pair) for pair in one.get("histograms", ())))
+
+
+def _histogram(time: float, sample: Mapping[str, Any]) -> Histogram:
+    buckets = ((float(low), float(high), float(count)) for _, low, high, count in sample.get("buckets", ()))
+    return Histogram(float(time), float(sample["count"]), tuple(buckets))
+
+
+def _sample(labels: Mapping[str, str], value: tuple[float, str]) -> Sample:
+    return Sample(labels, float(value[1]), float(value[0]))

@@ -1,0 +1,65 @@
+"""Whether matchers can hold together, as far as that can be proven without running a regular expression.
+
+Expressions of users are never run: one of a few characters can take for ever. Those of plain characters, `.` and
+`|` are enough to compare character by character; of all others nothing is claimed.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from typing import Final, TypeAlias
+
+from sloctl.model.selector import Matcher, MatchOperator
+
+Pattern: TypeAlias = tuple[str | None, ...]
+"""The characters of a value; None stands for any one."""
+
+_PLAIN: Final = re.compile(r"[\w .|/:,@=<>#%&~'-]*")
+
+
+def contradiction(matchers: Iterable[Matcher]) -> str | None:
+    """The first label whose matchers exclude each other, or None when nothing can be proven."""
+    of_label: dict[str, list[Matcher]] = {}
+    for matcher in matchers:
+        of_label.setdefault(matcher.label, []).append(matcher)
+    return next((label for label, several in of_label.items() if len(several) > 1 and _excluded(several)), None)
+
+
+def _excluded(matchers: list[Matcher]) -> bool:
+    wanted = [patterns for one in matchers if _positive(one) and (patterns := _patterns(one)) is not None]
+    if not wanted:
+        return False
+    possible = wanted[0]
+    for patterns in wanted[1:]:
+        possible = [both for one in possible for other in patterns if (both := _both(one, other)) is not None]
+    refused = [pattern for one in matchers if not _positive(one) for pattern in _patterns(one) or ()]
+    return not any(all(not _covers(general, one) for general in refused) for one in possible)
+
+
+def _positive(matcher: Matcher) -> bool:
+    return matcher.operator in {MatchOperator.EQUAL, MatchOperator.REGEX}
+
+
+def _patterns(matcher: Matcher) -> list[Pattern] | None:
+    """The values that the matcher names; None for a regular expression that is not plain."""
+    if matcher.operator in {MatchOperator.EQUAL, MatchOperator.NOT_EQUAL}:
+        return [tuple(matcher.value)]
+    if not _PLAIN.fullmatch(matcher.value):
+        return None
+    return [tuple(None if char == "." else char for char in one) for one in matcher.value.split("|")]
+
+
+def _both(one: Pattern, other: Pattern) -> Pattern | None:
+    """The values that fulfil both patterns."""
+    if len(one) != len(other):
+        return None
+    pairs = list(zip(one, other, strict=True))
+    if any(a is not None and b is not None and a != b for a, b in pairs):
+        return None
+    return tuple(b if a is None else a for a, b in pairs)
+
+
+def _covers(general: Pattern, special: Pattern) -> bool:
+    """Whether every value of `special` is one of `general`."""
+    return len(general) == len(special) and all(a is None or a == b for a, b in zip(general, special, strict=True))

@@ -1,0 +1,119 @@
+"""`sloctl validate --prometheus`: mistakes that only the data shows, each with its place in the specification."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from examples.demo.run import checkout_service, scrape_config
+from sloctl.cli import main
+from tests.conftest import StartPrometheus
+
+SPEC = """apiVersion: sloctl/v1
+kind: Platform
+name: shop
+scrape_interval: {interval}
+resolution: 5s
+target_labels: [{target}]
+---
+apiVersion: sloctl/v1
+kind: Service
+service: checkout
+alerts: none
+slos:
+  - name: ok
+    objective: 99%
+    {slo}
+"""
+RATIO = "sli: {ratio: {total: http_requests_total, bad_if: 'code=\"500\"'}}"
+
+
+@pytest.fixture(scope="module")
+def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """A Prometheus that has scraped a service for some seconds."""
+    from contextlib import ExitStack
+
+    from examples import servers
+    from tests.conftest import program
+
+    program("prometheus")
+    with ExitStack() as stack:
+        service = stack.enter_context(checkout_service(tmp_path_factory.mktemp("checkout")))
+        server = stack.enter_context(servers.prometheus(scrape_config(service)))
+        server.wait_for(lambda: (server.value("count_over_time(http_requests_total[1m])") or 0) > 3, "scrapes", 30)
+        yield server.url
+
+
+def validate(
+    folder: Path,
+    url: str,
+    capsys: pytest.CaptureFixture[str],
+    slo: str,
+    interval: str = "1s",
+    target: str = "job, instance",
+) -> tuple[int, str]:
+    (folder / "spec.yaml").write_text(SPEC.format(slo=slo, interval=interval, target=target))
+    code = main(["validate", str(folder / "spec.yaml"), "--prometheus", url])
+    return code, capsys.readouterr().err.replace(str(folder), "")
+
+
+@pytest.mark.server
+def test_data_that_fits_is_silent(tmp_path: Path, scraped: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert validate(tmp_path, scraped, capsys, RATIO) == (0, "")
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("slo", "said"),
+    [
+        (
+            "sli: {ratio: {total: http_request_total, bad_if: 'code=\"500\"'}}",
+            "/spec.yaml:15:10: error[SLO201]: http_request_total matches no series",
+        ),
+        (
+            f"by: [tenant]\n    {RATIO}",
+            "/spec.yaml:15:9: error[SLO204]: no series of http_requests_total has the labels tenant",
+        ),
+        (
+            "sli: {latency: {histogram: prometheus_http_request_duration_seconds, at_most: 300ms}}",
+            "error[SLO201]: prometheus_http_request_duration_seconds_count matches no series",
+        ),
+    ],
+)
+def test_what_the_data_lacks_is_an_error_at_its_place(
+    tmp_path: Path, scraped: str, capsys: pytest.CaptureFixture[str], slo: str, said: str
+) -> None:
+    code, err = validate(tmp_path, scraped, capsys, slo)
+    assert code == 1
+    assert said in err
+
+
+@pytest.mark.server
+def test_births_that_cannot_be_told_are_a_warning(
+    tmp_path: Path, scraped: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    code, err = validate(tmp_path, scraped, capsys, RATIO, target="cluster, job")
+    assert code == 0
+    assert "warning[SLO203]: no `up` shares the labels cluster, job with http_requests_total" in err
+
+
+@pytest.mark.server
+def test_a_bound_that_is_no_bucket_and_a_wrong_interval_are_told(
+    tmp_path: Path, prometheus: StartPrometheus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"job_name": "self", "static_configs": [{"targets": ["localhost:1"]}]}
+    server = prometheus({"global": {"scrape_interval": "1s"}, "scrape_configs": [own]})
+    own["static_configs"] = [{"targets": [server.url.removeprefix("http://")]}]
+    again = prometheus({"global": {"scrape_interval": "1s"}, "scrape_configs": [own]})
+    metric = "prometheus_http_request_duration_seconds"
+    time.sleep(1)
+    server.client.get(f"{server.url}/metrics")
+    again.wait_for(lambda: again.value(f"count({metric}_bucket)"), "a scraped histogram", 30)
+    slo = f"sli: {{latency: {{histogram: {metric}, at_most: 300ms}}}}"
+    code, err = validate(tmp_path, again.url, capsys, slo)
+    assert code == 1
+    assert f"error[SLO202]: {metric} has no bucket at 0.3" in err
+    assert "write one of its bounds, such as 0.2 or 0.4" in err

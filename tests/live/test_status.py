@@ -1,0 +1,86 @@
+"""What `sloctl status` reads from recordings, and in which order it tells it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+import pytest
+
+from sloctl.live.status import length, read_status, window_length
+from sloctl.model.quantities import DAY, Duration
+
+
+@dataclass(frozen=True)
+class Sample:
+    labels: Mapping[str, str]
+    value: float
+
+
+class Recorded:
+    """Answers by the text that a query begins with."""
+
+    def __init__(self, *samples: tuple[str, dict[str, str], float]) -> None:
+        self.samples = samples
+
+    def query(self, promql: str, at: float | None = None) -> Iterable[Sample]:
+        stem = promql.split('"')[1].removesuffix(".+") if promql.startswith("{") else promql.split("{", maxsplit=1)[0]
+        return [
+            Sample({"__name__": name} | labels, value) for name, labels, value in self.samples if name.startswith(stem)
+        ]
+
+
+def labels(slo: str, **more: str) -> dict[str, str]:
+    return {"platform": "shop", "slo": slo, "service": "cart"} | more
+
+
+OBJECTIVE = "slo:objective:info"
+CONSUMED = "slo:error_budget_consumed:ratio_increase30d"
+
+
+def test_budget_left_is_told_in_percent_and_minutes_of_total_failure() -> None:
+    info = (OBJECTIVE, labels("cart-ok", window="30d", team="web"), 0.999)
+    [status] = read_status(Recorded(info, (CONSUMED, labels("cart-ok"), 0.25)))
+    assert status.budget_left == pytest.approx(0.75)
+    assert status.minutes_left == pytest.approx(0.75 * 43.2)
+    assert status.sli == pytest.approx(0.99975)
+    assert status.team == "web"
+
+
+def test_burn_rates_are_ratios_by_budget_shortest_window_first() -> None:
+    info = (OBJECTIVE, labels("cart-ok", window="30d"), 0.999)
+    ratios = [(f"slo:sli_error:ratio_increase{over}", labels("cart-ok"), 0.002) for over in ("1h", "3d", "5m", "1h30m")]
+    [status] = read_status(Recorded(info, *ratios))
+    assert list(status.burns) == ["5m", "1h", "1h30m", "3d"]
+    assert status.burns["5m"] == pytest.approx(2)
+
+
+def test_what_fires_comes_first_then_what_is_gone_soonest_and_what_has_no_data_is_shown() -> None:
+    slos = [(OBJECTIVE, labels(slo, window="30d"), 0.99) for slo in ("fine", "soon", "page", "silent")]
+    budgets = [(CONSUMED, labels(slo), 0.1) for slo in ("fine", "soon", "page")]
+    exhaustion = ("slo:time_to_exhaustion:seconds", labels("soon"), 3600.0)
+    alert = labels("page", sloctl="v1", burn_tier="p1-1h", alertstate="firing", alertname="X", severity="P1")
+    found = read_status(Recorded(*slos, *budgets, exhaustion, ("ALERTS", alert, 1)))
+    assert [status.slo for status in found] == ["page", "soon", "fine", "silent"]
+    assert found[0].alerts == {"p1-1h": "firing"}
+    assert found[-1].budget_left is None
+
+
+def test_each_split_value_has_a_row_of_its_own() -> None:
+    info = (OBJECTIVE, labels("cart-ok", window="month (Asia/Kolkata)", area="x"), 0.99)
+    split = [(CONSUMED, labels("cart-ok", area="x", tenant=tenant), spent) for tenant, spent in (("a", 0.1), ("b", 2))]
+    found = read_status(Recorded(info, *split))
+    assert [(status.split, status.budget_left) for status in found] == [
+        ({"tenant": "b"}, pytest.approx(-1)),
+        ({"tenant": "a"}, pytest.approx(0.9)),
+    ]
+
+
+def test_a_recording_of_an_slo_that_is_gone_is_not_shown() -> None:
+    assert read_status(Recorded((CONSUMED, labels("gone"), 0.1))) == []
+
+
+def test_windows_are_read_as_they_are_written() -> None:
+    assert length("1h30m") == Duration.of(hours=1, minutes=30)
+    assert window_length("30d") == DAY * 30
+    assert window_length("quarter (UTC)") == DAY * 91
