@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from bench import canary, canary_latency, canary_live, instrumentation, startup
+from bench import canary, canary_latency, canary_live, dashboards, instrumentation, rules, rules_live, startup
 from bench.rows import Row, show
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
@@ -15,6 +15,9 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
     "canary-latency": canary_latency.rows,
     "canary-live": canary_live.rows,
     "instrumentation": instrumentation.rows,
+    "rules": rules.rows,
+    "rules-live": rules_live.rows,
+    "dashboards": dashboards.rows,
 }
 
 

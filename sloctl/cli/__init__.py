@@ -11,9 +11,11 @@ from typing import Final
 
 import click
 
+from sloctl.cli.backfill import backfill
 from sloctl.cli.canary import canary
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.preview import preview
 from sloctl.cli.status import status
 from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
@@ -32,7 +34,16 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (canary, explain, generate, status, trace, validate):
+for command in (
+    backfill,
+    canary,
+    explain,
+    generate,
+    preview,
+    status,
+    trace,
+    validate,
+):
     cli.add_command(command)
 
 
