@@ -11,8 +11,8 @@ import promql_parser
 
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
-from sloctl.model.selector import Expression, Matcher
-from sloctl.promql.parse import parse_nodes
+from sloctl.model.selector import Expression, Matcher, Selector
+from sloctl.promql.parse import parse, parse_nodes
 from sloctl.promql.selectors import from_tree, selector_text
 
 WINDOW: Final = "$window"
