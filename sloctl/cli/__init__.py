@@ -16,8 +16,11 @@ from sloctl.cli.canary import canary
 from sloctl.cli.diff import diff
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.init import init
 from sloctl.cli.preview import preview
 from sloctl.cli.routes import routes
+from sloctl.cli.schema import schema
+from sloctl.cli.show import show
 from sloctl.cli.status import status
 from sloctl.cli.test import test
 from sloctl.cli.trace import trace
@@ -43,8 +46,11 @@ for command in (
     diff,
     explain,
     generate,
+    init,
     preview,
     routes,
+    schema,
+    show,
     status,
     test,
     trace,
