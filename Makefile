@@ -3,10 +3,11 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench bench-routes prometheus alertmanager
+.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto pictures
+.PHONY: bench-canary bench-dashboards bench-instrumentation bench-routes bench-rules
 
 help:  ## print this
-	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-14s %s\n", $$1, $$2}'
+	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
 
 demo: .venv/base.stamp prometheus  ## watch an SLO burn: an alert fires and resolves in a real Prometheus (under 90 s)
 	@python -m examples.demo.run
@@ -14,27 +15,52 @@ demo: .venv/base.stamp prometheus  ## watch an SLO burn: an alert fires and reso
 demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
 	@python -m examples.demo.compile
 
-test: .venv/dev.stamp prometheus alertmanager  ## lint, types and tests
-	@tools/debian-install node=nodejs npm=npm
+test: .venv/dev.stamp prometheus alertmanager mosquitto .cache/oldest-fastapi  ## lint, types and tests
+	@tools/debian-install node=nodejs npm=npm chromium=chromium
 	ruff check
 	ruff format --check
 	mypy
-	pytest -n 2
+	pytest -n 2 --dist loadgroup
 
 fuzz: .venv/dev.stamp  ## the property tests with many more examples
 	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
+pictures: .venv/dev.stamp prometheus  ## docs/pictures: all seven dashboards with real numbers, in a browser
+	@tools/debian-install chromium=chromium
+	@python -m examples.pictures.run
+
+bench-dashboards: .venv/dev.stamp  ## what a thousand SLOs cost as dashboards
+	@python -m bench dashboards
+
+bench-instrumentation: .venv/dev.stamp  ## what the middleware costs a request, beside what people stack today
+	@python -m bench instrumentation
+
 bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, measured, ok per row; exit 1 on a miss
 	@python -m bench
 
+bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
+	@python -m bench canary canary-latency canary-live
+
 bench-routes: .venv/dev.stamp prometheus alertmanager  ## routes of 1 000 services, and a page in real time (5 min)
-	@python -m bench routes
+	@python -m bench routes routes-live
+
+bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
+	@python -m bench rules rules-live
 
 prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool
 
 alertmanager:
 	@tools/debian-package prometheus-alertmanager 0.25 prometheus-alertmanager amtool
+
+mosquitto:
+	@tools/debian-package mosquitto 2.0 mosquitto
+
+# The oldest FastAPI whose routes are told apart, beside the newest one in .venv.
+.cache/oldest-fastapi: .venv/dev.stamp
+	@python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
+		fastapi==0.115.3 starlette==0.41.3
+	@touch $@
 
 .venv/base.stamp: pyproject.toml tools/virtual-environment
 	@tools/virtual-environment $(PYTHON) -e .

@@ -6,16 +6,18 @@ half of the data.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import Any, Final, Self, TypeVar
 
 import httpx
 
 from sloctl.errors import OutsideError
 
+T = TypeVar("T")
 # Annotations of the query engine, not of missing data.
 _ENGINE_REMARKS: Final = ("PromQL info:", "PromQL warning:")
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -53,11 +55,21 @@ class Sample:
 
 
 @dataclass(frozen=True, slots=True)
+class Histogram:
+    """One sample of a native histogram; `buckets` are (lower bound, upper bound, observations)."""
+
+    time: float
+    count: float
+    buckets: tuple[tuple[float, float, float], ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Series:
-    """One series of a range query, as (Unix seconds, value) in order of time."""
+    """One series of a range query, as (Unix seconds, value) in order of time, or as native histograms."""
 
     labels: Mapping[str, str]
     points: tuple[tuple[float, float], ...]
+    histograms: tuple[Histogram, ...] = ()
 
 
 class PrometheusClient:
@@ -87,9 +99,11 @@ class PrometheusClient:
         if tenant:
             headers |= {"X-Scope-OrgID": tenant, "THANOS-TENANT": tenant}
         self._timeout = timeout
-        self._http = httpx.Client(
-            headers=headers, timeout=httpx.Timeout(timeout, connect=min(5, timeout)), verify=ca or True, trust_env=False
-        )
+        limits = httpx.Timeout(timeout, connect=min(5, timeout))
+        try:
+            self._http = httpx.Client(headers=headers, timeout=limits, verify=ca or True, trust_env=False)
+        except OSError as error:  # an SSLError is one
+            raise PrometheusError(Fault.REFUSED, f"{ca} holds no certificates: {error}") from error
 
     def __enter__(self) -> Self:
         return self
@@ -109,12 +123,12 @@ class PrometheusClient:
         Raises:
             PrometheusError: there is no complete answer.
         """
-        data = self.get("query", {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"}))
+        data = self._result("query", {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"}))
         match data.get("resultType"):
             case "vector":
-                return tuple(_sample(one["metric"], one["value"]) for one in data["result"] if "value" in one)
+                return self._read(lambda: tuple(_sample(one["metric"], one["value"]) for one in data["result"]))
             case "scalar":
-                return (_sample({}, data["result"]),)
+                return self._read(lambda: (_sample({}, data["result"]),))
             case other:
                 raise PrometheusError(Fault.BROKEN, f"{self.url} answered {other} where a vector was asked for")
 
@@ -125,7 +139,7 @@ class PrometheusClient:
             PrometheusError: there is no complete answer.
         """
         bounds = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
-        data = self.get("query_range", {"query": promql} | bounds)
+        data = self._result("query_range", {"query": promql} | bounds)
         return self._matrix(data)
 
     def samples(self, selector: str, length: str, at: float) -> tuple[Series, ...]:
@@ -134,15 +148,25 @@ class PrometheusClient:
         Raises:
             PrometheusError: there is no complete answer.
         """
-        return self._matrix(self.get("query", {"query": f"{selector}[{length}]", "time": f"{at:.3f}"}))
+        return self._matrix(self._result("query", {"query": f"{selector}[{length}]", "time": f"{at:.3f}"}))
 
     def _matrix(self, data: Mapping[str, Any]) -> tuple[Series, ...]:
         if data.get("resultType") != "matrix":
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered {data.get('resultType')} instead of a matrix")
-        return tuple(
-            Series(one["metric"], tuple((float(time), float(value)) for time, value in one.get("values", ())))
-            for one in data["result"]
-        )
+        return self._read(lambda: tuple(_series(one) for one in data["result"]))
+
+    def _result(self, path: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
+        data = self.get(path, parameters)
+        if not isinstance(data, dict):
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered without a result")
+        return data
+
+    def _read(self, read: Callable[[], T]) -> T:
+        """What `read` makes of an answer, which may have any form."""
+        try:
+            return read()
+        except (KeyError, IndexError, TypeError, ValueError, AttributeError) as error:
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered with a result of another form") from error
 
     def get(self, path: str, parameters: Mapping[str, str]) -> Any:
         """`data` of an endpoint below `/api/v1/`.
@@ -164,27 +188,60 @@ class PrometheusClient:
         return body.get("data")
 
     def _ask(self, path: str, parameters: Mapping[str, str]) -> httpx.Response:
-        limits = {"timeout": f"{self._timeout:g}s", "partial_response": "false"}
+        form = dict(parameters) | {"timeout": f"{self._timeout:g}s", "partial_response": "false"}
+        url, deadline = f"{self.url}/api/v1/{path}", time.monotonic() + self._timeout
         try:
-            answer = self._http.post(f"{self.url}/api/v1/{path}", data=dict(parameters) | limits)
+            answer = self._received(self._http.build_request("POST", url, data=form), deadline)
             if answer.status_code == httpx.codes.METHOD_NOT_ALLOWED:
-                answer = self._http.get(f"{self.url}/api/v1/{path}", params=dict(parameters) | limits)
+                answer = self._received(self._http.build_request("GET", url, params=form), deadline)
         except httpx.TimeoutException as error:
             raise PrometheusError(Fault.TIMEOUT, f"{self.url} did not answer within {self._timeout:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PrometheusError(Fault.UNREACHABLE, f"{self.url} cannot be reached: {error}") from error
-        if len(answer.content) > _MOST_BYTES:
-            raise PrometheusError(Fault.BROKEN, f"{self.url} answered more than 64 MiB")
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or answer.is_redirect:
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered HTTP {answer.status_code}")
         if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}:
             raise PrometheusError(Fault.REFUSED, f"{self.url} answered HTTP {answer.status_code}")
         return answer
 
+    def _received(self, request: httpx.Request, deadline: float) -> httpx.Response:
+        """The whole answer; neither a slow nor an endless one keeps us."""
+        answer = self._http.send(request, stream=True)
+        try:
+            content = b"".join(self._pieces(answer, deadline))
+        finally:
+            answer.close()
+        return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=content, request=request)
+
+    def _pieces(self, answer: httpx.Response, deadline: float) -> Iterator[bytes]:
+        size = 0
+        for piece in answer.iter_bytes():
+            size += len(piece)
+            if size > _MOST_BYTES:
+                raise PrometheusError(Fault.BROKEN, f"{self.url} answered more than 64 MiB; narrow the selectors")
+            if time.monotonic() > deadline:
+                raise httpx.ReadTimeout("too slow", request=answer.request)
+            yield piece
+
     def _check_complete(self, body: Mapping[str, Any]) -> None:
         missing = [text for text in body.get("warnings") or () if not str(text).startswith(_ENGINE_REMARKS)]
         if missing:
             raise PrometheusError(Fault.PARTIAL, f"{self.url} gave a part of the answer only: {missing[0]}")
+
+
+def _plain(headers: httpx.Headers) -> dict[str, str]:
+    """Headers of a body that is decoded already."""
+    return {name: value for name, value in headers.items() if name in {"content-type", "location"}}
+
+
+def _series(one: Mapping[str, Any]) -> Series:
+    points = tuple((float(time), float(value)) for time, value in one.get("values", ()))
+    return Series(dict(one["metric"]), points, tuple(_histogram(*pair) for pair in one.get("histograms", ())))
+
+
+def _histogram(time: float, sample: Mapping[str, Any]) -> Histogram:
+    buckets = ((float(low), float(high), float(count)) for _, low, high, count in sample.get("buckets", ()))
+    return Histogram(float(time), float(sample["count"]), tuple(buckets))
 
 
 def _sample(labels: Mapping[str, str], value: tuple[float, str]) -> Sample:

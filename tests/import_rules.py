@@ -67,7 +67,7 @@ TABLE: Final = {
     ),
     "instrumentation": may(
         others="opentelemetry prometheus_client httpx",
-        inside_calls="spec resolve starlette opentelemetry.instrumentation.fastapi botocore",
+        inside_calls="spec resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore",
     ),
     "cli": may("*", others="click rich orjson"),
 }

@@ -11,10 +11,14 @@ from typing import Final
 
 import click
 
+from sloctl.cli.backfill import backfill
+from sloctl.cli.canary import canary
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.preview import preview
 from sloctl.cli.routes import routes
 from sloctl.cli.status import status
+from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 
@@ -31,7 +35,17 @@ def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (generate, explain, routes, status, validate):
+for command in (
+    backfill,
+    canary,
+    explain,
+    generate,
+    preview,
+    routes,
+    status,
+    trace,
+    validate,
+):
     cli.add_command(command)
 
 

@@ -39,7 +39,12 @@ def perhaps_prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
     return _prometheus(command, required=False)
 
 
-def _prometheus(command: Callable[..., Any], *, required: bool) -> Callable[..., Any]:
+def prometheus_soon(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same where somebody waits for the answer: a query has five seconds."""
+    return _prometheus(command, required=True, timeout=5)
+
+
+def _prometheus(command: Callable[..., Any], *, required: bool, timeout: float = 30) -> Callable[..., Any]:
     @click.option(
         "--prometheus", "url", required=required, metavar="URL", help="Address of Prometheus, Thanos or Mimir."
     )
@@ -55,12 +60,14 @@ def _prometheus(command: Callable[..., Any], *, required: bool) -> Callable[...,
         from sloctl.prometheus import PrometheusClient
 
         token = token_file.read_text(encoding="utf-8").strip() if token_file else None
-        return command(*words, client=PrometheusClient(url, token=token, tenant=tenant, ca=ca), **options)
+        client = PrometheusClient(url, token=token, tenant=tenant, ca=ca, timeout=timeout)
+        return command(*words, client=client, **options)
 
     return with_client
 
 
-def _moment(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+def moment(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
+    """A time of an option as Unix seconds."""
     if value is None:
         return None
     try:
@@ -68,12 +75,10 @@ def _moment(_: click.Context, __: click.Parameter, value: str | None) -> float |
     except ValueError:
         pass
     try:
-        moment = datetime.fromisoformat(value)
+        parsed = datetime.fromisoformat(value)
     except ValueError as error:
         raise click.BadParameter("write Unix seconds or a time such as 2026-01-31T12:00:00Z") from error
-    return (moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp()
+    return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
-at = click.option(
-    "--at", callback=_moment, metavar="TIME", help="Look at a past moment (RFC 3339, UTC without a zone)."
-)
+at = click.option("--at", callback=moment, metavar="TIME", help="Look at a past moment (RFC 3339, UTC without a zone).")

@@ -18,18 +18,25 @@ from sloctl.promql.selectors import from_tree, selector_text
 WINDOW: Final = "$window"
 # Stands for $window while an expression is parsed; nobody writes a range of this odd length.
 _STAND_IN: Final = timedelta(seconds=98_765_431)
+_WORDS: Final = {"scalar": "a number", "string": "a text", "matrix": "a range"}
 _STAND_IN_WRITTEN: Final = "98765431s"
 _STAND_IN_PRINTED: Final = promql_parser.display_duration(_STAND_IN)
 _STRING_OR_WINDOW: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|\$window\b")
 
 
-def parse_expression(text: str, matchers: Iterable[Matcher] = ()) -> Expression:
-    """One PromQL expression, with `matchers` added to each of its selectors; it may hold `$window`.
+def parse_expression(text: str, matchers: Iterable[Matcher] = (), *, windowed: bool = False) -> Expression:
+    """One PromQL expression, with `matchers` added to each of its selectors.
+
+    Args:
+        windowed: `$window` stands for a length in it.
 
     Raises:
-        PromqlError: it is no PromQL, or a selector already matches one of the labels otherwise.
+        PromqlError: it is no PromQL that returns series, or a selector already matches one of the labels otherwise.
     """
     tree = parse(_replaced(text, _STAND_IN_WRITTEN))
+    _check_window(tree, text, windowed=windowed)
+    if (kind := _kind(tree)) != "vector":
+        raise PromqlError(f"this is {_WORDS[kind]} where series are needed", "write PromQL such as `max(queue_length)`")
     narrowed = _narrowed(tree, tuple(matchers))
     text = narrowed.prettify().replace(_STAND_IN_PRINTED, WINDOW)
     return Expression(text, _grouping(tree))
@@ -88,6 +95,33 @@ def _added(node: promql_parser.VectorSelector, matchers: tuple[Matcher, ...], ra
         node.prettify().rpartition("}")[2] if node.matchers.matchers else node.prettify().removeprefix(node.name or "")
     )
     return selector_text(selector.narrowed(*matchers)) + (f"[{range_}]" if range_ else "") + tail
+
+
+def _check_window(tree: promql_parser.Expr, text: str, *, windowed: bool) -> None:
+    if not windowed and _replaced(text, "") != text:
+        raise PromqlError("`$window` has no meaning here", "write a length, such as `[5m]`")
+    numbers = (node.val for node in walk(tree) if isinstance(node, promql_parser.NumberLiteral))
+    if _STAND_IN.total_seconds() in numbers:
+        raise PromqlError("`$window` is no number", "it stands in brackets only: `increase(requests_total[$window])`")
+
+
+def _kind(node: promql_parser.Expr) -> str:
+    """What an expression returns: vector, scalar, string or matrix."""
+    match node:
+        case promql_parser.NumberLiteral():
+            return "scalar"
+        case promql_parser.StringLiteral():
+            return "string"
+        case promql_parser.MatrixSelector() | promql_parser.SubqueryExpr():
+            return "matrix"
+        case promql_parser.ParenExpr(expr=inner) | promql_parser.UnaryExpr(expr=inner):
+            return _kind(inner)
+        case promql_parser.BinaryExpr(lhs=left, rhs=right):
+            return "scalar" if _kind(left) == _kind(right) == "scalar" else "vector"
+        case promql_parser.Call(func=function):
+            return str(function.return_type).rpartition(".")[2].lower()
+        case _:
+            return "vector"
 
 
 def _grouping(node: promql_parser.Expr) -> tuple[str, ...] | None:

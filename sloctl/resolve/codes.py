@@ -29,6 +29,9 @@ UNIT: Final = "SLO066"
 UNKNOWN_TEMPLATE: Final = "SLO067"
 TWO_TEMPLATES: Final = "SLO068"
 SLA_WINDOW: Final = "SLO069"
+UNKNOWN_SLO: Final = "SLO070"
+CANARY: Final = "SLO071"
+TWO_CANARIES: Final = "SLO072"
 
 PAGES: Final[dict[str, Page]] = {
     TWO_PLATFORMS: Page(
@@ -115,6 +118,20 @@ PAGES: Final[dict[str, Page]] = {
         "A histogram or bound that does not exist",
         "A histogram is named by its base name, without `_bucket`, `_count` or `_sum`. `at_most` is one of its own "
         "bounds, in its own unit: events between two bounds cannot be told apart.",
+    ),
+    UNKNOWN_SLO: Page(
+        "A canary's check on an SLO that is not there",
+        "A check of a canary, and `after`, name an SLO of the same service, of its own or from a Template.",
+    ),
+    CANARY: Page(
+        "A canary that cannot be judged",
+        "A canary compares raw counters of two versions. Its arms hold `$canary` and `$stable`, so that each selects "
+        "one version; the SLI is a `ratio` on counters, a `latency` or a `probe`, and leaves the labels of the arms "
+        "free; `quantile` needs a `latency`.",
+    ),
+    TWO_CANARIES: Page(
+        "Two canaries for one service",
+        "A service has one canary: its own, or else the one that a Template of its `uses` brings.",
     ),
     UNKNOWN_TEMPLATE: Page(
         "An unknown template",

@@ -75,11 +75,11 @@ class Reading:
         except _RefusedError:
             return None
 
-    def expression(self, text: str, *keys: Key) -> Expression | None:
-        """PromQL of the user's, narrowed by the platform's matchers."""
+    def expression(self, text: str, *keys: Key, windowed: bool = False) -> Expression | None:
+        """PromQL of the user's, narrowed by the platform's matchers; with `windowed` it holds `$window`."""
         matchers = [Matcher(label, MatchOperator.EQUAL, value) for label, (value, _) in self.matchers.items()]
         try:
-            return self._parsed(lambda one: parse_expression(one, matchers), text, *keys)
+            return self._parsed(lambda one: parse_expression(one, matchers, windowed=windowed), text, *keys)
         except _RefusedError:
             return None
 
@@ -159,7 +159,7 @@ class Reading:
         return meant.Query(**known)
 
     def _grouped(self, text: str, *keys: Key) -> Expression | None:
-        expression = self.expression(text, *keys)
+        expression = self.expression(text, *keys, windowed=True)
         if expression is None:
             return None
         labels = expression.grouping

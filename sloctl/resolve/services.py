@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sloctl.diagnostics import Diagnostics, Related
-from sloctl.model.catalogue import Service
+from sloctl.model.canary import Canary
+from sloctl.model.catalogue import Service, Slo
 from sloctl.model.selector import Expression
 from sloctl.resolve import codes
+from sloctl.resolve.canary import Source, resolve_canary
 from sloctl.resolve.layers import Layer, Layers
 from sloctl.resolve.platforms import Scope
 from sloctl.resolve.slos import Draft, resolve_slo
@@ -46,17 +48,18 @@ def service(scope: Scope, written: Document, templates: Mapping[str, Document], 
     owner = _Owner(scope, spec, Layer(spec, written), found)
     instances = _instances(owner, written, templates)
     drafts = _drafts(owner, instances)
-    slos = [resolve_slo(draft, drafts) for draft in drafts.values() if draft.enabled]
+    slos = {name: resolve_slo(draft, drafts) for name, draft in drafts.items() if draft.enabled}
     used = (templates[name].path for name in _names(spec) if name in templates)
     return Service(
         name=spec.service,
         team=owner.layers.value("team"),
-        slos=tuple(slo for slo in slos if slo is not None),
+        slos=tuple(slo for slo in slos.values() if slo is not None),
         place=written.place("service"),
         path=written.path,
         description=spec.description or "",
         runbook=owner.layers.value("runbook"),
         cost=_cost(owner),
+        canary=_canary(owner, instances, slos),
         sources=tuple(sorted({written.path, *scope.sources, *used})),
     )
 
@@ -100,6 +103,17 @@ def _brought(owner: _Owner, instances: list[Instance]) -> dict[str, Layer]:
                 related = Related(first.use, "the other one")
                 owner.found.error(codes.TWO_IDS, instance.use, message, "rename it in one of them", related)
     return brought
+
+
+def _canary(owner: _Owner, instances: list[Instance], slos: Mapping[str, Slo | None]) -> Canary | None:
+    """The service's own canary, or the one that a template brings."""
+    brought = [Source(one.canary, one, one.use) for one in instances if one.canary is not None]
+    own = [] if owner.spec.canary is None else [Source(owner.spec.canary, owner.layer.document)]
+    if not own and len(brought) > 1 and brought[0].use is not None and brought[1].use is not None:
+        related = Related(brought[0].use, "the other one")
+        help_ = "write a canary of the service's own"
+        owner.found.error(codes.TWO_CANARIES, brought[1].use, "two templates bring a canary", help_, related)
+    return next((resolve_canary(source, slos, owner.found) for source in (*own, *brought)), None)
 
 
 def _cost(owner: _Owner) -> Expression | None:

@@ -1,0 +1,278 @@
+"""How often canary rules are wrong, and how long they need: ours beside what people use, on simulated canaries.
+
+5 % of the traffic, ten minutes, 0.1 % errors, alpha 0.01, looks every 2 s. The seed of a cell is its position.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+from rich.console import Console
+from rich.table import Table
+
+from bench.canary_worlds import LOOK_SECONDS, World
+from bench.rows import Row
+from sloctl.canary.evidence import Arms, Counts, Limits, Usual, harm, health
+from sloctl.canary.question import CheckSamples
+from sloctl.canary.samples import Samples
+from sloctl.canary.statistics import Floats, relative_divergence
+from tests.canary import making
+
+RUNS = 2000
+LIMIT = 0.005
+ALPHA = 0.01
+LIMITS = Limits(LIMIT, 1.0, both=False, shared_rolls_back=False, alpha_rollback=ALPHA, alpha_promote=ALPHA)
+BURST = 0.8
+INCIDENT = 0.03
+ENDPOINTS = 20
+Flags = NDArray[np.bool_]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a rule did in each run: whether it rolled back, and after how many seconds."""
+
+    rolled_back: Flags
+    seconds: Floats
+
+    @property
+    def share(self) -> float:
+        """Runs that were rolled back, in percent."""
+        return float(100 * self.rolled_back.mean())
+
+    @property
+    def median(self) -> float:
+        """Seconds until half of all runs were rolled back; infinite when fewer were."""
+        return float(np.median(np.where(self.rolled_back, self.seconds, np.inf)))
+
+
+def outcome(broken: Flags, every: float = LOOK_SECONDS) -> Outcome:
+    """From the flags of each look."""
+    return Outcome(np.logical_or.reduce(broken, axis=-1), (broken.argmax(axis=-1) + 1) * every)
+
+
+def ours(arms: Arms, usual: Usual) -> Outcome:
+    """`sloctl canary`: at most 0.5 % and not worse than the baseline."""
+    return outcome(harm(arms, LIMITS, usual, LOOK_SECONDS).rolls_back)
+
+
+def window(counts: Floats, seconds: float, every: float) -> Floats:
+    """Sums over a sliding window, at looks every so many seconds."""
+    width, step = round(seconds / LOOK_SECONDS), round(every / LOOK_SECONDS)
+    total = np.cumsum(np.pad(counts, ((0, 0), (1, 0))), axis=-1)
+    return (total[:, width:] - total[:, :-width])[:, ::step]
+
+
+def threshold(arms: Arms, seconds: float = 60, every: float = 10) -> Outcome:
+    """The usual rule: more than 0.5 % errors in the last minute, at any look."""
+    errors, requests = (window(side, seconds, every) for side in (arms.canary.x, arms.canary.n))
+    found = outcome(errors > LIMIT * np.maximum(requests, 1e-9), every)
+    return Outcome(found.rolled_back, found.seconds + seconds - every)
+
+
+def peeked_z(arms: Arms, every: float = 10) -> Outcome:
+    """A two-proportion z-test at 1 %, looked at again and again."""
+    step = round(every / LOOK_SECONDS)
+    x_c, n_c, x_b, n_b = (
+        np.cumsum(side, axis=-1)[:, step - 1 :: step]
+        for side in (arms.canary.x, arms.canary.n, arms.baseline.x, arms.baseline.n)
+    )
+    n_c, n_b = np.maximum(n_c, 1e-9), np.maximum(n_b, 1e-9)
+    rate = (x_c + x_b) / (n_c + n_b)
+    spread = np.sqrt(np.maximum(rate * (1 - rate) * (1 / n_c + 1 / n_b), 1e-30))
+    return outcome((x_c / n_c - x_b / n_b) / spread > 2.326, every)
+
+
+def mann_whitney(arms: Arms, piece: float = 10, every: float = 30) -> Outcome:
+    """Rank test of the error ratios of ten-second pieces at 1 %, judged at each look from two minutes on."""
+    c, b = (
+        window(arm.x, piece, piece) / np.maximum(window(arm.n, piece, piece), 1) for arm in (arms.canary, arms.baseline)
+    )
+    looks = np.arange(round(120 / piece), c.shape[1] + 1, round(every / piece))
+    broken = np.stack([_ranks_differ(c[:, :look], b[:, :look]) for look in looks], axis=-1)
+    found = outcome(broken, every)
+    return Outcome(found.rolled_back, found.seconds + 120 - every)
+
+
+def _ranks_differ(c: Floats, b: Floats) -> Flags:
+    """One-sided Mann-Whitney with the correction for ties, normal approximation."""
+    m = c.shape[1]
+    greater = (c[:, :, None] > b[:, None, :]).sum((1, 2)) + 0.5 * (c[:, :, None] == b[:, None, :]).sum((1, 2))
+    pooled = np.sort(np.concatenate([c, b], axis=1), axis=1)
+    ties = np.array([(np.unique(row, return_counts=True)[1] ** 3).sum() - 2 * m for row in pooled])
+    spread = np.sqrt(np.maximum(m * m / 12 * (2 * m + 1 - ties / (2 * m * (2 * m - 1))), 1e-9))
+    differ: Flags = (greater - m * m / 2 - 0.5) / spread > 2.326
+    return differ
+
+
+RULES: dict[str, Callable[[Arms], Outcome]] = {
+    "> 0.5% in 1 min": threshold,
+    "in 30 s": lambda arms: threshold(arms, seconds=30),
+    "z-test, peeked": peeked_z,
+    "Mann-Whitney": mann_whitney,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Cell:
+    """One line of the table, with what ours must reach."""
+
+    what: str
+    world: World
+    rolled_back_at_most: float | None = None
+    found_at_least: float | None = None
+    seconds_at_most: float | None = None
+    promoted_at_most: float | None = None
+
+
+def cells() -> Iterator[Cell]:
+    """The worlds of the comparison."""
+    for rps in (2, 200, 1000, 10_000):
+        yield Cell(f"unchanged, {rps} rps", World(rps), rolled_back_at_most=1)
+    for rps in (200, 1000, 10_000):
+        yield Cell(f"unchanged, shared incident, {rps} rps", World(rps, incident=INCIDENT), rolled_back_at_most=1)
+    for rps in (200, 1000, 10_000):
+        yield Cell(f"unchanged, bursty, {rps} rps", World(rps, burst=BURST), rolled_back_at_most=1.5)
+    for rps in (200, 1000, 10_000):
+        world = World(rps, burst=BURST, incident=INCIDENT)
+        yield Cell(f"unchanged, bursty, shared incident, {rps} rps", world, rolled_back_at_most=1.5, promoted_at_most=1)
+    for rate, rps, seconds in ((0.01, 200, 60), (0.01, 1000, 15), (0.03, 200, 30)):
+        world = World(rps, canary=rate)
+        yield Cell(f"{rate:.0%} errors, {rps} rps", world, None, 99, seconds, promoted_at_most=1)
+    for burst in (0.0, BURST):
+        for rate in (LIMIT, 0.01):
+            for rps in (200, 1000, 10_000):
+                name = f"{100 * rate:g}% errors, {'bursty, ' if burst else ''}{rps} rps: promoted"
+                yield Cell(name, World(rps, canary=rate, burst=burst), promoted_at_most=1)
+
+
+def rows() -> Iterator[Row]:
+    """Every target, and the table beside it."""
+    table = Table("5% canary, 10 min", *RULES, "sloctl", "promoted", title=f"rolled back, median time ({RUNS} runs)")
+    for seed, cell in enumerate(cells()):
+        yield from _cell_rows(cell, seed, table)
+    Console(width=150).print(table)
+    show_reach()
+    yield from floor_rows()
+    yield from endpoint_rows()
+    yield from cost_rows()
+
+
+def show_reach() -> None:
+    """What can be decided in ten minutes, by the canary's requests a second."""
+    table = Table("canary's requests/s", "unchanged: promoted", *(f"{rate:.0%} errors: rolled back" for rate in REACH))
+    for seed, rps in enumerate((0.1, 0.5, 1, 2, 5, 10, 50)):
+        rng = np.random.default_rng(3000 + seed)
+        world = World(rps / 0.05)
+        usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
+        promoted = f"{100 * promotions(arms, usual, ours(arms, usual)).mean():.3g}%"
+        found = [shown(ours(world.with_errors(rate).arms(rng, RUNS), usual)) for rate in REACH]
+        table.add_row(f"{rps:g}", promoted, *found)
+    Console(width=150).print(table)
+
+
+REACH = (0.01, 0.03, 0.1, 0.5)
+
+
+def _cell_rows(cell: Cell, seed: int, table: Table) -> Iterator[Row]:
+    rng = np.random.default_rng(seed)
+    usual, arms = cell.world.usual(rng, RUNS), cell.world.arms(rng, RUNS)
+    found = ours(arms, usual)
+    promoted = 100 * float(promotions(arms, usual, found).mean())
+    others = [rule(arms) for rule in RULES.values()]
+    table.add_row(cell.what, *map(shown, others), f"[bold]{shown(found)}", f"{promoted:.3g}%")
+    if cell.rolled_back_at_most is not None:
+        yield Row(f"{cell.what}: rolled back, %", found.share, at_most=cell.rolled_back_at_most)
+    if cell.found_at_least is not None:
+        yield Row(f"{cell.what}: found, %", found.share, at_least=cell.found_at_least)
+    if cell.seconds_at_most is not None:
+        yield Row(f"{cell.what}: median seconds", found.median, at_most=cell.seconds_at_most)
+    if cell.promoted_at_most is not None:
+        yield Row(f"{cell.what}: promoted, %", promoted, at_most=cell.promoted_at_most)
+
+
+def promotions(arms: Arms, usual: Usual, found: Outcome) -> Flags:
+    """Runs promoted at the end of the step."""
+    last = harm(arms, LIMITS, usual, LOOK_SECONDS)
+    shown_healthy = health(arms, LIMITS, usual, LOOK_SECONDS)[:, -1] > LIMITS.promote_threshold
+    return shown_healthy & ~found.rolled_back & ~last.degraded[:, -1] & ~last.shared[:, -1]
+
+
+def shown(found: Outcome) -> str:
+    """`10.5%`, and the median time where most runs were rolled back."""
+    return f"{found.share:.3g}%" + (f" {found.median:.0f} s" if found.share > 50 else "")
+
+
+def floor_rows() -> Iterator[Row]:
+    """Median requests of the canary until it is found, over ln(1/alpha)/KL, the least of any honest test."""
+    for seed, rate in enumerate((0.005, 0.01, 0.03)):
+        rng = np.random.default_rng(1000 + seed)
+        world = World(200, canary=rate)
+        usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
+        alone = Limits(None, 1.0, both=False, shared_rolls_back=False, alpha_rollback=ALPHA, alpha_promote=ALPHA)
+        found = harm(arms, alone, usual, LOOK_SECONDS).rolls_back
+        requests = np.cumsum(arms.canary.n, axis=-1)[np.arange(RUNS), found.argmax(axis=-1)]
+        least = np.log(1 / ALPHA) / relative_divergence(rate / world.rate, world.rate, world.weight)
+        median = float(np.median(np.where(found.any(axis=-1), requests, np.inf)))
+        yield Row(
+            f"{100 * rate:g}% errors: median requests, times the floor of {least:.0f}", median / least, at_most=1.6
+        )
+
+
+def endpoint_rows() -> Iterator[Row]:
+    """3 % errors on one of twenty endpoints, which is 0.25 % of all; the chances are those of `by`."""
+    half = Limits(LIMIT, 1.0, both=False, shared_rolls_back=False, alpha_rollback=ALPHA / 2, alpha_promote=ALPHA)
+    each = replace(half, alpha_rollback=ALPHA / 2 / ENDPOINTS)
+    for seed, (rps, power) in enumerate(((200, 75), (500, 99), (1000, 99))):
+        for name, bad in (("unchanged", False), ("3% on one", True)):
+            rng = np.random.default_rng(2000 + 10 * seed + bad)
+            broken = np.zeros((RUNS, World(rps).looks), dtype=bool)
+            everyone = []
+            for endpoint in range(ENDPOINTS):
+                world = World(rps / ENDPOINTS, canary=0.03 if bad and endpoint == 0 else 0.001)
+                usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
+                everyone.append(arms)
+                broken |= harm(arms, each, usual, LOOK_SECONDS).rolls_back
+            total = _summed(everyone)
+            broken |= harm(total, half, World(rps).usual(rng, RUNS), LOOK_SECONDS).rolls_back
+            found = outcome(broken)
+            what = f"20 endpoints, {rps} rps, {name}: {shown(found)}; rolled back, %"
+            yield Row(what, found.share, at_least=power) if bad else Row(what, found.share, at_most=1)
+
+
+NAMES = ("errors", "transactions", "orders")
+
+
+def _fresh(arm: Samples) -> Samples:
+    """The same samples without what an earlier analysis remembered of them."""
+    return replace(arm)
+
+
+def cost_rows() -> Iterator[Row]:
+    """CPU time of one analysis: sixty looks, three checks."""
+    checks = tuple(making.errors(name=name) for name in NAMES)
+    spec, found = making.canary(*checks), making.samples()
+    assert found.history is not None
+    arms = (found.canary, found.baseline, found.history)
+
+    def once() -> float:
+        fresh = {name: CheckSamples(*map(_fresh, arms)) for name in NAMES}
+        began = time.process_time()
+        making.judged(fresh, spec)
+        return 1000 * (time.process_time() - began)
+
+    once()
+    yield Row(
+        "60 looks x 3 checks, ms of CPU time, median of 50", float(np.median([once() for _ in range(50)])), at_most=10
+    )
+
+
+def _summed(everyone: list[Arms]) -> Arms:
+    def added(arm: str) -> Counts:
+        return Counts(sum(getattr(a, arm).x for a in everyone), sum(getattr(a, arm).n for a in everyone))
+
+    return Arms(added("canary"), added("baseline"))

@@ -1,0 +1,19 @@
+"""Prometheus rules: how right, how cheap and how quiet; see the modules that it calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from bench import rules_accuracy, rules_cost, rules_firing, rules_pages
+from bench.rows import Row
+from bench.rules_month import month
+
+
+def rows() -> Iterator[Row]:
+    """Everything that is measured on the month of data, drawn months and promtool's engine."""
+    with month() as data:
+        yield from rules_accuracy.rows(data)
+        yield from rules_cost.rows(data)
+        yield from rules_pages.evaluated(data)
+    yield from rules_pages.simulated()
+    yield from rules_firing.rows()

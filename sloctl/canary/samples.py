@@ -1,0 +1,272 @@
+"""Raw counters of one version, on a common grid of scrapes, and what they leave open.
+
+A scrape that is missing leaves open *when* events happened between its neighbours, not how many. So counts are
+kept as two paths, the least and the most that may have happened by each grid point. Evidence of harm is taken
+from the reading that is best for the canary, promotion from the one that is worst: a missing sample can make
+neither.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sloctl.canary.evidence import Arms, Counts
+from sloctl.canary.statistics import Floats
+
+GRACE: Final = 2
+"""A target that is missing for so many grid points is late; for more it is gone."""
+Value: TypeAlias = tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One counter on the grid.
+
+    Attributes:
+        labels: of the series; those of `Samples.target_labels` say which process it comes from.
+        values: one a grid point, NaN where there is no sample.
+        invalid: whether a sample was NaN, infinite or negative.
+    """
+
+    labels: Mapping[str, str]
+    values: Floats
+    invalid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Events counted until each grid point: at least `low`, at most `high`. Both begin with 0."""
+
+    low: Floats
+    high: Floats
+
+    def __add__(self, other: Path) -> Path:
+        return Path(self.low + other.low, self.high + other.high)
+
+    def __sub__(self, other: Path) -> Path:
+        return Path(np.maximum(self.low - other.high, 0.0), np.maximum(self.high - other.low, 0.0))
+
+    @classmethod
+    def nothing(cls, points: int) -> Path:
+        """No event at all."""
+        return cls(np.zeros(points), np.zeros(points))
+
+    @property
+    def early(self) -> Floats:
+        """Events of each interval, as early as possible."""
+        return np.diff(self.high)
+
+    @property
+    def late(self) -> Floats:
+        """Events of each interval, as late as possible."""
+        return np.diff(self.low)
+
+    @property
+    def most(self) -> Floats:
+        """The most events that each interval alone may have had."""
+        return self.high[1:] - self.low[:-1]
+
+    @property
+    def least(self) -> Floats:
+        """The least events that each interval alone must have had."""
+        return np.maximum(self.low[1:] - self.high[:-1], 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Bad and all events of one arm."""
+
+    bad: Path
+    total: Path
+
+
+def for_the_canary(canary: Events, baseline: Events) -> Arms:
+    """The reading of both arms that shows the least harm."""
+    return Arms(Counts(canary.bad.late, canary.total.most), Counts(baseline.bad.early, baseline.total.least))
+
+
+def against_the_canary(canary: Events, baseline: Events) -> Arms:
+    """The reading of both arms that shows the most harm."""
+    return Arms(Counts(canary.bad.early, canary.total.least), Counts(baseline.bad.late, baseline.total.most))
+
+
+def as_counted(canary: Events, baseline: Events) -> Arms:
+    """Both arms with every event in the interval whose scrape shows it."""
+    return Arms(Counts(canary.bad.late, canary.total.late), Counts(baseline.bad.late, baseline.total.late))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The series of one arm that belong to one check.
+
+    Attributes:
+        series: of every role (`total`, `bad`, `good`, or a bucket's bound), in any order.
+        points: number of grid points; the first is where counting begins.
+        target_labels: the labels that tell processes apart.
+    """
+
+    series: Mapping[str, tuple[Series, ...]]
+    points: int
+    target_labels: tuple[str, ...] = ("job", "instance", "pod")
+
+    def target(self, series: Series) -> Value:
+        """Which process a series comes from."""
+        return tuple(series.labels.get(label, "") for label in self.target_labels)
+
+    @cached_property
+    def everything(self) -> tuple[Series, ...]:
+        """All series, of every role."""
+        return tuple(series for role in sorted(self.series) for series in self.series[role])
+
+    @cached_property
+    def seen(self) -> Mapping[Value, NDArray[np.bool_]]:
+        """For each target, at which grid points it was scraped."""
+        found: dict[Value, NDArray[np.bool_]] = {}
+        for series in self.everything:
+            here = ~np.isnan(series.values)
+            target = self.target(series)
+            found[target] = found[target] | here if target in found else here
+        return found
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever seen."""
+        return not any(here.any() for here in self.seen.values())
+
+    def values(self, by: tuple[str, ...]) -> list[Value]:
+        """The combinations of these labels' values, sorted; series without one of them belong to none."""
+        found = {tuple(series.labels.get(label, "") for label in by) for series in self.everything}
+        return sorted(value for value in found if all(value))
+
+    def path(self, role: str, keep: Callable[[Series], bool] | None = None, bound: float | None = None) -> Path:
+        """Events of one role, of the series that are kept, and of one bucket where it is a histogram."""
+        low, high = np.zeros(self.points), np.zeros(self.points)
+        for series, path in self._paths.get((role, bound), ()):
+            if keep is None or keep(series):
+                low += path.low
+                high += path.high
+        return Path(low, high)
+
+    @cached_property
+    def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[Series, Path]]]:
+        found: dict[tuple[str, float | None], list[tuple[Series, Path]]] = {}
+        for role, series in self.series.items():
+            for one in series:
+                pair = one, counted(one.values, self.seen[self.target(one)])
+                found.setdefault((role, _bound(one)), []).append(pair)
+        return found
+
+    def bounds(self, role: str) -> set[float]:
+        """The bounds of a histogram's buckets."""
+        return {bound for name, bound in self._paths if name == role and bound is not None}
+
+    def last_seen(self) -> dict[Value, int]:
+        """The last grid point at which each target was scraped."""
+        return {target: int(np.flatnonzero(here)[-1]) for target, here in self.seen.items() if here.any()}
+
+    def complete_until(self) -> int:
+        """The last grid point at which every target has a sample that is not gone."""
+        last = self.points - 1
+        late = [point for point in self.last_seen().values() if last - point <= GRACE]
+        return min(late, default=last)
+
+    def why_not_whole(self, *, gone_is_fine: bool) -> str | None:
+        """What is missing of these samples at the end, in words; None when nothing is.
+
+        Args:
+            gone_is_fine: whether targets may have gone away, as those of a stable version do.
+        """
+        last = self.points - 1
+        for series in self.everything:
+            if series.invalid:
+                return f"{_name(series)} has a sample that is no finite number"
+        for target, point in self.last_seen().items():
+            if point < last and not (gone_is_fine and last - point > GRACE):
+                return f"{_words(target)} has no sample for {last - point} scrapes"
+        gone = {target for target, point in self.last_seen().items() if point < last}
+        for series in self.everything:
+            if np.isnan(series.values[-1]) and self.target(series) not in gone and np.isfinite(series.values).any():
+                return f"{_name(series)} has no fresh sample"
+        return None
+
+    def restarted(self) -> str | None:
+        """A series whose counter went back, in words."""
+        for series in self.everything:
+            known = series.values[~np.isnan(series.values)]
+            if (np.diff(known) < 0).any():
+                return _name(series)
+        return None
+
+
+def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:
+    """The events of one counter since the first grid point, whatever restarts set it back to zero.
+
+    A counter that appears after the first grid point counts from zero. One that a scraped target did not show
+    yet was zero, because a scrape is whole or missing.
+    """
+    known = np.flatnonzero(~np.isnan(values))
+    points = len(values)
+    if not len(known):
+        return Path.nothing(points)
+    first, last = known[0], known[-1]
+    steps = np.diff(values[known], prepend=values[first] if first == 0 else 0.0)
+    steps = np.where(steps < 0, values[known], steps)
+    total = np.cumsum(steps)
+    low = np.zeros(points)
+    low[known] = total
+    low = np.maximum.accumulate(low)
+    high = np.full(points, total[-1])
+    high[known] = total
+    high[last:] = total[-1]
+    high = np.minimum.accumulate(high[::-1])[::-1]
+    before = np.flatnonzero(seen[:first])
+    born = int(before[-1]) + 1 if len(before) else first
+    high[:born] = 0.0
+    return Path(low, np.maximum(high, low))
+
+
+def on_grid(times: Sequence[float], values: Sequence[float], grid: Floats) -> tuple[Floats, bool]:
+    """Samples (Unix seconds, in any order) at each grid point: the last of the interval that ends there.
+
+    Returns:
+        The values, NaN where the interval has no finite sample, and whether a sample was no counter's value.
+    """
+    step = float(grid[1] - grid[0])
+    moments, counts = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
+    order = np.lexsort((counts, moments))
+    moments, counts = moments[order], counts[order]
+    fine = np.isfinite(counts) & (counts >= 0)
+    moments, counts, invalid = moments[fine], counts[fine], not fine.all()
+    found = np.full(len(grid), np.nan)
+    if len(moments):
+        index = np.searchsorted(moments, grid, side="right") - 1
+        fresh = moments[np.maximum(index, 0)] > grid - step
+        fresh[0] = True  # where counting begins, any earlier sample will do
+        here = (index >= 0) & fresh
+        found[here] = counts[index[here]]
+    return found, invalid
+
+
+def pooled(values: Iterable[tuple[Value, float]], most: int) -> list[Value]:
+    """The values with the most requests, at most so many, sorted; the others are pooled by the caller."""
+    ranked = sorted(values, key=lambda pair: (-pair[1], pair[0]))
+    return sorted(value for value, _ in ranked[:most])
+
+
+def _bound(series: Series) -> float | None:
+    return float(series.labels["le"]) if "le" in series.labels else None
+
+
+def _name(series: Series) -> str:
+    inside = ", ".join(f'{label}="{value}"' for label, value in sorted(series.labels.items()) if label != "__name__")
+    return f"{series.labels.get('__name__', '')}{{{inside}}}"
+
+
+def _words(target: Value) -> str:
+    return " ".join(part for part in target if part) or "the only target"

@@ -1,0 +1,150 @@
+"""Sequential tests of counts, valid at every look. Pure functions of numpy arrays.
+
+Every test is an e-process: a number that starts at 1 and, while the hypothesis is true, exceeds 1/alpha at any
+time with a chance of at most alpha (Ville 1939; Ramdas, Gruenwald, Vovk & Shafer, Statistical Science 2023,
+arXiv 2210.01948). So looking every few seconds costs nothing. Evidence is kept as its natural logarithm.
+
+Arrays hold one number a scrape interval along the last axis; leading axes (endpoints, bounds, replications) are
+independent of each other.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+Floats: TypeAlias = NDArray[np.float64]
+
+WORSE: Final = (1.25, 1.5, 2.0, 3.0, 5.0, 8.0, 15.0, 30.0, 60.0)
+"""By how much a bad canary may exceed the baseline: evidence is averaged over these."""
+OVER: Final = (1.5, 2.0, 3.0, 4.0, 6.0, 10.0, 20.0, 60.0)
+"""By how much a bad canary may exceed an absolute limit."""
+UNDER: Final = (0.02, 0.1, 0.2, 0.4, 0.6)
+"""How far below a limit a healthy canary may lie."""
+PRIOR_BLOCKS: Final = 10
+"""How many blocks of history it takes to believe them as much as that arms are Poisson."""
+_TINY: Final = 1e-300
+
+
+def relative_evidence(
+    x_c: Floats, n_c: Floats, x_b: Floats, n_b: Floats, margin: float = 1.0, ratios: tuple[float, ...] = WORSE
+) -> Floats:
+    """Evidence that the canary's error ratio is not `margin` times the baseline's, after each interval.
+
+    With `ratios` above 1 it is evidence of harm, below 1 of health. Given the errors of both arms together, the
+    canary's share of them is binomial whatever the intensity common to both: an incident that hits both cancels.
+    Lindon & Malek, NeurIPS 2022, arXiv 2011.03567; Lindon & Kallus, arXiv 2410.09282.
+
+    Args:
+        x_c: errors of the canary in each interval.
+        n_c: its requests.
+        x_b: errors of the baseline.
+        n_b: its requests.
+        margin: ratio of the error ratios that is still good.
+        ratios: alternatives, as multiples of the margin.
+
+    Returns:
+        The natural logarithm of the evidence, an array for each of `ratios` in front; see `mixed`.
+    """
+    expected = margin * n_c
+    log_common = np.log(np.maximum(expected + n_b, _TINY))
+    steps = [
+        x_c * math.log(t) + (x_c + x_b) * (log_common - np.log(np.maximum(t * expected + n_b, _TINY))) for t in ratios
+    ]
+    return np.stack(steps)
+
+
+def absolute_evidence(x: Floats, n: Floats, limit: float, multiples: tuple[float, ...]) -> Floats:
+    """Evidence that an error ratio is not `limit`: likelihood ratios against multiples of it, interval by interval.
+
+    Wald 1945; with a mixture over alternatives Robbins 1970. Returned as by `relative_evidence`.
+    """
+    rates = [limit * multiple for multiple in multiples if limit * multiple < 1] or [(1 + limit) / 2]
+    steps = [x * math.log(p / limit) + (n - x) * (math.log1p(-p) - math.log1p(-limit)) for p in rates]
+    return np.stack(steps)
+
+
+def mixed(steps: Floats, phi: Floats | float = 1.0) -> Floats:
+    """The mean over alternatives (first axis) of the evidence accumulated along the last axis, as a logarithm.
+
+    Args:
+        steps: logarithms of likelihood ratios of each interval.
+        phi: dispersion of the counts, 1 for Poisson arms; it divides the logarithms (quasi-likelihood, McCullagh &
+            Nelder 1989, chapter 9). One number, or one an interval.
+    """
+    paths = np.cumsum(steps / phi, axis=-1)
+    highest = paths.max(axis=0)
+    mean: Floats = highest + np.log(np.exp(paths - highest).mean(axis=0))
+    return mean
+
+
+def dispersion(x_a: Floats, n_a: Floats, x_b: Floats, n_b: Floats) -> float:
+    """How much more two halves of the same version differ than Poisson arms would: at least 1.
+
+    The mean of Pearson's X^2 over blocks (last axis) that have errors, with `PRIOR_BLOCKS` of Poisson arms among
+    them, so that few blocks say little.
+    """
+    share = n_a / np.maximum(n_a + n_b, _TINY)
+    errors = x_a + x_b
+    variance = errors * share * (1 - share)
+    known = variance > 0
+    squares = (x_a[known] - errors[known] * share[known]) ** 2 / variance[known]
+    return max(1.0, float((squares.sum() + PRIOR_BLOCKS) / (known.sum() + PRIOR_BLOCKS)))
+
+
+def divergence(p: float, q: float) -> float:
+    """Kullback-Leibler divergence between two error ratios, in nats a request.
+
+    ln(1/alpha) divided by it is the least number of requests any test needs on average (Wald 1945).
+    """
+    left = p * math.log(p / q) if p > 0 else 0.0
+    return left + (1 - p) * (math.log1p(-p) - math.log1p(-q))
+
+
+def relative_divergence(ratio: float, rate: float, weight: float) -> float:
+    """Information a canary request gives of a canary `ratio` times as bad as a baseline at `rate`, in nats.
+
+    Args:
+        ratio: error ratio of the canary divided by the baseline's.
+        rate: error ratio of the baseline.
+        weight: the canary's share of the traffic.
+    """
+    null, true = weight, ratio * weight / (ratio * weight + 1 - weight)
+    errors_per_request = rate * (ratio * weight + 1 - weight) / weight
+    return errors_per_request * divergence(true, null)
+
+
+def wilson(x: float, n: float, z: float = 2.576) -> tuple[float, float]:
+    """Score interval of an error ratio (Wilson 1927), 99 % by default; (0, 1) without requests."""
+    if n <= 0:
+        return 0.0, 1.0
+    p, spread = x / n, z * z / n
+    centre = (p + spread / 2) / (1 + spread)
+    half = z * math.sqrt(max(0.0, p * (1 - p) / n + spread / (4 * n))) / (1 + spread)
+    return max(0.0, centre - half), min(1.0, centre + half)
+
+
+def quantile(q: float, bounds: Floats, at_most: Floats) -> Floats:
+    """Quantile of a histogram by linear interpolation within its bucket, as Prometheus' `histogram_quantile`.
+
+    Args:
+        q: between 0 and 1.
+        bounds: upper bounds of the buckets in rising order, the last one +Inf.
+        at_most: observations at or below each bound, along the last axis.
+
+    Returns:
+        The quantile, NaN without observations; the largest finite bound where it lies above that.
+    """
+    total = at_most[..., -1:]
+    index = np.argmax(at_most >= q * total, axis=-1)[..., None]
+    below = np.maximum(index - 1, 0)
+    low = np.where(index > 0, bounds[below], 0.0)
+    start = np.where(index > 0, np.take_along_axis(at_most, below, -1), 0.0)
+    inside = np.take_along_axis(at_most, index, -1) - start
+    high = np.where(np.isfinite(bounds[index]), bounds[index], low)
+    part = (q * total - start) / np.where(inside > 0, inside, 1.0)
+    found: Floats = np.where(total > 0, low + (high - low) * np.clip(part, 0, 1), np.nan)[..., 0]
+    return found

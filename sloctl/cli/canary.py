@@ -1,0 +1,275 @@
+"""`sloctl canary`: is this version safe?
+
+Exit codes: 0 promote, 1 rollback, 4 continue, 3 the source is unavailable, 2 what was asked makes no sense.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, TypeVar
+
+import click
+
+from sloctl.cli import canary_report, options
+from sloctl.cli.report import failed, show
+from sloctl.errors import OutsideError, SloctlError
+
+if TYPE_CHECKING:
+    from sloctl.canary.source import Release, Source
+    from sloctl.canary.verdict import Verdict
+    from sloctl.model.catalogue import Catalogue, Service
+    from sloctl.model.quantities import Duration
+    from sloctl.prometheus import PrometheusClient
+
+T = TypeVar("T")
+ROLLBACK: Final = 1
+UNAVAILABLE: Final = 3
+CONTINUE: Final = 4
+
+
+class Percent(click.ParamType[Decimal]):
+    """A percentage, with its sign."""
+
+    name = "percentage"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
+        """The percentage as a ratio."""
+        if isinstance(value, Decimal):
+            return value
+        text = str(value)
+        try:
+            number = Decimal(text.removesuffix("%")) / 100
+        except InvalidOperation:
+            number = Decimal("NaN")
+        if not text.endswith("%") or not number.is_finite() or number < 0:
+            self.fail(f"{text!r} is no percentage; write 0.1%", param, ctx)
+        return number
+
+
+class Length(click.ParamType["Duration"]):
+    """A duration such as `90s` or `5m`."""
+
+    name = "duration"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Duration:
+        """The duration."""
+        from sloctl.model.quantities import Duration
+        from sloctl.spec.quantities import duration
+
+        if isinstance(value, Duration):
+            return value
+        try:
+            return Duration(duration(str(value)))
+        except ValueError:
+            self.fail(f"{str(value)!r} is no duration; write 90s or 5m", param, ctx)
+
+
+@click.group()
+def canary() -> None:
+    """Judge a new version by the SLIs of its service."""
+
+
+@canary.command()
+@options.paths
+@options.root
+@click.option(
+    "--service", "services", multiple=True, required=True, help="Service that is released; again for each of its group."
+)
+@click.option(
+    "--canary", "canaries", multiple=True, required=True, metavar="HASH", help="Hash of the new version's pods."
+)
+@click.option(
+    "--stable", "stables", multiple=True, required=True, metavar="HASH", help="Hash of the stable version's pods."
+)
+@options.prometheus_soon
+@click.option("--step", type=click.IntRange(min=0), default=0, show_default=True, help="Step of the rollout, from 0.")
+@click.option(
+    "--started",
+    callback=options.moment,
+    metavar="TIME",
+    help="When the canary got traffic (default: its first sample).",
+)
+@click.option(
+    "--step-started",
+    callback=options.moment,
+    metavar="TIME",
+    help="When the step began (default: earlier ones took their `hold`).",
+)
+@click.option(
+    "--warm-up", type=Length(), default="0s", show_default=True, help="Time after the start that is not judged."
+)
+@options.at
+@click.option("--watch", is_flag=True, help="Look again with every scrape until there is a verdict.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def evaluate(
+    context: click.Context,
+    paths: tuple[str, ...],
+    root: Path | None,
+    services: tuple[str, ...],
+    canaries: tuple[str, ...],
+    stables: tuple[str, ...],
+    client: PrometheusClient,
+    step: int,
+    started: float | None,
+    step_started: float | None,
+    warm_up: Duration,
+    at: float | None,
+    form: str,
+    *,
+    watch: bool,
+) -> None:
+    """Compare a canary with the stable version: promote, rollback or continue.
+
+    PATH names specifications (default: slo-specs). Exit code 0 promote, 1 rollback, 4 continue, 3 no source.
+    """
+    if not len(services) == len(canaries) == len(stables):
+        raise click.UsageError("write --service, --canary and --stable equally often, in the same order")
+    catalogue = _loaded(context, paths, root)
+
+    def release(service: Service, canary_hash: str, stable_hash: str) -> Release:
+        from sloctl.canary.source import Release
+
+        if service.canary is not None and step >= len(service.canary.steps):
+            raise SloctlError(f"{service.name} has steps 0 to {len(service.canary.steps) - 1}, not {step}")
+        return Release(canary_hash, stable_hash, started, step, step_started, warm_up)
+
+    found = _usage(lambda: [_service(catalogue, name) for name in services])
+    releases = _usage(lambda: list(map(release, found, canaries, stables)))
+    asked = list(zip(found, releases, strict=True))
+    from sloctl.canary.source import Source
+
+    with client as prometheus:
+        source = Source(prometheus, at=at)
+        verdicts = _watched(asked, source, form) if watch else _judged(asked, source)
+    if not watch or form == "json":
+        canary_report.print_verdicts(verdicts, form)
+    context.exit(_exit_code(verdicts))
+
+
+def _loaded(context: click.Context, paths: tuple[str, ...], root: Path | None) -> Catalogue:
+    """The catalogue; specifications with errors are no question, so they exit with 2 and never with rollback's 1."""
+    from sloctl.compiler import load
+    from sloctl.diagnostics import Diagnostics
+
+    found = Diagnostics()
+    catalogue = load(paths, found, root=root)
+    if failed(found, strict=False):
+        show(found, "text")
+        context.exit(2)
+    return catalogue
+
+
+def _usage(make: Callable[[], T]) -> T:
+    """What `make` makes; a question that makes no sense exits with 2, because 1 is rollback."""
+    try:
+        return make()
+    except OutsideError:
+        raise
+    except SloctlError as error:
+        raise click.UsageError(str(error)) from error
+
+
+def _service(catalogue: Catalogue, name: str) -> Service:
+    from difflib import get_close_matches
+
+    platform, _, own = name.rpartition("/")
+    every = [(one.name, service) for one in catalogue.platforms for service in one.services]
+    found = [service for where, service in every if service.name == own and platform in {"", where}]
+    if len(found) > 1:
+        places = ", ".join(f"{where}/{own}" for where, service in every if service.name == own)
+        raise SloctlError(f"several platforms have a service {own!r}; write one of {places}")
+    if not found:
+        near = get_close_matches(own, [service.name for _, service in every], 1)
+        raise SloctlError(f"there is no service {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
+    if found[0].canary is None:
+        raise SloctlError(f"{found[0].place.path}: {own!r} has no `canary`; write one, see docs/canary.md")
+    return found[0]
+
+
+def _judged(asked: list[tuple[Service, Release]], source: Source) -> list[Verdict]:
+    """The verdict of each service, after those of the others released with it."""
+    from sloctl.canary.verdict import in_group, together
+
+    verdicts = [_one(service, release, source) for service, release in asked]
+    group = together(verdicts)
+    return [in_group(verdict, group) for verdict in verdicts]
+
+
+def _one(service: Service, release: Release, source: Source) -> Verdict:
+    from dataclasses import replace
+
+    from sloctl.canary.analysis import analyse
+    from sloctl.canary.question import Question
+    from sloctl.canary.source import NoAnswerError
+    from sloctl.canary.verdict import unanswered
+
+    assert service.canary is not None
+    try:
+        found = source.find(service, release)
+    except NoAnswerError as error:
+        clock = source.clock_without_samples(service, release)
+        verdict = unanswered(error.reason, str(error), clock, service.canary.when_missing)
+    else:
+        slos = {slo.name: slo for slo in service.slos}
+        verdict = analyse(found.samples, Question(service.canary, slos, found.clock))
+        verdict = replace(verdict, warnings=(*found.warnings, *verdict.warnings))
+    return replace(verdict, service=service.name, canary=release.canary, stable=release.stable)
+
+
+def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) -> list[Verdict]:
+    """Look with every scrape until everything is decided or overdue."""
+    import time
+
+    from rich.console import Console
+    from rich.live import Live
+
+    from sloctl.canary.source import grid_seconds
+    from sloctl.canary.verdict import Decision
+
+    pause = max(1.0, min(grid_seconds(service) for service, _ in asked))
+    with Live(console=Console(stderr=form == "json"), auto_refresh=False) as live:
+        while True:
+            verdicts = _judged(asked, source)
+            live.update(canary_report.table(verdicts), refresh=True)
+            undecided = any(verdict.decision is Decision.CONTINUE for verdict in verdicts)
+            overdue = any(verdict.clock is not None and verdict.clock.overdue for verdict in verdicts)
+            if not undecided or overdue:
+                return verdicts
+            time.sleep(pause)
+
+
+def _exit_code(verdicts: list[Verdict]) -> int:
+    from sloctl.canary.verdict import Decision, Reason
+
+    decisions = {verdict.decision for verdict in verdicts}
+    if Decision.ROLLBACK in decisions:
+        return ROLLBACK
+    if decisions == {Decision.PROMOTE}:
+        return 0
+    unavailable = any(verdict.reason is Reason.SOURCE_UNAVAILABLE for verdict in verdicts)
+    return UNAVAILABLE if unavailable else CONTINUE
+
+
+@canary.command()
+@click.argument("old", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.argument("new", type=click.Path(exists=True, dir_okay=False, path_type=Path))
+@click.option("--key", required=True, help="Field that identifies a record.")
+@click.option("--numbers", type=Percent(), default="0.1%", show_default=True, help="Relative tolerance of numbers.")
+@click.option("--worst", type=click.IntRange(min=0), default=10, show_default=True, help="Differences to list.")
+@click.pass_context
+def parity(context: click.Context, old: Path, new: Path, key: str, numbers: Decimal, worst: int) -> None:
+    """Compare the results of two versions, in .jsonl, .json or .csv.
+
+    Numbers agree within a tolerance, everything else exactly; a missing record is a mismatch.
+    Exit code 0 promote, 1 rollback, 4 continue: there is nothing to compare.
+    """
+    from sloctl.canary.parity import compare
+
+    found = _usage(lambda: compare(old, new, key, numbers, worst))
+    canary_report.print_parity(found)
+    if found.records == 0:
+        context.exit(CONTINUE)
+    context.exit(ROLLBACK if found.mismatches else 0)

@@ -1,0 +1,96 @@
+"""Verdicts and comparisons as people and programs read them."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Final
+
+import click
+
+from sloctl.cli.report import escaped
+
+if TYPE_CHECKING:
+    from rich.console import RenderableType
+    from rich.text import Text
+
+    from sloctl.canary.parity import Parity
+    from sloctl.canary.verdict import Finding, Tally, Verdict
+
+_COLOURS: Final = {"promote": "green", "rollback": "bold red", "continue": "yellow"}
+
+
+def print_verdicts(verdicts: list[Verdict], form: str) -> None:
+    """As text for people, or as JSON."""
+    if form == "json":
+        import orjson
+
+        from sloctl.canary.verdict import as_json
+
+        answer = [as_json(verdict) for verdict in verdicts]
+        click.echo(orjson.dumps(answer[0] if len(answer) == 1 else answer, option=orjson.OPT_INDENT_2).decode())
+        return
+    from rich.console import Console
+
+    Console().print(table(verdicts))
+
+
+def table(verdicts: list[Verdict]) -> RenderableType:
+    """The verdicts with the evidence of each check."""
+    from rich.console import Group
+    from rich.table import Table
+    from rich.text import Text
+
+    parts: list[RenderableType] = []
+    for verdict in verdicts:
+        word = verdict.decision.value
+        head = Text(word, _COLOURS[word])
+        head.append(
+            f" ({verdict.reason.value})  {verdict.service}: {verdict.canary} against {verdict.stable}", "default"
+        )
+        parts += [head, Text(escaped(verdict.sentence))]
+        if verdict.findings:
+            table = Table("check", "canary", "baseline", "harm", "health", "finding", box=None, pad_edge=False)
+            for finding in verdict.findings:
+                table.add_row(*_row(finding))
+            parts.append(table)
+        parts += [Text(f"warning: {escaped(text)}", "yellow") for text in verdict.warnings]
+    return Group(*parts)
+
+
+def _row(finding: Finding) -> list[Text | str]:
+    from rich.text import Text
+
+    where = "".join(f" {label}={value}" for label, value in (finding.series or {}).items())
+    return [
+        Text(escaped(f"{finding.check}{where}")),
+        _tally(finding.canary),
+        _tally(finding.baseline),
+        _against(finding.e_rollback, finding.threshold),
+        _against(finding.e_promote, finding.promote_threshold),
+        Text(escaped(f"{finding.decision.value}: {finding.reason.value}")),
+    ]
+
+
+def _tally(tally: Tally | None) -> str:
+    if tally is None or tally.rate is None:
+        return "-"
+    return f"{tally.x:.0f}/{tally.n:.0f} {100 * tally.rate:.3g}%"
+
+
+def _against(evidence: float | None, threshold: float | None) -> str:
+    """Evidence and what is needed of it."""
+    if evidence is None or threshold is None:
+        return "-"
+    return f"{evidence:.3g} of {threshold:.3g}"
+
+
+def print_parity(found: Parity) -> None:
+    """What a comparison found, with the worst differences."""
+    if found.records == 0:
+        click.echo("continue (no_data): neither file holds a record")
+        return
+    verdict = "rollback (mismatch)" if found.mismatches else "promote (healthy)"
+    share = f"{100 * found.ratio:.3g}%"
+    click.echo(f"{verdict}: {found.mismatches} of {found.records} records do not match ({share})")
+    for one in found.worst:
+        by = "" if one.by == float("inf") else f" ({100 * one.by:.3g}%)"
+        click.echo(escaped(f"  {one.key} {one.field or 'record'}: {one.old} -> {one.new}{by}"))

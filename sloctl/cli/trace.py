@@ -1,0 +1,112 @@
+"""`sloctl trace`: the way of one request through all services, and where it failed first."""
+
+from __future__ import annotations
+
+import glob
+from collections.abc import Iterable, Iterator
+from typing import TYPE_CHECKING
+
+import click
+
+if TYPE_CHECKING:
+    from sloctl.instrumentation.telemetry import Telemetry
+    from sloctl.instrumentation.trace import Hop, Journey
+
+_HEADINGS = ("#", "from", "service", "transport", "status", "duration", "what")
+
+
+@click.command()
+@click.argument("request_id", metavar="ID")
+@click.argument("more", nargs=-1, metavar="[FILE]...")
+@click.option("--logs", multiple=True, metavar="FILE", help="Log lines as JSON; more files may follow.")
+@click.option("--spans", multiple=True, metavar="FILE", help="Spans as JSON lines; more files may follow.")
+@click.pass_context
+def trace(
+    context: click.Context, request_id: str, more: tuple[str, ...], logs: tuple[str, ...], spans: tuple[str, ...]
+) -> None:
+    """Follow the request ID through logs and spans, and name the earliest hop that failed.
+
+    ID is the request ID, or the one that a client sent. FILE may be a pattern, or - for standard input. Spans are
+    lines of OpenTelemetry's SDK or of the Collector's file exporter. Exit code 1 when something failed.
+    """
+    from sloctl.instrumentation.trace import journey
+
+    telemetry = _read((*logs, *spans, *more))
+    found = journey(request_id, telemetry)
+    if telemetry.unreadable:
+        click.echo(f"left out: {_counted(telemetry.unreadable, 'unreadable line')}", err=True)
+    if not found.hops:
+        click.echo(f"no log line and no span has the ID {_shown(request_id)}")
+        context.exit(1)
+    for line in _report(found):
+        click.echo(line)
+    if found.culprit is not None:
+        context.exit(1)
+
+
+def _read(names: Iterable[str]) -> Telemetry:
+    from sloctl.instrumentation.telemetry import Telemetry
+
+    telemetry = Telemetry()
+    paths = [path for name in names for path in _expanded(name)]
+    if not paths:
+        raise click.UsageError("say where to look: --logs 'logs/*.jsonl' --spans spans.jsonl")
+    for path in paths:
+        try:
+            with click.open_file(path, "rb") as file:
+                telemetry.read(file)
+        except OSError as error:
+            raise _cannot_read(path, error) from error
+    return telemetry
+
+
+def _cannot_read(path: str, error: OSError) -> Exception:
+    from sloctl.errors import OutsideError
+
+    return OutsideError(f"cannot read {path}: {error.strerror}")
+
+
+def _expanded(name: str) -> list[str]:
+    return sorted(glob.glob(name, recursive=True)) or [name]  # noqa: PTH207 - absolute patterns too
+
+
+def _report(journey: Journey) -> Iterator[str]:
+    hops = journey.hops
+    services = {hop.service for hop in hops}
+    transports = {hop.transport for hop in hops} - {"-"}
+    lasted = max(hop.end for hop in hops) - min(hop.start for hop in hops)
+    counts = [_counted(len(hops), "hop"), _counted(len(services), "service"), _counted(len(transports), "transport")]
+    counts += [_counted(journey.lines, "log line"), _duration(lasted)]
+    yield f"{', '.join(map(_shown, journey.request_ids))}: {', '.join(counts)}"
+    yield from _table([_HEADINGS, *(_row(hop, hops) for hop in hops)])
+    if journey.culprit is None:
+        yield "nothing failed"
+        return
+    yield f"earliest failing hop: {_shown(journey.culprit.service)} ({_shown(journey.culprit.name)})"
+    yield from (f"  {_shown(evidence.text)}" for evidence in journey.culprit.evidence)
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _row(hop: Hop, hops: tuple[Hop, ...]) -> tuple[str, ...]:
+    cause = "" if hop.cause is None else str(hops.index(hop.cause) + 1)
+    status = hop.status if not hop.failed or hop.status == "error" else f"{hop.status} (failed)"
+    cells = (hop.service, hop.transport, status, _duration(hop.end - hop.start), hop.name)
+    return (str(hops.index(hop) + 1), cause, *map(_shown, cells))
+
+
+def _duration(seconds: float) -> str:
+    return f"{seconds * 1000:.1f} ms" if seconds < 1 else f"{seconds:.2f} s"
+
+
+def _table(rows: list[tuple[str, ...]]) -> Iterator[str]:
+    widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
+    for row in rows:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip()
+
+
+def _shown(text: str) -> str:
+    """Text from a log cannot write to the terminal what it likes."""
+    return "".join(sign if sign.isprintable() else f"\\x{ord(sign):02x}" for sign in text)

@@ -1,0 +1,52 @@
+"""What a service imports: one middleware, one ID, every transport.
+
+The names are loaded when the first one is used, so that `sloctl trace` reads files without OpenTelemetry.
+`sloctl.instrumentation.carriers` and `sloctl.instrumentation.boto` are modules.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from sloctl.instrumentation.api import (
+        ContextMiddleware,
+        JsonFormatter,
+        RequestContext,
+        RequestIdPropagator,
+        Runtime,
+        configure,
+        consume,
+        current,
+        instrument_app,
+        instrument_httpx,
+        lambda_handler,
+        metrics_app,
+    )
+
+__all__ = [
+    "ContextMiddleware",
+    "JsonFormatter",
+    "RequestContext",
+    "RequestIdPropagator",
+    "Runtime",
+    "configure",
+    "consume",
+    "current",
+    "instrument_app",
+    "instrument_httpx",
+    "lambda_handler",
+    "metrics_app",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name not in __all__:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    try:
+        from sloctl.instrumentation import api
+    except ModuleNotFoundError as error:
+        message = f"{name} needs more packages: pip install 'sloctl[instrumentation]' ({error})"
+        raise ImportError(message, name=error.name) from error
+    value = globals()[name] = getattr(api, name)
+    return value

@@ -1,0 +1,27 @@
+"""The public names; `sloctl.instrumentation` hands them out."""
+
+from sloctl.instrumentation.app import instrument_app
+from sloctl.instrumentation.aws_lambda import lambda_handler
+from sloctl.instrumentation.consuming import consume
+from sloctl.instrumentation.context import RequestContext, current
+from sloctl.instrumentation.logs import JsonFormatter
+from sloctl.instrumentation.metrics import metrics_app
+from sloctl.instrumentation.middleware import ContextMiddleware
+from sloctl.instrumentation.outbound import instrument_httpx
+from sloctl.instrumentation.propagation import RequestIdPropagator
+from sloctl.instrumentation.runtime import Runtime, configure
+
+__all__ = [
+    "ContextMiddleware",
+    "JsonFormatter",
+    "RequestContext",
+    "RequestIdPropagator",
+    "Runtime",
+    "configure",
+    "consume",
+    "current",
+    "instrument_app",
+    "instrument_httpx",
+    "lambda_handler",
+    "metrics_app",
+]

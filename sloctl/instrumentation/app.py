@@ -1,0 +1,149 @@
+"""Instrument a FastAPI or Starlette application with one line."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, Final, Literal
+
+from sloctl.instrumentation import guard
+from sloctl.instrumentation.buckets import thresholds
+from sloctl.instrumentation.metrics import HttpMetrics, with_edges
+from sloctl.instrumentation.middleware import ID_HEADERS, ContextMiddleware, Trust
+from sloctl.instrumentation.routes import RouteTable
+from sloctl.instrumentation.runtime import Runtime
+
+_MARK: Final = "_sloctl_instrumented"
+MAX_DEPTH: Final = 16
+
+
+def instrument_app(
+    app: Any,
+    runtime: Runtime,
+    *,
+    trust: Trust,
+    tenants: Iterable[str] | int | None = None,
+    slo: str | os.PathLike[str] | None = None,
+    buckets: Sequence[float] | None = None,
+    metrics_path: str | None = "/metrics",
+    mode: Literal["fused", "otel"] = "fused",
+    id_headers: Sequence[str] = ID_HEADERS,
+) -> None:
+    """Give a FastAPI or Starlette application its correlation ID, spans and metrics.
+
+    Args:
+        app: the application, before it serves its first request.
+        runtime: what `configure` returned.
+        trust: `edge` where clients call, `internal` where only own services call, or a function of the ASGI scope
+            that says whether the caller is internal.
+        tenants: the tenants that get a label in `tenant_requests_total`, or how many may; None for no such metric.
+        slo: the service's SLO specification; its latency thresholds become bucket bounds.
+        buckets: bounds in seconds instead of those of the semantic conventions; `slo` still adds its own.
+        metrics_path: where `/metrics` is served, unless the application has that route; None nowhere.
+        mode: `otel` leaves the span to opentelemetry-instrumentation-fastapi and adds the rest.
+        id_headers: request headers that may hold the request ID, in order; the first is set on the response.
+
+    Raises:
+        TypeError: it is no FastAPI or Starlette application; `ContextMiddleware` wraps any other.
+        ValueError: it is instrumented already, or an argument is out of its range.
+    """
+    _refuse_twice(app, mode)
+    if mode not in ("fused", "otel"):
+        raise ValueError(f'mode is "fused" or "otel", not {mode!r}')
+    metrics = _metrics(runtime, tenants, slo, buckets)
+    settings: dict[str, Any] = {
+        "trust": trust,
+        "metrics": metrics,
+        "metrics_path": metrics_path,
+        "id_headers": id_headers,
+        "routes": RouteTable(app),
+        "span": mode == "fused",
+    }
+    ContextMiddleware(app, runtime, **settings)  # a wrong argument is an error here, not at the first request
+    if mode == "otel":
+        _instrument_with_otel(app, runtime)
+    else:
+        _silence_native_telemetry(app)
+    _wrap(app, runtime, settings)
+    setattr(app, _MARK, True)
+
+
+def _refuse_twice(app: Any, mode: str) -> None:
+    if not callable(getattr(app, "build_middleware_stack", None)):
+        raise TypeError(f"{type(app).__name__} is no FastAPI or Starlette application; wrap it in ContextMiddleware")
+    if getattr(app, "middleware_stack", None) is not None:
+        raise ValueError("the application serves already; call instrument_app before its first request")
+    if getattr(app, _MARK, False):
+        raise ValueError("the application is instrumented already; call instrument_app once")
+    native = getattr(getattr(app, "_native_telemetry", None), "config", {})
+    if mode == "fused" and native.get("tracer_provider") is not None:
+        raise ValueError("FastAPI(telemetry={'tracer_provider': ...}) makes a span for each request: remove it")
+    if getattr(app, "_is_instrumented_by_opentelemetry", False):
+        advice = "remove FastAPIInstrumentor; " + (
+            'mode="otel" adds it' if mode == "otel" else 'or choose mode="otel", which adds it itself'
+        )
+        raise ValueError(f"the application is instrumented by opentelemetry-instrumentation-fastapi: {advice}")
+    names = {getattr(entry, "cls", entry).__name__ for entry in getattr(app, "user_middleware", ())}
+    if doubled := names & {"CorrelationIdMiddleware", "PrometheusInstrumentatorMiddleware", "OpenTelemetryMiddleware"}:
+        raise ValueError(f"remove {', '.join(sorted(doubled))}: instrument_app does its work")
+
+
+def _metrics(
+    runtime: Runtime,
+    tenants: Iterable[str] | int | None,
+    slo: str | os.PathLike[str] | None,
+    buckets: Sequence[float] | None,
+) -> HttpMetrics:
+    """The runtime's metrics: applications of one process share them, so they must want the same."""
+    edges = thresholds(slo) if slo is not None else ()
+    bounds = with_edges(edges) if buckets is None else tuple(sorted({*map(float, buckets), *edges}))
+    existing = runtime.http_metrics
+    if existing is None:
+        existing = runtime.http_metrics = HttpMetrics(runtime.registry, bounds, tenants)
+    elif existing.buckets != bounds or (existing.tenants is None) != (tenants is None):
+        raise ValueError("another application of this process has other buckets or tenants; give both the same")
+    return existing
+
+
+def _wrap(app: Any, runtime: Runtime, settings: dict[str, Any]) -> None:
+    """Wrap outside ServerErrorMiddleware, so that the response to an unhandled exception has the ID too."""
+    build = app.build_middleware_stack
+
+    def build_middleware_stack() -> Any:
+        if settings["span"]:
+            for mounted in _mounted(app, MAX_DEPTH):
+                _silence_native_telemetry(mounted)
+        return ContextMiddleware(build(), runtime, **settings)
+
+    app.build_middleware_stack = build_middleware_stack
+
+
+def _instrument_with_otel(app: Any, runtime: Runtime) -> None:
+    # Its only switch to the stable names of HTTP attributes; read when the first application is instrumented.
+    os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
+    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
+    from opentelemetry.metrics import NoOpMeterProvider
+
+    FastAPIInstrumentor.instrument_app(
+        app,
+        tracer_provider=runtime.provider,
+        meter_provider=NoOpMeterProvider(),
+        exclude_spans=["receive", "send"],
+    )
+
+
+def _silence_native_telemetry(app: Any) -> None:
+    """Newer FastAPI makes spans of its own as soon as a tracer provider is there: each request would have two."""
+    native = getattr(getattr(app, "_native_telemetry", None), "config", None)
+    if isinstance(native, dict):
+        native["tracing"] = False
+    elif native is not None:
+        guard.LOG.warning("FastAPI's own telemetry makes a second span; pass FastAPI(telemetry={'tracing': False})")
+
+
+def _mounted(app: Any, depth: int) -> Iterator[Any]:
+    """The applications that are mounted in this one, at any depth."""
+    for route in getattr(app, "routes", ()) if depth else ():
+        if (below := getattr(route, "app", None)) is not None:
+            yield below
+            yield from _mounted(below, depth - 1)

@@ -1,0 +1,22 @@
+"""How the context travels inside messages: pure functions that know the messages' form and no SDK.
+
+`inject` adds the context to a message, never raises, and says what came of it. `extract` reads it; what is
+malformed counts as absent. `sloctl.instrumentation.consume` then handles the message in that context.
+"""
+
+from sloctl.instrumentation.carriers import dynamodb, eventbridge, http, kafka, kinesis, mapping, mqtt, sns, sqs
+from sloctl.instrumentation.carriers.outcome import Incoming, Outcome
+
+__all__ = [
+    "Incoming",
+    "Outcome",
+    "dynamodb",
+    "eventbridge",
+    "http",
+    "kafka",
+    "kinesis",
+    "mapping",
+    "mqtt",
+    "sns",
+    "sqs",
+]

@@ -1,0 +1,125 @@
+"""The forms that the fields take inside messages: one text, a JSON member, or an envelope around other bytes."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Mapping
+from typing import Any, Final
+from urllib.parse import parse_qsl, urlencode
+
+from sloctl.instrumentation.carriers.outcome import NOT_AN_OBJECT, TOO_LARGE, Fields, Skip
+from sloctl.instrumentation.propagation import FIELDS
+
+KEY: Final = "_ctx"
+ENVELOPE: Final = "sloctl_envelope"
+VERSION: Final = 1
+MAX_TEXT: Final = 16_384
+KIB: Final = 1024
+
+
+def to_text(fields: Fields) -> str:
+    """One text that is no JSON: JSON strings in attributes break SNS filter policies."""
+    return urlencode(fields)
+
+
+def from_text(text: object) -> Fields:
+    """The fields of such a text; empty when it is none."""
+    if isinstance(text, bytes):
+        text = text.decode("utf-8", "replace")
+    if not isinstance(text, str) or len(text) > MAX_TEXT:
+        return {}
+    return known(dict(parse_qsl(text, max_num_fields=2 * len(FIELDS))))
+
+
+def known(fields: object) -> Fields:
+    """The fields that we know and whose values are text, from any mapping."""
+    if not isinstance(fields, Mapping):
+        return {}
+    return {key: value for key in FIELDS if isinstance(value := fields.get(key), str)}
+
+
+def check_size(before: int, added: int, *limits: int) -> None:
+    """Refuse to push a message over a limit that it kept without us.
+
+    Raises:
+        Skip: it would cross one.
+    """
+    if any(before <= limit < before + added for limit in limits):
+        raise Skip(TOO_LARGE)
+
+
+def size(value: object) -> int:
+    """Bytes of a text or bytes; of anything else, those of its JSON."""
+    if isinstance(value, bytes):
+        return len(value)
+    if isinstance(value, str):
+        return len(value.encode("utf-8", "replace"))
+    return len(json.dumps(value, default=str))
+
+
+def add_to_json(text: str, fields: Fields) -> str:
+    """A JSON object with the fields as member `_ctx`; all other characters stay as they are.
+
+    Raises:
+        Skip: the text is no JSON object.
+    """
+    found = parsed(text)
+    if found is None:
+        raise Skip(NOT_AN_OBJECT)
+    if KEY in found:
+        return json.dumps({**found, KEY: fields}, ensure_ascii=False)
+    head = text.rstrip().removesuffix("}").rstrip()
+    comma = ", " if found else ""
+    return f"{head}{comma}{json.dumps(KEY)}: {json.dumps(fields)}}}"
+
+
+def parsed(data: object) -> dict[str, Any] | None:
+    """The JSON object in a text or bytes, or None."""
+    if isinstance(data, (bytes, bytearray, memoryview)):
+        try:
+            data = bytes(data).decode("utf-8")
+        except UnicodeDecodeError:
+            return None
+    if not isinstance(data, str) or not data.lstrip().startswith("{"):
+        return None
+    try:
+        found = json.loads(data)
+    except (ValueError, RecursionError):
+        return None
+    return found if isinstance(found, dict) else None
+
+
+def add_to_payload(data: bytes | str, fields: Fields, *, envelope: bool) -> bytes | str:
+    """The payload with the fields: a member of its JSON object, or an envelope around anything else if allowed.
+
+    Raises:
+        Skip: it is no JSON object, and an envelope is not allowed.
+    """
+    if parsed(data) is not None:
+        text = data if isinstance(data, str) else bytes(data).decode("utf-8")
+        result = add_to_json(text, fields)
+        return result if isinstance(data, str) else result.encode("utf-8")
+    if not envelope:
+        raise Skip(NOT_AN_OBJECT)
+    raw = data.encode("utf-8") if isinstance(data, str) else bytes(data)
+    wrapped = {ENVELOPE: VERSION, KEY: fields, "data": base64.b64encode(raw).decode("ascii")}
+    result = json.dumps(wrapped)
+    return result if isinstance(data, str) else result.encode("utf-8")
+
+
+def open_payload(data: bytes | str) -> tuple[bytes | str, Fields]:
+    """The payload as its sender gave it, and the fields; a JSON object keeps its `_ctx`, an envelope is opened."""
+    found = parsed(data)
+    if found is None:
+        return data, {}
+    fields = known(found.get(KEY))
+    if found.get(ENVELOPE) != VERSION or set(found) != {ENVELOPE, KEY, "data"}:
+        return data, fields
+    try:
+        raw = base64.b64decode(found["data"], validate=True)
+    except (ValueError, TypeError):
+        return data, fields
+    if not isinstance(data, str):
+        return raw, fields
+    return raw.decode("utf-8", "replace"), fields

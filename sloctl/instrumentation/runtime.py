@@ -1,0 +1,229 @@
+"""What a process configures once: who it is, what is sampled, where spans and metrics go."""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from importlib.metadata import entry_points
+from typing import Final
+from urllib.parse import unquote
+
+from opentelemetry import propagate, trace
+from opentelemetry.context import Context
+from opentelemetry.propagators.composite import CompositePropagator
+from opentelemetry.sdk.resources import Resource
+from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
+from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
+from opentelemetry.trace import Tracer
+from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from prometheus_client import REGISTRY, CollectorRegistry
+
+from sloctl.instrumentation import guard
+from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE
+from sloctl.instrumentation.hosts import HostPatterns
+from sloctl.instrumentation.metrics import HttpMetrics
+from sloctl.instrumentation.propagation import RequestIdPropagator
+from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
+
+SERVICE: Final = "service.name"
+POD: Final = "k8s.pod.name"
+CLUSTER: Final = "k8s.cluster.name"
+ENVIRONMENT: Final = "deployment.environment.name"
+IDENTITY: Final = (SERVICE, POD, CLUSTER, ENVIRONMENT)
+UNKNOWN: Final = "unknown"
+TRACER: Final = "sloctl.instrumentation"
+
+
+@dataclass(slots=True)
+class Runtime:
+    """What `configure` returns; every other call takes it.
+
+    Attributes:
+        resource: service, pod, cluster and environment, as on every span and log line.
+        provider: makes the tracers; its spans have all six attributes.
+        entry_spans: starts the span of a request.
+        registry: where the metrics are registered.
+        baggage: names of the baggage members that may come in and go out.
+        internal_hosts: hosts that are ours: they alone get the tenant and the baggage.
+        finished: the processors that take finished spans, where no other looks at them; see `client_spans`.
+        request_attribute: span attribute and log field of the request ID.
+        tenant_attribute: span attribute and log field of the tenant.
+    """
+
+    resource: Resource
+    provider: TracerProvider
+    tracer: Tracer
+    entry_spans: EntrySpans
+    registry: CollectorRegistry
+    baggage: frozenset[str]
+    internal_hosts: HostPatterns
+    request_attribute: str = REQUEST_ATTRIBUTE
+    tenant_attribute: str = TENANT_ATTRIBUTE
+    finished: tuple[SpanProcessor, ...] = ()
+    http_metrics: HttpMetrics | None = None
+
+    @property
+    def identity(self) -> dict[str, str]:
+        """Service, pod, cluster and environment by attribute name."""
+        return {name: str(self.resource.attributes[name]) for name in IDENTITY}
+
+    def shutdown(self) -> None:
+        """Export what is still waiting, and stop; for the end of a process and for tests."""
+        self.provider.shutdown()
+
+
+_default: Runtime | None = None
+
+
+def configure(
+    service: str,
+    environment: str | None = None,
+    *,
+    cluster: str | None = None,
+    pod: str | None = None,
+    sample_ratio: float = 1.0,
+    sampler: Sampler | None = None,
+    exporters: Sequence[SpanExporter] = (),
+    processors: Sequence[SpanProcessor] = (),
+    provider: TracerProvider | None = None,
+    baggage: Iterable[str] = (),
+    internal_hosts: Iterable[str] = (),
+    registry: CollectorRegistry = REGISTRY,
+    request_attribute: str = REQUEST_ATTRIBUTE,
+    tenant_attribute: str = TENANT_ATTRIBUTE,
+    set_global: bool = True,
+) -> Runtime:
+    """Say once in a process who it is and where its spans go.
+
+    Args:
+        service: `service.name`; the same as in the SLO specification.
+        environment: `deployment.environment.name`, or else from `OTEL_RESOURCE_ATTRIBUTES`.
+        cluster: `k8s.cluster.name`, or else from `OTEL_RESOURCE_ATTRIBUTES` or `K8S_CLUSTER_NAME`.
+        pod: `k8s.pod.name`, or else from `OTEL_RESOURCE_ATTRIBUTES`, `K8S_POD_NAME` or `POD_NAME` (downward API),
+            or else the host name, which in a pod is the pod's.
+        sample_ratio: share of new traces that are recorded, 0 to 1; a trusted caller's decision is kept.
+        sampler: replaces the ratio.
+        exporters: where spans go, in batches. Without any, the OTLP exporter, if
+            `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set and it is installed.
+        processors: span processors to add as they are.
+        provider: a tracer provider that is there already; its sampler and exporters stay as they are.
+        baggage: names of the baggage members that may come in and go out; none by default.
+        internal_hosts: hosts such as `*.svc.cluster.local` that get the tenant and the baggage.
+        registry: for the metrics.
+        request_attribute: name of the span attribute that holds the request ID.
+        tenant_attribute: name of the span attribute that holds the tenant.
+        set_global: make its tracer provider and propagators those of OpenTelemetry in this process.
+
+    Raises:
+        ValueError: the service is empty, or the ratio is not between 0 and 1.
+    """
+    if not service:
+        raise ValueError("configure(service=...) needs the name of the service")
+    if not 0 <= sample_ratio <= 1:
+        raise ValueError(f"sample_ratio is a share between 0 and 1, not {sample_ratio}")
+    resource = Resource.create(_identity(service, environment, cluster, pod))
+    ratio = sample_ratio if sampler is None and provider is None else None
+    if provider is None:
+        sampler = sampler or ParentBased(TraceIdRatioBased(sample_ratio))
+        provider = TracerProvider(resource=resource, sampler=sampler, id_generator=DrawnIds())
+    provider.add_span_processor(RequestAttributes(provider.resource, resource, request_attribute, tenant_attribute))
+    batches = tuple(BatchSpanProcessor(exporter) for exporter in exporters or _otlp())
+    for processor in (*processors, *batches):
+        provider.add_span_processor(processor)
+    runtime = Runtime(
+        resource=resource,
+        provider=provider,
+        tracer=(tracer := provider.get_tracer(TRACER)),
+        entry_spans=EntrySpans(tracer, ratio),
+        registry=registry,
+        baggage=frozenset(baggage),
+        internal_hosts=HostPatterns(internal_hosts),
+        finished=batches if ratio is not None and not processors else (),
+        request_attribute=request_attribute,
+        tenant_attribute=tenant_attribute,
+    )
+    _remember(runtime)
+    if set_global:
+        _set_global(runtime.provider)
+    return runtime
+
+
+def default_runtime() -> Runtime:
+    """What `configure` made last.
+
+    Raises:
+        RuntimeError: nothing was configured yet.
+    """
+    if _default is None:
+        raise RuntimeError("call sloctl.instrumentation.configure(service=...) first")
+    return _default
+
+
+def configured() -> Runtime | None:
+    """What `configure` made last, or None before."""
+    return _default
+
+
+def _remember(runtime: Runtime) -> None:
+    global _default  # noqa: PLW0603 - one process is one service; what it configured is found from everywhere
+    _default = runtime
+
+
+def _set_global(provider: TracerProvider) -> None:
+    if trace.get_tracer_provider() is not provider:
+        trace.set_tracer_provider(provider)
+    propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), RequestIdPropagator()]))
+
+
+def _identity(
+    service: str, environment: str | None, cluster: str | None, pod: str | None, env: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    said = _resource_attributes(env.get("OTEL_RESOURCE_ATTRIBUTES", ""))
+    return {
+        SERVICE: service,
+        ENVIRONMENT: environment or said.get(ENVIRONMENT) or said.get("deployment.environment") or UNKNOWN,
+        CLUSTER: cluster or said.get(CLUSTER) or env.get("K8S_CLUSTER_NAME") or UNKNOWN,
+        POD: pod or said.get(POD) or env.get("K8S_POD_NAME") or env.get("POD_NAME") or socket.gethostname(),
+    }
+
+
+def _resource_attributes(text: str) -> dict[str, str]:
+    pairs = (pair.partition("=") for pair in text.split(","))
+    return {key.strip(): unquote(value.strip()) for key, separator, value in pairs if separator}
+
+
+def _otlp() -> list[SpanExporter]:
+    """The exporter that the environment asks for, if its package is there."""
+    if not (os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
+        return []
+    found = [*entry_points(group="opentelemetry_traces_exporter", name="otlp")]
+    if not found:
+        guard.LOG.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set; install opentelemetry-exporter-otlp to send spans there")
+    return [entry.load()() for entry in found[:1]]
+
+
+class RequestAttributes(SpanProcessor):
+    """Puts the request ID and the tenant on every span, whoever starts it.
+
+    Service, pod, cluster and environment are on the span's resource. Where the resource is not ours and lacks some
+    of them (`configure(provider=...)`), they are put on the span itself.
+    """
+
+    def __init__(self, resource: Resource, own: Resource, request_attribute: str, tenant_attribute: str) -> None:
+        self._missing = {name: own.attributes[name] for name in IDENTITY if name not in resource.attributes}
+        self._request = request_attribute
+        self._tenant = tenant_attribute
+
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the interface
+        """Set the attributes; called by OpenTelemetry."""
+        if self._missing:
+            span.set_attributes(self._missing)
+        request = CURRENT.get()
+        if request is None:
+            return
+        span.set_attribute(self._request, request.request_id)
+        if request.tenant_id is not None:
+            span.set_attribute(self._tenant, request.tenant_id)

@@ -1,0 +1,80 @@
+"""The decision to record a request, made before a span is built: most requests then never build one.
+
+OpenTelemetry's `start_span` costs the same whether it ends in a recorded span or not. With `sample_ratio` the
+decision is a comparison of the trace-id (as `TraceIdRatioBased` makes it), so it can be made first. A recorded span
+still comes from `start_span`, with the trace-id that was drawn, and its sampler comes to the same decision.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from contextvars import ContextVar
+from typing import Final
+
+from opentelemetry.context import Context
+from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
+from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
+from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
+
+_NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_drawn: Final[ContextVar[int | None]] = ContextVar("sloctl_drawn_trace_id", default=None)
+# Ids, no secrets. Not the module's own generator, which applications seed; and a forked worker starts anew.
+_random: Final = random.Random()  # noqa: S311
+_bits: Final = _random.getrandbits
+os.register_at_fork(after_in_child=_random.seed)
+
+
+class DrawnIds(RandomIdGenerator):
+    """Random ids, and the trace-id that was drawn before the decision."""
+
+    def generate_trace_id(self) -> int:
+        """A trace-id that is not zero."""
+        return _drawn.get() or super().generate_trace_id()
+
+
+class EntrySpans:
+    """Starts the span of a request.
+
+    Args:
+        tracer: of the runtime.
+        sample_ratio: the share of new traces that is recorded, or None where only the tracer's sampler knows.
+    """
+
+    def __init__(self, tracer: Tracer, sample_ratio: float | None) -> None:
+        self._tracer = tracer
+        self._bound = None if sample_ratio is None else TraceIdRatioBased.get_bound_for_rate(sample_ratio)
+
+    def decided(self, parent: SpanContext | None) -> Span | int | None:
+        """A span that is not recorded; or the trace-id to record; or None when the sampler must be asked."""
+        if self._bound is None:
+            return None
+        if parent is not None:
+            return None if parent.trace_flags & 1 else _not_recorded(parent.trace_id, parent)
+        trace_id = _bits(128) or 1
+        return trace_id if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound else _not_recorded(trace_id, None)
+
+    def start(
+        self,
+        name: str,
+        around: Context,
+        attributes: dict[str, str],
+        links: list[Link] | None,
+        trace_id: int | None,
+    ) -> Span:
+        """A SERVER span that the sampler decides on; a new trace gets this trace-id."""
+        token = _drawn.set(trace_id)
+        try:
+            return self._tracer.start_span(name, around, SpanKind.SERVER, attributes, links)
+        finally:
+            _drawn.reset(token)
+
+
+def random_span_id() -> int:
+    """A span-id that is not zero."""
+    return _bits(64) or 1
+
+
+def _not_recorded(trace_id: int, parent: SpanContext | None) -> Span:
+    state = None if parent is None else parent.trace_state
+    return NonRecordingSpan(SpanContext(trace_id, random_span_id(), False, _NOT_SAMPLED, state))  # noqa: FBT003

@@ -1,0 +1,55 @@
+"""Names and values of HTTP server spans, as OpenTelemetry's semantic conventions 1.2x for HTTP have them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Final
+
+_METHODS: Final = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+METHODS: Final = {name: name for name in _METHODS}
+OTHER_METHOD: Final = "_OTHER"
+UNMATCHED: Final = "_unmatched"
+# Query parameters whose values sign requests; the conventions name them.
+_SECRET: Final = re.compile(r"(?<![^&])(AWSAccessKeyId|Signature|sig|X-Goog-Signature|X-Amz-Signature)=[^&]*")
+
+
+def span_name(method: str, route: str | None) -> str:
+    """`GET /users/{id}`; an unknown method is `HTTP`, an unknown route is left out."""
+    known = METHODS.get(method, "HTTP")
+    return f"{known} {route}" if route is not None and route != UNMATCHED else known
+
+
+def request_attributes(scope: Mapping[str, Any]) -> dict[str, Any]:
+    """What is known of a request beside its method, path and scheme."""
+    attributes: dict[str, Any] = {"network.protocol.version": scope.get("http_version", "1.1")}
+    if scope["method"] not in METHODS:
+        attributes["http.request.method_original"] = scope["method"]
+    if scope.get("query_string"):
+        attributes["url.query"] = _SECRET.sub(r"\1=REDACTED", scope["query_string"].decode("latin-1"))
+    if (server := scope.get("server")) is not None:
+        attributes["server.address"] = server[0]
+        if server[1] is not None:
+            attributes["server.port"] = server[1]
+    if (client := scope.get("client")) is not None:
+        attributes["client.address"] = client[0]
+        attributes["client.port"] = client[1]
+    for name, value in scope["headers"]:
+        if name == b"user-agent":
+            attributes["user_agent.original"] = value.decode("latin-1")
+            break
+    return attributes
+
+
+def response_attributes(status: int, route: str, error: BaseException | None) -> tuple[dict[str, Any], bool]:
+    """What the response adds, and whether the span failed; `status` is 0 when there was no response."""
+    attributes: dict[str, Any] = {}
+    if status:
+        attributes["http.response.status_code"] = status
+    if route != UNMATCHED:
+        attributes["http.route"] = route
+    failed = error is not None or status >= 500
+    if failed:
+        # As the conventions want it: the status that says so, or else the exception that broke the response off.
+        attributes["error.type"] = str(status) if status >= 500 or error is None else type(error).__qualname__
+    return attributes, failed

@@ -1,0 +1,194 @@
+"""History for recordings that are younger than the raw series they read.
+
+Recording rules begin when they are deployed, so a budget of 30 days is young for 30 days. promtool evaluates rules
+over the past, but no rule sees in the same run what another one records. So the rules run in stages: those that
+read raw series, then those that read these, and so on; between two stages Prometheus loads the new blocks.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import shlex
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from graphlib import TopologicalSorter
+from typing import Any, Final
+
+from sloctl.model.artifact import Artifact
+from sloctl.model.quantities import Duration
+
+HEAD: Final = Duration.of(hours=3)
+"""Blocks must be older than this: younger samples may still be in Prometheus' head."""
+_MOST_POINTS: Final = 11_000
+"""Prometheus answers a range query with at most so many points a series."""
+_LONGEST_BLOCK_HOURS: Final = 162
+_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+_LOAD_SECONDS: Final = 90
+
+_Key = tuple[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """Recording rules that can be evaluated together, since none reads another one's recording.
+
+    Attributes:
+        groups: as in a rule file. Each recording stands aside where it exists already.
+        records: the names that are recorded.
+    """
+
+    groups: tuple[Mapping[str, Any], ...]
+    records: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Rule:
+    group: Mapping[str, Any]
+    value: Mapping[str, Any]
+
+    @property
+    def key(self) -> _Key:
+        """The SLO, empty for what a platform shares, and the recording's name."""
+        return self.value["labels"].get("slo", ""), self.value["record"]
+
+    @property
+    def reads(self) -> Iterator[_Key]:
+        """What it may read of recordings: of its own SLO, or shared ones."""
+        for name in _NAME.findall(self.value["expr"]):
+            yield self.key[0], name
+            yield "", name
+
+
+def stages(artifacts: Iterable[Artifact]) -> list[Stage]:
+    """The stages of all recording rules in rule files, in the order in which they must run."""
+    rules = [rule for artifact in artifacts for rule in _recordings(artifact)]
+    keys = {rule.key for rule in rules}
+    graph: dict[_Key, set[_Key]] = {key: set() for key in keys}
+    for rule in rules:
+        # a roll-up asks for earlier ones of its own; where there are none it needs none
+        graph[rule.key] |= {key for key in rule.reads if key in keys and key != rule.key}
+    return [_stage([rule for rule in rules if rule.key in ready]) for ready in _batches(graph)]
+
+
+def block_hours(found: Iterable[Stage]) -> int:
+    """The longest blocks that one query a block can fill: 2 h times a power of 3, as Prometheus cuts them."""
+    shortest = min((_seconds(group["interval"]) for stage in found for group in stage.groups), default=60.0)
+    hours = 2
+    while hours * 3 <= _LONGEST_BLOCK_HOURS and hours * 3 * 3600 / shortest < _MOST_POINTS:
+        hours *= 3
+    return hours
+
+
+def script(texts: Iterable[str], found: list[Stage], url: str, start: datetime, end: datetime) -> str:
+    """A shell script that runs the stages; `texts` are their rule files."""
+    head = _HEAD.format(
+        stages=len(found),
+        url=shlex.quote(url),
+        start=int(start.timestamp()),
+        end=int(end.timestamp()),
+        hours=block_hours(found),
+        records="|".join(found[0].records) if found else "",
+        seconds=_LOAD_SECONDS,
+    )
+    parts = [
+        f"\nstage {number} {'last' if number == len(found) else 'more'} <<'RULES'\n{text}RULES\n"
+        for number, text in enumerate(texts, start=1)
+    ]
+    return head + "".join(parts) + _TAIL
+
+
+def _recordings(artifact: Artifact) -> Iterator[_Rule]:
+    assert isinstance(artifact.value, Mapping)
+    for group in artifact.value["groups"]:
+        yield from (_Rule(group, rule) for rule in group["rules"] if "record" in rule)
+
+
+def _batches(graph: dict[_Key, set[_Key]]) -> Iterator[set[_Key]]:
+    sorter = TopologicalSorter(graph)
+    sorter.prepare()
+    while sorter.is_active():
+        ready = sorter.get_ready()
+        yield set(ready)
+        sorter.done(*ready)
+
+
+def _stage(rules: list[_Rule]) -> Stage:
+    groups = {rule.group["name"]: rule.group for rule in rules}
+    return Stage(
+        tuple(
+            {
+                "name": name,
+                "interval": group["interval"],
+                "rules": [_aside(rule) for rule in rules if rule.group["name"] == name],
+            }
+            for name, group in groups.items()
+        ),
+        tuple(sorted({rule.key[1] for rule in rules})),
+    )
+
+
+def _aside(rule: _Rule) -> dict[str, Any]:
+    """The rule, silent where its recording exists: nothing is counted twice, and a second run changes nothing."""
+    labels = ", ".join(f"{name}={_quoted(value)}" for name, value in rule.value["labels"].items())
+    there = f"present_over_time({rule.value['record']}{{{labels}}}[{rule.group['interval']}])"
+    expr = "".join(f"  {line}\n" for line in rule.value["expr"].splitlines())
+    return {**rule.value, "expr": f"(\n{expr})\nunless on () {there}"}
+
+
+def _quoted(text: str) -> str:
+    """A string of PromQL."""
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _seconds(interval: str) -> float:
+    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
+    return sum(float(count) * units[unit] for count, unit in re.findall(r"(\d+)(ms|[dhms])", interval))
+
+
+_HEAD: Final = """\
+#!/bin/sh
+# History for recording rules, in {stages} stages. Written by `sloctl backfill`.
+#
+#   sh backfill.sh DATA_FOLDER
+#
+# Run it where Prometheus keeps its data, as the user that it runs as. It adds blocks of samples to that folder and
+# changes nothing that is there; what is recorded already stays as it is, so it may run again. Prometheus loads new
+# blocks within a minute; after each stage but the last the script waits for that.
+set -eu
+data=${{1:?usage: sh backfill.sh DATA_FOLDER}}
+promtool=${{PROMTOOL:-promtool}}   # a name on PATH or an absolute path
+url={url}
+start={start}
+end={end}
+
+fail() {{
+    echo "backfill: $1" >&2
+    exit 1
+}}
+
+[ -d "$data/wal" ] || fail "$data is no data folder of Prometheus: it has no wal/"
+data=$(cd "$data" && pwd)
+work=$(mktemp -d)
+cd "$work"
+trap 'rm -rf "$work"' EXIT
+trap 'exit 130' INT TERM
+
+# Each stage and each run has the same path: it decides when within an interval a group is evaluated.
+stage() {{
+    echo "stage $1 of {stages}"
+    cat >rules.yaml
+    "$promtool" tsdb create-blocks-from rules --max-block-duration={hours}h --quiet \\
+        --url="$url" --start="$start" --end="$end" --output-dir="$data" rules.yaml >log 2>&1 ||
+        {{ cat log >&2; fail "promtool failed in stage $1; nothing of earlier stages is lost, run it again"; }}
+    [ "$2" = last ] || sleep {seconds}
+    [ "$1" -gt 1 ] || [ "$2" = last ] || loaded
+}}
+
+loaded() {{
+    found=$("$promtool" query instant --time="$end" "$url" 'count({{__name__=~"{records}"}})')
+    [ -n "$found" ] || fail "Prometheus at $url does not see the new blocks in $data: is that its data folder?"
+}}
+"""
+_TAIL: Final = '\necho "done: Prometheus shows the last stage within a minute"\n'

@@ -1,0 +1,104 @@
+"""A Prometheus whose answers a test decides, on loopback."""
+
+from __future__ import annotations
+
+import json
+import re
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs
+
+NOW = 1_800_000_000.0
+Answer = tuple[int, str]
+
+
+def matrix(*series: tuple[dict[str, str], list[list[object]]], **more: object) -> str:
+    """Raw samples as the API writes them."""
+    result = [{"metric": labels, "values": values} for labels, values in series]
+    return json.dumps({"status": "success", "data": {"resultType": "matrix", "result": result}, **more})
+
+
+def counter(labels: dict[str, str], each: float, until: float = NOW, start: float | None = None, step: float = 10):
+    """A counter scraped every ten seconds that grows by `each`."""
+    first = NOW - 600 if start is None else start
+    count = int((until - first) / step) + 1
+    return labels, [[first + index * step, str((index + 1) * each)] for index in range(count)]
+
+
+class Stub:
+    """What is answered to a query: `answer(query)` gives a status and a body."""
+
+    def __init__(self, now: float = NOW) -> None:
+        self.now = now
+        self.delay = 0.0
+        self.queries: list[str] = []
+        self.body: Callable[[str], Answer] = self.healthy
+
+    def scalar(self) -> Answer:
+        return 200, json.dumps(
+            {"status": "success", "data": {"resultType": "scalar", "result": [self.now, str(self.now)]}}
+        )
+
+    def healthy(self, query: str) -> Answer:
+        """Ten requests a second of the canary, without errors, and 190 of the baseline with 0.1 %."""
+        arm = "canary-1" if '"7ddf8"' in query else "stable-1"
+        each = 100 if arm == "canary-1" else 1900
+        start = None if arm == "canary-1" else NOW - 900
+        labels = {"__name__": "x", "job": "pay", "instance": arm}
+        if "code=~" in query or "failed" in query:
+            return 200, matrix(counter({**labels, "code": "500"}, each / 1000, start=start))
+        return 200, matrix(counter({**labels, "code": "200"}, each, start=start))
+
+    def answer(self, query: str) -> Answer:
+        """The body for one query; the clock is always right unless a test moves it."""
+        self.queries.append(query)
+        time.sleep(self.delay)
+        return self.scalar() if query == "time()" else self.body(query)
+
+
+@contextmanager
+def serving(stub: Stub) -> Iterator[str]:
+    """The stub behind HTTP; its address."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
+            status, body = stub.answer(form["query"][0])
+            self.send_response(status)
+            self.send_header("Content-Length", str(len(body.encode())))
+            self.end_headers()
+            with suppress(BrokenPipeError):  # the client did not wait
+                self.wfile.write(body.encode())
+
+        def log_message(self, *args: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def spoiled(
+    change: Callable[[float, str], object], at: int = -1, matching: str = "7ddf8"
+) -> Callable[[Stub], Callable[[str], Answer]]:
+    """Healthy answers in which the value of one sample of one arm is changed."""
+
+    def of(stub: Stub) -> Callable[[str], Answer]:
+        def answer(query: str) -> Answer:
+            status, body = stub.healthy(query)
+            if matching not in query or "code=~" in query or not re.search(r"\[\d", query):
+                return status, body
+            found = json.loads(body)
+            pair = found["data"]["result"][0]["values"][at]
+            pair[1] = change(*pair)
+            return status, json.dumps(found)
+
+        return answer
+
+    return of

@@ -1,0 +1,291 @@
+"""The fail-safe table, row by row, and what a verdict says."""
+
+import json
+from dataclasses import replace
+from decimal import Decimal
+
+import numpy as np
+import pytest
+
+from sloctl.canary.question import CheckSamples
+from sloctl.canary.samples import Samples, Series
+from sloctl.canary.statistics import Floats
+from sloctl.canary.verdict import Decision, Reason, Verdict, as_json
+from sloctl.model.canary import After, Needs, WhenMissing, WhenShared
+from sloctl.model.quantities import MINUTE
+from tests.canary.making import (
+    CANARY_POD,
+    STABLE_PODS,
+    arm,
+    canary,
+    counter,
+    errors,
+    judged,
+    mismatches,
+    samples,
+    without,
+    without_scrapes,
+)
+
+NOTHING = Samples({}, 61, ("instance",))
+
+
+def answer(verdict: Verdict) -> str:
+    return f"{verdict.decision.value}/{verdict.reason.value}"
+
+
+def test_a_healthy_canary_is_promoted_at_the_end_of_its_step() -> None:
+    assert answer(judged(samples())) == "promote/healthy"
+
+
+def test_a_healthy_canary_is_not_promoted_before_the_end_of_its_step() -> None:
+    verdict = judged(samples(looks=59))
+    assert answer(verdict) == "continue/holding"
+    assert all(finding.decision is Decision.PROMOTE for finding in verdict.findings)
+
+
+def test_a_canary_with_many_errors_is_rolled_back() -> None:
+    verdict = judged(samples(canary_bad=3, looks=10))
+    assert answer(verdict) == "rollback/harm"
+    assert "errors: 3% of 1 000 requests failed" in verdict.sentence
+    assert "worse than the baseline" in verdict.sentence
+
+
+def test_a_shared_incident_is_no_rollback_and_no_promote() -> None:
+    incident = samples(canary_bad=3, baseline_bad=57)
+    assert answer(judged(replace(incident, history=samples().history))) == "continue/shared_degradation"
+
+
+def test_a_baseline_that_always_breaks_the_limit_holds_as_well() -> None:
+    assert answer(judged(samples(canary_bad=3, baseline_bad=57))) == "continue/shared_degradation"
+
+
+def test_a_check_may_roll_back_in_a_shared_incident() -> None:
+    spec = canary(errors(worse_by=None, shared=WhenShared.ROLLBACK))
+    assert answer(judged(samples(canary_bad=3, baseline_bad=57), spec)) == "rollback/harm"
+
+
+def test_a_canary_without_samples_is_not_judged() -> None:
+    assert answer(judged(replace(samples(), canary=NOTHING))) == "continue/no_data"
+
+
+@pytest.mark.parametrize(
+    ("when_missing", "expected"),
+    [(WhenMissing.HOLD, "continue/no_data"), (WhenMissing.ROLLBACK, "rollback/deadline")],
+)
+def test_at_the_deadline_the_specification_decides_what_missing_data_mean(when_missing, expected) -> None:
+    late = samples(looks=120)
+    late = replace(late, canary=Samples({}, 121, ("instance",)))
+    assert answer(judged(late, canary(when_missing=when_missing))) == expected
+
+
+def test_a_shared_degradation_is_no_missing_data_at_the_deadline() -> None:
+    late = samples(canary_bad=3, baseline_bad=57, looks=120)
+    assert answer(judged(late, canary(when_missing=WhenMissing.ROLLBACK))) == "continue/shared_degradation"
+
+
+def test_too_few_requests_say_how_many_are_needed() -> None:
+    few = samples(canary_requests=1, canary_bad=0, baseline_requests=1000, baseline_bad=1)
+    verdict = judged(few)
+    assert answer(verdict) == "continue/insufficient_evidence"
+    finding = verdict.findings[0]
+    assert finding.needs_requests == pytest.approx(1920, rel=0.02)
+    assert "has 60" in finding.sentence
+    assert finding.eta_seconds == pytest.approx((finding.needs_requests - 60) * 10, abs=1)
+    assert "a larger weight or a longer step would help" in verdict.sentence
+
+
+def test_a_missing_baseline_holds_a_healthy_canary() -> None:
+    assert answer(judged(replace(samples(), baseline=NOTHING))) == "continue/no_baseline"
+
+
+def test_a_missing_baseline_does_not_hide_absolute_harm() -> None:
+    assert answer(judged(replace(samples(canary_bad=10), baseline=NOTHING))) == "rollback/harm"
+
+
+def test_a_sample_that_is_no_number_is_stale_data() -> None:
+    found = samples()
+    series = found.canary.series["total"][0]
+    odd = replace(found.canary, series={**found.canary.series, "total": (replace(series, invalid=True),)})
+    verdict = judged(replace(found, canary=odd))
+    assert answer(verdict) == "continue/stale_data"
+    assert "canary-1:80" in verdict.sentence
+
+
+def test_a_missing_last_scrape_of_the_canary_is_stale_data() -> None:
+    found = samples()
+    verdict = judged(replace(found, canary=without_scrapes(found.canary, 0, [60])))
+    assert answer(verdict) == "continue/stale_data"
+    assert "no sample for 1 scrapes" in verdict.sentence
+
+
+def test_a_pod_of_the_canary_that_went_away_is_not_forgotten() -> None:
+    found = samples()
+    pods = [CANARY_POD, {"instance": "canary-2:80"}]
+    two = replace(found, canary=without_scrapes(arm(pods, 100, 0.1, 60), 1, range(30, 61)))
+    assert answer(judged(two)) == "continue/stale_data"
+
+
+def test_pods_of_the_baseline_may_go_away() -> None:
+    found = samples()
+    gone = replace(found, baseline=without_scrapes(found.baseline, 0, range(30, 61)))
+    assert answer(judged(gone)) == "promote/healthy"
+
+
+def test_a_single_missing_scrape_changes_nothing() -> None:
+    found = samples()
+    assert answer(judged(replace(found, canary=without_scrapes(found.canary, 0, [30])))) == "promote/healthy"
+
+
+def test_a_counter_that_goes_back_holds_the_canary() -> None:
+    found = samples()
+    series = found.canary.series["total"][0]
+    values = series.values.copy()
+    values[30:] -= values[29]
+    odd = replace(found.canary, series={**found.canary.series, "total": (replace(series, values=values),)})
+    verdict = judged(replace(found, canary=odd))
+    assert answer(verdict) == "continue/counter_reset"
+    assert "went back" in verdict.sentence
+
+
+def test_a_restart_of_the_baseline_is_counted_from_zero() -> None:
+    found = samples()
+    series = list(found.baseline.series["total"])
+    values = series[0].values.copy()
+    values[30:] -= values[29]
+    series[0] = replace(series[0], values=values)
+    odd = replace(found.baseline, series={**found.baseline.series, "total": tuple(series)})
+    assert answer(judged(replace(found, baseline=odd))) == "promote/healthy"
+
+
+def test_one_bad_check_beats_others_without_data() -> None:
+    spec = canary(errors(), errors(name="second"))
+    found = {"errors": samples(canary_bad=3), "second": replace(samples(), canary=NOTHING)}
+    assert answer(judged(found, spec)) == "rollback/harm"
+
+
+def test_one_check_without_data_holds_the_others() -> None:
+    spec = canary(errors(), errors(name="second"))
+    found = {"errors": samples(), "second": replace(samples(), canary=NOTHING)}
+    assert answer(judged(found, spec)) == "continue/no_data"
+
+
+def test_a_person_is_waited_for() -> None:
+    assert answer(judged(samples(), approved=False)) == "continue/approval_pending"
+
+
+def test_when_both_limits_must_be_broken_one_is_not_enough() -> None:
+    above_the_baseline_only = samples(canary_bad=0.45)
+    assert answer(judged(above_the_baseline_only, canary(errors(needs=Needs.ANY)))) == "rollback/harm"
+    assert judged(above_the_baseline_only, canary(errors(needs=Needs.BOTH))).decision is not Decision.ROLLBACK
+    assert answer(judged(samples(canary_bad=3), canary(errors(needs=Needs.BOTH)))) == "rollback/harm"
+
+
+def by_route(bad_rate: float, requests: float = 20.0) -> dict[str, CheckSamples]:
+    """Twenty routes with random errors; `/pay` of the canary has another error ratio than 0.1 %."""
+    rng = np.random.default_rng(7)
+    routes = ["/pay", *(f"/r{number}" for number in range(19))]
+
+    def one(pods: list[dict[str, str]], requests: float, base: float | None, pay: float = 0.001) -> Samples:
+        series: dict[str, list[Series]] = {"total": [], "bad": []}
+        for pod in pods:
+            for route in routes:
+                share = requests / len(pods)
+                bad = rng.poisson(share * (pay if route == "/pay" else 0.001), 60)
+                series["total"].append(counter({**pod, "http_route": route}, [share] * 60, base=base))
+                series["bad"].append(counter({**pod, "http_route": route}, bad, base=base))
+        return Samples({role: tuple(found) for role, found in series.items()}, 61, ("instance",))
+
+    baseline = one(STABLE_PODS, requests * 19, 0.0)
+    return {
+        "errors": CheckSamples(
+            one([CANARY_POD], requests, None, bad_rate), baseline, one(STABLE_PODS, requests * 57, 0.0)
+        )
+    }
+
+
+def test_one_bad_endpoint_of_twenty_is_found_and_named() -> None:
+    spec = canary(errors(by=("http_route",)))
+    verdict = judged(by_route(0.03), spec)
+    assert answer(verdict) == "rollback/harm"
+    assert verdict.findings[0].series == {"http_route": "/pay"}
+    assert "http_route=/pay" in verdict.sentence
+
+
+def test_twenty_good_endpoints_are_promoted() -> None:
+    assert answer(judged(by_route(0.001), canary(errors(by=("http_route",))))) == "promote/healthy"
+
+
+def ledger(wrong: Floats, compared: float = 1000.0, looks: int = 60) -> dict[str, CheckSamples]:
+    found = Samples(
+        {
+            "mismatches": (counter(CANARY_POD, wrong, base=0.0),),
+            "compared": (counter(CANARY_POD, [compared] * looks, base=0.0),),
+        },
+        looks + 1,
+        ("instance",),
+    )
+    return {"ledger": replace(samples(), canary=found)}
+
+
+def test_a_mismatch_that_settled_rolls_back() -> None:
+    wrong = np.zeros(60)
+    wrong[20] = 1
+    verdict = judged(ledger(wrong), canary(mismatches()))
+    assert answer(verdict) == "rollback/mismatch"
+    assert "1 of 60 000 did not match" in verdict.sentence
+
+
+def test_a_mismatch_that_may_still_settle_holds() -> None:
+    wrong = np.zeros(60)
+    wrong[58] = 1
+    assert answer(judged(ledger(wrong), canary(mismatches()))) == "continue/insufficient_evidence"
+
+
+def test_no_mismatch_promotes_after_enough_comparisons() -> None:
+    assert answer(judged(ledger(np.zeros(60)), canary(mismatches()))) == "promote/healthy"
+    few = judged(ledger(np.zeros(60), compared=50), canary(mismatches()))
+    assert answer(few) == "continue/insufficient_evidence"
+    assert "needs about 4 606 events, has 3 000" in few.sentence
+
+
+AFTER_ALL = After("availability", (), MINUTE * 5, Decimal(1))
+
+
+def test_after_promotion_one_failure_rolls_back() -> None:
+    spec = canary(after=AFTER_ALL)
+    verdict = judged(samples(canary_requests=2000, canary_bad=0.1), spec, step=1)
+    assert answer(verdict) == "rollback/harm"
+    assert "failed since promotion" in verdict.sentence
+
+
+def test_after_promotion_without_failures_it_is_done_when_the_time_is_over() -> None:
+    spec = canary(after=AFTER_ALL)
+    assert answer(judged(samples(canary_bad=0, looks=29), spec, step=1)) != "promote/healthy"
+    assert answer(judged(samples(canary_bad=0, looks=60), spec, step=1)) == "promote/healthy"
+
+
+def test_a_verdict_is_strict_json() -> None:
+    for verdict in (judged(samples()), judged(samples(canary_bad=3)), judged(replace(samples(), baseline=NOTHING))):
+        text = json.dumps(as_json(verdict), allow_nan=False)
+        assert json.loads(text)["verdict"] == verdict.decision.value
+
+
+def test_a_verdict_carries_its_numbers() -> None:
+    finding = judged(samples()).findings[0]
+    assert (finding.canary.n, finding.canary.x) == (6000, 6)
+    assert finding.baseline.rate == pytest.approx(0.001, rel=0.05)
+    assert finding.e_promote > finding.promote_threshold == pytest.approx(100)
+    assert finding.threshold == pytest.approx(200)
+    assert finding.interval[0] < 0.001 < finding.interval[1]
+
+
+def test_reasons_have_an_order() -> None:
+    spec = canary(errors(), errors(name="second"))
+    found = {"errors": replace(samples(), baseline=NOTHING), "second": replace(samples(), canary=NOTHING)}
+    assert judged(found, spec).reason is Reason.NO_DATA
+
+
+def test_a_series_missing_at_the_end_of_a_fresh_target_is_stale() -> None:
+    found = samples()
+    assert answer(judged(replace(found, canary=without(found.canary, "bad", 0, [60])))) == "continue/stale_data"

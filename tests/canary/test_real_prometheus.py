@@ -1,0 +1,112 @@
+"""Real versions of a service under load, scraped by a real Prometheus and judged by the command."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from bench.canary_live import (
+    CANARY,
+    STABLE,
+    Load,
+    Version,
+    evaluate,
+    scraping,
+    version,
+    write_spec,
+    write_targets,
+)
+from tests.conftest import StartPrometheus
+
+pytest.importorskip("fastapi")
+pytestmark = pytest.mark.server
+
+SCRAPE, HOLD = 1, 20
+RATE = 60
+"""Requests a second of each arm of each service."""
+
+
+@dataclass
+class World:
+    """Three services, each with its two versions, and where Prometheus listens."""
+
+    folder: Path
+    url: str
+    pid: int
+    versions: dict[str, dict[str, Version]]
+
+    def judged(self, service: str, *more: str) -> tuple[int, dict[str, object]]:
+        spec = write_spec(self.folder, service, SCRAPE, HOLD, limit="3%", deadline=120)
+        finished = evaluate(spec, service, self.url, *more)
+        assert finished.returncode in {0, 1, 3, 4}, finished.stderr
+        return finished.returncode, json.loads(finished.stdout)
+
+    def until(self, service: str, wanted: set[str], within: float) -> dict[str, object]:
+        """The first verdict that is one of those, looking once a second."""
+        deadline = time.monotonic() + within
+        while True:
+            _, answer = self.judged(service)
+            if answer["verdict"] in wanted or time.monotonic() > deadline:
+                return answer
+            time.sleep(0.5)
+
+
+@pytest.fixture
+def world(prometheus: StartPrometheus, tmp_path: Path) -> Iterator[World]:
+    targets = tmp_path / "targets.json"
+    errors = {"good": (0.002, 0.002), "bad": (0.15, 0.002), "storm": (0.002, 0.002)}
+    with ExitStack() as stack:
+        running = {
+            name: {
+                CANARY: stack.enter_context(version(name, CANARY, canary, tmp_path)),
+                STABLE: stack.enter_context(version(name, STABLE, stable, tmp_path)),
+            }
+            for name, (canary, stable) in errors.items()
+        }
+        stables = [versions[STABLE] for versions in running.values()]
+        write_targets(targets, stables)
+        server = prometheus(scraping(targets, SCRAPE))
+        stack.enter_context(Load({one.port: RATE for one in stables}))
+        time.sleep(4 * SCRAPE)
+        canaries = [versions[CANARY] for versions in running.values()]
+        write_targets(targets, [*stables, *canaries])
+        stack.enter_context(Load({one.port: RATE for one in canaries}))
+        yield World(tmp_path, server.url, server.running.process.pid, running)
+
+
+def test_a_rollout_waits_for_the_right_verdict(world: World) -> None:
+    """A bad canary is rolled back, a good one promoted at the end of its step, and a storm is nobody's fault."""
+    bad = world.until("bad", {"rollback", "promote"}, within=30)
+    assert (bad["verdict"], bad["reason"]) == ("rollback", "harm"), bad
+    assert "http_route=/pay" in str(bad["sentence"]) or "errors: 1" in str(bad["sentence"])
+    assert bad["checks"][0]["canary"]["n"] > bad["checks"][0]["canary"]["x"] > 0  # type: ignore[index]
+
+    for one in world.versions["storm"].values():
+        one.fail(0.5)
+    seen = {(answer["verdict"], answer["reason"]) for answer in (look(world, "storm") for _ in range(6))}
+    assert not {verdict for verdict, _ in seen} & {"rollback", "promote"}, seen
+
+    good = world.until("good", {"rollback", "promote"}, within=40)
+    assert (good["verdict"], good["reason"]) == ("promote", "healthy"), good
+    assert good["window"]["end"] - good["window"]["start"] >= HOLD  # type: ignore[index]
+    storm = world.judged("storm")[1]
+    assert (storm["verdict"], storm["reason"]) == ("continue", "shared_degradation"), storm
+
+    os.kill(world.pid, signal.SIGSTOP)
+    assert world.judged("good")[0] == 3
+    os.kill(world.pid, signal.SIGKILL)
+    code, answer = world.judged("good")
+    assert (code, answer["reason"]) == (3, "source_unavailable")
+
+
+def look(world: World, service: str) -> dict[str, object]:
+    time.sleep(0.5)
+    return world.judged(service)[1]

@@ -1,0 +1,253 @@
+"""Whatever a source answers, there is a named reason and never a promote on it."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from sloctl.cli import main
+from tests.canary.stub import NOW, Stub, matrix, serving, spoiled
+
+SPEC = """\
+apiVersion: sloctl/v1
+kind: Service
+service: pay
+scrape_interval: 10s
+slos:
+  - name: availability
+    objective: 99.9%
+    sli: {ratio: {total: 'requests_total{job="pay"}', bad_if: 'code=~"5.."'}}
+    alerts: none
+canary:
+  steps: [{weight: 5%, hold: 9m, deadline: 20m}, {weight: 100%}]
+  checks: [{name: errors, slo: availability, error_rate: 0.5%, worse_by: 0%}]
+"""
+
+
+class Evaluate:
+    """`sloctl canary evaluate` against a stub."""
+
+    def __init__(self, folder: Path, stub: Stub, url: str, capsys: pytest.CaptureFixture[str]) -> None:
+        self.stub, self.url, self.capsys = stub, url, capsys
+        self.spec = folder / "pay.yaml"
+        self.spec.write_text(SPEC, encoding="utf-8")
+
+    def __call__(
+        self, *more: str, canary: str = "7ddf8", stable: str = "5c577", service: str = "pay"
+    ) -> tuple[int, str]:
+        words = ["canary", "evaluate", str(self.spec), "--root", str(self.spec.parent), "--prometheus", self.url]
+        words += ["--service", service, "--canary", canary, "--stable", stable, "--format", "json", *more]
+        code = main(words)
+        self.out, self.err = self.capsys.readouterr()
+        if code in {0, 1, 3, 4}:
+            answer = json.loads(self.out, parse_constant=lambda text: pytest.fail(f"{text} is no strict JSON"))
+            return code, f"{answer['verdict']}/{answer['reason']}"
+        return code, self.err
+
+
+@pytest.fixture
+def evaluate(tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Iterator[Evaluate]:
+    monkeypatch.setattr("time.time", lambda: NOW)
+    stub = Stub()
+    with serving(stub) as url:
+        yield Evaluate(tmp_path, stub, url, capsys)
+
+
+def test_a_healthy_canary_is_promoted(evaluate: Evaluate) -> None:
+    assert evaluate() == (0, "promote/healthy")
+
+
+def test_the_arms_are_added_to_the_service_s_own_selectors(evaluate: Evaluate) -> None:
+    evaluate()
+    assert any(
+        query.startswith('requests_total{job="pay", code=~"5..", rollouts_pod_template_hash="7ddf8"}[')
+        for query in evaluate.stub.queries
+    )
+    assert not any("increase" in query or "rate(" in query for query in evaluate.stub.queries)
+
+
+def test_the_same_samples_give_the_same_answer(evaluate: Evaluate) -> None:
+    evaluate()
+    first = evaluate.out
+    evaluate()
+    assert evaluate.out == first
+
+
+ODD: dict[str, tuple[Callable[[str], tuple[int, str]], tuple[int, str]]] = {
+    "500": (lambda _: (500, "boom"), (3, "continue/source_unavailable")),
+    "503": (lambda _: (503, "{}"), (3, "continue/source_unavailable")),
+    "html": (lambda _: (200, "<html>log in</html>"), (3, "continue/source_unavailable")),
+    "redirect": (lambda _: (302, ""), (3, "continue/source_unavailable")),
+    "bad query": (lambda _: (400, '{"status":"error","errorType":"bad_data","error":"no"}'),
+                  (3, "continue/source_unavailable")),
+    "wrong type": (lambda _: (200, '{"status":"success","data":{"resultType":"vector","result":[]}}'),
+                   (3, "continue/source_unavailable")),
+    "half a body": (lambda _: (200, matrix(({"a": "b"}, [[1, "1"]]))[:-9]), (3, "continue/source_unavailable")),
+    "another form": (lambda _: (200, '{"status":"success","data":{"resultType":"matrix","result":[7]}}'),
+                     (3, "continue/source_unavailable")),
+    "no data": (lambda _: (200, matrix()), (4, "continue/no_data")),
+    "null": (lambda _: (200, "null"), (3, "continue/source_unavailable")),
+    "partial": (lambda _: (200, matrix(warnings=["store gateway is away"])), (4, "continue/partial")),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", list(ODD))
+def test_an_odd_answer_has_a_reason(evaluate: Evaluate, name: str) -> None:
+    evaluate.stub.body, expected = ODD[name]
+    assert evaluate() == expected
+
+
+def test_remarks_of_the_query_engine_are_no_partial_answer(evaluate: Evaluate) -> None:
+    def remarked(query: str) -> tuple[int, str]:
+        status, body = evaluate.stub.healthy(query)
+        return status, json.dumps({**json.loads(body), "warnings": ["PromQL info: metric might not be a counter"]})
+
+    evaluate.stub.body = remarked
+    assert evaluate() == (0, "promote/healthy")
+
+
+def test_no_server_at_all(evaluate: Evaluate) -> None:
+    evaluate.url = "http://127.0.0.1:9"
+    assert evaluate() == (3, "continue/source_unavailable")
+
+
+def test_a_server_that_hangs(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sloctl.prometheus.PrometheusClient.__init__", quick(0.3))
+    evaluate.stub.delay = 1.0
+    assert evaluate() == (3, "continue/source_unavailable")
+
+
+def quick(seconds: float) -> Callable[..., None]:
+    from sloctl.prometheus import PrometheusClient
+
+    original = PrometheusClient.__init__
+
+    def start(self: PrometheusClient, url: str, **options: object) -> None:
+        original(self, url, **{**options, "timeout": seconds})  # type: ignore[arg-type]
+
+    return start
+
+
+@pytest.mark.parametrize("shift", [-3600, 3600])
+def test_a_clock_that_is_an_hour_off(evaluate: Evaluate, shift: float) -> None:
+    evaluate.stub.now = NOW + shift
+    assert evaluate() == (4, "continue/stale_data")
+
+
+def test_a_clock_that_is_ten_seconds_off_is_told(evaluate: Evaluate) -> None:
+    evaluate.stub.now = NOW + 10
+    evaluate()
+    assert "differs from ours by 10 s" in json.loads(evaluate.out)["warnings"][0]
+
+
+@pytest.mark.parametrize("value", ["NaN", "+Inf", "-Inf", "-7"])
+@pytest.mark.parametrize("arm", ["7ddf8", "5c577"])
+def test_a_value_that_is_no_count(evaluate: Evaluate, value: str, arm: str) -> None:
+    evaluate.stub.body = spoiled(lambda _, __: value, at=-5, matching=arm)(evaluate.stub)
+    assert evaluate() == (4, "continue/stale_data")
+
+
+def test_a_counter_of_the_canary_that_goes_back(evaluate: Evaluate) -> None:
+    evaluate.stub.body = spoiled(lambda _, __: "3", at=-5)(evaluate.stub)
+    assert evaluate() == (4, "continue/counter_reset")
+
+
+def test_samples_that_ended_a_minute_ago_are_stale(evaluate: Evaluate) -> None:
+    healthy = evaluate.stub.healthy
+
+    def old(query: str) -> tuple[int, str]:
+        status, body = healthy(query)
+        found = json.loads(body)
+        for one in found["data"]["result"]:
+            one["values"] = one["values"][:-8]
+        return status, json.dumps(found)
+
+    evaluate.stub.body = old
+    assert evaluate() == (4, "continue/stale_data")
+
+
+def test_at_the_deadline_an_unavailable_source_is_what_the_specification_says(evaluate: Evaluate) -> None:
+    evaluate.spec.write_text(SPEC.replace("canary:", "canary:\n  when_missing: rollback"), encoding="utf-8")
+    evaluate.stub.body = ODD["500"][0]
+    assert evaluate("--started", str(NOW - 60)) == (3, "continue/source_unavailable")
+    assert evaluate("--started", str(NOW - 2000)) == (1, "rollback/deadline")
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ({"service": "pya"}, "did you mean 'pay'?"),
+        ({"canary": 'a"} or vector(1)'}, "is no hash of the canary"),
+        ({"canary": ""}, "is no hash of the canary"),
+        ({"canary": "x" * 64}, "is no hash of the canary"),
+        ({"canary": "5c577"}, "the same version"),
+    ],
+)
+def test_a_question_that_makes_no_sense_exits_with_2(evaluate: Evaluate, words: dict[str, str], said: str) -> None:
+    code, text = evaluate(**words)
+    assert code == 2
+    assert said in text
+    assert not evaluate.stub.queries
+
+
+def test_a_step_that_does_not_exist(evaluate: Evaluate) -> None:
+    code, text = evaluate("--step", "7")
+    assert (code, "steps 0 to 1, not 7" in text) == (2, True)
+
+
+def test_a_broken_specification_is_no_rollback(evaluate: Evaluate) -> None:
+    evaluate.spec.write_text(SPEC.replace("slo: availability", "slo: availabilty"), encoding="utf-8")
+    code, text = evaluate()
+    assert code == 2
+    assert "pay.yaml:12:32: error[SLO070]: this service has no SLO `availabilty`" in text
+    assert "availability" in text
+
+
+def test_the_whole_group_rolls_back(evaluate: Evaluate, capsys: pytest.CaptureFixture[str]) -> None:
+    evaluate.spec.write_text(
+        f"{SPEC}---\n{SPEC.replace('service: pay', 'service: book').replace('requests', 'booked')}"
+    )
+    healthy = evaluate.stub.healthy
+
+    def one_bad(query: str) -> tuple[int, str]:
+        bad = "booked" in query and "code=~" in query and "7ddf8" in query
+        return healthy(query.replace("code=~", "") if bad else query)
+
+    evaluate.stub.body = one_bad
+    words = [
+        "canary",
+        "evaluate",
+        str(evaluate.spec),
+        "--root",
+        str(evaluate.spec.parent),
+        "--prometheus",
+        evaluate.url,
+    ]
+    for service in ("pay", "book"):
+        words += ["--service", service, "--canary", "7ddf8", "--stable", "5c577"]
+    assert main([*words, "--format", "json"]) == 1
+    answers = json.loads(capsys.readouterr().out)
+    assert [(one["verdict"], one["reason"]) for one in answers] == [("rollback", "group"), ("rollback", "harm")]
+
+
+def test_native_histograms_are_read_by_their_buckets() -> None:
+    import numpy as np
+
+    from sloctl.canary.source import _native
+    from sloctl.prometheus import Histogram, Series
+
+    one = (
+        Histogram(10.0, 3, ((0.5, 1.0, 2), (1.0, 2.0, 1))),
+        Histogram(20.0, 9, ((0.5, 1.0, 2), (1.0, 2.0, 1), (2.0, 4.0, 6))),
+    )
+    found = _native(Series({"job": "pay"}, (), one), np.array([0.0, 10.0, 20.0]))
+    assert [(float(series.labels["le"]), list(series.values[1:])) for series in found] == [
+        (1.0, [2, 2]),
+        (2.0, [3, 3]),
+        (4.0, [3, 9]),
+        (math.inf, [3, 9]),
+    ]

@@ -1,0 +1,44 @@
+"""Live rules while targets and Prometheus itself have accidents; the long run of the same is `make bench-rules`."""
+
+from __future__ import annotations
+
+import pytest
+
+from bench.rules_live import JOBS, SHORT, Outcome, lost_to_resets, run
+from tests.conftest import program
+
+
+@pytest.fixture(scope="module")
+def outcome() -> Outcome:
+    """Births, resets, pods replaced, a target down, a label added, a restart, kill -9: once for all tests here."""
+    program("prometheus")
+    return run(SHORT)
+
+
+@pytest.mark.server
+def test_everything_was_measured(outcome: Outcome) -> None:
+    events = {(one.job, one.kind): one.scraped for one in outcome.counted}
+    assert set(events) == {(job, kind) for job in JOBS for kind in ("total", "errors")}
+    assert [what for what, scraped in events.items() if not scraped] == [("down", "errors")]  # it never fails
+
+
+@pytest.mark.server
+def test_nothing_is_ever_counted_twice(outcome: Outcome) -> None:
+    assert [one for one in outcome.counted if one.worst > 0] == []
+
+
+@pytest.mark.server
+def test_tiles_hold_what_was_scraped_but_for_the_end_of_a_crashed_process(outcome: Outcome) -> None:
+    assert [one for one in outcome.counted if one.tiles != one.scraped and one.job != "resets"] == []
+    resets = [one for one in outcome.counted if one.job == "resets"]
+    assert sum(one.scraped - one.tiles for one in resets) <= lost_to_resets(SHORT)
+
+
+@pytest.mark.server
+def test_no_accident_of_prometheus_pages_anybody(outcome: Outcome) -> None:
+    assert outcome.fired == ()
+
+
+@pytest.mark.server
+def test_no_rule_fails_and_the_rule_manager_never_warns(outcome: Outcome) -> None:
+    assert outcome.complaints == ()

@@ -1,0 +1,103 @@
+"""A runtime of its own for each test, whose spans and metrics can be looked at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from opentelemetry.sdk.trace import ReadableSpan
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from prometheus_client import CollectorRegistry
+
+from sloctl.instrumentation import Runtime, configure, guard
+
+
+@dataclass
+class Observed:
+    """A runtime, and what it recorded."""
+
+    runtime: Runtime
+    exporter: InMemorySpanExporter
+
+    @property
+    def spans(self) -> list[ReadableSpan]:
+        return list(self.exporter.get_finished_spans())
+
+    @property
+    def span(self) -> ReadableSpan:
+        """The only one."""
+        (span,) = self.spans
+        return span
+
+    def value(self, name: str, **labels: str) -> float | None:
+        return self.runtime.registry.get_sample_value(name, labels)
+
+    def requests(self, route: str, status: int, method: str = "GET") -> float | None:
+        """How many requests the histogram counted."""
+        return self.value(
+            "http_server_request_duration_seconds_count",
+            http_request_method=method,
+            http_route=route,
+            http_response_status_code=str(status),
+        )
+
+    def counted(self) -> dict[tuple[str, str, str], float]:
+        """Every (method, route, status) with its count."""
+        return {
+            (s.labels["http_request_method"], s.labels["http_route"], s.labels["http_response_status_code"]): s.value
+            for metric in self.runtime.registry.collect()
+            for s in metric.samples
+            if s.name == "http_server_request_duration_seconds_count"
+        }
+
+
+Configure = Callable[..., Observed]
+
+
+@pytest.fixture
+def anyio_backend() -> str:
+    """Servers run asyncio."""
+    return "asyncio"
+
+
+@pytest.fixture
+def observed() -> Configure:
+    """Configure a runtime; arguments as of `configure`."""
+
+    def make(service: str = "tracking-api", **settings: Any) -> Observed:
+        exporter = InMemorySpanExporter()
+        runtime = configure(
+            service,
+            "test",
+            cluster="here",
+            pod="tracking-api-0",
+            registry=CollectorRegistry(),
+            processors=[SimpleSpanProcessor(exporter)],
+            set_global=False,
+            **settings,
+        )
+        return Observed(runtime, exporter)
+
+    return make
+
+
+def total(counter: Any) -> float:
+    """The sum over all labels of a counter."""
+    return sum(s.value for metric in counter.collect() for s in metric.samples if s.name.endswith("_total"))
+
+
+@pytest.fixture(autouse=True)
+def no_failed_step(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A guarded failure of ours is a failure of the test, unless a marker says that it breaks one."""
+    before = total(guard.FAILURES)
+    yield
+    failures = total(guard.FAILURES) - before
+    if request.node.get_closest_marker("allows_failed_steps") is not None:
+        return
+    if request.node.get_closest_marker("breaks_a_step") is None:
+        assert failures == 0, [s for metric in guard.FAILURES.collect() for s in metric.samples]
+    else:
+        assert failures > 0

@@ -1,0 +1,162 @@
+"""The examples of the pages, pasted into empty files, do what the pages say."""
+
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import boto3
+import httpx
+import pytest
+
+from examples.brokers import AWS_ENVIRONMENT, moto
+from examples.servers import ROOT, Running, answers, free_port, running
+from sloctl.diagnostics import Diagnostics
+from sloctl.instrumentation import RequestContext, boto
+from sloctl.instrumentation.context import entered
+from sloctl.model.indicator import Latency, Ratio
+from sloctl.resolve import resolve
+from sloctl.spec.discovery import discover, read_all
+from tests.instrumentation.conftest import Configure
+
+PAGE = ROOT / "docs" / "instrumentation.md"
+SPEC = ROOT / "slo-specs" / "routemesh" / "tracking-api.yaml"
+BLOCK = re.compile(r"^```python\n# (?P<name>\w+\.py)\n(?P<code>.*?)^```$", re.MULTILINE | re.DOTALL)
+pytestmark = pytest.mark.server
+
+
+def blocks(page: Path) -> dict[str, str]:
+    return {match["name"]: match["code"] for match in BLOCK.finditer(page.read_text(encoding="utf-8"))}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """An empty folder beside a copy of the specifications."""
+    (tmp_path / "slo-specs").symlink_to(ROOT / "slo-specs")
+    return tmp_path
+
+
+def paste(folder: Path, name: str, page: Path = PAGE) -> Path:
+    file = folder / name
+    file.write_text(blocks(page)[name], encoding="utf-8")
+    return file
+
+
+def run(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    environment = {**os.environ, **AWS_ENVIRONMENT}
+    command = [sys.executable, "-W", "error", *words]
+    return subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+
+
+def selectors() -> Iterator[tuple[str, dict[str, str]]]:
+    """Every series that the specification reads, with the labels that it matches exactly; `job` is Prometheus' own."""
+    found = Diagnostics()
+    catalogue = resolve(read_all(discover([str(SPEC)], found), found), found)
+    for slo in catalogue.slos:
+        match slo.indicator:
+            case Ratio(total=total, bad=bad):
+                read = [(one.metric, one.matchers) for one in (*(total or ()), *(bad or ()))]
+            case Latency(histogram=histogram, at_most=at_most):
+                read = [(f"{one.metric}_bucket", one.matchers) for one in histogram]
+                yield from ((metric, {"le": f"{float(at_most)}"}) for metric, _ in read)
+            case _:
+                raise AssertionError(slo.indicator)
+        for metric, matchers in read:
+            exact = {one.label: one.value for one in matchers if one.operator.value == "=" and one.label != "job"}
+            yield metric, exact
+            others = {one.label for one in matchers} - {"job"}
+            yield metric, dict.fromkeys(others, "")
+
+
+def test_the_fastapi_example_serves_every_series_that_the_specification_reads(folder: Path) -> None:
+    serves_every_series(folder, PAGE)
+
+
+def test_the_example_of_the_readme_too(folder: Path) -> None:
+    serves_every_series(folder, ROOT / "README.md")
+
+
+def serves_every_series(folder: Path, page: Path) -> None:
+    paste(folder, "main.py", page)
+    port = free_port()
+    serve = [sys.executable, "-m", "uvicorn", "main:app", "--app-dir", folder, "--port", str(port)]
+    command = ["env", f"--chdir={folder}", *serve]
+    with running("main.py", command, folder / "log") as process, httpx.Client() as client:
+        url = f"http://127.0.0.1:{port}"
+        process.wait_for(lambda: answers(client, f"{url}/metrics"), "it answers", within=20)
+        response = client.post(f"{url}/track")
+        assert response.json() == {"request_id": response.headers["x-request-id"]}
+        series = client.get(f"{url}/metrics").text.splitlines()
+    wanted = list(selectors())
+    assert len(wanted) > 4
+    for metric, labels in wanted:
+        texts = [f'{label}="{value}"' if value else f'{label}="' for label, value in labels.items()]
+        assert [line for line in series if line.startswith(f"{metric}{{") and all(text in line for text in texts)], (
+            metric,
+            labels,
+        )
+    assert any(line.startswith("tenant_requests_total{") and 'tenant="acme"' in line for line in series)
+
+
+def test_the_logging_example_writes_one_json_object(folder: Path) -> None:
+    paste(folder, "logs.py")
+    finished = run(folder, "logs.py")
+    (line,) = finished.stderr.splitlines()
+    assert finished.returncode == 0
+    assert json.loads(line).items() >= {"message": "sold 3", "order": "o-1", "service.name": "tracking-api"}.items()
+
+
+def test_the_client_example_runs(folder: Path) -> None:
+    paste(folder, "client.py")
+    finished = run(folder, "client.py")
+    assert (finished.returncode, finished.stderr) == (0, "")
+
+
+def test_the_worker_example_handles_a_message_in_its_context(folder: Path, observed: Configure) -> None:
+    paste(folder, "worker.py")
+    observed()
+    with moto() as endpoint:
+        session = boto3.Session("none", "none", region_name=AWS_ENVIRONMENT["AWS_DEFAULT_REGION"])
+        boto.install(session)
+        sqs = session.client("sqs", endpoint_url=endpoint)
+        url = sqs.create_queue(QueueName="orders")["QueueUrl"]
+        with entered(RequestContext("request-0001", tenant_id="acme")):
+            sqs.send_message(QueueUrl=url, MessageBody="order-1")
+        environment = [f"{key}={value}" for key, value in {**AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}.items()]
+        command = ["env", *environment, sys.executable, folder / "worker.py"]
+        with running("worker.py", command, folder / "log") as process:
+            line = process.wait_for(lambda: said(process, "shipping order-1"), "it ships", within=20)
+    assert (line["request.id"], line["tenant.id"], line["service.name"]) == ("request-0001", "acme", "shipping")
+
+
+def said(process: Running, text: str) -> dict[str, object]:
+    lines = process.log.read_text(encoding="utf-8").splitlines()
+    return next((json.loads(line) for line in lines if text in line), {})
+
+
+def test_the_lambda_example_has_a_context_a_record(folder: Path) -> None:
+    paste(folder, "function.py")
+    call = """
+import function
+def record(number):
+    attribute = {"stringValue": f"x-request-id=request-000{number}", "dataType": "String"}
+    return {"eventSource": "aws:sqs", "messageId": str(number), "body": f"order-{number}",
+            "messageAttributes": {"_ctx": attribute}}
+print(function.handler({"Records": [record(1), record(2), {"eventSource": "aws:sqs", "messageId": "3"}]}, None))
+"""
+    finished = run(folder, "-c", call)
+    assert finished.stdout.splitlines() == [
+        "request-0001 order-1",
+        "request-0002 order-2",
+        "{'batchItemFailures': [{'itemIdentifier': '3'}]}",
+    ], finished.stderr
+
+
+def test_every_python_block_of_the_page_is_run_here() -> None:
+    text = PAGE.read_text(encoding="utf-8")
+    assert len(blocks(PAGE)) == text.count("```python")
+    tests = Path(__file__).read_text(encoding="utf-8")
+    assert [name for name in blocks(PAGE) if f'"{name}"' not in tests] == []
