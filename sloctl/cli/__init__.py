@@ -13,11 +13,13 @@ import click
 
 from sloctl.cli.backfill import backfill
 from sloctl.cli.canary import canary
+from sloctl.cli.diff import diff
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.preview import preview
 from sloctl.cli.routes import routes
 from sloctl.cli.status import status
+from sloctl.cli.test import test
 from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
@@ -38,11 +40,13 @@ def cli() -> None:
 for command in (
     backfill,
     canary,
+    diff,
     explain,
     generate,
     preview,
     routes,
     status,
+    test,
     trace,
     validate,
 ):

@@ -240,8 +240,8 @@ def only(platform: Platform, slos: Iterable[Slo], *matchers: Matcher) -> str:
 
     Most policies are shared, so the shorter of "one of these" and "none of the others" is written.
     """
-    wanted = sorted(slo.id for slo in slos)
-    others = sorted(slo.id for slo in platform.slos if slo.id not in set(wanted))
+    ids = {slo.id for slo in slos}
+    wanted, others = sorted(ids), sorted(slo.id for slo in platform.slos if slo.id not in ids)
     if not others:
         gate: tuple[Matcher, ...] = ()
     elif len(wanted) <= len(others):
