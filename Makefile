@@ -48,7 +48,7 @@ bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pag
 	@python -m bench rules rules-live
 
 bench-routes: .venv/dev.stamp prometheus alertmanager  ## routes of 1 000 services, and a page in real time (5 min)
-	@python -m bench routes
+	@python -m bench routes routes-live
 
 prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool

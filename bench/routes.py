@@ -42,12 +42,6 @@ slos:
 """
 
 
-def rows() -> Iterator[Row]:
-    """The size first, then the wait."""
-    yield from size_rows()
-    yield from waiting_rows()
-
-
 def size_rows() -> Iterator[Row]:
     """`sloctl generate --only alertmanager` and `sloctl routes test`, with amtool."""
     with tempfile.TemporaryDirectory(prefix="sloctl-bench-") as folder:
