@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto pictures
-.PHONY: bench-proof bench-canary bench-dashboards bench-instrumentation bench-rules
+.PHONY: bench-canary bench-dashboards bench-instrumentation bench-proof bench-routes bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -46,6 +46,9 @@ bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how m
 
 bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
 	@python -m bench rules rules-live
+
+bench-routes: .venv/dev.stamp prometheus alertmanager  ## routes of 1 000 services, and a page in real time (5 min)
+	@python -m bench routes routes-live
 
 prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool

@@ -17,13 +17,12 @@ from typing import Any
 import promql_parser
 import pytest
 
-from sloctl.artifacts import write
 from sloctl.backends.table import BACKENDS
+from sloctl.cli import main
 from sloctl.cli.report import FORMS
 from sloctl.diagnostics import Diagnostics
-from sloctl.model.artifact import Artifact, Rendered
+from sloctl.model.artifact import Artifact
 from sloctl.promql.parse import shape
-from sloctl.rendering import render
 from sloctl.resolve import resolve
 from sloctl.spec.document import parse_documents
 from sloctl.spec.schema import json_schema
@@ -328,17 +327,22 @@ def allows_text(described: dict[str, Any], schema: dict[str, Any]) -> bool:
     return any(allows_text(one, schema) for one in inner if isinstance(one, dict) and "$ref" not in one)
 
 
-def test_what_is_accepted_is_written_below_the_output_folder_only(tmp_path: Path) -> None:
-    (tmp_path / "beside").mkdir()
+def test_what_is_accepted_is_written_below_the_output_folder_only(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     output = tmp_path / "beside" / "out"
-    output.mkdir()
+    output.mkdir(parents=True)
+    (tmp_path / "specs").mkdir()
+    monkeypatch.chdir(tmp_path / "beside")
+    written_once = False
     for payload in PAYLOADS["path"]:
         for number, field in FIELDS:
-            if str(field[-1]) in {"name", "service", "<key>"} or number == 0:
-                files, _ = compiled(put(CARRIERS[number], field, payload))
-                if files:
-                    rendered = (Rendered(one.path, render(one), {}) for one in files)
-                    write(rendered, output, ["rules/prometheus"], prune=True)
-    assert [path.name for path in tmp_path.iterdir()] == ["beside"]
+            if number < 2 and str(field[-1]) in {"name", "service", "<key>", "team", "folder", "pagerduty"}:
+                (tmp_path / "specs" / "a.yaml").write_bytes(written(put(CARRIERS[number], field, payload)))
+                code = main(["generate", "../specs", "-o", "out", "--prune"])
+                assert code in {0, 1}, capsys.readouterr().err
+                written_once = written_once or code == 0
+    assert written_once
+    assert {path.name for path in tmp_path.iterdir()} == {"beside", "specs"}
     assert [path.name for path in (tmp_path / "beside").iterdir()] == ["out"]
-    assert {path.name for path in output.iterdir()} == {"dashboards", "rules"}
+    assert {path.name for path in output.iterdir()} <= {"rules", "dashboards"}

@@ -41,7 +41,8 @@ SPREAD = 0.6
 """Of the logarithm of latencies."""
 VERSIONS = ("6b9f", "7c2d")
 """Values of the label that tells two versions apart."""
-VERSION = "rollouts_pod_template_hash"
+VERSION_LABELS = ("rollouts_pod_template_hash", "function_version")
+"""Labels that the `arms` of the specifications match."""
 ALONE = "alone"
 """The job of metrics whose selectors name none."""
 TRAFFIC = dict(zip(VERSIONS, (18_800.0, 1_200.0), strict=True))
@@ -152,15 +153,13 @@ def _add_ratio(exporter: Exporter, ratio: Ratio, split: dict[str, str], share: f
         traffic = TRAFFIC[version]
         for one in ratio.total or ():
             rate = traffic if isinstance(ratio.counts, RunningTotal) else None
-            exporter.add(
-                one.metric, _labels(one) | split | {VERSION: version}, _rate(rate) if rate else _level(traffic)
-            )
+            exporter.add(one.metric, _labels(one) | split | _version(version), _rate(rate) if rate else _level(traffic))
         for one in ratio.bad or ():
             rate = traffic * share * heavier
             value = _rate(rate) if isinstance(ratio.counts, RunningTotal) else _level(rate)
-            exporter.add(one.metric, _labels(one) | split | {VERSION: version}, value)
+            exporter.add(one.metric, _labels(one) | split | _version(version), value)
         for one in ratio.good or ():
-            exporter.add(one.metric, _labels(one) | split | {VERSION: version}, _rate(traffic * (1 - share * heavier)))
+            exporter.add(one.metric, _labels(one) | split | _version(version), _rate(traffic * (1 - share * heavier)))
 
 
 def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], share: float) -> None:
@@ -169,7 +168,7 @@ def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], sh
         traffic = TRAFFIC[version]
         middle = float(latency.at_most) * slower * math.exp(SPREAD * NORMAL.inv_cdf(max(share, 1e-6)))
         for one in latency.histogram:
-            labels = _labels(one) | split | {VERSION: version, "http_response_status_code": "200"}
+            labels = _labels(one) | split | _version(version) | {"http_response_status_code": "200"}
             for bound in bounds:
                 part = _below(bound, middle)
                 exporter.add(f"{one.metric}_bucket", labels | {"le": f"{bound:g}"}, _rate(traffic * part))
@@ -192,11 +191,15 @@ def _add_expression(exporter: Exporter, expression: Expression, kind: str) -> No
                 exporter.add(name, {"namespace": namespace}, _level(3.0 + len(namespace) / 2))
         elif kind == "usd_per_hour":
             for version, part in zip(VERSIONS, (0.93, 0.07), strict=True):
-                exporter.add(name, labels | {VERSION: version}, _level(24.0 * part))
+                exporter.add(name, labels | _version(version), _level(24.0 * part))
         elif kind == "gauge" and "cost" in name:
-            exporter.add(name, labels | {VERSION: VERSIONS[1]}, _level(24.0))
+            exporter.add(name, labels | _version(VERSIONS[1]), _level(24.0))
         else:
             exporter.add(name, labels, _wave(3.0) if kind else lambda t: float(int(t) // 200))
+
+
+def _version(version: str) -> dict[str, str]:
+    return dict.fromkeys(VERSION_LABELS, version)
 
 
 def _labels(selector: Selector) -> dict[str, str]:

@@ -35,8 +35,8 @@ BURNS = (0.5, 0.8, 0.2, 0.35, 1.15, 0.6)
 """How much of its budget a series spent in a month, by its labels."""
 HOUR = 3600
 DAY = 24 * HOUR
-HISTORY = (*range(32 * DAY, DAY, -HOUR), *range(DAY, 0, -900))
-"""How long before its end the history has samples, in seconds: hourly for a month, then every 15 minutes."""
+HISTORY = (*range(32 * DAY, DAY, -HOUR), *range(DAY, 0, -300))
+"""How long before its end the history has samples, in seconds: hourly for a month, then every 5 minutes."""
 
 
 @dataclass(frozen=True, slots=True)

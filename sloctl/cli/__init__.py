@@ -18,6 +18,7 @@ from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.init import init
 from sloctl.cli.preview import preview
+from sloctl.cli.routes import routes
 from sloctl.cli.schema import schema
 from sloctl.cli.show import show
 from sloctl.cli.status import status
@@ -47,6 +48,7 @@ for command in (
     generate,
     init,
     preview,
+    routes,
     schema,
     show,
     status,

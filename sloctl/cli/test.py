@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import signal
+import sys
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -49,6 +51,7 @@ def test(
     from sloctl.proof.catalogue import proofs
     from sloctl.proof.promtool import Promtool
 
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: nothing is left behind
     program = Promtool(promtool)
     found = Diagnostics()
     catalogue = load(paths, found, root=root)

@@ -146,14 +146,16 @@ def _ratio(slo: Slo, ratio: Ratio, clock: Clock) -> Write:
 
     def write(tiles: Sequence[Tile], split: Labels) -> Raw:
         raw: Raw = {}
-        amounts: dict[_Series, list[Decimal]] = {}
+        amounts: dict[tuple[_Series, bool], list[Decimal]] = {}
         for parts, counted in ((good, [all_ - bad_ for all_, bad_ in tiles]), (bad, [bad_ for _, bad_ in tiles])):
             for part in parts:
-                before = amounts.setdefault(part, [Decimal(0)] * len(tiles))
-                amounts[part] = [one + more for one, more in zip(before, counted, strict=True)]
-        for one, events in amounts.items():
-            born = one not in good and _counts_births(slo, ratio.counts)
-            _add(raw, slo, one.metric, dict(one.labels) | dict(split), _counted(clock, ratio.counts, events, born=born))
+                key = part, parts is bad
+                before = amounts.setdefault(key, [Decimal(0)] * len(tiles))
+                amounts[key] = [one + more for one, more in zip(before, counted, strict=True)]
+        for (one, ill), events in amounts.items():
+            born = ill and _counts_births(slo, ratio.counts)
+            labels = dict(one.labels) | dict(split) | ({"replica": "new"} if ill else {})
+            _add(raw, slo, one.metric, labels, _counted(clock, ratio.counts, events, born=born))
         for one in null:
             _add(raw, slo, one.metric, dict(one.labels) | dict(split), _decoy(clock, ratio.counts, len(tiles)))
         return raw
@@ -264,7 +266,8 @@ def _latency(slo: Slo, latency: Latency, clock: Clock) -> Write:
         if failed is not None:
             observe(raw, {**failed, **split}, failures, none, born=births)
         for labels in strange:
-            observe(raw, {**labels, **split}, none, [DECOY_EVENTS] * len(tiles), born=False)
+            half = [DECOY_EVENTS / 2] * len(tiles)
+            observe(raw, {**labels, **split}, half, half, born=False)
         return raw
 
     return write

@@ -217,7 +217,6 @@ def _variable(variable: Variable) -> Json:
     value |= {
         "type": "query",
         "datasource": dict(DATASOURCE),
-        "definition": variable.query,
         "query": {"query": variable.query, "refId": f"variable-{variable.name}"},
         "refresh": 2,
         "sort": 2 if variable.last_first else 1,

@@ -24,7 +24,7 @@ from sloctl.backends.grafana.panels import (
 )
 from sloctl.backends.grafana.queries import Ask, equal, like, selector
 from sloctl.backends.grafana.shared import slo_table
-from sloctl.backends.grafana.texts import literal
+from sloctl.backends.grafana.texts import literal, markdown
 from sloctl.model.alerting import Regression
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.indicator import Latency, Probe, Ratio
@@ -32,6 +32,8 @@ from sloctl.model.quantities import Duration, number, percent
 from sloctl.model.selector import Matcher
 
 MOST_RAW = 12
+MOST_COMPARED = 24
+"""More charts than these nobody looks through; the alerts watch every one."""
 
 
 def experience(platform: Platform) -> Page:
@@ -41,13 +43,19 @@ def experience(platform: Platform) -> Page:
     felt = tuple(slo for slo in platform.slos if isinstance(slo.indicator, Ratio | Latency))
     labels = sorted({conventions.recorded_label(label) for slo in (*compared, *robots) for label in slo.by})
     matchers = tuple(like(label, f"${label}") for label in labels)
-    panels = [panel for slo in compared for panel in _vital(slo, _regression(slo), matchers)]
+    panels = [panel for slo in compared[:MOST_COMPARED] for panel in _vital(slo, _regression(slo), matchers)]
+    left_out = ", ".join(markdown(slo.id) for slo in compared[MOST_COMPARED:])
     users = Ask(platform, (), matchers, slos=felt)
     return Page(
         "user-experience",
         "What real users and robots see, by place, beside the time before.",
         [
             *([row("Real users, beside the time before"), *panels] if panels else [_more()]),
+            *(
+                [note("Not shown", f"For want of room, though their alerts watch them: {left_out}.")]
+                if left_out
+                else []
+            ),
             *([row("Robots"), *_robots(platform, robots, matchers)] if robots else []),
             *([row("What users feel"), *_felt(users), *_raw(felt)] if felt else []),
         ],

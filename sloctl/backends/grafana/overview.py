@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
+from sloctl import conventions
 from sloctl.backends.grafana import queries
 from sloctl.backends.grafana.dashboard import Page, Variable
 from sloctl.backends.grafana.panels import (
@@ -39,6 +40,7 @@ from sloctl.backends.grafana.shared import (
 )
 from sloctl.model.catalogue import Platform
 from sloctl.model.indicator import Probe
+from sloctl.model.selector import Matcher, MatchOperator
 from sloctl.promql.build import indent
 from sloctl.promql.selectors import quote
 
@@ -93,7 +95,8 @@ def _counts(ask: Ask) -> list[Panel]:
 def _firing(platform: Platform, ask: Ask) -> Panel:
     labels = ("severity", "alertname", "team", *ask.labels)
     fired = with_whom(ask, f"max by ({', '.join(labels)}) (%s)")
-    firing = ask.alerts(like("severity", "$severity"), like("team", "$team"))
+    heartbeat = Matcher("alertname", MatchOperator.NOT_EQUAL, conventions.WATCHDOG)
+    firing = ask.alerts(heartbeat, like("severity", "$severity"), like("team", "$team"))
     words = tuple(Word(word, word, color) for word, color in severity_steps(platform).items())
     return table(
         "Firing alerts",

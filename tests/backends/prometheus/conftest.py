@@ -23,7 +23,7 @@ def write_rules(spec: str, folder: Path) -> Path:
     compilation = compile_specs([str(folder / "spec.yaml")], [BACKENDS["prometheus"]])
     assert compilation.found.errors == []
     for file in compilation.files:
-        if "_sloctl" not in file.path:
+        if file.path.startswith("rules/prometheus/") and "_sloctl" not in file.path:
             (folder / "rules.yaml").write_bytes(file.content)
     return folder / "rules.yaml"
 

@@ -1,0 +1,287 @@
+"""Whole runs of `validate` and `generate` on documents that nobody would write.
+
+Whatever comes in: the exit code is 0 or 1, never a bug of ours; every finding has a place and help, and can be
+printed. `make fuzz` draws many more.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+import signal
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from types import FrameType
+from typing import Any
+from unittest.mock import patch
+
+import pytest
+import yaml
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from examples.servers import ROOT
+from sloctl.cli import main
+from sloctl.spec.schema import json_schema
+from tests.payloads import ALL
+
+SECONDS = 60  # far beyond anything that is not a hang, on a busy machine as well
+DRAWN = settings(max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.too_slow])
+
+GOOD = sorted(
+    [
+        *(ROOT / "slo-specs").rglob("*.yaml"),
+        *(ROOT / "tests" / "golden").glob("*/spec/*.yaml"),
+        *(ROOT / "tests" / "spec" / "examples").glob("*.yaml"),
+    ]
+)
+BAD = sorted(path for path in (ROOT / "tests" / "diagnostics").glob("*.bad.yaml") if path.stat().st_size < 20_000)
+TEXTS = [path.read_bytes().decode("utf-8", "replace") for path in GOOD + BAD]
+LINES = sorted({line for text in TEXTS for line in text.splitlines() if len(line) < 300})
+PIECES = [payload for _, payload in ALL]
+
+
+@contextmanager
+def no_hang() -> Iterator[None]:
+    """Fail what does not end."""
+
+    def late(_: int, __: FrameType | None) -> None:
+        raise TimeoutError(f"not done after {SECONDS} s")
+
+    before = signal.signal(signal.SIGALRM, late)
+    signal.alarm(SECONDS)
+    try:
+        yield
+    finally:
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def run(text: bytes, *words: str) -> tuple[int, str, str]:
+    """Exit code and both outputs of a command that reads this text as its standard input."""
+    out, err = io.StringIO(), io.StringIO()
+    stdin = io.TextIOWrapper(io.BytesIO(text), "utf-8")
+    with no_hang(), patch.object(sys, "stdin", stdin), redirect_stdout(out), redirect_stderr(err):
+        code = main([*words])
+    return code, out.getvalue(), err.getvalue()
+
+
+def check(text: str | bytes) -> None:
+    """Run everything on a text and look at what a user and a program would see."""
+    content = text if isinstance(text, bytes) else text.encode("utf-8", "surrogatepass")
+    code, out, err = run(content, "validate", "-", "--format", "json")
+    assert code in {0, 1}, err
+    findings = json.loads(err)
+    assert code == any(finding["severity"] == "error" for finding in findings)
+    for finding in findings:
+        assert finding["help"], finding
+        assert finding["line"] > 0
+        assert finding["column"] > 0
+        assert finding["message"].isprintable()
+    text_code, _, shown = run(content, "validate", "-")
+    assert text_code == code
+    assert all(line.isprintable() for line in re.sub(r"\x1b\[[0-9;]*m", "", shown).split("\n"))
+    if code == 0:
+        generated, out, err = run(content, "generate", "-", "-o", "-")
+        assert generated == 0, err
+        assert all(isinstance(one, dict) for one in yaml.load_all(out, yaml.CSafeLoader))
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _elsewhere(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """In a folder without Platforms, which standard input would belong to."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.chdir(tmp_path_factory.mktemp("empty"))
+        yield
+
+
+@st.composite
+def mutated(draw: st.DrawFn) -> str:
+    """A real specification with a few lines or characters changed, or with parts of others."""
+    lines = draw(st.sampled_from(TEXTS)).splitlines()
+    for _ in range(draw(st.integers(1, 5))):
+        at = draw(st.integers(0, max(0, len(lines) - 1)))
+        line = lines[at] if lines else ""
+        column = draw(st.integers(0, len(line)))
+        piece = draw(st.sampled_from(PIECES) | st.text(max_size=6) | st.sampled_from(list("{}[],:#&*!|>'\"%@`$-?\t ")))
+        match draw(st.integers(0, 8)):
+            case 0:
+                lines[at : at + 1] = []
+            case 1:
+                lines.insert(at, draw(st.sampled_from(LINES)))
+            case 2:
+                lines.insert(at, line)
+            case 3:
+                lines[at : at + 1] = [line[:column] + piece + line[column:]]
+            case 4:
+                lines[at : at + 1] = [line[:column] + line[column + draw(st.integers(1, 9)) :]]
+            case 5:
+                key, colon, _ = line.partition(":")
+                lines[at : at + 1] = [f"{key}{colon} {piece}"]
+            case 6:
+                lines[at : at + 1] = [" " * draw(st.integers(0, 8)) + line.lstrip()]
+            case 7:
+                lines += ["---", *draw(st.sampled_from(TEXTS)).splitlines()]
+            case _:
+                other = draw(st.sampled_from(LINES)).partition(":")[2]
+                lines[at : at + 1] = [f"{line.partition(':')[0]}:{other}"]
+    return "\n".join(lines)
+
+
+def _words() -> tuple[list[str], list[str]]:
+    schema = json_schema()
+    definitions = [*schema["$defs"].values(), *schema.get("oneOf", ())]
+    keys = {key for one in definitions for key in one.get("properties", {})}
+    values = {
+        value for one in definitions for each in one.get("properties", {}).values() for value in each.get("enum", ())
+    }
+    return sorted(keys), sorted(map(str, values))
+
+
+KEYS, WORDS = _words()
+FREE = [key for key in KEYS if key not in {"apiVersion", "kind"}]
+QUANTITIES = [
+    "99.9%",
+    "0%",
+    "100%",
+    "1m",
+    "5m",
+    "1h",
+    "30d",
+    "800K/min",
+    "0.5",
+    "1e400",
+    "0/s",
+    "2.5s",
+    "1ms",
+    "400d",
+    "99999w",
+]
+PROMQL = [
+    "a_total",
+    'a_total{job="x"}',
+    'code=~"5.."',
+    "sum(increase(a_total[$window]))",
+    "sum by (tenant) (increase(a_total[$window]))",
+    "max(queue)",
+    "a_seconds",
+    "up",
+]
+NAMES = ["ok", "web", "shop", "google", "none", "tenant", "job", "http"]
+SCALARS = (
+    st.sampled_from(WORDS + QUANTITIES + PROMQL + NAMES + PIECES)
+    | st.integers()
+    | st.floats(allow_nan=False, allow_infinity=False)
+    | st.booleans()
+    | st.none()
+    | st.text(max_size=12)
+)
+VALUES = st.recursive(
+    SCALARS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4),
+    max_leaves=12,
+)
+
+
+@st.composite
+def structured(draw: st.DrawFn) -> str:
+    """Documents with the keys of the language and values of all sorts, right ones among them."""
+    documents = []
+    for _ in range(draw(st.integers(1, 3))):
+        document: dict[str, Any] = draw(
+            st.fixed_dictionaries(
+                {"apiVersion": st.just("sloctl/v1"), "kind": st.sampled_from(["Platform", "Service", "Template"])},
+                optional=dict.fromkeys(draw(st.lists(st.sampled_from(KEYS), max_size=6)), VALUES),
+            )
+        )
+        documents.append(document | draw(_likely(document["kind"])))
+    return "\n---\n".join(json.dumps(one, ensure_ascii=False) for one in documents)
+
+
+def _kinds(
+    quantity: st.SearchStrategy[str], promql: st.SearchStrategy[str]
+) -> Iterator[tuple[str, st.SearchStrategy[dict[str, Any]]]]:
+    further = {"bad_if": promql, "unit": st.sampled_from(["s", "ms", "none"]), "native": st.booleans()}
+    yield "ratio", st.dictionaries(st.sampled_from(["total", "bad", "good", "bad_if"]), promql, max_size=3)
+    yield "latency", st.fixed_dictionaries({"histogram": promql, "at_most": quantity}, optional=further)
+    yield "query", st.dictionaries(st.sampled_from(["total", "bad", "good", "bad_ratio"]), promql, max_size=2)
+    yield "threshold", st.fixed_dictionaries({"value": promql, "at_most": quantity})
+    yield "throughput", st.fixed_dictionaries({"counter": promql, "at_least": quantity})
+    yield "freshness", st.fixed_dictionaries({"age": promql, "max_age": quantity})
+    yield "probe", st.fixed_dictionaries({"gauge": promql})
+    yield "saturation", st.fixed_dictionaries({"used": promql, "capacity": promql, "at_most": quantity})
+
+
+def _likely(kind: str) -> st.SearchStrategy[dict[str, Any]]:
+    """What a document needs, so that many get as far as resolving."""
+    quantity, promql, name = st.sampled_from(QUANTITIES), st.sampled_from(PROMQL), st.sampled_from(NAMES)
+    tier = st.fixed_dictionaries(
+        {"severity": st.sampled_from(["P1", "P2", "P3"])},
+        optional={
+            "burn": st.sampled_from([1, 2, 14.4, 1000]),
+            "error_rate": quantity,
+            "budget_left": quantity,
+            "over": quantity,
+            "also_over": quantity,
+            "for": quantity,
+            "min_bad": st.integers(0, 5),
+            "min_events": st.integers(0, 5),
+            "guard": st.sampled_from(["none", "statistical"]),
+            "notify": st.lists(name, max_size=2),
+        },
+    )
+    alerts = name | st.lists(tier | name, max_size=3)
+    kinds = st.one_of(*(st.fixed_dictionaries({kind: one}) for kind, one in _kinds(quantity, promql)), name)
+    slo = st.fixed_dictionaries(
+        {"name": name, "objective": st.just("99.9%") | quantity, "sli": kinds},
+        optional={
+            "alerts": alerts,
+            "by": st.lists(st.sampled_from(["tenant", "job", "slo"]), max_size=2),
+            "window": quantity | st.just({"calendar": "month", "time_zone": "Asia/Kolkata"}),
+            "traffic": quantity,
+            "timeslices": st.just({"target": "99%"}),
+            "exclude_when": st.lists(promql, max_size=2),
+            "annotations": st.dictionaries(name, st.sampled_from(PIECES), max_size=1),
+            "enabled": st.booleans(),
+        },
+    )
+    slos = st.lists(slo, min_size=1, max_size=3)
+    match kind:
+        case "Service":
+            return st.fixed_dictionaries({"service": name, "slos": slos}, optional={"alerts": alerts, "team": name})
+        case "Template":
+            return st.fixed_dictionaries({"name": name, "slos": slos})
+        case _:
+            return st.fixed_dictionaries(
+                {"name": name},
+                optional={
+                    "policies": st.dictionaries(name, st.lists(tier, max_size=2), max_size=2),
+                    "inhibition": st.sampled_from(["none", "rule", "alertmanager"]),
+                    "resolution": quantity,
+                    "scrape_interval": quantity,
+                    "team": name,
+                },
+            )
+
+
+@pytest.mark.property
+@DRAWN
+@given(mutated())
+def test_a_damaged_specification_ends_in_findings_or_in_rules(text: str) -> None:
+    check(text)
+
+
+@pytest.mark.property
+@DRAWN
+@given(structured())
+def test_any_values_at_any_keys_end_in_findings_or_in_rules(text: str) -> None:
+    check(text)
+
+
+@pytest.mark.property
+@DRAWN
+@given(st.binary(max_size=400))
+def test_bytes_end_in_findings(content: bytes) -> None:
+    check(content)
