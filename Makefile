@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto pictures
-.PHONY: bench-canary bench-dashboards bench-instrumentation bench-proof bench-routes bench-rules
+.PHONY: bench-canary bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -43,6 +43,9 @@ bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulate
 
 bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how many broken rules the proofs catch
 	@python -m bench proof
+
+bench-language: .venv/dev.stamp  ## what 10 000 SLOs cost the compiler, beside a bare YAML load (some 5 min)
+	@python -m bench language
 
 bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
 	@python -m bench rules rules-live

@@ -1,11 +1,14 @@
 """Specifications for the benchmarks: any number of SLOs, of all kinds, no two selectors alike.
 
-They look like what people write: blocks of 11 to 15 lines an SLO, eight SLOs a service, one file a service.
+`write_specs` makes one file of about 30 lines for each SLO, with its own alert policy, labels and annotations.
+`write_short_specs` makes services of eight SLOs of some 10 lines each, which take their policies from the Platform:
+there is less to read for each SLO, but as much to write.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from decimal import Decimal
 from pathlib import Path
 from typing import Final
 
@@ -30,36 +33,60 @@ policies:
 SLOS_A_SERVICE: Final = 8
 
 
-def write_specs(folder: Path, slos: int) -> list[Path]:
-    """A Platform with its teams and as many services as hold `slos` SLOs; returns all files."""
+def write_specs(folder: Path, slos: int) -> None:
+    """A Platform with its teams, and one service for each SLO, all kinds in turn."""
+    _write_platform(folder)
+    kinds = list(KINDS)
+    for number in range(slos):
+        text = _head(number) + _slo(number, kinds[number % len(kinds)], _tiers(number))
+        (folder / f"service-{number:05}.yaml").write_text(text, encoding="utf-8")
+
+
+def write_short_specs(folder: Path, slos: int) -> None:
+    """A Platform with its teams, and services of eight SLOs, one of each kind."""
+    _write_platform(folder)
+    for number in range(slos // SLOS_A_SERVICE):
+        text = _head(number) + "".join(_slo(number, kind, _policy(number)) for kind in KINDS)
+        (folder / f"service-{number:05}.yaml").write_text(text, encoding="utf-8")
+
+
+def _write_platform(folder: Path) -> None:
     folder.mkdir(parents=True)
-    platform = folder / "platform.yaml"
-    platform.write_text(PLATFORM + "teams:\n" + "".join(map(_team, range(10))), encoding="utf-8")
-    files = [platform]
-    for first in range(0, slos, SLOS_A_SERVICE):
-        number = first // SLOS_A_SERVICE
-        file = folder / f"service-{number:05}.yaml"
-        file.write_text(service(number, min(SLOS_A_SERVICE, slos - first)), encoding="utf-8")
-        files.append(file)
-    return files
+    (folder / "platform.yaml").write_text(PLATFORM + "teams:\n" + "".join(map(_team, range(10))), encoding="utf-8")
 
 
-def service(number: int, slos: int = SLOS_A_SERVICE) -> str:
-    """The document of one service."""
-    head = f"apiVersion: sloctl/v1\nkind: Service\nservice: service-{number:05}\nteam: team-{number % 10}\nslos:\n"
-    return head + "".join(_slo(number, kind) for kind in list(KINDS)[:slos])
+def _head(number: int) -> str:
+    """The beginning of a service's document."""
+    return f"apiVersion: sloctl/v1\nkind: Service\nservice: service-{number:05}\nteam: team-{number % 10}\nslos:\n"
+
+
+def _tiers(number: int) -> str:
+    """A policy of the SLO's own: who is told, how fast the budget burns, over which windows."""
+    burn = 14 + Decimal(number % 50) / 10
+    tiers = (("P1", burn, "1h", "5m"), ("P2", burn / 2, "6h", "30m"), ("P3", Decimal(1), "3d", "6h"))
+    row = "      - severity: {}\n        burn: {}\n        over: {}\n        also_over: {}\n"
+    return (
+        "    alerts:\n"
+        + "".join(row.format(*tier) for tier in tiers)
+        + f"    annotations:\n      channel: service-{number:05} on the status page\n"
+    )
+
+
+def _policy(number: int) -> str:
+    """Some services have fewer alerts than the Platform says."""
+    return {5: "    alerts: quiet\n", 6: "    alerts: [violated, quiet]\n"}.get(number % 7, "")
 
 
 def _team(number: int) -> str:
     name = f"team-{number}"
-    return f"  {name}:\n    P1: {{pagerduty: {name}}}\n    P2: {{slack: '#{name}'}}\n    P3: {{email: {name}@example.com}}\n"
+    routes = f"P1: {{pagerduty: {name}}}\n    P2: {{slack: '#{name}'}}\n    P3: {{email: {name}@example.com}}"
+    return f"  {name}:\n    {routes}\n"
 
 
-def _slo(number: int, kind: str) -> str:
-    """Every fourth service is split by region; every tenth counts calendar months; some have fewer alerts."""
+def _slo(number: int, kind: str, alerts: str) -> str:
+    """Every fourth service is split by region; every tenth counts calendar months."""
     split = "    by: [region]\n" if _is_split(number) else ""
     month = "    window:\n      calendar: month\n      time_zone: Europe/Berlin\n" if number % 10 == 3 else ""
-    alerts = {5: "    alerts: quiet\n", 6: "    alerts: [violated, quiet]\n"}.get(number % 7, "")
     return (
         f"  - name: {kind}\n"
         f"    description: What service {number:05} promises about its {kind}.\n"

@@ -1,0 +1,123 @@
+"""What the compiler costs: CPU beside PyYAML's bare C loader on the same files in the same run, memory, open files.
+
+Each figure is the best of three rounds in which all programs run in turns, so that a busy machine hits all alike. The
+loader's figure is its loading alone; the compiler's are whole processes, with the start of the interpreter.
+"""
+
+from __future__ import annotations
+
+import os
+import resource
+import subprocess
+import sys
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Final
+
+from bench.rows import Row
+from bench.specs import write_short_specs, write_specs
+
+MANY: Final = 10_000
+FEWER: Final = 1_000
+ROUNDS: Final = 3
+OPEN_FILES: Final = 64
+LOADER: Final = """
+import sys, time, yaml
+from pathlib import Path
+files = sorted(Path(sys.argv[1]).glob("*.yaml"))
+before = time.process_time()
+for file in files:
+    with file.open("rb") as text:
+        for document in yaml.load_all(text, Loader=yaml.CSafeLoader):
+            pass
+print(time.process_time() - before)
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """CPU seconds and MiB of one process."""
+
+    cpu: float
+    memory: float
+
+
+def bare_load(specs: Path) -> float:
+    """CPU seconds of PyYAML's C loader for every file of a folder."""
+    done = subprocess.run([sys.executable, "-c", LOADER, specs], check=True, capture_output=True, text=True)
+    return float(done.stdout)
+
+
+def cost(*words: str | Path) -> Cost:
+    """What one `sloctl` costs, which may have 64 files open and must succeed.
+
+    Raises:
+        RuntimeError: it ended with another exit code than 0.
+    """
+    process = subprocess.Popen(
+        [sys.executable, "-m", "sloctl", *words],
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        preexec_fn=_limit_open_files,  # noqa: PLW1509 - no threads here
+    )
+    _, status, usage = os.wait4(process.pid, 0)
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode:
+        raise RuntimeError(f"sloctl {' '.join(map(str, words))} ended with {process.returncode}")
+    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+
+
+def _limit_open_files() -> None:
+    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
+
+
+def best(costs: Sequence[Cost]) -> Cost:
+    """The least CPU and the most memory of some runs."""
+    return Cost(min(one.cpu for one in costs), max(one.memory for one in costs))
+
+
+def rows() -> Iterator[Row]:
+    """The figures of the specification language."""
+    with TemporaryDirectory(prefix="sloctl-bench-") as folder:
+        base = Path(folder)
+        for name, write, slos in (
+            ("one", write_specs, 1),
+            ("fewer", write_specs, FEWER),
+            ("many", write_specs, MANY),
+            ("short", write_short_specs, MANY),
+        ):
+            write(base / name / "slo-specs", slos)
+        yield from _rows([_round(base, number) for number in range(ROUNDS)])
+
+
+def _round(base: Path, number: int) -> dict[str, Cost]:
+    """Every program once; each writes into a folder of its own."""
+    specs = {name: base / name / "slo-specs" for name in ("one", "fewer", "many", "short")}
+    outputs = {name: base / f"out-{number}" / name for name in specs}
+    measured = {f"load {name}": Cost(bare_load(specs[name]), 0) for name in ("many", "short")}
+    measured["validate"] = cost("validate", specs["many"])
+    measured |= {f"generate {name}": cost("generate", specs[name], "-o", outputs[name]) for name in specs}
+    measured["help"] = cost("--help")
+    return measured
+
+
+def _rows(rounds: Sequence[dict[str, Cost]]) -> Iterator[Row]:
+    of = {name: best([one[name] for one in rounds]) for name in rounds[0]}
+    load, one = of["load many"].cpu, of["generate one"].cpu
+    generate, fewer = of["generate many"], of["generate fewer"]
+    yield Row(f"validate {MANY} SLOs, times PyYAML's bare C load", of["validate"].cpu / load, at_most=5)
+    yield Row(f"generate {MANY} SLOs, times PyYAML's bare C load", generate.cpu / load, at_most=12)
+    yield Row(
+        f"generate {MANY} short SLOs, times PyYAML's bare C load",
+        of["generate short"].cpu / of["load short"].cpu,
+        at_most=24,
+    )
+    yield Row(f"validate {MANY} SLOs, MiB", of["validate"].memory, at_most=256)
+    yield Row(f"generate {MANY} SLOs, MiB", generate.memory, at_most=256)
+    yield Row(f"files that may be open while {MANY} SLOs are generated", OPEN_FILES, at_most=64)
+    growth = ((generate.cpu - one) / (MANY - 1)) / ((fewer.cpu - one) / (FEWER - 1))
+    yield Row(f"an SLO among {MANY}, times an SLO among {FEWER}", growth, at_most=1.15)
+    yield Row("generate one SLO, ms of CPU time", 1000 * one, at_most=300)
+    yield Row("sloctl --help, ms of CPU time", 1000 * of["help"].cpu, at_most=100)
