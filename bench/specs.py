@@ -51,7 +51,8 @@ def service(number: int, slos: int = SLOS_A_SERVICE) -> str:
 
 
 def _team(number: int) -> str:
-    return f"  team-{number}:\n    P1: {{pagerduty: team-{number}}}\n    P3: {{slack: '#team-{number}'}}\n"
+    name = f"team-{number}"
+    return f"  {name}:\n    P1: {{pagerduty: {name}}}\n    P2: {{slack: '#{name}'}}\n    P3: {{email: {name}@example.com}}\n"
 
 
 def _slo(number: int, kind: str) -> str:
