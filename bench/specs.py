@@ -52,7 +52,8 @@ def service(number: int, slos: int = SLOS_A_SERVICE) -> str:
 
 def _team(number: int) -> str:
     name = f"team-{number}"
-    return f"  {name}:\n    P1: {{pagerduty: {name}}}\n    P2: {{slack: '#{name}'}}\n    P3: {{email: {name}@example.com}}\n"
+    routes = f"P1: {{pagerduty: {name}}}, P2: {{slack: '#{name}'}}, P3: {{email: {name}@example.com}}"
+    return f"  {name}: {{{routes}}}\n"
 
 
 def _slo(number: int, kind: str) -> str:
