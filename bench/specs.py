@@ -31,6 +31,7 @@ policies:
 """
 
 SLOS_A_SERVICE: Final = 8
+SPLIT: Final = frozenset({"probe", "freshness", "throughput", "saturation", "threshold"})
 
 
 def write_specs(folder: Path, slos: int) -> None:
@@ -38,7 +39,7 @@ def write_specs(folder: Path, slos: int) -> None:
     _write_platform(folder)
     kinds = list(KINDS)
     for number in range(slos):
-        text = _head(number) + _slo(number, kinds[number % len(kinds)], _tiers(number))
+        text = _head(number) + _slo(number, kinds[number % len(kinds)], _tiers(number), number // len(kinds))
         (folder / f"service-{number:05}.yaml").write_text(text, encoding="utf-8")
 
 
@@ -46,7 +47,7 @@ def write_short_specs(folder: Path, slos: int) -> None:
     """A Platform with its teams, and services of eight SLOs, one of each kind."""
     _write_platform(folder)
     for number in range(slos // SLOS_A_SERVICE):
-        text = _head(number) + "".join(_slo(number, kind, _policy(number)) for kind in KINDS)
+        text = _head(number) + "".join(_slo(number, kind, _policy(number), number) for kind in KINDS)
         (folder / f"service-{number:05}.yaml").write_text(text, encoding="utf-8")
 
 
@@ -83,25 +84,21 @@ def _team(number: int) -> str:
     return f"  {name}:\n    {routes}\n"
 
 
-def _slo(number: int, kind: str, alerts: str) -> str:
-    """Every fourth service is split by region; every tenth counts calendar months."""
-    split = "    by: [region]\n" if _is_split(number) else ""
-    month = "    window:\n      calendar: month\n      time_zone: Europe/Berlin\n" if number % 10 == 3 else ""
+def _slo(number: int, kind: str, alerts: str, turn: int) -> str:
+    """In every fourth turn it is split by region where it counts slices; in every tenth it counts calendar months."""
+    split = "    by: [region]\n" if turn % 4 == 1 and kind in SPLIT else ""
+    month = "    window:\n      calendar: month\n      time_zone: Europe/Berlin\n" if turn % 10 == 3 else ""
     return (
         f"  - name: {kind}\n"
         f"    description: What service {number:05} promises about its {kind}.\n"
         f"    objective: {99 + number % 97 / 100:.2f}%\n"
         f"{split}{month}{alerts}"
         f"    labels:\n      component: {kind}-{number % 3}\n"
-        f"    sli:\n{KINDS[kind](number)}"
+        f"    sli:\n{KINDS[kind](number, ' by (region)' if split else '')}"
     )
 
 
-def _is_split(number: int) -> bool:
-    return number % 4 == 1
-
-
-def _ratio(number: int) -> str:
+def _ratio(number: int, _: str) -> str:
     total = f'http_server_request_duration_seconds_count{{job="service-{number:05}"}}'
     bad = {
         0: f"        bad: 'http_server_failures_total{{job=\"service-{number:05}\"}}'\n",
@@ -110,7 +107,7 @@ def _ratio(number: int) -> str:
     return f"      ratio:\n        total: '{total}'\n{bad}    traffic: {number + 1}/s\n"
 
 
-def _latency(number: int) -> str:
+def _latency(number: int, _: str) -> str:
     native = "        native: true\n" if number % 5 == 2 else ""
     return (
         f"      latency:\n        histogram: 'rpc_server_duration_seconds{{job=\"service-{number:05}\"}}'\n"
@@ -118,36 +115,35 @@ def _latency(number: int) -> str:
     )
 
 
-def _query(number: int) -> str:
-    by = " by (region)" if _is_split(number) else ""
+def _query(number: int, by: str) -> str:
     return (
         f"      query:\n        total: 'sum{by} (increase(jobs_total{{queue=\"queue-{number:05}\"}}[$window]))'\n"
         f"        bad: 'sum{by} (increase(jobs_failed_total{{queue=\"queue-{number:05}\"}}[$window]))'\n"
     )
 
 
-def _probe(number: int) -> str:
+def _probe(number: int, _: str) -> str:
     return (
         f"      probe:\n        gauge: 'probe_success{{target=\"https://service-{number:05}.example.com/health\"}}'\n"
         f"        across: {('each', 'any', 'most', 'all')[number % 4]}\n"
     )
 
 
-def _freshness(number: int) -> str:
+def _freshness(number: int, _: str) -> str:
     return (
         f"      freshness:\n        timestamp: 'last_import_timestamp_seconds{{table=\"table_{number:05}\"}}'\n"
         f"        max_age: {number % 50 + 10}m\n"
     )
 
 
-def _throughput(number: int) -> str:
+def _throughput(number: int, _: str) -> str:
     return (
         f"      throughput:\n        counter: 'events_ingested_total{{stream=\"stream-{number:05}\"}}'\n"
         f"        at_least: {number + 1}/s\n"
     )
 
 
-def _saturation(number: int) -> str:
+def _saturation(number: int, _: str) -> str:
     forecast = "    forecast:\n      within: 15d\n" if number % 8 == 4 else ""
     return (
         f"      saturation:\n        used: 'pool_connections_in_use{{pool=\"pool-{number:05}\"}}'\n"
@@ -156,15 +152,14 @@ def _saturation(number: int) -> str:
     )
 
 
-def _threshold(number: int) -> str:
-    by = " by (region)" if _is_split(number) else ""
+def _threshold(number: int, by: str) -> str:
     return (
         f"      threshold:\n        value: 'max{by} (replication_lag_seconds{{cluster=\"cluster-{number:05}\"}})'\n"
         f"        at_most: {number % 60 + 1}s\n"
     )
 
 
-KINDS: Final[dict[str, Callable[[int], str]]] = {
+KINDS: Final[dict[str, Callable[[int, str], str]]] = {
     "ratio": _ratio,
     "latency": _latency,
     "query": _query,

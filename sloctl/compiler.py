@@ -17,7 +17,6 @@ from sloctl.model.catalogue import Catalogue
 from sloctl.rendering import render
 from sloctl.resolve import resolve
 from sloctl.spec.discovery import NOTHING_FOUND, Selection, discover, read_all
-from sloctl.spec.document import Document
 from sloctl.spec.files import STDIN, RealPaths
 
 
@@ -69,22 +68,21 @@ def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None, 
     paths = tuple(paths) or ("slo-specs",)
     selection = discover(paths, found, root=root)
     documents = read_all(selection, found)
+    read = {document.path for document in documents}
     catalogue = resolve(documents, found)
     if not found.errors and not any(catalogue.slos):
-        _nothing_promised(paths, selection, documents, found)
+        _nothing_promised(paths, selection, read, found)
     run_checks(catalogue, found, today)
     return catalogue
 
 
-def _nothing_promised(
-    paths: tuple[str, ...], selection: Selection, documents: list[Document], found: Diagnostics
-) -> None:
+def _nothing_promised(paths: tuple[str, ...], selection: Selection, read: set[str], found: Diagnostics) -> None:
     """No SLO at all is an error: it would take every alert away and look like success.
 
     Only files by name may hold nothing but Platforms and Templates, as after an edit in a pre-commit hook.
     """
     named = all(path == "-" or Path(path).is_file() for path in paths)
-    if not named or not any(document.path in selection.chosen for document in documents):
+    if not named or read.isdisjoint(selection.chosen):
         help_ = "write a document of kind Service with `slos`, or run `sloctl init` for a first one"
         found.error(NOTHING_FOUND, Place(paths[0]), "there is no SLO here", help_)
 

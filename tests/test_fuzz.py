@@ -189,79 +189,100 @@ VALUES = st.recursive(
 def structured(draw: st.DrawFn) -> str:
     """Documents with the keys of the language and values of all sorts, right ones among them."""
     documents = []
-    for _ in range(draw(st.integers(1, 3))):
-        document: dict[str, Any] = draw(
-            st.fixed_dictionaries(
-                {"apiVersion": st.just("sloctl/v1"), "kind": st.sampled_from(["Platform", "Service", "Template"])},
-                optional=dict.fromkeys(draw(st.lists(st.sampled_from(KEYS), max_size=6)), VALUES),
-            )
-        )
-        documents.append(document | draw(_likely(document["kind"])))
+    for kind in draw(st.lists(st.sampled_from(["Platform", "Service", "Service", "Template"]), min_size=1, max_size=3)):
+        noise = draw(st.lists(st.sampled_from(FREE), max_size=draw(st.sampled_from([0, 0, 0, 1, 6]))))
+        further = draw(st.fixed_dictionaries({}, optional=dict.fromkeys(noise, VALUES)))
+        documents.append({"apiVersion": "sloctl/v1", "kind": kind} | further | draw(_likely(kind)))
     return "\n---\n".join(json.dumps(one, ensure_ascii=False) for one in documents)
 
 
-def _kinds(
-    quantity: st.SearchStrategy[str], promql: st.SearchStrategy[str]
-) -> Iterator[tuple[str, st.SearchStrategy[dict[str, Any]]]]:
-    further = {"bad_if": promql, "unit": st.sampled_from(["s", "ms", "none"]), "native": st.booleans()}
-    yield "ratio", st.dictionaries(st.sampled_from(["total", "bad", "good", "bad_if"]), promql, max_size=3)
-    yield "latency", st.fixed_dictionaries({"histogram": promql, "at_most": quantity}, optional=further)
-    yield "query", st.dictionaries(st.sampled_from(["total", "bad", "good", "bad_ratio"]), promql, max_size=2)
-    yield "threshold", st.fixed_dictionaries({"value": promql, "at_most": quantity})
-    yield "throughput", st.fixed_dictionaries({"counter": promql, "at_least": quantity})
-    yield "freshness", st.fixed_dictionaries({"age": promql, "max_age": quantity})
-    yield "probe", st.fixed_dictionaries({"gauge": promql})
-    yield "saturation", st.fixed_dictionaries({"used": promql, "capacity": promql, "at_most": quantity})
+WRONG = QUANTITIES + PROMQL + NAMES
+
+
+@st.composite
+def _mostly(draw: st.DrawFn, *right: str) -> str:
+    """One of these, and once in twenty times something else."""
+    return draw(st.sampled_from(WRONG if draw(st.integers(0, 19)) == 19 else right))
+
+
+DURATION = _mostly("1m", "2m", "5m", "1h", "6h", "3d")
+SHARE = _mostly("0.1%", "5%", "99%", "99.9%")
+RATE = _mostly("1/min", "800K/min", "6/h", "8K/s")
+SELECTOR = _mostly("a_total", 'a_total{job="x"}', 'b_total{code=~"5.."}', 'b_total{tenant="x"}')
+NAME = _mostly(*NAMES)
+
+
+def _kinds() -> Iterator[tuple[str, st.SearchStrategy[dict[str, Any]]]]:
+    further = {"bad_if": _mostly('code=~"5.."'), "unit": _mostly("s", "ms", "none"), "native": st.booleans()}
+    promql = _mostly("max(queue)", "max by (tenant) (queue)")
+    windowed = _mostly("sum(increase(a_total[$window]))", "sum by (tenant) (increase(a_total[$window]))")
+    yield "ratio", st.fixed_dictionaries({"total": SELECTOR, "bad_if": _mostly('code=~"5.."', 'job="y"')})
+    yield "ratio", st.dictionaries(st.sampled_from(["total", "bad", "good"]), SELECTOR, min_size=2, max_size=3)
+    yield (
+        "latency",
+        st.fixed_dictionaries({"histogram": _mostly("a_seconds", "b"), "at_most": DURATION}, optional=further),
+    )
+    yield "query", st.fixed_dictionaries({"total": windowed, "bad": windowed})
+    yield "query", st.fixed_dictionaries({"bad_ratio": windowed})
+    yield "threshold", st.fixed_dictionaries({"value": promql, "at_most": DURATION})
+    yield "throughput", st.fixed_dictionaries({"counter": SELECTOR, "at_least": RATE})
+    yield "freshness", st.fixed_dictionaries({"age": SELECTOR, "max_age": DURATION})
+    yield "probe", st.fixed_dictionaries({"gauge": SELECTOR}, optional={"across": _mostly("each", "any", "most")})
+    yield "saturation", st.fixed_dictionaries({"used": SELECTOR, "capacity": SELECTOR, "at_most": SHARE})
+
+
+def _tiers() -> st.SearchStrategy[dict[str, Any]]:
+    further = {
+        "also_over": _mostly("1m", "5m"),
+        "for": DURATION,
+        "min_bad": st.integers(0, 5),
+        "min_events": st.integers(0, 5),
+        "guard": _mostly("none", "statistical"),
+        "notify": st.lists(NAME, max_size=1),
+        "labels": st.dictionaries(st.sampled_from(["tenant", "area", "le"]), NAME, max_size=1),
+    }
+    severity = {"severity": st.sampled_from(["P1", "P2", "P3"])}
+    burn = st.sampled_from([1, 2, 14.4, 1000, 0.5])
+    return (
+        st.fixed_dictionaries(severity | {"burn": burn, "over": DURATION}, optional=further)
+        | st.fixed_dictionaries(severity | {"error_rate": SHARE, "over": DURATION}, optional=further)
+        | st.fixed_dictionaries(severity | {"budget_left": SHARE}, optional=further)
+    )
 
 
 def _likely(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     """What a document needs, so that many get as far as resolving."""
-    quantity, promql, name = st.sampled_from(QUANTITIES), st.sampled_from(PROMQL), st.sampled_from(NAMES)
-    tier = st.fixed_dictionaries(
-        {"severity": st.sampled_from(["P1", "P2", "P3"])},
-        optional={
-            "burn": st.sampled_from([1, 2, 14.4, 1000]),
-            "error_rate": quantity,
-            "budget_left": quantity,
-            "over": quantity,
-            "also_over": quantity,
-            "for": quantity,
-            "min_bad": st.integers(0, 5),
-            "min_events": st.integers(0, 5),
-            "guard": st.sampled_from(["none", "statistical"]),
-            "notify": st.lists(name, max_size=2),
-        },
-    )
-    alerts = name | st.lists(tier | name, max_size=3)
-    kinds = st.one_of(*(st.fixed_dictionaries({kind: one}) for kind, one in _kinds(quantity, promql)), name)
+    tier = _tiers()
+    alerts = _mostly("google", "none") | st.lists(tier | _mostly("google", "ok"), min_size=1, max_size=3)
+    kinds = st.one_of(*(st.fixed_dictionaries({kind: one}) for kind, one in _kinds()), NAME)
     slo = st.fixed_dictionaries(
-        {"name": name, "objective": st.just("99.9%") | quantity, "sli": kinds},
+        {"name": NAME, "objective": _mostly("99.9%", "90%", "99.99%"), "sli": kinds},
         optional={
             "alerts": alerts,
-            "by": st.lists(st.sampled_from(["tenant", "job", "slo"]), max_size=2),
-            "window": quantity | st.just({"calendar": "month", "time_zone": "Asia/Kolkata"}),
-            "traffic": quantity,
+            "by": st.lists(st.sampled_from(["tenant", "job", "slo"]), max_size=2, unique=True),
+            "window": _mostly("30d", "1d") | st.just({"calendar": "month", "time_zone": "Asia/Kolkata"}),
+            "traffic": RATE,
             "timeslices": st.just({"target": "99%"}),
-            "exclude_when": st.lists(promql, max_size=2),
-            "annotations": st.dictionaries(name, st.sampled_from(PIECES), max_size=1),
+            "exclude_when": st.lists(_mostly("max(queue) > 5"), max_size=2),
+            "annotations": st.dictionaries(NAME, st.sampled_from(PIECES), max_size=1),
             "enabled": st.booleans(),
         },
     )
-    slos = st.lists(slo, min_size=1, max_size=3)
+    slos = st.lists(slo, min_size=1, max_size=3, unique_by=lambda one: str(one["name"]))
     match kind:
         case "Service":
-            return st.fixed_dictionaries({"service": name, "slos": slos}, optional={"alerts": alerts, "team": name})
+            return st.fixed_dictionaries({"service": NAME, "slos": slos}, optional={"alerts": alerts, "team": NAME})
         case "Template":
-            return st.fixed_dictionaries({"name": name, "slos": slos})
+            return st.fixed_dictionaries({"name": NAME, "slos": slos})
         case _:
             return st.fixed_dictionaries(
-                {"name": name},
+                {"name": NAME},
                 optional={
-                    "policies": st.dictionaries(name, st.lists(tier, max_size=2), max_size=2),
-                    "inhibition": st.sampled_from(["none", "rule", "alertmanager"]),
-                    "resolution": quantity,
-                    "scrape_interval": quantity,
-                    "team": name,
+                    "policies": st.dictionaries(NAME, st.lists(tier, min_size=1, max_size=2), max_size=2),
+                    "inhibition": _mostly("none", "rule", "alertmanager"),
+                    "resolution": _mostly("1m", "30s"),
+                    "scrape_interval": _mostly("15s", "30s", "2m"),
+                    "team": NAME,
                 },
             )
 

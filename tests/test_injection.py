@@ -57,7 +57,13 @@ PLATFORM = HEAD | {
     "team": "web",
     "teams": {
         "web": {
-            "P1": {"pagerduty": "web", "slack": "#web", "email": "web@example.com", "sns": "arn:aws:sns:x:1:web"},
+            "P1": {
+                "pagerduty": "web",
+                "slack": "#web",
+                "email": "web@example.com",
+                "sns": "arn:aws:sns:eu-west-1:123456789012:web",
+            },
+            "P2": {"slack": "#web"},
             "extra": {"webhook": "https://hooks.example.com/a"},
             "office_hours": {"days": ["monday"], "from": "09:00", "to": "17:00", "time_zone": "UTC"},
         }

@@ -40,7 +40,7 @@ def _opinions(slo: Slo, tier: Tier) -> Iterator[tuple[Slo, Opinion, tuple[Relate
         message = f"this tier of {SLOS} can never fire: {cause} {percent(limit)} errors"
         help_ = f"write a burn below {number(1 / slo.objective.error_budget)}"
         yield slo, Opinion(tier.place, message, help_), (Related(slo.at("objective"), "the objective is set here"),)
-    slices = slo.slices_in(tier.averaged_over)
+    slices = slo.slices_in(tier.averaged_over) if tier.min_bad or tier.min_events else None
     for key, least in (("min_bad", tier.min_bad), ("min_events", tier.min_events)):
         if slices is not None and least > slices:
             held = f"{slices} slice{'s' * (slices != 1)}"

@@ -7,7 +7,7 @@ Expressions of users are never run: one of a few characters can take for ever. T
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Final, TypeAlias
 
 from sloctl.model.selector import Matcher, MatchOperator
@@ -18,8 +18,10 @@ Pattern: TypeAlias = tuple[str | None, ...]
 _PLAIN: Final = re.compile(r"[\w .|/:,@=<>#%&~'-]*")
 
 
-def contradiction(matchers: Iterable[Matcher]) -> str | None:
+def contradiction(matchers: Sequence[Matcher]) -> str | None:
     """The first label whose matchers exclude each other, or None when nothing can be proven."""
+    if len({matcher.label for matcher in matchers}) == len(matchers):
+        return None
     of_label: dict[str, list[Matcher]] = {}
     for matcher in matchers:
         of_label.setdefault(matcher.label, []).append(matcher)

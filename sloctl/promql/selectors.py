@@ -41,6 +41,7 @@ def from_tree(node: promql_parser.VectorSelector) -> Selector:
     return Selector(node.name, tuple(_matcher(matcher) for matcher in node.matchers.matchers))
 
 
+@lru_cache(maxsize=1024)  # most SLOs of a platform call the same events bad
 def parse_matchers(text: str) -> tuple[Matcher, ...]:
     """The inside of a selector's braces, such as `code=~"5..", method="GET"`.
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
 from sloctl.resolve import codes, platforms, services
@@ -11,9 +13,22 @@ from sloctl.spec.document import Document, Template
 
 
 def resolve(documents: list[Document], found: Diagnostics) -> Catalogue:
-    """Everything that the documents promise; what is wrong with them is added to `found`."""
-    templates = _templates(documents, found)
-    return Catalogue(tuple(_platform(scope, templates, found) for scope in platforms.scopes(documents, found)))
+    """Everything that the documents promise; what is wrong with them is added to `found`.
+
+    Args:
+        documents: emptied, so that the catalogue takes the place of the documents in memory.
+        found: takes the findings.
+    """
+    templates, scopes = _templates(documents, found), platforms.scopes(documents, found)
+    documents.clear()
+    return Catalogue(tuple(_platform(scope, templates, found) for scope in scopes))
+
+
+def _taken(services: list[Document]) -> Iterator[Document]:
+    """Each document once; nothing else holds it any more."""
+    services.reverse()
+    while services:
+        yield services.pop()
 
 
 def _templates(documents: list[Document], found: Diagnostics) -> dict[str, Document]:
@@ -30,10 +45,10 @@ def _templates(documents: list[Document], found: Diagnostics) -> dict[str, Docum
 
 def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) -> Platform:
     layers = scope.layers
-    resolved = (services.service(scope, written, templates, found) for written in scope.services)
+    check_placeholders(scope, templates.values(), found)
+    resolved = (services.service(scope, written, templates, found) for written in _taken(scope.services))
     members = sorted(resolved, key=lambda service: service.name)
     _unique_services(members, found)
-    check_placeholders(scope, templates.values(), found)
     _unique_ids([slo for service in members for slo in service.slos], found)
     return Platform(
         name=scope.name,

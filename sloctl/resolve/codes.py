@@ -59,6 +59,7 @@ PAGES: Final[dict[str, Page]] = {
         "An unknown alert policy",
         "`alerts` names a policy of the Platform's `policies`, `google` (the four tiers of the SRE workbook) or "
         "`none`; or it is a list of tiers and policies.",
+        "policies:\n  fast: [{severity: P1, burn: 14.4, over: 1h, also_over: 5m}]\nalerts: [fast, google]",
     ),
     UNKNOWN_TEAM: Page(
         "An unknown team",
@@ -77,6 +78,9 @@ PAGES: Final[dict[str, Page]] = {
         "A reference to an SLI that is not there",
         "`sli: NAME` reuses what another SLO of the same service counts. That SLO has an SLI of its own, not a "
         "reference again.",
+        "slos:\n"
+        "  - {name: by-tenant, objective: 99.9%, by: [tenant], sli: {ratio: {total: a_total, bad: b_total}}}\n"
+        "  - {name: overall, objective: 99.95%, sli: by-tenant}",
     ),
     SAMPLING: Page(
         "Scrapes and tiles that do not fit together",
@@ -136,6 +140,7 @@ PAGES: Final[dict[str, Page]] = {
     UNKNOWN_TEMPLATE: Page(
         "An unknown template",
         "`uses` names a document of kind Template of this run, in any file of it or of the folders above.",
+        "uses: [{template: http-service, with: {job: cart}}]",
     ),
     TWO_TEMPLATES: Page(
         "Two templates with one name",

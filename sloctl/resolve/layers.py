@@ -4,18 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import Any, Final, Protocol, TypeAlias
 
 from sloctl.diagnostics import Place, Related
 from sloctl.spec.document import Inheritable
-from sloctl.spec.indicators import Sli
-from sloctl.spec.tree import Key
+from sloctl.spec.tree import Absent, Key, Tree
 
 _MERGED: Final = ("annotations", "dashboards", "labels", "severities", "texts")
 
 
+_Written: TypeAlias = tuple[Tree, tuple[Key, ...]]
+
+
 class Located(Protocol):
     """A document, or what a template brought: something whose values have places."""
+
+    @property
+    def tree(self) -> Tree: ...
 
     def place(self, *keys: Key) -> Place:
         """Where the value at this path stands."""
@@ -51,6 +56,11 @@ class Layer:
     def key_place(self, *keys: Key) -> Place:
         """Where the last key of this path below the mapping is written."""
         return self.document.key_place(*self.keys, *keys)
+
+    @property
+    def written(self) -> _Written:
+        """The tree that holds the mapping, and its path there."""
+        return self.document.tree, self.keys
 
     @property
     def related(self) -> tuple[Related, ...]:
@@ -119,39 +129,48 @@ class Places(Mapping[str, Place]):
     Few are ever asked for, so each is looked up when it is.
 
     Attributes:
-        sli: the layer that says what is counted, which `sli: NAME` finds in another SLO.
+        stack: the trees of the layers, nearest first, with the path of the mapping in each.
+        sli: the one that says what is counted, which `sli: NAME` finds in another SLO.
     """
 
-    layers: Layers
-    sli: Layer | None = None
+    stack: tuple[_Written, ...]
+    sli: _Written | None = None
+
+    @classmethod
+    def of(cls, layers: Layers, sli: Layer | None) -> Places:
+        """The places of an SLO. They hold trees only, so that the documents can be given up."""
+        return cls(tuple(layer.written for layer in layers.stack), sli.written if sli else None)
 
     def __getitem__(self, key: str) -> Place:
-        if self.sli is not None and key in self._sli_keys:
-            return self.sli.place(*key.split("."))
-        if key in self.layers.nearest:
-            return self.layers.nearest[key].place(key)
-        return self._merged[key].place(*key.split(".", 1))
+        head, _, below = key.partition(".")
+        if not below:
+            return self._nearest(self.stack, key, head)
+        if head == "sli":
+            return self._nearest((self.sli,) if self.sli else (), key, *key.split("."))
+        return self._nearest(self.stack if head in _MERGED else (), key, head, below)
+
+    def _nearest(self, stack: tuple[_Written, ...], key: str, *path: Key) -> Place:
+        for tree, keys in stack:
+            if not isinstance(tree.find(*keys, *path), Absent):
+                return tree.place(*keys, *path)
+        raise KeyError(key)
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self.layers.nearest, *self._sli_keys, *self._merged))
+        keys = [key for tree, above in self.stack for key in _keys(tree, *above)]
+        merged = [f"{key}.{name}" for key in _MERGED for tree, above in self.stack for name in _keys(tree, *above, key)]
+        return iter(dict.fromkeys([*keys, *self._sli_keys(), *merged]))
+
+    def _sli_keys(self) -> Iterator[str]:
+        if self.sli is not None:
+            tree, above = self.sli
+            for kind in _keys(tree, *above, "sli"):
+                yield from (f"sli.{kind}.{key}" for key in _keys(tree, *above, "sli", kind))
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    @property
-    def _merged(self) -> dict[str, Layer]:
-        """The layer of each key below one that is merged by its first-level keys."""
-        below: dict[str, Layer] = {}
-        for key in _MERGED:
-            for layer in self.layers.writing(key):
-                value = getattr(layer.spec, key)
-                names = value if isinstance(value, dict) else value.model_fields_set
-                below |= {f"{key}.{name}": layer for name in names if f"{key}.{name}" not in below}
-        return below
 
-    @property
-    def _sli_keys(self) -> tuple[str, ...]:
-        written = getattr(self.sli.spec, "sli", None) if self.sli is not None else None
-        if not isinstance(written, Sli):
-            return ()
-        return tuple(f"sli.{written.kind}.{key}" for key in sorted(written.indicator.model_fields_set))
+def _keys(tree: Tree, *path: Key) -> list[str]:
+    """The keys of the mapping at a path; none where there is no mapping."""
+    value = tree.find(*path)
+    return list(value) if isinstance(value, Mapping) else []

@@ -43,6 +43,7 @@ PAGES: Final[dict[str, Page]] = {
         "The text cannot be read as YAML from this place on. Most often a text needs quotes: a selector"
         " inside `[...]` or `{...}`, one that begins with `{`, one that contains `: ` or ` #`, and "
         "channel names that begin with `#`. Otherwise check indentation and brackets.",
+        "sli: {ratio: {total: 'requests_total{job=\"checkout\"}', bad_if: 'code=~\"5..\"'}}",
     ),
     "SLO006": Page(
         "Nested too deep",
@@ -100,6 +101,7 @@ PAGES: Final[dict[str, Page]] = {
         "A key has no value",
         "A key without value is an error rather than a default. Leave the key out to inherit. A `#` "
         "after a space begins a comment: channel names such as '#alerts' need quotes.",
+        "slack: '#alerts'",
     ),
     "SLO019": Page(
         "Another shape of value is needed",
@@ -121,15 +123,18 @@ PAGES: Final[dict[str, Page]] = {
         "Not a percentage",
         "Percentages are written with their sign: `99.95%`. A plain `0.9995` is refused, because `0.5` "
         "could mean half or half a percent.",
+        "objective: 99.95%",
     ),
     "SLO023": Page(
         "Not a duration",
         "Durations are written with units, largest first: `30s`, `5m`, `1h30m`, `30d`, `12w`; a decimal"
         " has a single unit, such as `2.5s`. A day has 24 hours.",
+        "window: 30d",
     ),
     "SLO024": Page(
         "Not a rate",
         "Rates are a number, an optional K, M or G (powers of 1000), and a time: `800K/min`, `8K/s`, `6/h`.",
+        "traffic: 800K/min",
     ),
     "SLO025": Page(
         "Not a number",
@@ -164,11 +169,13 @@ PAGES: Final[dict[str, Page]] = {
     "SLO031": Page(
         "Not exactly one SLI kind",
         "`sli` holds exactly one of ratio, latency, query, probe, freshness, throughput, saturation and threshold.",
+        "sli: {latency: {histogram: http_request_duration_seconds, at_most: 250ms}}",
     ),
     "SLO032": Page(
         "The SLI's parts do not belong together",
         "A ratio has `total` with `bad_if`, `bad` or `good`, or `bad` with `good`. A query has `total` "
         "with `bad` or `good`, or `bad_ratio` alone. Freshness has `timestamp` or `age`.",
+        'ratio:\n  total: requests_total\n  bad_if: code=~"5.."',
     ),
     "SLO033": Page(
         "Bounds that are missing or crossed",
@@ -179,6 +186,7 @@ PAGES: Final[dict[str, Page]] = {
         "The tier's parts do not belong together",
         "A tier has exactly one of `burn`, `error_rate` and `budget_left`. The first two need `over` "
         "and may have a shorter `also_over`; `budget_left` looks at the whole window and has neither.",
+        "alerts: [{severity: P1, burn: 14.4, over: 1h, also_over: 5m}]",
     ),
     "SLO035": Page(
         "A policy's name with a meaning of its own",
@@ -189,6 +197,7 @@ PAGES: Final[dict[str, Page]] = {
         "A route or office hours that cannot work",
         "A route names at least one of pagerduty, slack, email, sns and webhook. P1 needs pagerduty or "
         "sns, because a chat message wakes nobody. Office hours end after they begin.",
+        "teams:\n  shop:\n    P1: {pagerduty: shop, slack: '#shop-pages'}\n    P3: {email: shop@example.com}",
     ),
     "SLO037": Page(
         "Canary steps that cannot work",
@@ -227,6 +236,7 @@ PAGES: Final[dict[str, Page]] = {
         "A parameter that cannot stand here",
         "A parameter stands for a whole value, or stands inside a quoted label value of a selector, "
         "where it is escaped. Only text and numbers can stand inside a label value.",
+        "objective: $objective\nsli: {ratio: {total: 'requests_total{job=\"$job\"}', bad_if: 'code=~\"5..\"'}}",
     ),
     "SLO046": Page(
         "A value out of range",

@@ -9,6 +9,10 @@ import pytest
 from examples.servers import ROOT
 from sloctl.cli import main
 from sloctl.cli.pages import pages
+from sloctl.diagnostics import Diagnostics
+from sloctl.spec.document import parse_documents
+from sloctl.spec.reader import read_text
+from sloctl.spec.tree import Mapping
 
 
 def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:
@@ -67,6 +71,19 @@ def test_pages_are_whole_sentences_and_their_titles_are_not(code: str) -> None:
     prose = [one for one in page.text.split("\n\n") if not one.startswith(" ")]
     assert prose
     assert all(one.endswith((".", ":")) for one in prose)
+
+
+EXAMPLES = {code: page.example for code, page in pages().items() if page.example}
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
+def test_an_example_is_a_part_of_a_specification_that_has_no_such_finding(code: str) -> None:
+    found = Diagnostics()
+    (tree,) = read_text(EXAMPLES[code].encode(), "a.yaml", found)
+    assert isinstance(tree.value, Mapping)
+    service = f"apiVersion: sloctl/v1\nkind: Service\nservice: a\n{EXAMPLES[code]}\n"
+    parse_documents(service.encode(), "a.yaml", found)
+    assert code not in {one.code for one in found}
 
 
 @pytest.mark.parametrize("code", pages())

@@ -19,7 +19,7 @@ labels: {tier: gold, area: front}
 matchers: {environment: prod}
 runbook: https://runbooks.example.com/$slo
 severities: {P1: critical}
-teams: {web: {P1: {pagerduty: web}}}
+teams: {web: {P1: {pagerduty: web}, P2: {slack: '#web'}, P3: {email: web@example.com}}}
 policies:
   quiet:
     - {severity: P3, burn: 2, over: 1d}

@@ -220,6 +220,8 @@ def test_a_runbook_knows_two_placeholders() -> None:
 def test_a_template_action_in_a_text_is_refused() -> None:
     assert refuse(values.Text, "{{ $labels.x }}")[0] == "SLO029"
     assert refuse(values.LabelValue, "a {{b")[0] == "SLO029"
+    assert refuse(values.Text, "burns {$value}")[0] == "SLO029"  # would become {{{ $value }}}
+    assert refuse(values.Email, "{{.Labels.x}}@example.com")[0] == "SLO021"
 
 
 def test_texts_are_bounded() -> None:

@@ -22,8 +22,8 @@ PLATFORM = """apiVersion: sloctl/v1
 kind: Platform
 name: shop
 teams:
-  web: {P1: {pagerduty: web}, incident: {slack: '#incidents'}}
-  checkout: {P1: {pagerduty: checkout}}
+  web: {P1: {pagerduty: web}, P2: {slack: '#web'}, P3: {email: web@example.com}, incident: {slack: '#incidents'}}
+  checkout: {P1: {pagerduty: checkout}, P2: {slack: '#checkout'}, P3: {email: checkout@example.com}}
 """
 JUDGED = """slos:
   - {name: availability, objective: 99.9%, sli: {ratio: {total: requests_total, bad: failures_total}}}
