@@ -3,8 +3,8 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto
-.PHONY: bench-canary bench-instrumentation bench-rules
+.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto pictures
+.PHONY: bench-canary bench-dashboards bench-instrumentation bench-proof bench-routes bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -16,7 +16,7 @@ demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and das
 	@python -m examples.demo.compile
 
 test: .venv/dev.stamp prometheus alertmanager mosquitto .cache/oldest-fastapi  ## lint, types and tests
-	@tools/debian-install node=nodejs npm=npm
+	@tools/debian-install node=nodejs npm=npm chromium=chromium
 	ruff check
 	ruff format --check
 	mypy
@@ -24,6 +24,13 @@ test: .venv/dev.stamp prometheus alertmanager mosquitto .cache/oldest-fastapi  #
 
 fuzz: .venv/dev.stamp  ## the property tests with many more examples
 	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
+
+pictures: .venv/dev.stamp prometheus  ## docs/pictures: all seven dashboards with real numbers, in a browser
+	@tools/debian-install chromium=chromium
+	@python -m examples.pictures.run
+
+bench-dashboards: .venv/dev.stamp  ## what a thousand SLOs cost as dashboards
+	@python -m bench dashboards
 
 bench-instrumentation: .venv/dev.stamp  ## what the middleware costs a request, beside what people stack today
 	@python -m bench instrumentation
@@ -34,8 +41,14 @@ bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, meas
 bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
 	@python -m bench canary canary-latency canary-live
 
+bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how many broken rules the proofs catch
+	@python -m bench proof
+
 bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
 	@python -m bench rules rules-live
+
+bench-routes: .venv/dev.stamp prometheus alertmanager  ## routes of 1 000 services, and a page in real time (5 min)
+	@python -m bench routes routes-live
 
 prometheus:
 	@tools/debian-package prometheus 2.42 prometheus promtool

@@ -6,7 +6,18 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Final
 
-from bench import canary, canary_latency, canary_live, instrumentation, rules, rules_live, startup
+from bench import (
+    canary,
+    canary_latency,
+    canary_live,
+    dashboards,
+    instrumentation,
+    proof,
+    routes,
+    rules,
+    rules_live,
+    startup,
+)
 from bench.rows import Row, show
 
 BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
@@ -15,8 +26,12 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
     "canary-latency": canary_latency.rows,
     "canary-live": canary_live.rows,
     "instrumentation": instrumentation.rows,
+    "proof": proof.rows,
     "rules": rules.rows,
     "rules-live": rules_live.rows,
+    "dashboards": dashboards.rows,
+    "routes": routes.size_rows,
+    "routes-live": routes.waiting_rows,
 }
 
 

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any, Final, TypeVar
 
 import httpx
 
@@ -107,7 +107,7 @@ class Running:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str | Path], log: Path) -> Iterator[Running]:
+def running(name: str, command: Sequence[str | Path], log: Path, cwd: Path | None = None) -> Iterator[Running]:
     """Run a program in a process group of its own, which ends with the `with` block."""
     with log.open("wb") as output:
         process = subprocess.Popen(
@@ -115,6 +115,7 @@ def running(name: str, command: Sequence[str | Path], log: Path) -> Iterator[Run
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,
+            cwd=cwd,
             start_new_session=True,
         )
     program = Running(name, process, log)
@@ -248,6 +249,77 @@ class Prometheus:
     def wait_for(self, ask: Callable[[], T], what: str, within: float) -> T:
         """Ask until the answer is truthy and return it; see `Running.wait_for`."""
         return self.running.wait_for(ask, what, within)
+
+
+@dataclass(frozen=True, slots=True)
+class Alertmanager:
+    """A running Alertmanager.
+
+    Attributes:
+        config: its configuration file; `reload` reads it again.
+    """
+
+    url: str
+    running: Running
+    client: httpx.Client
+    config: Path
+
+    def alerts(self) -> list[dict[str, Any]]:
+        """Every alert that it has now, as its API v2 says it: labels, receivers and status."""
+        found: list[dict[str, Any]] = self.client.get(f"{self.url}/api/v2/alerts").json()
+        return found
+
+    def send(self, alerts: Sequence[Mapping[str, object]]) -> None:
+        """Post alerts as Prometheus does."""
+        self.client.post(f"{self.url}/api/v2/alerts", json=list(alerts)).raise_for_status()
+
+    def reload(self) -> None:
+        """Take the configuration file anew."""
+        self.client.post(f"{self.url}/-/reload").raise_for_status()
+
+
+_SHARED: Final = b"/usr/share/prometheus/alertmanager"
+
+
+def _relocated(program: Path, folder: Path) -> tuple[Path, Path | None]:
+    """Debian's Alertmanager, able to run where it is unpacked but not installed; and the folder to start it in.
+
+    Debian's build reads its notification templates from one absolute path. The copy reads them from a relative path
+    of the same length, which is there in the unpacked package.
+    """
+    root = program.parent.parent.parent
+    if Path(_SHARED.decode()).exists() or not Path(f"{root}{_SHARED.decode()}").exists():
+        return program, None
+    copy = folder / program.name
+    relative = _SHARED.removeprefix(b"/").replace(b"/prometheus/", b"/prometheus//")
+    copy.write_bytes(program.read_bytes().replace(_SHARED, relative))
+    copy.chmod(0o755)
+    return copy, root
+
+
+@contextmanager
+def alertmanager(config: Path) -> Iterator[Alertmanager]:
+    """An Alertmanager of its own, without peers, on a free loopback port.
+
+    Raises:
+        ServerError: it is missing or did not start.
+    """
+    program = find_program("prometheus-alertmanager")
+    with tempfile.TemporaryDirectory(prefix="sloctl-alertmanager-") as folder:
+        port = free_port()
+        started, root = _relocated(program, Path(folder))
+        command = [
+            started,
+            f"--config.file={config}",
+            f"--storage.path={folder}/data",
+            f"--web.listen-address=127.0.0.1:{port}",
+            "--cluster.listen-address=",
+        ]
+        log = Path(folder, "alertmanager.log")
+        with running("Alertmanager", command, log, root) as process, httpx.Client(timeout=10) as client:
+            url = f"http://127.0.0.1:{port}"
+            process.wait_for(lambda: answers(client, f"{url}/-/ready"), "it is ready", within=30)
+            yield Alertmanager(url, process, client, config)
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from sloctl.rendering import render
 from sloctl.resolve import resolve
 from sloctl.spec.discovery import NOTHING_FOUND, Selection, discover, read_all
 from sloctl.spec.document import Document
+from sloctl.spec.files import STDIN, RealPaths
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,11 +27,13 @@ class Compilation:
 
     Attributes:
         files: rendered one at a time as they are asked for, once; empty when there are errors.
+        read: every specification that was read, named as `files` name theirs.
     """
 
     catalogue: Catalogue
     files: Iterator[Rendered]
     found: Diagnostics
+    read: frozenset[str] = frozenset()
 
 
 def compile_specs(
@@ -52,7 +55,8 @@ def compile_specs(
     catalogue = load(paths, found, root=root, today=today)
     if found.errors:
         return Compilation(catalogue, iter(()), found)
-    return Compilation(catalogue, _files(catalogue, tuple(backends), _Sources(found.sources, relative_to)), found)
+    sources = _Sources(found.sources, relative_to)
+    return Compilation(catalogue, _files(catalogue, tuple(backends), sources), found, sources.names())
 
 
 def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None, today: date | None = None) -> Catalogue:
@@ -96,14 +100,27 @@ class _Sources:
 
     def __init__(self, texts: Mapping[str, str], relative_to: Path) -> None:
         self._texts = texts
-        self._base = relative_to.resolve()
+        self._base = os.path.realpath(relative_to)
+        self._real = RealPaths()
+        self._folders: dict[str, str] = {}
         self._digests: dict[str, tuple[str, str]] = {}
+
+    def names(self) -> frozenset[str]:
+        return frozenset(map(self._name, self._texts))
 
     def digests(self, paths: Iterable[str]) -> dict[str, str]:
         return dict(sorted(self._digest(path) for path in paths))
 
     def _digest(self, path: str) -> tuple[str, str]:
         if path not in self._digests:
-            name = path if path == "-" else Path(os.path.relpath(Path(path).resolve(), self._base)).as_posix()
-            self._digests[path] = (name, hashlib.sha256(self._texts[path].encode()).hexdigest())
+            self._digests[path] = (self._name(path), hashlib.sha256(self._texts[path].encode()).hexdigest())
         return self._digests[path]
+
+    def _name(self, path: str) -> str:
+        if path == STDIN:
+            return path
+        folder, name = os.path.split(self._real(path))
+        if folder not in self._folders:
+            self._folders[folder] = os.path.relpath(folder, self._base)
+        above = self._folders[folder]
+        return name if above == "." else f"{above}/{name}"

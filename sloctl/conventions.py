@@ -10,8 +10,9 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from sloctl.model.alerting import BudgetLeft, Severity, Tier
+from sloctl.model.alerting import BudgetLeft, Mode, Severity, Tier
 from sloctl.model.catalogue import Platform, Service, Slo
+from sloctl.model.ownership import Team
 from sloctl.model.quantities import Duration, number
 from sloctl.model.window import CalendarWindow, Window
 
@@ -19,7 +20,8 @@ ALERT_VERSION: Final = "v1"
 """Value of the label `sloctl` on every alert; users join and route on it."""
 
 RESERVED_LABELS: Final = frozenset(
-    {"sloctl", "platform", "service", "slo", "team", "severity", "burn_tier", "le", "quantile", "period"}
+    {"sloctl", "platform", "service", "slo", "team", "severity", "burn_tier", "notify", "mode"}
+    | {"le", "quantile", "period"}
 )
 
 OBJECTIVE: Final = "slo:objective:info"
@@ -166,7 +168,20 @@ def alert_labels(slo: Slo, severity: str, tier: str) -> dict[str, str]:
         **team,
         "severity": severity,
         "burn_tier": tier,
+        **({"mode": Mode.OBSERVE.value} if slo.mode is Mode.OBSERVE else {}),
     }
+
+
+def tier_labels(platform: Platform, slo: Slo, tier: Tier) -> dict[str, str]:
+    """Labels on a tier's alert; `notify` names the team's further routes, which nobody is told by while observing."""
+    told = {"notify": ",".join(tier.notify)} if tier.notify and slo.mode is Mode.PAGE else {}
+    return alert_labels(slo, severity_word(platform, tier.severity), burn_tier(tier)) | told | dict(tier.labels)
+
+
+def health_labels(platform: Platform) -> dict[str, str]:
+    """Labels on the alerts about sloctl's own rules, without the severity."""
+    team = {"team": platform.team} if platform.team else {}
+    return {"platform": platform.name, "sloctl": ALERT_VERSION, **team, "burn_tier": HEALTH}
 
 
 def severity_word(platform: Platform, severity: Severity) -> str:
@@ -180,6 +195,32 @@ def rules_path(service: Service, platform: Platform) -> str:
 
 
 HEALTH_PATH: Final = "rules/prometheus/_sloctl.yaml"
+ROUTES_PATH: Final = "rules/alertmanager/routes.yaml"
+
+OWN_PREFIX: Final = "slo-"
+"""What the names of all receivers and time intervals begin with."""
+FALLBACK: Final = "slo-fallback"
+OBSERVED: Final = "slo-observe"
+
+
+def fallback_receiver(platform: Platform) -> str:
+    """Receiver of a platform's alerts that no route of a team takes."""
+    return f"{OWN_PREFIX}{platform.name}-fallback"
+
+
+def watchdog_receiver(platform: Platform) -> str:
+    """Receiver of a platform's heartbeat."""
+    return f"{OWN_PREFIX}{platform.name}-watchdog"
+
+
+def team_receiver(platform: Platform, team: Team, route: str) -> str:
+    """Receiver of one route of a team: of `P1`, `P2`, `P3`, or of a further one by its name."""
+    return f"{OWN_PREFIX}{platform.name}-{team.name}-{route}"
+
+
+def office_hours(platform: Platform, team: Team) -> str:
+    """Time interval in which a team's P3 is delivered."""
+    return f"{OWN_PREFIX}{platform.name}-{team.name}-office-hours"
 
 
 def dashboard_uid(platform: Platform, name: str) -> str:

@@ -52,12 +52,13 @@ TABLE: Final = {
     "backends.grafana": may(BACKEND),
     "backends.grafana.preview": may(BACKEND + " backends.grafana", others="jinja2"),
     "backends.alertmanager": may(BACKEND),
-    "backends.alertmanager.merge": may(BACKEND + " backends.alertmanager", others="ruamel.yaml"),
+    "backends.alertmanager.base": may(BACKEND + " backends.alertmanager", others="yaml"),
+    "backends.alertmanager.merge": may(BACKEND + " backends.alertmanager", others="yaml"),
     "backends.argo": may(BACKEND),
     "rendering": may("model", others="orjson"),
     "artifacts": may("model diagnostics", others="orjson"),
     "compiler": may("spec resolve checks backends rendering model diagnostics"),
-    "proof": may("model conventions promql rendering backends.prometheus"),
+    "proof": may("model conventions promql rendering backends.prometheus", others="rstr"),
     "live": may("model conventions prometheus promql diagnostics"),
     "canary": may("model promql conventions prometheus", others="numpy"),
     "canary.server": may(
@@ -68,7 +69,7 @@ TABLE: Final = {
         others="opentelemetry prometheus_client httpx",
         inside_calls="spec resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore",
     ),
-    "cli": may("*", others="click rich orjson"),
+    "cli": may("*", others="click rich orjson yaml"),
 }
 
 

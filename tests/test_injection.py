@@ -202,7 +202,7 @@ def compiled(spec: Spec) -> tuple[list[Artifact], Diagnostics]:
     catalogue = resolve(documents, found)
     if found.errors:
         return [], found
-    return [one for backend in BACKENDS.values() for one in backend.compile(catalogue)], found
+    return list(BACKENDS["prometheus"].compile(catalogue)), found
 
 
 @cache
@@ -266,9 +266,14 @@ def check_same(number: int, field: Field, payload: str, files: list[Artifact]) -
         assert "{{" not in re.sub(r"\{\{.*?\}\}", "", " ".join(texts))
 
 
+PATH = re.compile(
+    r"rules/[a-z]+/(?:[a-z0-9][-a-z0-9]*/)?[a-z0-9_][-a-z0-9]*\.yaml|dashboards/[a-z0-9][-a-z0-9]*/[a-z][-a-z]*\.json"
+)
+
+
 def check_paths(files: list[Artifact]) -> None:
     for file in files:
-        assert re.fullmatch(r"rules/[a-z]+/(?:[a-z0-9][-a-z0-9]*/)?[a-z0-9_][-a-z0-9]*\.yaml", file.path), file.path
+        assert PATH.fullmatch(file.path), file.path
 
 
 def check_printed(found: Diagnostics, seen: set[str]) -> None:

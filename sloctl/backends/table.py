@@ -4,14 +4,19 @@ from __future__ import annotations
 
 from typing import Final
 
+from sloctl.backends.alertmanager.backend import AlertmanagerBackend
 from sloctl.backends.backend import Backend
+from sloctl.backends.grafana.backend import GrafanaBackend
+from sloctl.backends.grafana.kubernetes import KubernetesDashboards
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.backends.prometheus.forms import KubernetesRules, MimirRules
 
-BACKENDS: Final[dict[str, Backend]] = {backend.name: backend for backend in (PrometheusBackend(),)}
+BACKENDS: Final[dict[str, Backend]] = {
+    backend.name: backend for backend in (PrometheusBackend(), AlertmanagerBackend(), GrafanaBackend())
+}
 
 FORMS: Final[dict[str, tuple[Backend, ...]]] = {
-    "kubernetes": (KubernetesRules(),),
+    "kubernetes": (KubernetesRules(), KubernetesDashboards()),
     "mimir": (MimirRules(),),
 }
 """Further forms of the same outputs, by what `--emit` takes."""

@@ -16,7 +16,6 @@ from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.indicator import Indicator, Latency
 from sloctl.model.selector import Expression, MatchOperator, Selector
-from sloctl.promql.expressions import selectors
 from sloctl.promql.matching import contradiction
 from sloctl.promql.selectors import matchers_text
 
@@ -58,6 +57,6 @@ def _read(value: object) -> Iterator[Selector]:
         case Selector():
             yield value
         case Expression():
-            yield from selectors(value)
+            yield from value.selectors
         case tuple():
             yield from (one for one in value if isinstance(one, Selector))

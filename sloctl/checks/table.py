@@ -13,16 +13,21 @@ from sloctl.checks import (
     eaten_by_for,
     impossible_matcher,
     no_overall_slo,
-    no_page_route,
+    no_route,
     no_runbook,
     no_team,
     one_bad_slice,
     one_event,
+    route_names,
     same_burn_tier,
     same_minute,
     secret,
+    shared_key,
     small_budget,
+    sns_address,
+    split_and_fixed,
     unreachable_tier,
+    unused_route,
     use_bad_if,
 )
 from sloctl.checks.check import Check
@@ -43,7 +48,12 @@ CHECKS: Final[tuple[Check, ...]] = (
     impossible_matcher,
     average_over_time,
     small_budget,
-    no_page_route,
+    no_route,
+    shared_key,
+    route_names,
+    sns_address,
+    unused_route,
+    split_and_fixed,
 )
 
 

@@ -13,9 +13,16 @@ import click
 
 from sloctl.cli.backfill import backfill
 from sloctl.cli.canary import canary
+from sloctl.cli.diff import diff
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.init import init
+from sloctl.cli.preview import preview
+from sloctl.cli.routes import routes
+from sloctl.cli.schema import schema
+from sloctl.cli.show import show
 from sloctl.cli.status import status
+from sloctl.cli.test import test
 from sloctl.cli.trace import trace
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
@@ -36,9 +43,16 @@ def cli() -> None:
 for command in (
     backfill,
     canary,
+    diff,
     explain,
     generate,
+    init,
+    preview,
+    routes,
+    schema,
+    show,
     status,
+    test,
     trace,
     validate,
 ):

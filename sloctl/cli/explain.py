@@ -1,50 +1,234 @@
-"""`sloctl explain CODE`: the page of a finding."""
+"""`sloctl explain`: when each alert fires, what is spent by then, and how often chance alone would fire it."""
 
 from __future__ import annotations
 
-import textwrap
-from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+import re
+from decimal import Decimal
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 import click
 
-if TYPE_CHECKING:
-    from sloctl.spec.codes import Page
+from sloctl.cli import options
+from sloctl.cli.pages import page
+from sloctl.cli.report import failed, show
 
-_WIDTH: Final = 88
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from sloctl.model.catalogue import Catalogue
+    from sloctl.model.quantities import Duration, Rate
+    from sloctl.proof.explain import Detection, SloExplanation, TierExplanation
+
+_RATE = re.compile(r"(\d+(?:\.\d+)?)([KMG]?)/(s|min|h|d)")
 
 
 @click.command()
-@click.argument("subject", metavar="CODE")
-def explain(subject: str) -> None:
-    """Say what a finding's CODE, such as SLO101, means and what to do."""
-    known = pages()
-    code = subject.upper()
-    if code not in known:
-        raise click.BadParameter(f"there is no finding {subject!r}; {_help(code, list(known))}", param_hint="CODE")
-    click.echo(shown(code, known[code]))
+@click.argument("which", required=False, default="", metavar="[SERVICE[/SLO] | CODE]")
+@click.option("--specs", multiple=True, metavar="PATH", help="Specifications to read (default: slo-specs).")
+@click.option("--traffic", metavar="RATE", help="Events, such as 5/min, instead of the declared traffic.")
+@click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
+@options.root
+@click.pass_context
+def explain(
+    context: click.Context, which: str, specs: tuple[str, ...], traffic: str | None, form: str, root: Path | None
+) -> None:
+    """Say when each alert of an SLO fires, or of all SLOs; or what a finding's CODE, such as SLO101, means.
+
+    Moments are counted from an evaluation of the alert at which the trouble begins, after clean and steady traffic.
+    """
+    if re.fullmatch(r"SLO\d\w*", which, re.IGNORECASE):
+        click.echo(page(which))
+        return
+    from sloctl.compiler import load
+    from sloctl.diagnostics import Diagnostics
+    from sloctl.proof.explain import explained, missed
+
+    rate = _rate(traffic) if traffic else None
+    found = Diagnostics()
+    catalogue = load(specs, found, root=root)
+    show(found, "text")
+    if failed(found, strict=False):
+        context.exit(1)
+    explanations = explained(catalogue, which, rate)
+    if not explanations:
+        raise click.UsageError(f"there is no SLO {which!r}; there are {_names(catalogue)}")
+    _print(explanations, form)
+    broken = list(missed(catalogue, rate))
+    for sentence in broken:
+        click.echo(f"expect: {sentence}", err=True)
+    context.exit(1 if broken else 0)
 
 
-def pages() -> dict[str, Page]:
-    """Every page by its code: of files, of what stands between documents, of the checks and of running data."""
-    from sloctl.checks.table import PAGES as OF_CHECKS
-    from sloctl.live.data import PAGES as OF_DATA
-    from sloctl.resolve.codes import PAGES as BETWEEN_DOCUMENTS
-    from sloctl.spec.codes import PAGES as OF_DOCUMENTS
-    from sloctl.spec.codes import Page
-
-    others = {code: Page(*page) for code, page in (OF_CHECKS | OF_DATA).items()}
-    return dict(sorted((OF_DOCUMENTS | BETWEEN_DOCUMENTS | others).items()))
+def _names(catalogue: Catalogue) -> str:
+    return ", ".join(f"{slo.service}/{slo.name}" for slo in catalogue.slos)
 
 
-def shown(code: str, page: Page) -> str:
-    """A page as the terminal shows it: title, text in lines of 88, and an example as it is written."""
-    paragraphs = [f"{code}: {page.title}", *page.text.split("\n\n")]
-    if page.example:
-        paragraphs.append(textwrap.indent(page.example, "    "))
-    return "\n\n".join(one if one.startswith(" ") else textwrap.fill(one, _WIDTH) for one in paragraphs)
+def _rate(text: str) -> Rate:
+    from sloctl.model.quantities import DAY, HOUR, MINUTE, SECOND, Rate
+
+    found = _RATE.fullmatch(text)
+    if found is None or Decimal(found[1]) == 0:
+        raise click.BadParameter(f"{text!r} is no rate; write 5/min, 800K/min or 8K/s", param_hint="--traffic")
+    scale = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[found[2]]
+    return Rate(Decimal(found[1]) * scale, {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}[found[3]])
 
 
-def _help(code: str, known: list[str]) -> str:
-    near = get_close_matches(code, known, n=1, cutoff=0.7)
-    return f"did you mean {near[0]}?" if near else f"codes are {known[0]} to {known[-1]}, as findings show them"
+def _print(explanations: list[SloExplanation], form: str) -> None:
+    if form == "json":
+        import orjson
+
+        values = [_value(one) for one in explanations]
+        click.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
+        return
+    for one in explanations:
+        if form == "markdown":
+            _markdown(one)
+        else:
+            _text(one)
+
+
+_HEADS = ("tier", "errors above", "at errors of", "pending", "page", "budget spent", "with guard", "ends after")
+
+
+def _text(one: SloExplanation) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(highlight=False)
+    console.print(_title(one), style="bold", markup=False)
+    for line in _facts(one):
+        console.print(f"  {line}", markup=False)
+    if one.tiers:
+        console.print(_table(one, Table(*_HEADS)))
+    for line in _notes(one):
+        console.print(f"  {line}", markup=False)
+    console.print()
+
+
+def _table(one: SloExplanation, table: Table) -> Table:
+    for tier in one.tiers:
+        for number, row in enumerate(_rows(tier)):
+            table.add_row(*row, end_section=number == len(tier.detections) - 1)
+    return table
+
+
+def _markdown(one: SloExplanation) -> None:
+    click.echo(f"### {_title(one)}\n")
+    for line in _facts(one):
+        click.echo(f"- {line}")
+    if one.tiers:
+        click.echo(f"\n| {' | '.join(_HEADS)} |\n|{'---|' * len(_HEADS)}")
+    for tier in one.tiers:
+        for row in _rows(tier):
+            click.echo(f"| {' | '.join(row)} |")
+    click.echo()
+    for line in _notes(one):
+        click.echo(f"- {line}")
+    click.echo()
+
+
+def _title(one: SloExplanation) -> str:
+    slo = one.slo
+    return f"{slo.platform}/{slo.service}/{slo.name}: {slo.objective} over {slo.window}"
+
+
+def _facts(one: SloExplanation) -> list[str]:
+    events = f", or {_short(one.events)} bad events at {one.traffic}" if one.events is not None else ""
+    return [
+        f"budget: {_short(one.minutes)} minutes of a full outage{events}",
+        f"every moment below may be up to {one.late} later: a scrape and the shift of all selectors",
+    ]
+
+
+def _rows(tier: TierExplanation) -> list[tuple[str, ...]]:
+    threshold = _percent(tier.threshold)
+    if not tier.detections:
+        return [(tier.name, f"{threshold} of the budget", "", "", "", "", "", "")]
+    rows = [(_percent(one.ratio), *_moments(one)) for one in tier.detections]
+    return [(tier.name if first else "", threshold if first else "", *row) for first, row in _marked(rows)]
+
+
+def _marked(rows: list[tuple[str, ...]]) -> list[tuple[bool, tuple[str, ...]]]:
+    return [(number == 0, row) for number, row in enumerate(rows)]
+
+
+def _moments(one: Detection) -> tuple[str, ...]:
+    if one.pending is None:
+        return ("never", "never", "", "", "")
+    spent = _percent(one.spent) if one.spent is not None else ""
+    return (str(one.pending), str(one.page), spent, _time(one.guarded), _time(one.reset))
+
+
+def _time(moment: Duration | None) -> str:
+    return "" if moment is None else str(moment)
+
+
+def _notes(one: SloExplanation) -> list[str]:
+    notes = []
+    for tier in one.tiers:
+        if tier.least is not None:
+            notes.append(
+                f"{tier.name}: at {one.traffic}, {tier.least} bad events in {tier.over} are the fewest that fire"
+            )
+        if tier.false_pages is not None:
+            notes.append(
+                f"{tier.name}: {_short(tier.false_pages)} false alerts expected in 30 days at 70% of the allowed errors"
+            )
+    if one.left_out:
+        notes.append(f"left out, because they cannot fire here: {', '.join(one.left_out)}")
+    if one.traffic is None and one.tiers:
+        notes.append("declare `traffic` or give --traffic to see the guard and the false alerts")
+    return notes
+
+
+def _percent(ratio: Decimal) -> str:
+    return f"{_short(ratio * 100)}%"
+
+
+def _short(value: Decimal) -> str:
+    """Four significant digits, for people; nothing is decided by it."""
+    return f"{float(value):.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
+
+
+def _value(one: SloExplanation) -> dict[str, Any]:
+    slo = one.slo
+    return {
+        "platform": slo.platform,
+        "service": slo.service,
+        "slo": slo.name,
+        "objective": str(slo.objective.ratio),
+        "window": str(slo.window),
+        "budget_minutes": str(one.minutes),
+        "budget_events": None if one.events is None else str(one.events),
+        "traffic": None if one.traffic is None else str(one.traffic),
+        "late_seconds": str(one.late.seconds),
+        "left_out": list(one.left_out),
+        "tiers": [_tier_value(tier) for tier in one.tiers],
+    }
+
+
+def _tier_value(tier: TierExplanation) -> dict[str, Any]:
+    return {
+        "tier": tier.name,
+        "severity": tier.severity,
+        "threshold": str(tier.threshold),
+        "evaluated_every_seconds": str(tier.every.seconds),
+        "least_bad_events": tier.least,
+        "false_pages_30d": None if tier.false_pages is None else str(tier.false_pages),
+        "detections": [
+            {
+                "error_ratio": str(one.ratio),
+                "pending_seconds": _seconds(one.pending),
+                "page_seconds": _seconds(one.page),
+                "budget_spent": None if one.spent is None else str(one.spent),
+                "page_with_guard_seconds": _seconds(one.guarded),
+                "reset_seconds": _seconds(one.reset),
+            }
+            for one in tier.detections
+        ],
+    }
+
+
+def _seconds(moment: Duration | None) -> str | None:
+    return None if moment is None else str(moment.seconds)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import date
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +13,7 @@ from sloctl.cli.collector import paused
 from sloctl.cli.report import failed, show
 
 if TYPE_CHECKING:
+    from sloctl.artifacts import Target
     from sloctl.backends.backend import Backend
     from sloctl.compiler import Compilation
 
@@ -57,8 +57,10 @@ def generate(
     """Compile specifications (default: slo-specs) to Prometheus rules, dashboards and routes.
 
     PATH is a file, a folder, a pattern such as 'slo-specs/*/api.yaml', or - for standard input.
-    Nothing is written unless everything is valid.
+    Nothing is written unless everything is valid. With some of the specifications only, files that come from others
+    as well are left alone.
     """
+    from sloctl.artifacts import Target
     from sloctl.compiler import compile_specs
 
     backends = _chosen(only) + _forms(emit, only)
@@ -67,13 +69,13 @@ def generate(
     show(compilation.found, form)
     if failed(compilation.found, strict=strict):
         context.exit(1)
-    owned = [folder for backend in backends for folder in backend.folders]
+    target = Target(base, tuple(folder for backend in backends for folder in backend.folders), compilation.read)
     if output == "-":
         _print(compilation)
     elif check:
-        context.exit(_check(compilation, Path(output), owned))
+        context.exit(_check(compilation, target))
     else:
-        _write(compilation, Path(output), owned, prune=prune)
+        _write(compilation, target, prune=prune)
 
 
 def _chosen(only: tuple[str, ...]) -> list[Backend]:
@@ -100,28 +102,42 @@ def _print(compilation: Compilation) -> None:
         click.echo(file.content.decode(), nl=False)
 
 
-def _check(compilation: Compilation, output: Path, owned: Iterable[str]) -> int:
+def _check(compilation: Compilation, target: Target) -> int:
     from sloctl.artifacts import compare
+    from sloctl.cli import drift
 
-    drift = compare(compilation.files, output, owned)
-    for one in drift:
-        click.echo(f"{one.change.value}: {output / one.path}")
-    if not drift:
+    comparison = compare(compilation.files, target)
+    for line in drift.lines(comparison.drift, target.output):
+        click.echo(line)
+    _tell_left_alone(comparison.left_alone, target)
+    if not comparison.drift:
         click.echo("Everything is up to date.")
         return 0
     click.echo("Run `sloctl generate` and commit what it writes.", err=True)
     return 1
 
 
-def _write(compilation: Compilation, output: Path, owned: Iterable[str], *, prune: bool) -> None:
+def _write(compilation: Compilation, target: Target, *, prune: bool) -> None:
     from sloctl.artifacts import write
 
-    result = write(compilation.files, output, owned, prune=prune)
+    result = write(compilation.files, target, prune=prune)
     for path in result.written:
-        click.echo(f"wrote {output / path}")
+        click.echo(f"wrote {target.output / path}")
     for path in result.removed:
-        click.echo(f"removed {output / path}")
+        click.echo(f"removed {target.output / path}")
+    why = "is not as sloctl wrote it: remove it yourself" if prune else "--prune removes it"
     for path in result.stray:
-        click.echo(f"stray: {output / path} comes from no specification; --prune removes it", err=True)
+        click.echo(f"stray: {target.output / path} comes from no specification; {why}", err=True)
+    _tell_left_alone(result.left_alone, target)
     if not result.written and not result.removed:
-        click.echo(f"{len(result.unchanged)} files are up to date.")
+        click.echo(
+            "1 file is up to date." if len(result.unchanged) == 1 else f"{len(result.unchanged)} files are up to date."
+        )
+
+
+def _tell_left_alone(paths: list[str], target: Target) -> None:
+    """What a run on some of the specifications cannot know."""
+    if paths:
+        first, others = target.output / paths[0], f" and {len(paths) - 1} others" if len(paths) > 1 else ""
+        message = f"left alone: {first}{others}, which come from specifications that this run did not read"
+        click.echo(message.replace("come", "comes") if not others else message, err=True)

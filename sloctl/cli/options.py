@@ -12,7 +12,7 @@ import click
 
 from sloctl.cli.report import FORMS
 
-paths = click.argument("paths", nargs=-1, metavar="[PATH]...")
+paths = click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
 root = click.option(
     "--root",
     type=click.Path(file_okay=False, exists=True, path_type=Path),

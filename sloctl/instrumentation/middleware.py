@@ -31,8 +31,8 @@ from sloctl.instrumentation.propagation import (
     TENANT,
     TRACEPARENT,
     TRACESTATE,
+    HeaderBaggage,
     first_valid_id,
-    parse_baggage,
     parse_traceparent,
     with_tracestate,
 )
@@ -191,7 +191,7 @@ def _baggage(values: Mapping[str, list[bytes]], allowed: frozenset[str]) -> Mapp
     said = values.get(BAGGAGE)
     if said is None or not allowed:
         return _NO_BAGGAGE
-    return parse_baggage([value.decode("latin-1") for value in said], allowed)
+    return HeaderBaggage(said, allowed)
 
 
 class Caller:
@@ -211,7 +211,7 @@ class Caller:
         self.request_id = request_id
         self.span = span
         self.tenant_id = tenant_id
-        self.baggage = baggage or _NO_BAGGAGE
+        self.baggage = _NO_BAGGAGE if baggage is None else baggage
 
 
 class Exchange:

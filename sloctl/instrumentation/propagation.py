@@ -6,7 +6,7 @@ Parsing is strict (W3C Trace Context, W3C Baggage): what is malformed is ignored
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote, unquote_to_bytes
@@ -108,6 +108,34 @@ def parse_baggage(values: Sequence[str], allowed: frozenset[str]) -> dict[str, s
                 continue
         found[key] = value
     return found
+
+
+class HeaderBaggage(Mapping[str, str]):
+    """The baggage of a request, read when somebody looks: most requests never do."""
+
+    __slots__ = ("_allowed", "_members", "_values")
+
+    def __init__(self, values: Sequence[bytes], allowed: frozenset[str]) -> None:
+        self._values = values
+        self._allowed = allowed
+        self._members: dict[str, str] | None = None
+
+    def _read(self) -> dict[str, str]:
+        if self._members is None:
+            self._members = parse_baggage([value.decode("latin-1") for value in self._values], self._allowed)
+        return self._members
+
+    def __getitem__(self, key: str) -> str:
+        return self._read()[key]
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._read())
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __repr__(self) -> str:
+        return repr(self._read())
 
 
 def format_baggage(members: Mapping[str, str], allowed: frozenset[str]) -> str:

@@ -53,7 +53,9 @@ class Expression:
 
     Attributes:
         grouping: the labels that its result is grouped by, sorted; None where its form does not tell.
+        selectors: every selector in it, without range and offset.
     """
 
     text: str
     grouping: tuple[str, ...] | None = None
+    selectors: Selectors = ()

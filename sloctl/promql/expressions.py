@@ -12,7 +12,7 @@ import promql_parser
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
 from sloctl.model.selector import Expression, Matcher, Selector
-from sloctl.promql.parse import parse, walk
+from sloctl.promql.parse import parse, parse_nodes
 from sloctl.promql.selectors import from_tree, selector_text
 
 WINDOW: Final = "$window"
@@ -33,13 +33,14 @@ def parse_expression(text: str, matchers: Iterable[Matcher] = (), *, windowed: b
     Raises:
         PromqlError: it is no PromQL that returns series, or a selector already matches one of the labels otherwise.
     """
-    tree = parse(_replaced(text, _STAND_IN_WRITTEN))
-    _check_window(tree, text, windowed=windowed)
+    nodes, added = parse_nodes(_replaced(text, _STAND_IN_WRITTEN)), tuple(matchers)
+    tree = nodes[0]
+    _check_window(nodes, text, windowed=windowed)
     if (kind := _kind(tree)) != "vector":
         raise PromqlError(f"this is {_WORDS[kind]} where series are needed", "write PromQL such as `max(queue_length)`")
-    narrowed = _narrowed(tree, tuple(matchers))
-    text = narrowed.prettify().replace(_STAND_IN_PRINTED, WINDOW)
-    return Expression(text, _grouping(tree))
+    printed = _narrowed(tree, added).prettify().replace(_STAND_IN_PRINTED, WINDOW)
+    selectors = (from_tree(node) for node in nodes if isinstance(node, promql_parser.VectorSelector))
+    return Expression(printed, _grouping(tree), tuple(selector.narrowed(*added) for selector in selectors))
 
 
 def with_window(expression: Expression, window: Duration) -> str:
@@ -47,19 +48,23 @@ def with_window(expression: Expression, window: Duration) -> str:
     return _replaced(expression.text, str(window))
 
 
+def plain_selector(expression: Expression) -> Selector | None:
+    """The selector whose samples an expression returns as they are, or as the only one of a group; None otherwise."""
+    node = parse(_replaced(expression.text, _STAND_IN_WRITTEN))
+    while not isinstance(node, promql_parser.VectorSelector):
+        match node:
+            case promql_parser.ParenExpr(expr=inner):
+                node = inner
+            case promql_parser.AggregateExpr(op=op, expr=inner) if str(op) in {"sum", "min", "max", "avg"}:
+                node = inner
+            case _:
+                return None
+    return None if node.offset or node.at else from_tree(node)
+
+
 def metrics(expression: Expression) -> tuple[str, ...]:
     """The names of the metrics that an expression reads, each once."""
-    names: dict[str, None] = {}
-    for node in walk(parse(_replaced(expression.text, _STAND_IN_WRITTEN))):
-        if isinstance(node, promql_parser.VectorSelector) and node.name:
-            names[node.name] = None
-    return tuple(names)
-
-
-def selectors(expression: Expression) -> tuple[Selector, ...]:
-    """Every selector in an expression, without its range and offset."""
-    nodes = walk(parse(_replaced(expression.text, _STAND_IN_WRITTEN)))
-    return tuple(from_tree(node) for node in nodes if isinstance(node, promql_parser.VectorSelector))
+    return tuple(dict.fromkeys(selector.metric for selector in expression.selectors))
 
 
 def _replaced(text: str, window: str) -> str:
@@ -97,10 +102,12 @@ def _added(node: promql_parser.VectorSelector, matchers: tuple[Matcher, ...], ra
     return selector_text(selector.narrowed(*matchers)) + (f"[{range_}]" if range_ else "") + tail
 
 
-def _check_window(tree: promql_parser.Expr, text: str, *, windowed: bool) -> None:
+def _check_window(nodes: list[promql_parser.Expr], text: str, *, windowed: bool) -> None:
+    if WINDOW not in text:
+        return
     if not windowed and _replaced(text, "") != text:
         raise PromqlError("`$window` has no meaning here", "write a length, such as `[5m]`")
-    numbers = (node.val for node in walk(tree) if isinstance(node, promql_parser.NumberLiteral))
+    numbers = (node.val for node in nodes if isinstance(node, promql_parser.NumberLiteral))
     if _STAND_IN.total_seconds() in numbers:
         raise PromqlError("`$window` is no number", "it stands in brackets only: `increase(requests_total[$window])`")
 

@@ -51,7 +51,12 @@ def check_limits(text: str) -> None:
 
 
 def parse(text: str) -> promql_parser.Expr:
-    """The syntax tree of one PromQL expression.
+    """The syntax tree of one PromQL expression; it raises as `parse_nodes` does."""
+    return parse_nodes(text)[0]
+
+
+def parse_nodes(text: str) -> list[promql_parser.Expr]:
+    """All nodes of the syntax tree of one PromQL expression, the whole one first.
 
     Raises:
         PromqlError: it is no PromQL, or uses names that sloctl refuses.
@@ -61,10 +66,11 @@ def parse(text: str) -> promql_parser.Expr:
         tree: promql_parser.Expr = promql_parser.parse(text)
     except (ValueError, OverflowError) as error:
         raise PromqlError(f"this is not PromQL: {_sentence(str(error))}") from error
-    for node in walk(tree):
+    nodes = walk(tree)
+    for node in nodes:
         if isinstance(node, promql_parser.VectorSelector):
             _refuse_odd_selector(node)
-    return tree
+    return nodes
 
 
 def walk(tree: promql_parser.Expr) -> list[promql_parser.Expr]:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 from sloctl.diagnostics import Place, Related
 from sloctl.spec.document import Inheritable
 from sloctl.spec.indicators import Sli
 from sloctl.spec.tree import Key
+
+_MERGED: Final = ("annotations", "dashboards", "labels", "severities", "texts")
 
 
 class Located(Protocol):
@@ -112,7 +114,7 @@ class Layers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places(Mapping[str, Place]):
-    """Where each key in force was written, and each key of the SLI as `sli.ratio.bad`.
+    """Where each key in force was written, each key of the SLI as `sli.ratio.bad`, and each label as `labels.tier`.
 
     Few are ever asked for, so each is looked up when it is.
 
@@ -126,13 +128,26 @@ class Places(Mapping[str, Place]):
     def __getitem__(self, key: str) -> Place:
         if self.sli is not None and key in self._sli_keys:
             return self.sli.place(*key.split("."))
-        return self.layers.nearest[key].place(key)
+        if key in self.layers.nearest:
+            return self.layers.nearest[key].place(key)
+        return self._merged[key].place(*key.split(".", 1))
 
     def __iter__(self) -> Iterator[str]:
-        return iter((*self.layers.nearest, *self._sli_keys))
+        return iter((*self.layers.nearest, *self._sli_keys, *self._merged))
 
     def __len__(self) -> int:
-        return len(self.layers.nearest) + len(self._sli_keys)
+        return sum(1 for _ in self)
+
+    @property
+    def _merged(self) -> dict[str, Layer]:
+        """The layer of each key below one that is merged by its first-level keys."""
+        below: dict[str, Layer] = {}
+        for key in _MERGED:
+            for layer in self.layers.writing(key):
+                value = getattr(layer.spec, key)
+                names = value if isinstance(value, dict) else value.model_fields_set
+                below |= {f"{key}.{name}": layer for name in names if f"{key}.{name}" not in below}
+        return below
 
     @property
     def _sli_keys(self) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer, Layers
 from sloctl.spec import alerting, document, ownership
 from sloctl.spec.document import Document
+from sloctl.spec.files import STDIN, RealPaths
 from sloctl.spec.problems import nearest
 
 DEFAULT_NAME: Final = "default"
@@ -48,11 +49,16 @@ class Scope:
 
 def scopes(documents: list[Document], found: Diagnostics) -> list[Scope]:
     """Every Platform with the Service documents it applies to; services without one share the default."""
-    platforms = _by_folder(documents, found)
+    real = RealPaths()
+    platforms = _by_folder(documents, real, found)
+    chains: dict[str, list[Document]] = {}
     made: dict[str, Scope] = {}
     for one in documents:
         if isinstance(one.spec, document.Service):
-            chain = [platforms[folder] for folder in _folders(one.path) if folder in platforms]
+            folder = _folder(one.path, real)
+            if folder not in chains:
+                chains[folder] = [platforms[each] for each in _with_parents(folder) if each in platforms]
+            chain = chains[folder]
             key = chain[0].path if chain else ""
             if key not in made:
                 made[key] = _scope(chain, one, found)
@@ -66,12 +72,10 @@ def sampling(layers: Layers, found: Diagnostics) -> Sampling:
     resolution = Duration(layers.value("resolution", MINUTE.milliseconds))
     interval = Duration(layers.value("scrape_interval", 30_000))
     timeout = Duration(layers.value("scrape_timeout", min(10_000, interval.milliseconds)))
-    place = layers.place("scrape_interval") or layers.place("resolution")
-    if resolution < interval and place is not None:
+    if resolution < interval and (place := layers.place("scrape_interval") or layers.place("resolution")):
         message = f"a tile of {resolution} is shorter than one scrape of {interval}"
         found.error(codes.SAMPLING, place, message, "write a shorter `scrape_interval`, or a `resolution` up to 1m")
-    written = layers.place("scrape_timeout")
-    if timeout > interval and written is not None:
+    if timeout > interval and (written := layers.place("scrape_timeout")):
         message = f"`scrape_timeout` {timeout} is longer than `scrape_interval` {interval}"
         found.error(codes.SAMPLING, written, message, "write a time up to the scrape interval")
     labels = tuple(layers.value("target_labels", ("job", "instance")))
@@ -162,17 +166,20 @@ def route(written: ownership.Route | None) -> Route | None:
     return Route(written.pagerduty, written.slack, written.email, written.sns, written.webhook)
 
 
-def _folders(path: str) -> list[str]:
-    """The folder of a file and those above it."""
-    folder = os.getcwd() if path == "-" else os.path.dirname(os.path.realpath(path))  # noqa: PTH109, PTH120 - text, as keys
+def _folder(path: str, real: RealPaths) -> str:
+    """The folder of a file as it really is; standard input stands in the working directory."""
+    return real.folder("") if path == STDIN else os.path.dirname(real(path))  # noqa: PTH120 - text, as keys
+
+
+def _with_parents(folder: str) -> list[str]:
     return [str(one) for one in (PurePath(folder), *PurePath(folder).parents)]
 
 
-def _by_folder(documents: list[Document], found: Diagnostics) -> dict[str, Document]:
+def _by_folder(documents: list[Document], real: RealPaths, found: Diagnostics) -> dict[str, Document]:
     platforms: dict[str, Document] = {}
     for one in documents:
         if isinstance(one.spec, document.Platform):
-            folder = _folders(one.path)[0]
+            folder = _folder(one.path, real)
             first = platforms.setdefault(folder, one)
             if first is not one:
                 message = "this folder has two Platforms"

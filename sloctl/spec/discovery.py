@@ -16,11 +16,11 @@ from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.spec.document import Document, Service, read_documents
-from sloctl.spec.files import MAX_BYTES, unreadable
+from sloctl.spec.files import MAX_BYTES, RealPaths, unreadable
 
 NOTHING_FOUND: Final = "SLO047"
 _SHARED: Final = re.compile(rb"^kind:\s*[\"']?(?:Platform|Template)\b", re.MULTILINE)
-_SUFFIXES: Final = frozenset({".yaml", ".yml"})
+_SUFFIXES: Final = (".yaml", ".yml")
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,12 +38,12 @@ class Selection:
 
 def discover(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None) -> Selection:
     """The files that `paths` (files, folders, patterns or `-`) stand for; a path that stands for none is an error."""
-    chosen = _once(name for path in paths for name in _expanded(path, found))
+    real = RealPaths()
+    chosen = _once((name for path in paths for name in _expanded(path, found)), real)
     folders = {Path("x" if path == "-" else path).parent for path in chosen.values()}
-    shared = _once(name for folder in sorted(folders) for name in _shared(folder, root, found))
-    return Selection(
-        tuple(sorted(chosen.values())), tuple(sorted(path for real, path in shared.items() if real not in chosen))
-    )
+    above = (file for folder in sorted(folders) for file in _files_above(folder, root, found))
+    shared = _once((str(file) for file in above if real(str(file)) not in chosen and _is_shared(file, found)), real)
+    return Selection(tuple(sorted(chosen.values())), tuple(sorted(shared.values())))
 
 
 def read_all(selection: Selection, found: Diagnostics) -> list[Document]:
@@ -90,24 +90,23 @@ def _below(folder: Path, found: Diagnostics) -> Iterator[str]:
 
     for here, folders, files in os.walk(folder, onerror=report):
         folders[:] = [name for name in folders if not name.startswith(".")]
-        for name in files:
-            if not name.startswith(".") and Path(name).suffix in _SUFFIXES:
-                yield str(Path(here, name))
+        above = "" if here == "." else os.path.join(here, "")  # noqa: PTH118 - ten thousand names, as text
+        yield from (above + name for name in files if name.endswith(_SUFFIXES) and not name.startswith("."))
 
 
-def _once(paths: Iterable[str]) -> dict[str, str]:
+def _once(paths: Iterable[str], real: RealPaths) -> dict[str, str]:
     """Paths by what they really are, so that no file is read twice under two names."""
     found: dict[str, str] = {}
     for path in paths:
-        found.setdefault(path if path == "-" else os.path.realpath(path), path)
+        found.setdefault(real(path), path)
     return found
 
 
-def _shared(folder: Path, root: Path | None, found: Diagnostics) -> Iterator[str]:
-    """Files in `folder` and above it, up to the root, that hold something shared."""
+def _files_above(folder: Path, root: Path | None, found: Diagnostics) -> Iterator[Path]:
+    """Files in `folder` and above it, up to the root, that may hold something shared."""
     top = (root or _repository(folder.resolve())).resolve()
     while True:
-        yield from (str(path) for path in _listed(folder, found) if _is_shared(path, found))
+        yield from (path for path in _listed(folder, found) if path.suffix in _SUFFIXES)
         if folder.resolve() == top or top not in folder.resolve().parents:
             return
         folder = folder.parent if folder.name not in {"", ".."} else folder / ".."
@@ -124,7 +123,7 @@ def _listed(folder: Path, found: Diagnostics) -> list[Path]:
 
 
 def _is_shared(path: Path, found: Diagnostics) -> bool:
-    if path.suffix not in _SUFFIXES or not path.is_file():
+    if not path.is_file():
         return False
     try:
         with path.open("rb") as file:

@@ -23,6 +23,28 @@ _SHOWN: Final = 10  # of one kind of problem that a binary file would have by th
 _PLAIN_ASCII: Final = bytes([*range(0x20, 0x7F), 0x09, 0x0A])
 
 
+class RealPaths:
+    """What paths really are, without links; each folder is looked at once."""
+
+    def __init__(self) -> None:
+        self._folders: dict[str, str] = {}
+
+    def __call__(self, path: str) -> str:
+        """As `os.path.realpath`; `-` is itself."""
+        folder, name = os.path.split(path)
+        if path == STDIN:
+            return path
+        if name in {"", ".", ".."} or os.path.islink(path):  # noqa: PTH114 - text, for ten thousand files
+            return os.path.realpath(path)
+        return os.path.join(self.folder(folder), name)  # noqa: PTH118 - as above
+
+    def folder(self, folder: str) -> str:
+        """A folder as it really is; the empty text is the working directory."""
+        if folder not in self._folders:
+            self._folders[folder] = os.path.realpath(folder)
+        return self._folders[folder]
+
+
 def read_file(path: str, found: Diagnostics) -> bytes | None:
     """The bytes of a regular file (or of stdin for `-`), at most 1 MiB and one byte; None after a finding."""
     if path == STDIN:

@@ -49,6 +49,11 @@ def json_schema() -> dict[str, Any]:
     }
 
 
+def schema_text() -> str:
+    """The JSON Schema as JSON, the same each time."""
+    return json.dumps(json_schema(), indent=2) + "\n"
+
+
 def _used(definitions: dict[str, Any]) -> dict[str, Any]:
     """The definitions that the document kinds or each other refer to."""
     text = json.dumps(definitions)

@@ -29,7 +29,20 @@ from sloctl.spec.quantities import DAY, MINUTE, WrittenBound, WrittenCounts, Wri
 from sloctl.spec.refusals import refusal
 
 RESERVED_LABELS: Final = frozenset(
-    ("sloctl", "platform", "service", "slo", "team", "severity", "burn_tier", "le", "quantile", "period")
+    (
+        "sloctl",
+        "platform",
+        "service",
+        "slo",
+        "team",
+        "severity",
+        "burn_tier",
+        "notify",
+        "mode",
+        "le",
+        "quantile",
+        "period",
+    )
 )
 
 

@@ -59,7 +59,7 @@ def test_an_output_that_cannot_be_written_ends_with_3_and_a_sentence(capsys: pyt
     Path("rules").write_text("in the way")
     code, _, err = run("generate", capsys=capsys)
     assert code == 3
-    assert err.startswith("sloctl: cannot write below .: ")
+    assert err == "sloctl: rules is a file: sloctl writes into real folders only\n"
     assert Path("rules").read_text() == "in the way"
 
 
@@ -93,7 +93,7 @@ def test_one_changed_byte_makes_check_name_the_file_and_end_with_1(capsys: pytes
     content = file.read_bytes()
     file.write_bytes(content.replace(b"0.001", b"0.002", 1))
     code, out, _ = run("generate", "--check", capsys=capsys)
-    assert (code, out) == (1, "changed: rules/prometheus/default/checkout.yaml\n")
+    assert (code, out.splitlines()[0]) == (1, "changed: rules/prometheus/default/checkout.yaml")
     file.unlink()
     Path("rules/prometheus/default/mine.yaml").write_text("groups: []\n")
     assert run("generate", "--check", capsys=capsys)[1] == (

@@ -10,7 +10,7 @@ import pytest
 
 from examples.demo.run import checkout_service, order, scrape_config
 from examples.servers import ROOT, Prometheus
-from sloctl.artifacts import write
+from sloctl.artifacts import Target, write
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
 from sloctl.live.status import read_status
@@ -22,8 +22,8 @@ HALF_A_TILE = 2.5  # seconds that a roll-up stays behind
 
 
 def compile_demo(output: Path) -> list[Path]:
-    compilation = compile_specs([str(ROOT / "examples/demo/slo-specs")], BACKENDS.values(), relative_to=output)
-    written = write(compilation.files, output, ["rules/prometheus"]).written
+    compilation = compile_specs([str(ROOT / "examples/demo/slo-specs")], [BACKENDS["prometheus"]], relative_to=output)
+    written = write(compilation.files, Target(output, ("rules/prometheus",))).written
     return [output / path for path in written]
 
 

@@ -113,6 +113,22 @@ async def test_an_internal_caller_is_believed(observed: Configure) -> None:
     assert seen.span.attributes["tenant.id"] == "acme"
 
 
+async def test_the_allowed_baggage_of_an_internal_caller_is_there_and_an_edge_has_none(observed: Configure) -> None:
+    seen: list[dict[str, str]] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        context = current()
+        assert context is not None
+        seen.append(dict(context.baggage))
+        await tiny(scope, receive, send)
+
+    runtime = observed(baggage=["plan", "region"]).runtime
+    headers = [(b"baggage", b"plan=gold, secret=x"), (b"baggage", b"region=%0d%0aSet-Cookie:x")]
+    await call(ContextMiddleware(app, runtime, trust="internal"), "/", headers)
+    await call(ContextMiddleware(app, runtime, trust="edge"), "/", headers)
+    assert seen == [{"plan": "gold"}, {}]
+
+
 async def test_an_edge_restarts_the_trace_with_a_link_and_ignores_the_sampled_flag(observed: Configure) -> None:
     seen = observed(sample_ratio=0.0)
     await call(application(seen), "/ok", [(b"traceparent", TRACE), (b"x-tenant-id", b"acme")])

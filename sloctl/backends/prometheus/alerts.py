@@ -23,11 +23,10 @@ _BLIND_AFTER: Final = Duration.of(minutes=15)
 
 def tier_alert(platform: Platform, slo: Slo, tier: Tier) -> Alert:
     """The alert of one tier."""
-    severity = conventions.severity_word(platform, tier.severity)
     return Alert(
         alert=conventions.tier_alert(slo, tier),
         expr="\nand ".join(_conditions(slo, tier)) + _unless_higher(platform, slo, tier),
-        labels=conventions.alert_labels(slo, severity, conventions.burn_tier(tier)) | dict(tier.labels),
+        labels=conventions.tier_labels(platform, slo, tier),
         annotations=tier_annotations(platform, slo, tier),
         for_=tier.for_,
         keep_firing_for=tier.keep_firing_for,
@@ -145,7 +144,7 @@ def health_group(platform: Platform) -> Group:
         Alert(
             conventions.RULE_FAILURES,
             failures,
-            _health_labels(platform) | severity,
+            conventions.health_labels(platform) | severity,
             {
                 "summary": "Rules in {{ $labels.rule_group }} fail: what they alert on is not watched",
                 "description": "Open Prometheus' page /rules, which shows each rule's error. A rule that yields more "
@@ -155,7 +154,7 @@ def health_group(platform: Platform) -> Group:
         Alert(
             conventions.MISSED_EVALUATIONS,
             missed,
-            _health_labels(platform) | severity,
+            conventions.health_labels(platform) | severity,
             {
                 "summary": "Evaluations of {{ $labels.rule_group }} are skipped: their minutes are not counted",
                 "description": "The group takes longer than its interval. Look at "
@@ -165,7 +164,7 @@ def health_group(platform: Platform) -> Group:
         Alert(
             conventions.WATCHDOG,
             "vector(1)",
-            _health_labels(platform),
+            conventions.health_labels(platform),
             {
                 "summary": "The way from Prometheus to the receivers works",
                 "description": "This alert always fires; when it stops arriving, alerting itself is dead.",
@@ -173,13 +172,3 @@ def health_group(platform: Platform) -> Group:
         ),
     )
     return Group(conventions.health_group(platform), MINUTE, rules)
-
-
-def _health_labels(platform: Platform) -> dict[str, str]:
-    team = {"team": platform.team} if platform.team else {}
-    return {
-        "sloctl": conventions.ALERT_VERSION,
-        "platform": platform.name,
-        "burn_tier": conventions.HEALTH,
-        **team,
-    }

@@ -64,7 +64,8 @@ def tier_annotations(platform: Platform, slo: Slo, tier: Tier) -> dict[str, str]
         "summary": platform.texts.summary or ours,
         "description": platform.texts.description or _DESCRIPTION,
     }
-    return _filled(texts | dict(slo.annotations) | dict(tier.annotations), words) | _links(platform, slo)
+    own = texts | _facts(platform, tier) | dict(slo.annotations) | dict(tier.annotations)
+    return _filled(own, words) | _links(platform, slo)
 
 
 def blind_annotations(platform: Platform, slo: Slo, selector: str) -> dict[str, str]:
@@ -94,6 +95,14 @@ def regression_annotations(platform: Platform, slo: Slo, regression: Regression)
         "worse_by": percent(regression.worse_by),
     }
     return _built_in(platform, slo, _REGRESSION_SUMMARY, _REGRESSION_DESCRIPTION, words)
+
+
+def _facts(platform: Platform, tier: Tier) -> dict[str, str]:
+    """What routes pass on field by field; without teams nobody reads it."""
+    if not platform.teams:
+        return {}
+    facts = {"objective": "$objective", "window": "$window", "budget_left": "$budget_left"}
+    return facts if isinstance(tier.trigger, BudgetLeft) else {**facts, "burn": "above $burn over $over"}
 
 
 def _built_in(platform: Platform, slo: Slo, summary: str, description: str, words: Mapping[str, str]) -> dict[str, str]:
@@ -167,13 +176,14 @@ def _credits(slo: Slo) -> str:
     """What all SLOs of the service would owe if their periods ended now; fixed labels, so no split."""
     fixed = matchers_text(label_selector("x", {"platform": slo.platform, "service": slo.service}).matchers)
     query = f"`sum by (currency) ({conventions.SLA_CREDITS}{{{fixed}}})`"
-    shown = "{{ .Value | humanize }} {{ .Labels.currency }}"
+    shown = "{{ .Value | printf `%.2f` }} {{ .Labels.currency }}"
     return f"{{{{ range query {query} }}}}{shown} {{{{ else }}}}nothing{{{{ end }}}}"
 
 
 @lru_cache(maxsize=1)
 def _links(platform: Platform, slo: Slo) -> dict[str, str]:
-    links = {"runbook_url": _runbook(slo), "dashboard_url": _dashboard(platform, slo)}
+    logs = platform.dashboards.logs if platform.teams else None
+    links = {"runbook_url": _runbook(slo), "dashboard_url": _dashboard(platform, slo), "logs_url": logs}
     return {name: link for name, link in links.items() if link}
 
 

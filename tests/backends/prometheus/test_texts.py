@@ -15,7 +15,7 @@ name: shop
 team: web
 runbook: https://runbooks.example.com/$service/$slo
 dashboards: {{base_url: 'https://grafana.example.com/'}}
-teams: {{web: {{P1: {{pagerduty: web}}}}}}
+teams: {{web: {{P1: {{pagerduty: web}}, P2: {{slack: '#web'}}, P3: {{email: web@example.com}}}}}}
 {platform}
 ---
 apiVersion: sloctl/v1
@@ -47,6 +47,11 @@ def test_a_page_says_what_is_promised_what_is_spent_how_long_the_rest_lasts_and_
         "Users are affected now: follow the runbook and open an incident.",
         "runbook_url": "https://runbooks.example.com/cart/cart-ok",
         "dashboard_url": "https://grafana.example.com/d/slo-shop-detail?var-slo=cart-ok",
+        "objective": "99.9%",
+        "window": "30d",
+        "burn": "above 14.4 over 1h",
+        "budget_left": f"{{{{ with query {consumed.replace('`', '`1 - ', 1)} }}}}"
+        "{{ . | first | value | humanizePercentage }}{{ else }}an unknown part{{ end }}",
     }
 
 

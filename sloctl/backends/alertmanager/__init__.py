@@ -1,0 +1,1 @@
+"""Ownership in the specifications as a tested Alertmanager routing tree."""

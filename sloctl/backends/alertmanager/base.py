@@ -1,0 +1,147 @@
+"""Somebody else's `alertmanager.yml`, read with the place of every value and never written by a YAML library.
+
+PyYAML reads YAML 1.1, as Alertmanager does. Its pure scanner is used: it ends in an exception where libyaml's
+would end the process.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Final, TypeAlias
+
+import yaml
+
+from sloctl.backends.alertmanager.tree import Route, read_matcher
+from sloctl.errors import SloctlError
+
+Node: TypeAlias = yaml.Node
+Mapping: TypeAlias = yaml.MappingNode
+Sequence: TypeAlias = yaml.SequenceNode
+
+_MOST: Final = 4 * 1024 * 1024
+
+
+class BaseError(SloctlError):
+    """A configuration that cannot be used; its message begins with the place."""
+
+
+def refused(path: str, node: Node, message: str, help_: str) -> BaseError:
+    """The error about a node."""
+    return BaseError(f"{path}:{node.start_mark.line + 1}:{node.start_mark.column + 1}: {message}\n  help: {help_}")
+
+
+def read(text: str, path: str) -> Mapping:
+    """The root mapping of a configuration.
+
+    Raises:
+        BaseError: it does not parse, or is no mapping.
+    """
+    if len(text) > _MOST:
+        raise BaseError(f"{path}:1:1: the file is larger than 4 MiB\n  help: is this an Alertmanager configuration?")
+    try:
+        documents = list(yaml.compose_all(text, Loader=yaml.SafeLoader))
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        why = " ".join(part for part in (error.context, error.problem) if part)
+        raise BaseError(f"{path}:{place}: the file is no YAML: {why}\n  help: {_AMTOOL}") from None
+    except (yaml.YAMLError, RecursionError) as error:
+        why = "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n", maxsplit=1)[0]
+        raise BaseError(f"{path}:1:1: the file is no YAML: {why}\n  help: {_AMTOOL}") from None
+    if len(documents) != 1 or not isinstance(documents[0], Mapping):
+        raise BaseError(f"{path}:1:1: one mapping is needed, with `route` and `receivers`\n  help: {_AMTOOL}")
+    _no_key_twice(documents[0], path)
+    return documents[0]
+
+
+_AMTOOL: Final = "`amtool check-config` must accept the file before anything is merged into it"
+
+
+def _no_key_twice(mapping: Mapping, path: str) -> None:
+    """Alertmanager refuses them; PyYAML would take the last."""
+    for node in _nodes(mapping, set()):
+        seen = set[str]()
+        for key, _ in node.value if isinstance(node, Mapping) else ():
+            if key.value in seen and key.value != "<<":
+                raise refused(path, key, f"the key `{key.value}` is there twice", "keep one of them")
+            seen.add(str(key.value))
+
+
+def _nodes(node: Node, seen: set[int]) -> Iterator[Node]:
+    """Every node once, however many aliases name it."""
+    if id(node) in seen:
+        return
+    seen.add(id(node))
+    yield node
+    match node:
+        case yaml.MappingNode():
+            children = [child for pair in node.value for child in pair]
+        case yaml.SequenceNode():
+            children = node.value
+        case _:
+            children = []
+    for child in children:
+        yield from _nodes(child, seen)
+
+
+def value_of(mapping: Node | None, key: str) -> Node | None:
+    """The value of a key, or None."""
+    if not isinstance(mapping, Mapping):
+        return None
+    return next((value for name, value in mapping.value if name.value == key), None)
+
+
+def key_of(mapping: Mapping, key: str) -> Node | None:
+    """The key itself, or None."""
+    return next((name for name, _ in mapping.value if name.value == key), None)
+
+
+def items(node: Node | None) -> list[Node]:
+    """The items of a list; nothing for anything else."""
+    return list(node.value) if isinstance(node, Sequence) else []
+
+
+def plain(node: Node) -> object:
+    """A node as plain data; every scalar is text."""
+    match node:
+        case yaml.MappingNode():
+            return {str(key.value): plain(value) for key, value in node.value}
+        case yaml.SequenceNode():
+            return [plain(one) for one in node.value]
+        case _:
+            return str(node.value)
+
+
+def read_routes(text: str, path: str) -> Route | None:
+    """The route of sloctl's in a configuration or of a generated `routes.yaml`; None where there is none.
+
+    Raises:
+        BaseError: the file cannot be read.
+    """
+    root = read(text, path)
+    lists = items(value_of(value_of(root, "route"), "routes")) or items(value_of(root, "routes"))
+    routes = (_route(node, path) for node in lists)
+    return next((route for route in routes if any(one.label == "sloctl" for one in route.matchers)), None)
+
+
+def _route(node: Node, path: str) -> Route:
+    """A route with what decides where an alert goes, and what its incident is called."""
+    written = [str(one.value) for one in items(value_of(node, "matchers"))]
+    try:
+        matchers = tuple(read_matcher(one) for one in written)
+    except SloctlError as error:
+        raise refused(path, node, str(error), _AMTOOL) from None
+    receiver, further = value_of(node, "receiver"), value_of(node, "continue")
+    return Route(
+        matchers=matchers,
+        receiver=None if receiver is None else str(receiver.value),
+        group_by=tuple(str(one.value) for one in items(value_of(node, "group_by"))),
+        further=further is not None and further.value == "true",
+        routes=tuple(_route(child, path) for child in items(value_of(node, "routes"))),
+    )
+
+
+def default_receiver(text: str, path: str) -> str:
+    """The receiver of the root route."""
+    node = value_of(value_of(read(text, path), "route"), "receiver")
+    return "" if node is None else str(node.value)

@@ -1,0 +1,34 @@
+"""Which open incidents a new configuration would orphan."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sloctl.backends.alertmanager.tree import Route, Taken, all_routes
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """One route of the old tree whose incidents get another identity, and why."""
+
+    receiver: str
+    why: str
+
+
+def changes(old: Route | None, new: Route | None) -> Iterator[Change]:
+    """The routes whose open incidents the new tree no longer updates or resolves."""
+    after = {one.receiver: one for one in _leaves(new)}
+    for before in _leaves(old):
+        name = before.receiver or "the base's default receiver"
+        now = after.get(before.receiver)
+        if now is None:
+            yield Change(name, "is gone: what is open there is never resolved")
+        elif now.key != before.key:
+            yield Change(name, f"is reached by {now.key} instead of {before.key}")
+        elif set(now.group_by) != set(before.group_by):
+            yield Change(name, f"groups by {', '.join(now.group_by)} instead of {', '.join(before.group_by)}")
+
+
+def _leaves(tree: Route | None) -> list[Taken]:
+    return [] if tree is None else [one for one in all_routes(tree) if not one.route.routes]

@@ -1,0 +1,174 @@
+"""Receivers: what each integration is told, within the limits that its service publishes.
+
+Credentials are read by Alertmanager from files named after what a specification names; none is ever written here.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Final
+from urllib.parse import urlsplit
+
+from sloctl.backends.alertmanager import texts
+from sloctl.model.alerting import Severity
+from sloctl.model.catalogue import PagerDutyKeys, Platform
+from sloctl.model.ownership import Route
+
+SECRETS: Final = "/etc/alertmanager/secrets"
+_URGENCY: Final = {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
+"""Events v2 severities; PagerDuty treats critical and error as high urgency, warning and info as low."""
+_COLOUR: Final = '{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}'
+_UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
+
+Config = dict[str, object]
+
+
+@dataclass(frozen=True, slots=True)
+class Destination:
+    """One receiver before its configuration: where to, and how urgent.
+
+    Attributes:
+        severity: None when alerts of any severity come here; then each says its own.
+    """
+
+    platform: Platform
+    route: Route
+    severity: Severity | None = None
+
+
+def receiver(name: str, destinations: Iterable[Destination], secrets: str = SECRETS) -> dict[str, object]:
+    """One receiver that tells all destinations; what two of them share is told once."""
+    value: dict[str, object] = {"name": name}
+    for kind, build in _INTEGRATIONS.items():
+        configs: list[Config] = []
+        for one in destinations:
+            config = build(one, secrets)
+            if config is not None and config not in configs:
+                configs.append(config)
+        if configs:
+            value[f"{kind}_configs"] = configs
+    return value
+
+
+def _pagerduty(to: Destination, secrets: str) -> Config | None:
+    key = pagerduty_key(to.platform, to.route)
+    if key is None:
+        return None
+    return {
+        "routing_key_file": f"{secrets}/{key}",
+        "send_resolved": True,
+        "severity": _URGENCY[to.severity] if to.severity else _urgency_of_alert(to.platform),
+        "description": f"{texts.TITLE}: {texts.SUMMARY}",
+        "class": texts.NAME,
+        "component": texts.COMPONENT,
+        "group": texts.GROUP,
+        "client": "sloctl",
+        "client_url": texts.link("dashboard_url"),
+        "links": [{"text": text, "href": href} for text, href in _links(to.platform)],
+        "details": {**texts.DETAILS, "route": to.route.pagerduty or ""},
+    }
+
+
+def pagerduty_key(platform: Platform, route: Route) -> str | None:
+    """The file that holds the integration key of a route."""
+    match platform.pagerduty:
+        case _ if route.pagerduty is None:
+            return None
+        case PagerDutyKeys.PER_TEAM_KEY:
+            return f"pagerduty-{route.pagerduty}"
+        case PagerDutyKeys.SINGLE_ORCHESTRATION:
+            return f"pagerduty-{platform.name}"
+
+
+def _urgency_of_alert(platform: Platform) -> str:
+    """The urgency of whatever alert comes, by the platform's words."""
+    words = [(platform.severities.get(one, one.value), _URGENCY[one]) for one in (Severity.P1, Severity.P2)]
+    (page, critical), (urgent, warning) = [(_go_text(word), urgency) for word, urgency in words]
+    severity = ".CommonLabels.severity"
+    return (
+        f"{{{{ if eq {severity} {page} }}}}{critical}{{{{ else if eq {severity} {urgent} }}}}{warning}"
+        f"{{{{ else }}}}{_URGENCY[Severity.P3]}{{{{ end }}}}"
+    )
+
+
+def _slack(to: Destination, secrets: str) -> Config | None:
+    if to.route.slack is None:
+        return None
+    return {
+        "api_url_file": f"{secrets}/{_file('slack', to.route.slack)}",
+        "channel": to.route.slack if to.route.slack[0] in "#@" else f"#{to.route.slack}",
+        "send_resolved": True,
+        "color": _COLOUR,
+        "title": f"{texts.TITLE}: {texts.SUMMARY}",
+        "title_link": texts.link("dashboard_url"),
+        "fallback": f"{texts.TITLE}: {texts.SUMMARY}",
+        "text": texts.CHAT,
+        "actions": [{"type": "button", "text": text, "url": href} for text, href in _links(to.platform)],
+    }
+
+
+def _email(to: Destination, secrets: str) -> Config | None:
+    """The server and its password are the base's `global` settings, as for every other mail."""
+    del secrets
+    if to.route.email is None:
+        return None
+    return {
+        "to": to.route.email,
+        "send_resolved": True,
+        "headers": {"Subject": f"{texts.TITLE}: {texts.SUMMARY}"},
+        "html": "",
+        "text": texts.PLAIN,
+    }
+
+
+def _sns(to: Destination, secrets: str) -> Config | None:
+    """Signed with the credentials of the machine; a topic's region is in its name."""
+    del secrets
+    address = to.route.sns
+    if address is None:
+        return None
+    message: Config = {"send_resolved": True, "subject": texts.SUBJECT, "message": texts.SHORT}
+    if not address.startswith("arn:"):
+        return {"phone_number": address, **message}
+    return {"topic_arn": address, "sigv4": {"region": address.split(":")[3]}, **message}
+
+
+def _webhook(to: Destination, secrets: str) -> Config | None:
+    if to.route.webhook is None:
+        return None
+    host = urlsplit(to.route.webhook).hostname or "webhook"
+    credentials = f"{secrets}/{_file('webhook', host)}"
+    return {
+        "url": to.route.webhook,
+        "send_resolved": True,
+        "http_config": {"authorization": {"credentials_file": credentials}},
+    }
+
+
+_INTEGRATIONS: Final[Mapping[str, Callable[[Destination, str], Config | None]]] = {
+    "pagerduty": _pagerduty,
+    "slack": _slack,
+    "email": _email,
+    "webhook": _webhook,
+    "sns": _sns,
+}
+
+
+def _links(platform: Platform) -> list[tuple[str, str]]:
+    """The links that a platform's alerts have."""
+    links = [("Runbook", "runbook_url", any(slo.runbook for slo in platform.slos))]
+    links += [("Dashboard", "dashboard_url", platform.dashboards.base_url is not None)]
+    links += [("Logs", "logs_url", platform.dashboards.logs is not None)]
+    return [(text, texts.link(annotation)) for text, annotation, there in links if there]
+
+
+def _file(kind: str, name: str) -> str:
+    """The file with the credentials for a channel or host."""
+    return f"{kind}-{_UNSAFE.sub('_', name.lstrip('#@'))}"
+
+
+def _go_text(text: str) -> str:
+    """A text as a literal of Go's template language."""
+    return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n") + '"'

@@ -1,0 +1,211 @@
+"""The routing tree of a catalogue: platform, then team, then severity.
+
+An incident's identity is the path of matchers that leads to it (see `tree`), so matchers hold nothing but the
+names that it belongs to: another team, service or SLO changes no path.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator
+from typing import Final
+
+from sloctl import conventions
+from sloctl.backends.alertmanager.alerts import Raised, raised, split_labels
+from sloctl.backends.alertmanager.receivers import SECRETS, Destination, receiver
+from sloctl.backends.alertmanager.tree import Route, Taken, Timing, all_routes, equal, taken, written_matcher
+from sloctl.errors import SloctlError
+from sloctl.model.alerting import Mode, Severity
+from sloctl.model.catalogue import Catalogue, Inhibition, Platform
+from sloctl.model.ownership import Route as Destined
+from sloctl.model.ownership import Team
+from sloctl.model.selector import Matcher, MatchOperator
+
+TIMINGS: Final = {
+    Severity.P1: Timing("10s", "1m", "4h"),
+    Severity.P2: Timing("30s", "5m", "12h"),
+    Severity.P3: Timing("1m", "5m", "3d"),
+}
+"""A page waits only for the other tiers of its SLO; a ticket is repeated within the 5d that Alertmanager remembers."""
+HEARTBEAT: Final = Timing("0s", "1m", "5m")
+
+
+def routed(catalogue: Catalogue) -> list[Platform]:
+    """The platforms that say where alerts go."""
+    return [one for one in catalogue.platforms if one.teams or one.fallback or one.watchdog]
+
+
+def route_tree(catalogue: Catalogue) -> Route:
+    """The one child that the base's root route gets."""
+    platforms = routed(catalogue)
+    observed = Route(equal(mode=Mode.OBSERVE.value), receiver=conventions.OBSERVED)
+    return Route(
+        equal(sloctl=conventions.ALERT_VERSION),
+        receiver=conventions.FALLBACK if any(one.fallback for one in platforms) else None,
+        group_by=("platform", "slo", "severity"),
+        timing=TIMINGS[Severity.P2],
+        routes=(*([observed] if _observes(platforms) else []), *map(_platform_route, platforms)),
+    )
+
+
+def _observes(platforms: Iterable[Platform]) -> bool:
+    return any(slo.mode is Mode.OBSERVE for platform in platforms for slo in platform.slos)
+
+
+def _platform_route(platform: Platform) -> Route:
+    alerts = list(raised(platform))
+    watchdog = Route(
+        equal(alertname=conventions.WATCHDOG),
+        receiver=conventions.watchdog_receiver(platform),
+        group_by=("platform",),
+        timing=HEARTBEAT,
+    )
+    teams = (_team_route(platform, team, alerts) for _, team in sorted(platform.teams.items()))
+    return Route(
+        equal(platform=platform.name),
+        receiver=conventions.fallback_receiver(platform) if platform.fallback else None,
+        group_by=("platform", "slo", "severity", *split_names(platform)),
+        routes=(watchdog, *(team for team in teams if team.routes)),
+    )
+
+
+def split_names(platform: Platform) -> list[str]:
+    """Every split label of a platform; an alert is grouped by those that it has."""
+    return sorted({label for slo in platform.slos for label in split_labels(slo)})
+
+
+def _team_route(platform: Platform, team: Team, alerts: list[Raised]) -> Route:
+    """One route for each that an alert takes; further ones first, because the search goes on behind them."""
+    own = [one.labels for one in alerts if one.labels.get("team") == team.name and "mode" not in one.labels]
+    named = {name for labels in own for name in labels.get("notify", "").split(",")}
+    words = {labels.get("severity") for labels in own}
+    further = (_further(platform, team, name) for name in sorted(team.routes) if name in named)
+    severities = (
+        _severity(platform, team, severity)
+        for severity in Severity
+        if severity in team.severities and conventions.severity_word(platform, severity) in words
+    )
+    return Route(equal(team=team.name), routes=(*further, *severities))
+
+
+def _further(platform: Platform, team: Team, name: str) -> Route:
+    named = Matcher("notify", MatchOperator.REGEX, f"(.*,)?{name}(,.*)?")
+    to = conventions.team_receiver(platform, team, name)
+    return Route((named,), receiver=to, further=True, timing=TIMINGS[Severity.P1])
+
+
+def _severity(platform: Platform, team: Team, severity: Severity) -> Route:
+    waits = severity is Severity.P3 and team.office_hours is not None
+    return Route(
+        equal(severity=conventions.severity_word(platform, severity)),
+        receiver=conventions.team_receiver(platform, team, severity.value),
+        timing=TIMINGS[severity],
+        active=(conventions.office_hours(platform, team),) if waits else (),
+    )
+
+
+def receivers(catalogue: Catalogue, tree: Route, secrets: str = SECRETS) -> list[dict[str, object]]:
+    """Every receiver that the tree names."""
+    destinations = dict(_destinations(catalogue))
+    named = dict.fromkeys(one.receiver for one in all_routes(tree) if one.receiver)
+    return [receiver(name, destinations[name], secrets) for name in named]
+
+
+def _destinations(catalogue: Catalogue) -> Iterator[tuple[str, list[Destination]]]:
+    platforms = routed(catalogue)
+    yield conventions.OBSERVED, []
+    yield conventions.FALLBACK, [Destination(one, one.fallback) for one in platforms if one.fallback]
+    for platform in platforms:
+        yield conventions.fallback_receiver(platform), _optional(platform, platform.fallback)
+        yield conventions.watchdog_receiver(platform), _optional(platform, platform.watchdog)
+        for team in platform.teams.values():
+            for severity, route in team.severities.items():
+                to = Destination(platform, route, severity)
+                yield conventions.team_receiver(platform, team, severity.value), [to]
+            for name, route in team.routes.items():
+                yield conventions.team_receiver(platform, team, name), [Destination(platform, route)]
+
+
+def _optional(platform: Platform, route: Destined | None) -> list[Destination]:
+    return [] if route is None else [Destination(platform, route)]
+
+
+def time_intervals(catalogue: Catalogue, tree: Route) -> list[dict[str, object]]:
+    """The office hours that the tree names."""
+    named = {name for one in all_routes(tree) for name in one.route.active}
+    return [
+        {"name": conventions.office_hours(platform, team), "time_intervals": [_hours(team)]}
+        for platform in routed(catalogue)
+        for _, team in sorted(platform.teams.items())
+        if conventions.office_hours(platform, team) in named
+    ]
+
+
+def _hours(team: Team) -> dict[str, object]:
+    hours = team.office_hours
+    assert hours is not None
+    return {
+        "weekdays": list(hours.days),
+        "times": [{"start_time": hours.start, "end_time": hours.end}],
+        "location": hours.time_zone,
+    }
+
+
+def inhibit_rules(catalogue: Catalogue) -> list[dict[str, object]]:
+    """A higher tier of an SLO mutes its lower ones. Rules are global, so both sides say whose alerts they mean."""
+    return [
+        {
+            "source_matchers": _tiers(platform, higher),
+            "target_matchers": _tiers(platform, lower),
+            "equal": ["platform", "slo", *split_names(platform)],
+        }
+        for platform in routed(catalogue)
+        if platform.inhibition is Inhibition.ALERTMANAGER
+        for higher, lower in (("p1", "p2|p3"), ("p2", "p3"))
+    ]
+
+
+def _tiers(platform: Platform, severities: str) -> list[str]:
+    own = equal(sloctl=conventions.ALERT_VERSION, platform=platform.name)
+    tiers = Matcher("burn_tier", MatchOperator.REGEX, f"({severities})-.+")
+    return [written_matcher(matcher) for matcher in (*own, tiers)]
+
+
+def verify(catalogue: Catalogue, tree: Route) -> None:
+    """Nothing is lost and nothing is written in vain: the fence behind the checks.
+
+    Raises:
+        SloctlError: an alert of a team reaches only the fallback, or no alert takes a route.
+    """
+    reached = set[str]()
+    fallbacks = {conventions.FALLBACK, None, *(conventions.fallback_receiver(one) for one in catalogue.platforms)}
+    for one in distinct(catalogue):
+        took = taken(tree, one.labels)
+        reached |= {_identity(route) for route in took}
+        if one.labels.get("team") and all(route.receiver in fallbacks for route in took):
+            raise SloctlError(f"{one.name} of team `{one.labels['team']}` reaches nobody but the fallback")
+    for route in all_routes(tree):
+        if not route.route.routes and _identity(route) not in reached:
+            raise SloctlError(f"no alert takes the route {route.key} to {route.receiver}")
+
+
+def _identity(route: Taken) -> str:
+    return f"{route.key} {route.receiver}"
+
+
+def distinct(catalogue: Catalogue) -> list[Raised]:
+    """One alert for each set of the labels that routes look at."""
+    names = ("alertname", "sloctl", "platform", "team", "severity", "notify", "mode")
+    seen: dict[tuple[str, ...], Raised] = {}
+    for platform in routed(catalogue):
+        for one in raised(platform):
+            labels = {**one.labels, "alertname": one.name}
+            watchdog = one.name == conventions.WATCHDOG
+            key = tuple(labels.get(name, "") for name in names[0 if watchdog else 1 :])
+            seen.setdefault(key, Raised(one.name, labels, one.split))
+    return list(seen.values())
+
+
+def is_own_name(name: str) -> bool:
+    """Whether a receiver or time interval has a name that belongs to sloctl."""
+    return re.match(re.escape(conventions.OWN_PREFIX), name) is not None

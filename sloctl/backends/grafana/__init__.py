@@ -1,0 +1,1 @@
+"""Dashboards for Grafana (classic schema), from the same catalogue as the rules."""

@@ -1,0 +1,69 @@
+"""`sloctl diff`: what changes for the person on call, as Markdown for a pull request."""
+
+from __future__ import annotations
+
+import io
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import click
+
+from sloctl.cli.report import failed, show
+from sloctl.errors import OutsideError
+
+if TYPE_CHECKING:
+    from sloctl.model.catalogue import Catalogue
+
+
+@click.command()
+@click.argument("old")
+@click.argument("new")
+@click.option("--specs", default="slo-specs", show_default=True, help="The folder of specifications in a git revision.")
+@click.pass_context
+def diff(context: click.Context, old: str, new: str, specs: str) -> None:
+    """Compare two folders of specifications, or two git revisions, in the words of the person on call.
+
+    OLD and NEW are a folder or a file, or else a revision such as main or HEAD~1.
+    """
+    from sloctl.proof.diff import compared
+
+    before, after = _loaded(context, old, specs), _loaded(context, new, specs)
+    lines = compared(before, after)
+    click.echo("\n".join(lines).rstrip() if lines else "Nothing changes for the person on call.")
+
+
+def _loaded(context: click.Context, what: str, specs: str) -> Catalogue:
+    from sloctl.compiler import load
+    from sloctl.diagnostics import Diagnostics
+
+    found = Diagnostics()
+    if Path(what).exists():
+        catalogue = load([what], found)
+    else:
+        with tempfile.TemporaryDirectory(prefix="sloctl-diff-") as folder:
+            _extract(what, specs, Path(folder))
+            catalogue = load([str(Path(folder, specs))], found, root=Path(folder))
+    if failed(found, strict=False):
+        show(found, "text")
+        context.exit(1)
+    return catalogue
+
+
+def _extract(revision: str, specs: str, folder: Path) -> None:
+    """The specifications of a git revision."""
+    if revision.startswith("-"):
+        raise click.BadParameter(f"{revision!r} is neither a folder nor a git revision")
+    try:
+        archive = subprocess.run(
+            ["git", "archive", "--format=tar", revision, "--", specs], capture_output=True, check=False, timeout=60
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise OutsideError(f"git does not answer: {error}") from error
+    if archive.returncode:
+        said = archive.stderr.decode(errors="replace").strip().splitlines()
+        raise click.BadParameter(f"{revision!r} is neither a folder nor a git revision with {specs}: {said[-1:]}")
+    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as content:
+        content.extractall(folder, filter="data")

@@ -1,0 +1,124 @@
+"""`sloctl test`: prove in promtool's rule engine that every alert fires when it must and only then."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+import sys
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sloctl.cli import options
+from sloctl.cli.report import escaped, failed, show
+from sloctl.errors import OutsideError, SloctlError
+
+if TYPE_CHECKING:
+    from sloctl.proof.promtool import Outcome, Promtool
+    from sloctl.proof.proof import Proof
+
+
+@click.command("test")
+@options.paths
+@click.option("--keep", type=click.Path(file_okay=False, path_type=Path), metavar="DIR", help="Keep the tests here.")
+@click.option(
+    "--rules",
+    type=click.Path(exists=True, path_type=Path),
+    metavar="DIR",
+    help="Prove these rule files (rules/prometheus) instead of what the specifications compile to now.",
+)
+@click.option("--promtool", metavar="PROGRAM", help="The promtool to use (default: the one on PATH).")
+@options.root
+@click.pass_context
+def test(
+    context: click.Context,
+    paths: tuple[str, ...],
+    keep: Path | None,
+    rules: Path | None,
+    promtool: str | None,
+    root: Path | None,
+) -> None:
+    """Prove every alert of the specifications (default: slo-specs) in promtool's rule engine.
+
+    For each SLO and tier, unit tests are generated and run: silent one evaluation before the computed moment,
+    firing at it with all labels and texts, silent for ever just below the threshold, ended when the trouble ends.
+    """
+    from sloctl.compiler import load
+    from sloctl.diagnostics import Diagnostics
+    from sloctl.proof.catalogue import proofs
+    from sloctl.proof.promtool import Promtool
+
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: nothing is left behind
+    program = Promtool(promtool)
+    found = Diagnostics()
+    catalogue = load(paths, found, root=root)
+    show(found, "text")
+    if failed(found, strict=False):
+        context.exit(1)
+    claims = list(proofs(catalogue, _groups(rules) if rules else None))
+    with _folder(keep) as folder:
+        outcomes = _run(program, [claim for claim in claims if not claim.unproven], folder)
+    context.exit(_report(claims, outcomes))
+
+
+@contextlib.contextmanager
+def _folder(keep: Path | None) -> Iterator[Path]:
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix="sloctl-test-") as folder:
+            yield Path(folder)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutsideError(f"cannot write to {keep}: {error.strerror}") from error
+    yield keep.resolve()
+
+
+def _groups(place: Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+    """The groups of rule files, by name."""
+    import yaml
+
+    files = sorted(place.rglob("*.yaml")) if place.is_dir() else [place]
+    groups: dict[str, Sequence[Mapping[str, Any]]] = {}
+    for file in files:
+        try:
+            content = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
+            groups |= {group["name"]: group["rules"] for group in content["groups"]}
+        except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
+            raise SloctlError(f"{file} is no rule file of Prometheus: {type(error).__name__}") from error
+    if not groups:
+        raise SloctlError(f"{place} holds no rule file; write them with `sloctl generate`")
+    return groups
+
+
+def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outcome]:
+    from rich.console import Console
+    from rich.progress import Progress
+
+    outcomes: list[Outcome] = []
+    with Progress(console=Console(stderr=True), transient=True) as progress:
+        task = progress.add_task("proving", total=len(claims))
+        for outcome in program.prove(claims, folder):
+            outcomes.append(outcome)
+            progress.advance(task)
+    return outcomes
+
+
+def _report(claims: Sequence[Proof], outcomes: Sequence[Outcome]) -> int:
+    for claim in sorted((claim for claim in claims if claim.unproven), key=lambda claim: claim.name):
+        click.echo(f"not provable: {escaped(claim.name)}: {escaped(claim.unproven)}")
+    wrong = sorted((one for one in outcomes if one.failures), key=lambda one: one.proof.name)
+    for outcome in wrong:
+        for failure in outcome.failures:
+            click.echo(f"{click.style('failed', fg='red')}: {escaped(outcome.proof.name)}: {escaped(failure)}")
+    tiers = [one for one in outcomes if one.proof.is_tier]
+    every = [claim for claim in claims if claim.is_tier]
+    proven = len(outcomes) - len(wrong)
+    unproven = len(claims) - len(outcomes)
+    fine = sum(not one.failures for one in tiers)
+    click.echo(f"{fine} of {len(every)} tiers proven, each with all of its histories.")
+    click.echo(f"{proven} proven, {unproven} not provable, {len(wrong)} failed")
+    return 1 if wrong else 0

@@ -1,0 +1,1 @@
+"""When alerts will fire, and the proof in promtool's rule engine that they do."""

@@ -1,0 +1,112 @@
+"""One claim about the rules of an SLO and the promtool unit test that proves it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeAlias
+
+from sloctl.backends.prometheus.backend import platform_groups, slo_groups
+from sloctl.errors import SloctlError
+from sloctl.model.catalogue import Platform, Slo
+from sloctl.model.quantities import Duration
+from sloctl.proof.series import Raw, notation
+
+Rule: TypeAlias = Mapping[str, Any]
+
+
+class MissingRuleError(SloctlError):
+    """A rule file lacks a rule that the specification asks for."""
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """The rules of one SLO by the name of their recording or alert.
+
+    Attributes:
+        meant: what the specification compiles to; names and texts are expected from it.
+        seen: what is proven; the same, or read from a rule file.
+    """
+
+    meant: Mapping[str, Rule]
+    seen: Mapping[str, Rule]
+
+    def group(self, names: Sequence[str]) -> list[Rule]:
+        """The rules to be proven, in the order in which they stand in their file.
+
+        Raises:
+            MissingRuleError: one is not there.
+        """
+        for name in names:
+            if name not in self.seen:
+                raise MissingRuleError(f"the rule file has no rule {name}")
+        return [rule for name, rule in self.seen.items() if name in names]
+
+
+def rules_of(platform: Platform, slo: Slo, seen: Mapping[str, Sequence[Rule]] | None = None) -> Rules:
+    """The rules of an SLO; `seen` are the groups of rule files by name, by default those compiled now."""
+    groups = [*slo_groups(platform, slo), *platform_groups(platform)]
+    compiled = {group.name: group.value()["rules"] for group in groups}
+    found = compiled if seen is None else {name: seen.get(name, []) for name in compiled}
+    return Rules(_by_name(compiled), _by_name(found))
+
+
+def _by_name(groups: Mapping[str, Sequence[Rule]]) -> dict[str, Rule]:
+    return {rule.get("record") or rule["alert"]: rule for rules in groups.values() for rule in rules}
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """One history and what must be seen on it.
+
+    Attributes:
+        interval: time between two samples of `series`.
+        alerts: moment, name of the alert, and the alerts that fire then.
+        values: moment, expression, and its samples.
+    """
+
+    name: str
+    interval: Duration
+    series: Raw
+    alerts: Sequence[tuple[Duration, str, Sequence[Mapping[str, Any]]]] = ()
+    values: Sequence[tuple[Duration, str, Sequence[Mapping[str, Any]]]] = ()
+
+    def value(self) -> dict[str, Any]:
+        """As it stands in a file of promtool's."""
+        series = [{"series": name, "values": notation(samples)} for name, samples in self.series.items() if samples]
+        alerts = [{"eval_time": str(at), "alertname": name, "exp_alerts": list(seen)} for at, name, seen in self.alerts]
+        values = [{"expr": expr, "eval_time": str(at), "exp_samples": list(seen)} for at, expr, seen in self.values]
+        return {
+            "interval": str(self.interval),
+            "input_series": series,
+            "promql_expr_test": values,
+            "alert_rule_test": alerts,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A claim with the rules and the histories that prove it.
+
+    Attributes:
+        slo: `platform/service/slo`.
+        part: the tier, such as `p1-1h`, or what else is proven, such as `counts`.
+        every: the interval at which promtool evaluates all rules.
+        unproven: why it cannot be proven; then there are no cases.
+    """
+
+    slo: str
+    part: str
+    every: Duration
+    rules: Sequence[Rule] = ()
+    cases: Sequence[Case] = ()
+    unproven: str = ""
+    missing: str = ""
+    is_tier: bool = False
+    limit: int | None = None
+    path: str = field(default="")
+
+    @property
+    def name(self) -> str:
+        """Where it belongs, in one word."""
+        return f"{self.slo} {self.part}"

@@ -1,0 +1,79 @@
+"""What an alert's annotations say once Prometheus has expanded them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from decimal import Decimal
+from typing import Final
+from urllib.parse import quote_plus
+
+from sloctl import conventions
+from sloctl.model.catalogue import Slo
+from sloctl.proof.series import series_text
+
+_ACTION: Final = re.compile(r"\{\{ (with|range) query .*?\{\{ end \}\}|\{\{ .*? \}\}")
+_UNIT: Final = re.compile(r"value \| (\w+) \}\}")
+
+LEFT_SECONDS: Final = 7200
+SPENT: Final = Decimal("0.25")
+CREDITS: Final = Decimal(1500)
+
+
+def humanized_percentage(ratio: Decimal) -> str:
+    """Prometheus' `humanizePercentage`."""
+    return f"{float(ratio) * 100:.4g}%"
+
+
+def humanized(value: Decimal) -> str:
+    """Prometheus' `humanize`: four digits and an SI prefix."""
+    shown = float(value)
+    if shown == 0:
+        return "0"
+    prefixes, factor = (["", "k", "M", "G"], 1 / 1000) if abs(shown) >= 1 else (["", "m", "u", "n"], 1000)
+    while len(prefixes) > 1 and not 1 <= abs(shown) < 1000:
+        prefixes, shown = prefixes[1:], shown * factor
+    return f"{shown:.4g}{prefixes[0]}"
+
+
+def asked_series(slo: Slo, split: Mapping[str, str], *, spent: bool = True) -> dict[str, Decimal]:
+    """Recordings that annotations ask for, each with the value that the expected texts show."""
+    labels = {"platform": slo.platform, "slo": slo.id, "service": slo.service, **slo.labels, **split}
+    owed = {"platform": slo.platform, "slo": slo.id, "service": slo.service, "currency": "USD"}
+    consumed = {series_text(conventions.budget_consumed(slo.window), labels): SPENT} if spent else {}
+    return consumed | {
+        series_text(conventions.TIME_TO_EXHAUSTION, labels): Decimal(LEFT_SECONDS),
+        series_text(conventions.TIME_TO_LIMIT, labels): Decimal(LEFT_SECONDS),
+        series_text(conventions.SLA_CREDITS, owed): CREDITS,
+    }
+
+
+def expanded(
+    annotations: Mapping[str, str], value: Decimal | None, split: Mapping[str, str], spent: Decimal = SPENT
+) -> dict[str, str]:
+    """The annotations of an alert with this value and these split labels."""
+
+    def action(found: re.Match[str]) -> str:
+        return _expanded(found[0], value, split, spent)
+
+    return {name: _ACTION.sub(action, text) for name, text in annotations.items()}
+
+
+def _expanded(action: str, value: Decimal | None, split: Mapping[str, str], spent: Decimal) -> str:
+    shown = Decimal(0) if value is None else value
+    fixed: dict[str, Callable[[], str]] = {
+        "{{ $value | humanizePercentage }}": lambda: humanized_percentage(shown),
+        "{{ $value | humanize }}": lambda: humanized(shown),
+    }
+    if action in fixed:
+        return fixed[action]()
+    for label, text in split.items():
+        if action.startswith(f"{{{{ $labels.{label} "):
+            return quote_plus(text) if "urlquery" in action else text
+    if conventions.SLA_CREDITS in action:
+        return "1.5k USD "
+    if conventions.TIME_TO_EXHAUSTION in action or conventions.TIME_TO_LIMIT in action:
+        return "2h 0m 0s"
+    if _UNIT.search(action) and "humanizePercentage" in action:
+        return humanized_percentage(1 - spent if "`1 - " in action else spent)
+    raise AssertionError(f"an annotation holds an action that the proof does not know: {action}")

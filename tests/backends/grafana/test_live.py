@@ -1,0 +1,116 @@
+"""Every expression of every dashboard, answered by a Prometheus in which the generated rules have run.
+
+An expression that parses may still ask for a metric that nobody writes; so each must return a series, and all that
+count errors, spend or cost must return more than zero, because the exporter made some of each happen.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from itertools import product
+from pathlib import Path
+
+import pytest
+
+from examples.pictures.world import World, world
+from sloctl.backends.grafana.preview.evaluate import interpolated, label_values, moment_of
+from sloctl.prometheus import PrometheusClient
+from tests.backends.grafana.conftest import dashboards_of
+from tests.conftest import program
+
+EMPTY = {
+    "Firing alerts": "no alert fires on a platform whose SLOs are all kept",
+    "Alerts": "the same for one SLO over time",
+    "Alerts by team and severity": "nobody was paged on such a platform",
+    "Pages": "the same, as a number",
+}
+"""Panels that are rightly empty on some platforms, with the reason; on at least one platform each returns series."""
+ZERO = {
+    "No data": "every metric of the exporter exists",
+    "Quiet": "every metric of the exporter has traffic",
+    "Fine": "a platform may have none",
+    "At risk": "a platform may have none",
+    "Exhausted": "a platform may have none",
+    "Objectives missed": "a platform may have none",
+    "Firing alerts": "a platform may have none",
+    "Pages": "a platform may have none",
+    "even spending": "at the end of the time shown, where it is asked, nothing is to be left",
+    "When robots failed": "all may be well at the moment asked",
+    "Credits at risk": "a contract may be kept",
+    "Credits by contract": "a contract may be kept",
+    "Where bad events come from": "the chosen SLO may have none",
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """One expression with what it returned, over every value of the dashboard's single choices."""
+
+    dashboard: str
+    panel: str
+    legend: str
+    series: int
+    not_zero: int
+    expr: str
+
+    def __str__(self) -> str:
+        return f"{self.dashboard}, {self.panel!r}, {self.legend!r}: {self.series} series\n{self.expr}"
+
+
+def ask_all(live: World, client: PrometheusClient, now: float) -> Iterator[Asked]:
+    for path, dashboard in dashboards_of(live.catalogue).items():
+        for panel in dashboard["panels"]:
+            for target in panel.get("targets", ()):
+                if panel["type"] != "logs":
+                    yield ask(path, dashboard, panel, target, client, now)
+
+
+def ask(path: str, dashboard, panel, target, client: PrometheusClient, now: float) -> Asked:  # type: ignore[no-untyped-def]
+    series = not_zero = 0
+    expr = ""
+    opened = moment_of(dashboard, client, now, {one["name"]: ".*" for one in dashboard["templating"]["list"]})
+    constants = {one["name"]: one["query"] for one in dashboard["templating"]["list"] if one["type"] == "constant"}
+    for chosen in choices(dashboard, target["expr"], client, now):
+        moment = replace(opened, values={**opened.values, **constants, **chosen}, rate_interval=30)
+        moment = moment.since(panel["timeFrom"]) if "timeFrom" in panel else moment
+        expr = interpolated(target["expr"], moment)
+        samples = client.query(expr, moment.end)
+        series += len(samples)
+        not_zero += sum(sample.value != 0 for sample in samples)
+        if not_zero:
+            break
+    return Asked(path, panel["title"], target["legendFormat"], series, not_zero, expr)
+
+
+def choices(dashboard, expr: str, client: PrometheusClient, now: float) -> Iterator[dict[str, str]]:  # type: ignore[no-untyped-def]
+    """Every combination of the variables with one value that the expression uses."""
+    single = [one for one in dashboard["templating"]["list"] if one["type"] == "query" and not one["includeAll"]]
+    used = [one for one in single if f"${one['name']}" in expr]
+    moment = moment_of(dashboard, client, now, {one["name"]: "" for one in dashboard["templating"]["list"]})
+    values = [label_values(one["query"]["query"], client, moment) for one in used]
+    for combination in product(*values):
+        yield {one["name"]: value for one, value in zip(used, combination, strict=True)}
+
+
+@pytest.mark.server
+def test_every_expression_returns_what_the_generator_caused(tmp_path: Path) -> None:
+    program("prometheus")
+    program("promtool")
+    with world(tmp_path) as live, PrometheusClient(live.server.url) as client:
+        assert [rule for rule in live.server.rules() if rule.health == "err"] == []
+        asked = list(ask_all(live, client, time.time()))
+    assert len(asked) > 400
+    empty = [one for one in asked if not one.series and one.panel not in EMPTY]
+    zero = [one for one in asked if one.series and not one.not_zero and not {one.panel, one.legend} & {*ZERO, *EMPTY}]
+    whole = {(one.dashboard, one.panel) for one in asked if one.not_zero}
+    zero = [one for one in zero if one.legend != "__auto" or (one.dashboard, one.panel) not in whole]
+    never = sorted(panel for panel in EMPTY if not any(one.series for one in asked if one.panel == panel))
+    problems = [
+        *map(str, empty),
+        *(f"zero everywhere: {one}" for one in zero),
+        *(f"never any series: {one}" for one in never),
+    ]
+    if problems:
+        pytest.fail("\n\n".join(problems), pytrace=False)

@@ -1,0 +1,110 @@
+"""The commands explain, test and diff: what they print and how they end."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sloctl.cli import main
+from tests.conftest import program
+
+SPEC = """
+apiVersion: sloctl/v1
+kind: Service
+service: api
+slos:
+  - name: ok
+    objective: 99.9%
+    traffic: 600/min
+    sli: {ratio: {total: requests_total, bad: failures_total}}
+    alerts: [{severity: P1, burn: 14.2, over: BURN}]
+"""
+
+
+@pytest.fixture
+def specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with `slo-specs/`, which is the working directory."""
+    (tmp_path / "slo-specs").mkdir()
+    (tmp_path / "slo-specs" / "api.yaml").write_text(SPEC.replace("BURN", "5m"))
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def test_without_promtool_the_exit_code_is_3_and_the_message_says_where_it_comes_from(
+    specs: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("PATH", str(specs))
+    assert main(["test"]) == 3
+    assert "no promtool on PATH. It comes with Prometheus 2.42" in capsys.readouterr().err
+
+
+def test_an_old_promtool_is_refused(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    old = specs / "promtool"
+    old.write_text("#!/bin/sh\necho 'promtool, version 2.31.1 (branch)'\n")
+    old.chmod(0o755)
+    assert main(["test", "--promtool", str(old)]) == 3
+    assert "is version 2.31; sloctl test needs 2.42 or later" in capsys.readouterr().err
+
+
+@pytest.mark.server
+def test_sound_rules_are_proven_and_an_edited_file_fails(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    tool = ["--promtool", str(program("promtool"))]
+    assert main(["test", *tool]) == 0
+    assert "1 of 1 tiers proven" in capsys.readouterr().out
+    assert main(["generate", "--only", "prometheus"]) == 0
+    rules = specs / "rules/prometheus/default/api.yaml"
+    rules.write_text(rules.read_text().replace("> 0.0142", "> 0.02"))
+    capsys.readouterr()
+    assert main(["test", *tool, "--rules", "rules/prometheus", "--keep", "kept"]) == 1
+    said = capsys.readouterr().out
+    assert (
+        "failed: default/api/ok p1-5m: fires at the computed moment: ApiOkBudgetBurnP1Over5m expected firing at" in said
+    )
+    assert list((specs / "kept").glob("*/test.json"))
+
+
+def test_explain_names_the_slos_there_are(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "shop"]) == 2
+    assert "there are api/ok" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("form", ["text", "markdown", "json"])
+def test_explain_says_when_an_alert_fires(specs: Path, form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "api/ok", "--format", form]) == 0
+    said = capsys.readouterr().out
+    if form == "json":
+        (slo,) = json.loads(said)
+        assert slo["tiers"][0]["detections"][0]["page_seconds"] == "60"
+    else:
+        assert "p1-5m" in said
+        assert "1.42%" in said
+
+
+def test_a_rate_that_is_none_is_refused(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["explain", "--traffic", "many"]) == 2
+    assert "write 5/min" in capsys.readouterr().err
+
+
+def test_an_expectation_that_is_not_met_fails(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    platform = "apiVersion: sloctl/v1\nkind: Platform\nname: bank\nexpect: {detect_within: 30s}\n"
+    (specs / "slo-specs" / "platform.yaml").write_text(platform)
+    assert main(["explain"]) == 1
+    assert "a full outage is seen after 1m45s, expected within 30s" in capsys.readouterr().err
+
+
+def test_diff_says_what_changes_for_the_person_on_call(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (specs / "new").mkdir()
+    (specs / "new" / "api.yaml").write_text(SPEC.replace("BURN", "10m"))
+    assert main(["diff", "slo-specs", "new"]) == 0
+    said = capsys.readouterr().out
+    assert "tier `p1-5m` **removed**" in said
+    assert "tier `p1-10m` **added**: above 1.42% errors over 10m (pages after 1m at 100%" in said
+
+
+def test_diff_of_what_is_neither_folder_nor_revision_is_a_usage_error(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["diff", "slo-specs", "nonsense"]) == 2
+    assert "neither a folder nor a git revision" in capsys.readouterr().err

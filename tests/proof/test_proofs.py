@@ -1,0 +1,129 @@
+"""Proofs in promtool's engine: sound rules are proven, and broken ones are named with what was seen."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from sloctl.proof.explain import pending_time
+from sloctl.proof.proof import Rule, rules_of
+from sloctl.proof.scenarios import scenarios
+from sloctl.proof.simulation import interval, simulate
+from sloctl.proof.slos import slo_proofs
+from sloctl.proof.tiers import traffic_of, world_of
+from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
+
+KINDS = {
+    "ratio of two metrics": "{ratio: {total: requests_total, bad: failures_total}}",
+    "ratio by good events": "{ratio: {total: requests_total, good: 'requests_total{code!~\"5..\"}'}}",
+    "rates": "{ratio: {total: requests, bad: failures, counts: per_second}}",
+    "latency": "{latency: {histogram: 'lat_seconds{job=\"api\"}', at_most: 300ms, bad_if: 'code=\"500\"'}}",
+    "probe": "{probe: {gauge: 'probe{point=~\"eu|us\"}'}}",
+    "freshness": "{freshness: {timestamp: seen, max_age: 5m, across: all}}",
+    "throughput": "{throughput: {counter: 'done{job=\"api\"}', at_least: 10/min}}",
+    "saturation": "{saturation: {used: used, capacity: size, at_most: 85%}}",
+    "threshold": "{threshold: {value: max(lag_seconds), at_most: 10s}}",
+}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("kind", list(KINDS))
+def test_the_rules_of_every_kind_are_proven_from_raw_series_to_the_alert(
+    written: Written, prove: Prove, kind: str
+) -> None:
+    platform, slo = written(KINDS[kind], "[{severity: P1, burn: 14.4, over: 30m, also_over: 5m}]")
+    outcomes = prove(list(slo_proofs(slo, rules_of(platform, slo))))
+    assert {outcome.proof.part for outcome in outcomes} >= {"p1-30m", "counts", "blind"}
+    assert [failure for outcome in outcomes for failure in outcome.failures] == []
+
+
+@pytest.mark.server
+def test_a_split_is_proven_for_each_value_and_pages_for_the_ill_one_only(written: Written, prove: Prove) -> None:
+    platform, slo = written(RATIO, FINFLOW, "    by: [tenant]\n")
+    outcomes = prove(list(slo_proofs(slo, rules_of(platform, slo))))
+    assert [failure for outcome in outcomes for failure in outcome.failures] == []
+
+
+@pytest.mark.server
+def test_a_roll_up_tier_is_proven_from_tiles(written: Written, prove: Prove) -> None:
+    platform, slo = written(RATIO, "[{severity: P3, burn: 3, over: 1d, also_over: 2h}]")
+    outcomes = prove([one for one in slo_proofs(slo, rules_of(platform, slo)) if one.is_tier])
+    assert [failure for outcome in outcomes for failure in outcome.failures] == []
+
+
+def edited(rules: list[dict[str, Any]], name: str, old: str, new: str) -> list[Rule]:
+    return [
+        rule | {"expr": rule["expr"].replace(old, new)} if (rule.get("alert") or rule.get("record")) == name else rule
+        for rule in rules
+    ]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("rule", "old", "new", "says"),
+    [
+        ("ApiOkBudgetBurnP1Over5m", "> 0.0142", "> 0.01704", "expected firing at"),
+        ("ApiOkBudgetBurnP1Over5m", "\nand ", "\nor ", "expected silent, seen firing at"),
+        ("slo:sli_error:ratio_increase5m", "4m59s", "5m59s", "expected firing at"),
+        ("slo:sli_errors:increase1m", 'code=~"5.."', 'code=~".*"', "p1-5m"),
+    ],
+)
+def test_a_hand_edited_rule_is_named_with_the_expected_and_the_seen_moment(
+    written: Written, prove: Prove, rule: str, old: str, new: str, says: str
+) -> None:
+    platform, slo = written()
+    sound = rules_of(platform, slo)
+    broken = edited([dict(one) for one in sound.meant.values()], rule, old, new)
+    seen = {(one.get("record") or one["alert"]): one for one in broken}
+    assert seen != sound.meant
+    proofs = [one for one in slo_proofs(slo, replace(sound, seen=seen)) if one.part == "p1-5m"]
+    (outcome,) = prove(proofs)
+    assert says in f"{outcome.proof.part} {' '.join(outcome.failures)}"
+    assert outcome.failures
+
+
+def test_a_rule_that_is_gone_fails_its_proof_by_name(written: Written) -> None:
+    platform, slo = written()
+    sound = rules_of(platform, slo)
+    without = {name: rule for name, rule in sound.meant.items() if name != "ApiOkBlind"}
+    (blind,) = [one for one in slo_proofs(slo, replace(sound, seen=without)) if one.part == "blind"]
+    assert blind.missing == "the rule file has no rule ApiOkBlind"
+
+
+def test_what_cannot_be_derived_says_why(written: Written) -> None:
+    platform, slo = written(
+        "{query: {total: 'sum(increase(a[$window]))', bad: 'sum(increase(b[$window]))'}}",
+        "[{severity: P1, burn: 14.4, over: 30m, guard: none}]",
+    )
+    reasons = {one.part: one.unproven for one in slo_proofs(slo, rules_of(platform, slo))}
+    assert "user's own PromQL" in reasons["counts"]
+    assert reasons["p1-30m"] == ""
+
+
+@pytest.mark.parametrize("alerts", ["google", FINFLOW])
+def test_explain_and_the_simulated_engine_agree_to_the_evaluation(written: Written, alerts: str) -> None:
+    _, slo = written(RATIO, alerts)
+    events = Decimal(10**9)
+    for tier in slo.tiers:
+        step = interval(slo, tier)
+        group = int(step / slo.sampling.resolution)
+        for ratio in (Decimal(1), Decimal("0.1"), Decimal("0.05"), Decimal("0.01"), Decimal("0.005")):
+            history = int(tier.averaged_over / slo.sampling.resolution) + 2 * group
+            begin = -(-history // group) * group
+            tiles = [(events, Decimal(0))] * (begin + 1)  # the last clean tile is recorded at an evaluation
+            tiles += [(events, events * ratio)] * (history + group)
+            fired = next((one.at for one in simulate(slo, tier, tiles) if one.active), None)
+            said = pending_time(slo, tier, ratio)
+            seen = None if fired is None else fired - slo.sampling.resolution * begin
+            assert seen == said, (tier, ratio)
+
+
+def test_every_tier_has_a_history_on_which_it_fires_and_one_on_which_it_is_silent(written: Written) -> None:
+    _, slo = written(RATIO, "google")
+    for tier in slo.tiers:
+        shown = list(scenarios(slo, tier, traffic_of(slo, world_of(slo))))
+        assert any(one.fires for one in shown)
+        assert any(one.fires is None for one in shown)
