@@ -51,7 +51,9 @@ def service(number: int, slos: int = SLOS_A_SERVICE) -> str:
 
 
 def _team(number: int) -> str:
-    return f"  team-{number}:\n    P1: {{pagerduty: team-{number}}}\n    P3: {{slack: '#team-{number}'}}\n"
+    name = f"team-{number}"
+    routes = f"P1: {{pagerduty: {name}}}, P2: {{slack: '#{name}'}}, P3: {{email: {name}@example.com}}"
+    return f"  {name}: {{{routes}}}\n"
 
 
 def _slo(number: int, kind: str) -> str:

@@ -61,10 +61,13 @@ def _print_tables(chosen: list[tuple[Platform, Slo]]) -> None:
 
     console = Console(highlight=False)
     for number, (platform, slo) in enumerate(chosen):
-        table = Table("key", "value", "from", box=None, pad_edge=False, header_style="bold")
+        table = Table(box=None, pad_edge=False, header_style="bold")
+        table.add_column("key", no_wrap=True)
+        table.add_column("value", overflow="fold")
+        table.add_column("from", no_wrap=True)
         for one in values(platform, slo):
             origin = Text(_origin(one), style="dim" if one.place is None else "")
-            table.add_row(one.key, Text(escaped(one.text), overflow="fold"), origin)
+            table.add_row(one.key, Text(escaped(one.text)), origin)
         if number:
             console.print()
         console.print(Text(f"{slo.service}/{slo.name}", style="bold"), f"(platform {slo.platform})")

@@ -26,6 +26,7 @@ from sloctl.spec.rollout import Canary
 from sloctl.spec.tree import Key, Mapping, Sequence, Tree
 from sloctl.spec.values import (
     Boolean,
+    Called,
     Count,
     LabelName,
     MatchedValue,
@@ -218,9 +219,14 @@ def _raw_value(value: object) -> object:
     return value
 
 
-RawList = Annotated[Sequence, PlainValidator(_raw_list), WithJsonSchema({"type": "array", "items": {"type": "object"}})]
-RawMapping = Annotated[Mapping, PlainValidator(_raw_mapping), WithJsonSchema({"type": "object"})]
-RawValue = Annotated[object, PlainValidator(_raw_value), WithJsonSchema({})]
+RawList = Annotated[
+    Sequence,
+    PlainValidator(_raw_list),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+    Called("list of SLOs"),
+]
+RawMapping = Annotated[Mapping, PlainValidator(_raw_mapping), WithJsonSchema({"type": "object"}), Called("canary")]
+RawValue = Annotated[object, PlainValidator(_raw_value), WithJsonSchema({}), Called("any value")]
 
 
 class Template(Written):

@@ -118,6 +118,13 @@ def own_policy(name: str) -> str:
 
 
 @dataclass(frozen=True, slots=True)
+class Called:
+    """What the reference calls a type; it validates nothing."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class _Pattern:
     """A text that matches a regular expression: its validator and its JSON Schema."""
 
@@ -206,40 +213,62 @@ Address = Annotated[
 OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
 PolicyName = Annotated[Name, AfterValidator(own_policy)]
 
-Text = Annotated[str, PlainValidator(texts.text), _TEXT_SCHEMA]
+Text = Annotated[str, PlainValidator(texts.text), _TEXT_SCHEMA, Called("text")]
 LabelValue = Annotated[
     str,
     PlainValidator(texts.label_value),
     WithJsonSchema({"type": "string", "minLength": 1, "maxLength": texts.MAX_LABEL_VALUE}),
+    Called("text"),
 ]
 MatchedValue = Annotated[
     str,
     PlainValidator(texts.matched_value),
     WithJsonSchema({"type": "string", "maxLength": texts.MAX_LABEL_VALUE}),
+    Called("text"),
 ]
-Url = Annotated[str, PlainValidator(texts.url), WithJsonSchema({"type": "string", "pattern": "^https://"})]
-Runbook = Annotated[str, PlainValidator(texts.runbook), WithJsonSchema({"type": "string", "pattern": "^https://"})]
+Url = Annotated[
+    str, PlainValidator(texts.url), WithJsonSchema({"type": "string", "pattern": "^https://"}), Called("https link")
+]
+Runbook = Annotated[
+    str, PlainValidator(texts.runbook), WithJsonSchema({"type": "string", "pattern": "^https://"}), Called("https link")
+]
 
-PromQL = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA]
-WindowedPromQL = Annotated[str, PlainValidator(texts.windowed), _PROMQL_SCHEMA]
-SelectorText = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA]
-Matchers = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA]
-Selectors = Annotated[tuple[str, ...], PlainValidator(texts.selectors), _SELECTORS_SCHEMA]
+PromQL = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA, Called("PromQL")]
+WindowedPromQL = Annotated[str, PlainValidator(texts.windowed), _PROMQL_SCHEMA, Called("PromQL with `$window`")]
+SelectorText = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA, Called("selector")]
+Matchers = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA, Called("matchers")]
+Selectors = Annotated[tuple[str, ...], PlainValidator(texts.selectors), _SELECTORS_SCHEMA, Called("selectors")]
 
-Boolean = Annotated[bool, PlainValidator(quantities.boolean), WithJsonSchema({"type": "boolean"})]
-Number = Annotated[Decimal, PlainValidator(quantities.decimal), WithJsonSchema({"type": "number"})]
-Count = Annotated[int, PlainValidator(quantities.count), WithJsonSchema({"type": "integer", "minimum": 0})]
-Percentage = Annotated[Decimal, PlainValidator(quantities.percentage), _pattern(quantities.PERCENTAGE, "99.95%")]
-Duration = Annotated[int, PlainValidator(quantities.duration), _pattern(_DURATION_SCHEMA_PATTERN, "5m", "1h30m", "30d")]
-Rate = Annotated[WrittenRate, PlainValidator(quantities.rate), _pattern(quantities.RATE, "800K/min", "8K/s")]
+Boolean = Annotated[bool, PlainValidator(quantities.boolean), WithJsonSchema({"type": "boolean"}), Called("boolean")]
+Number = Annotated[Decimal, PlainValidator(quantities.decimal), WithJsonSchema({"type": "number"}), Called("number")]
+Count = Annotated[
+    int, PlainValidator(quantities.count), WithJsonSchema({"type": "integer", "minimum": 0}), Called("whole number")
+]
+Percentage = Annotated[
+    Decimal, PlainValidator(quantities.percentage), _pattern(quantities.PERCENTAGE, "99.95%"), Called("percentage")
+]
+Duration = Annotated[
+    int,
+    PlainValidator(quantities.duration),
+    _pattern(_DURATION_SCHEMA_PATTERN, "5m", "1h30m", "30d"),
+    Called("duration"),
+]
+Rate = Annotated[
+    WrittenRate, PlainValidator(quantities.rate), _pattern(quantities.RATE, "800K/min", "8K/s"), Called("rate")
+]
 Counts = Annotated[
     WrittenCounts,
     PlainValidator(quantities.counts),
     _pattern(re.compile(rf"counter|per_second|per_(?:{_DURATION_PATTERN})"), "counter", "per_second", "per_5m"),
+    Called("`counter`, `per_second` or `per_<duration>`"),
 ]
 _BOUND_SCHEMA: Final = WithJsonSchema({"oneOf": [{"type": "number"}, {"type": "string", "pattern": _BOUND_PATTERN}]})
-Bound = Annotated[WrittenBound, PlainValidator(quantities.bound), _BOUND_SCHEMA]
-LatencyBound = Annotated[WrittenBound, PlainValidator(quantities.latency_bound), _BOUND_SCHEMA]
+Bound = Annotated[
+    WrittenBound, PlainValidator(quantities.bound), _BOUND_SCHEMA, Called("number, percentage or duration")
+]
+LatencyBound = Annotated[
+    WrittenBound, PlainValidator(quantities.latency_bound), _BOUND_SCHEMA, Called("duration or number")
+]
 
 PositiveDuration = Annotated[Duration, AfterValidator(positive)]
 Resolution = Annotated[PositiveDuration, AfterValidator(at_most_minute)]

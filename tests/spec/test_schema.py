@@ -11,7 +11,18 @@ from sloctl.spec.reader import read_text
 from sloctl.spec.schema import DIALECT, json_schema
 from sloctl.spec.tree import Value
 
-EXAMPLES = sorted((Path(__file__).parent / "examples").glob("*.yaml"))
+ROOT = Path(__file__).parents[2]
+EXAMPLES = [
+    path
+    for pattern in (
+        "slo-specs/**/*.yaml",
+        "examples/**/slo-specs/**/*.yaml",
+        "tests/golden/*/spec/**/*.yaml",
+        "tests/spec/examples/*.yaml",
+        "tests/spec/demands/*.yaml",
+    )
+    for path in sorted(ROOT.glob(pattern))
+]
 CORPUS = sorted((Path(__file__).parents[1] / "diagnostics").glob("*.bad.yaml"))
 
 VALIDATOR = jsonschema.Draft202012Validator(json_schema())
@@ -41,7 +52,7 @@ def test_it_is_a_schema_of_its_dialect() -> None:
     jsonschema.Draft202012Validator.check_schema(schema)
 
 
-@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: path.stem)
+@pytest.mark.parametrize("path", EXAMPLES, ids=lambda path: str(path.relative_to(ROOT)))
 def test_it_accepts_what_sloctl_accepts(path: Path) -> None:
     for tree in read_text(path.read_bytes(), path.name, Diagnostics()):
         VALIDATOR.validate(as_json(tree.value))

@@ -1,0 +1,161 @@
+"""docs/specification.md: its tables are the models', its examples are valid, its defaults hold, its links lead on."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from sloctl.cli.values import values
+from sloctl.compiler import load
+from sloctl.diagnostics import Diagnostics
+from sloctl.model.catalogue import Catalogue
+from sloctl.model.indicator import Threshold
+from tools.reference import DEFAULTS, MODELS, PAGE, page
+
+TEXT = PAGE.read_text(encoding="utf-8")
+EXAMPLE = re.compile(r"^```yaml\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+SERVICE = "apiVersion: sloctl/v1\nkind: Service\nservice: api\nteam: web\n"
+PLATFORM = """apiVersion: sloctl/v1
+kind: Platform
+name: shop
+teams:
+  web: {P1: {pagerduty: web}, incident: {slack: '#incidents'}}
+  checkout: {P1: {pagerduty: checkout}}
+"""
+JUDGED = """slos:
+  - {name: availability, objective: 99.9%, sli: {ratio: {total: requests_total, bad: failures_total}}}
+  - {name: latency, objective: 99%, sli: {latency: {histogram: request_seconds, at_most: 1s}}}
+"""
+
+
+def examples() -> Iterator[tuple[int, str]]:
+    """Each example with the line where it begins."""
+    for match in EXAMPLE.finditer(TEXT):
+        yield TEXT.count("\n", 0, match.start()) + 2, match[1]
+
+
+def whole(example: str) -> str:
+    """An example as documents: pieces are put into a Service."""
+    if "apiVersion:" in example:
+        return example
+    if example.startswith("slos:"):
+        return SERVICE + example
+    assert example.startswith("canary:"), example
+    return SERVICE + JUDGED + example
+
+
+def loaded(folder: Path, *files: str) -> tuple[Catalogue, Diagnostics]:
+    found = Diagnostics()
+    for number, file in enumerate(files):
+        (folder / f"{number}.yaml").write_text(file, encoding="utf-8")
+    return load([str(folder)], found, root=folder), found
+
+
+@pytest.mark.parametrize(("line", "example"), list(examples()))
+def test_an_example_is_valid(line: int, example: str, tmp_path: Path) -> None:
+    text = whole(example)
+    files = [text] if "kind: Platform" in text else [text, PLATFORM]
+    if "kind: Service" not in text:
+        files.append(SERVICE.replace("team: web\n", "") + JUDGED)
+    catalogue, found = loaded(tmp_path, *files)
+    assert [f"{one.place.line}: {one.message}" for one in found.errors] == []
+    assert any(catalogue.slos)
+
+
+def test_the_tables_are_what_the_models_say() -> None:
+    assert page(TEXT) == TEXT, "run `python -m tools.reference`"
+
+
+def test_every_model_has_its_table() -> None:
+    assert set(re.findall(r"<!-- table: (\w+) -->", TEXT)) == MODELS.keys() - {"Inheritable", "TemplateBody"}
+
+
+def test_a_link_within_the_page_leads_to_a_heading() -> None:
+    headings = {line.lstrip("# ").lower().replace(" ", "-") for line in TEXT.splitlines() if line.startswith("#")}
+    assert set(re.findall(r"\(#([a-z-]+)\)", TEXT)) <= headings
+
+
+def test_a_default_belongs_to_a_key_that_may_be_left_out() -> None:
+    keys = {
+        f"{name}.{field.alias or key}" for name, model in MODELS.items() for key, field in model.model_fields.items()
+    }
+    assert keys >= DEFAULTS.keys() - {"Approval.first_deployments"}
+
+
+MINIMAL = """slos:
+  - {name: total, objective: 99.9%, sli: {ratio: {total: requests_total, bad: failures_total}}}
+  - {name: speed, objective: 99%, sli: {latency: {histogram: request_seconds, at_most: 1s}}}
+  - {name: flow, objective: 99%, sli: {throughput: {counter: events_total, at_least: 1/s}}}
+  - {name: up, objective: 99%, sli: {probe: {gauge: probe_success}}}
+  - {name: age, objective: 99%, sli: {freshness: {age: age_seconds, max_age: 5m}}}
+  - {name: lag, objective: 99%, sli: {threshold: {value: lag_seconds, at_most: 5}}, forecast: {within: 15d}}
+  - name: tiers
+    objective: 99%
+    sli: {ratio: {total: requests_total, bad: failures_total}}
+    alerts: [{severity: P1, burn: 10, over: 1h}, {severity: P2, burn: 5, over: 1h}]
+    sla: {credits: [{below: 99%, credit: 10%}], value: contract_usd}
+    window: {calendar: month}
+"""
+
+
+@pytest.fixture(scope="module")
+def defaults(tmp_path_factory: pytest.TempPathFactory) -> dict[str, dict[str, str]]:
+    """What is in force where nothing is written: texts by key, by SLO."""
+    catalogue, found = loaded(tmp_path_factory.mktemp("minimal"), SERVICE.replace("team: web\n", "") + MINIMAL)
+    assert found.errors == []
+    (platform,) = catalogue.platforms
+    return {slo.name: {one.key: one.text for one in values(platform, slo)} for slo in platform.slos}
+
+
+def word(key: str) -> str:
+    """A default as the page has it, without its quotes."""
+    return re.sub(r"`", "", DEFAULTS[key])
+
+
+@pytest.mark.parametrize(
+    "key",
+    ["window", "scrape_interval", "new_series", "mode", "resolution", "inhibition", "pagerduty"],
+)
+def test_a_default_of_the_platform_is_in_force(key: str, defaults: dict[str, dict[str, str]]) -> None:
+    assert defaults["total"][key] == word(f"Platform.{key}")
+
+
+def test_defaults_that_are_lists_or_depend_on_others_are_in_force(defaults: dict[str, dict[str, str]]) -> None:
+    total = defaults["total"]
+    assert total["target_labels"] == word("Platform.target_labels").strip("[]")
+    assert word("Platform.scrape_timeout").startswith(total["scrape_timeout"])
+    assert total["max_series"] == word("Slo.max_series")
+    assert [total[f"severities.P{number}"] for number in (1, 2, 3)] == ["P1", "P2", "P3"]
+    assert {key for key in total if key.startswith("alerts.")} == {
+        f"alerts.{one}" for one in ("p1-1h", "p1-6h", "p3-1d", "p3-3d")
+    }
+
+
+def test_defaults_of_slis_are_in_force(defaults: dict[str, dict[str, str]]) -> None:
+    assert defaults["total"]["sli.ratio.counts"] == word("Ratio.counts")
+    assert defaults["speed"]["sli.latency.unit"] == "s"
+    assert defaults["speed"]["sli.latency.native"] == word("Latency.native")
+    assert defaults["flow"]["sli.throughput.counts"] == word("Throughput.counts")
+    assert defaults["flow"]["sli.throughput.across"] == word("Throughput.across")
+    for slo, kind in (("up", "Probe"), ("age", "Freshness"), ("lag", "Threshold")):
+        assert defaults[slo][f"sli.{kind.lower()}.across"] == word(f"{kind}.across")
+
+
+def test_defaults_of_tiers_forecasts_and_contracts_are_in_force(tmp_path: Path) -> None:
+    catalogue, _ = loaded(tmp_path, SERVICE.replace("team: web\n", "") + MINIMAL)
+    slos = {slo.name: slo for slo in catalogue.slos}
+    page_, urgent = slos["tiers"].tiers
+    assert [str(page_.keep_firing_for), str(urgent.keep_firing_for)] == ["5m", "0s"]
+    assert (str(page_.for_), page_.min_events, page_.min_bad, page_.guard.value) == ("0s", 0, 0, "statistical")
+    slices = slos["flow"].tiers[0]
+    assert (slices.min_bad, slices.guard.value) == (3, "none")
+    forecast, lag = slos["lag"].forecast, slos["lag"].indicator
+    assert forecast is not None
+    assert isinstance(lag, Threshold)
+    assert (str(forecast.since), forecast.severity.value, forecast.to) == ("14d", "P3", lag.at_most)
+    sla = slos["tiers"].sla
+    assert sla is not None
+    assert (str(sla.window), sla.currency) == ("month (UTC)", "USD")
