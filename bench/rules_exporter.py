@@ -26,7 +26,7 @@ class Role:
         history: how many good and how many bad requests it has counted before the run.
         errors: the share of requests that fail.
         birth_every: seconds after which one more error series appears, with 1, 2 or 3 in it.
-        reset_every: seconds after which its process starts again.
+        born_late: the error series appears with the first error.
         answers_after: seconds that a scrape takes.
     """
 
@@ -34,14 +34,14 @@ class Role:
     history: int = 0
     errors: float = 0.05
     birth_every: float = 0
-    reset_every: float = 0
+    born_late: bool = False
     answers_after: float = 0
 
 
 ROLES: Final[Mapping[str, Role]] = {
     "steady": Role(),
     "births": Role(errors=0, birth_every=7),
-    "resets": Role(reset_every=37, errors=0.1),
+    "resets": Role(errors=0.1, born_late=True),
     "replaced": Role(),
     "down": Role(errors=0),
     "relabelled": Role(history=1_000_000),
@@ -64,13 +64,11 @@ class Target:
     def lines(self) -> Iterator[str]:
         """Its page, in Prometheus' text format."""
         role, age = self.role, time.monotonic() - self.since
-        if role.reset_every:
-            age %= role.reset_every
         requests = role.history + age * role.per_second
         errors = role.history + age * role.per_second * role.errors
         yield "# TYPE http_requests_total counter"
         yield f'http_requests_total{{code="200"}} {int(requests)}'
-        if role.errors and (errors >= 1 or not role.reset_every):
+        if role.errors and (errors >= 1 or not role.born_late):
             yield f'http_requests_total{{code="500"}} {int(errors)}'
         for number in range(int(age / role.birth_every) if role.birth_every else 0):
             yield f'http_requests_total{{code="500",path="/{number}"}} {1 + number % 3}'

@@ -9,7 +9,7 @@ from __future__ import annotations
 import copy
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ import promql_parser
 import pytest
 
 from sloctl.backends.table import BACKENDS
+from sloctl.checks.table import run_checks
 from sloctl.cli import main
 from sloctl.cli.report import FORMS
 from sloctl.diagnostics import Diagnostics
@@ -33,6 +34,7 @@ Spec = list[dict[str, Any]]
 Field = tuple[str | int, ...]
 
 HEAD = {"apiVersion": "sloctl/v1"}
+TOPIC = "arn:aws:sns:eu-west-1:123456789012:web"
 TIER = {"severity": "P2", "burn": 2, "over": "5m"}
 PLATFORM = HEAD | {
     "kind": "Platform",
@@ -57,12 +59,7 @@ PLATFORM = HEAD | {
     "team": "web",
     "teams": {
         "web": {
-            "P1": {
-                "pagerduty": "web",
-                "slack": "#web",
-                "email": "web@example.com",
-                "sns": "arn:aws:sns:eu-west-1:123456789012:web",
-            },
+            "P1": {"pagerduty": "web", "slack": "#web", "email": "web@example.com", "sns": TOPIC},
             "P2": {"slack": "#web"},
             "extra": {"webhook": "https://hooks.example.com/a"},
             "office_hours": {"days": ["monday"], "from": "09:00", "to": "17:00", "time_zone": "UTC"},
@@ -201,19 +198,23 @@ def written(spec: Spec) -> bytes:
     return "\n---\n".join(documents).encode("utf-8", "surrogatepass")
 
 
-def compiled(spec: Spec) -> tuple[list[Artifact], Diagnostics]:
-    """What a specification in memory compiles to; nothing where it is refused."""
+def compiled(spec: Spec, *backends: str) -> tuple[list[Artifact], Diagnostics]:
+    """What a specification in memory compiles to (rules, or what is named); nothing where it is refused."""
     found = Diagnostics()
     documents = parse_documents(written(spec), "specs/a.yaml", found)
     catalogue = resolve(documents, found)
     if found.errors:
         return [], found
-    return list(BACKENDS["prometheus"].compile(catalogue)), found
+    run_checks(catalogue, found)
+    if found.errors:
+        return [], found
+    chosen = [BACKENDS[name] for name in backends or ("prometheus",)]
+    return [artifact for backend in chosen for artifact in backend.compile(catalogue)], found
 
 
 @cache
-def twin(number: int) -> list[Artifact]:
-    files, found = compiled(CARRIERS[number])
+def twin(number: int, *backends: str) -> list[Artifact]:
+    files, found = compiled(CARRIERS[number], *backends)
     assert not found.errors
     return files
 
@@ -307,6 +308,48 @@ def test_a_payload_in_any_text_field_stays_text(family: str) -> None:
                 accepted += 1
                 check_same(number, field, payload, files)
     assert accepted or family == "terminal"  # or nothing was compared
+
+
+# What the texts of routes and dashboards are made of, and the payloads that their readers would run.
+SHOWN = {"description", "folder", "base_url", "logs", "traces", "runbook", "summary", "slack", "email", "sns"}
+SHOWN |= {"webhook", "pagerduty", "P1", "P2", "P3", "deploys", "cost", "domain", "note", "environment", "currency"}
+ACTION = re.compile(r"\{\{.*?\}\}")
+VARIABLE = re.compile(r"\$\{?[a-zA-Z_]\w*|\[\[.*?\]\]|\{\{.*?\}\}")  # of Grafana
+
+
+@pytest.mark.parametrize("family", ["Go template", "Jinja", "HTML"])
+def test_a_payload_in_what_people_read_is_run_by_no_receiver_and_no_dashboard(family: str) -> None:
+    accepted = 0
+    fields = [(number, field) for number, field in FIELDS if number < 2 and {str(field[-1]), str(field[-2])} & SHOWN]
+    for payload in PAYLOADS[family]:
+        for number, field in fields:
+            files, _ = compiled(put(CARRIERS[number], field, payload), "alertmanager", "grafana")
+            check_paths(files)
+            accepted += bool(files)
+            theirs = {file.path: file for file in twin(number, "alertmanager", "grafana")}
+            for file in files:
+                harmless, mine = dict(texts_of(theirs[file.path].value)), dict(texts_of(file.value))
+                run = VARIABLE if file.path.startswith("dashboards/") else ACTION
+                own = {one for text in harmless.values() for one in run.findall(text)} | {"${dollar"}
+                assert {one for text in mine.values() for one in run.findall(text)} <= own, payload
+                assert not [text for where, text in mine.items() if where[-1] == "content" and "<script" in text]
+                links = [text for where, text in mine.items() if where[-1] in {"url", "href", "link", "webhook_url"}]
+                assert all(re.match(r"https://|/d/|\$|\{\{", link) for link in links), links
+    assert accepted
+
+
+def texts_of(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[tuple[str | int, ...], str]]:
+    """Every text with its path, except PromQL, whose `$1` and label values are no variables."""
+    match value:
+        case str():
+            yield path, value
+        case Mapping():
+            for key, one in value.items():
+                if key not in {"expr", "query"} and path[-1:] != ("options",):  # value mappings run nothing
+                    yield from texts_of(one, (*path, str(key)))
+        case list() | tuple():
+            for index, one in enumerate(value):
+                yield from texts_of(one, (*path, index))
 
 
 def test_there_are_a_hundred_payloads_and_every_text_of_the_language_is_a_field() -> None:

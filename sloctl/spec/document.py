@@ -29,7 +29,6 @@ from sloctl.spec.values import (
     Called,
     Count,
     LabelName,
-    LabelValue,
     MatchedValue,
     MetricName,
     Name,
@@ -44,6 +43,7 @@ from sloctl.spec.values import (
     Rate,
     Resolution,
     Runbook,
+    SeverityWord,
     Text,
     Url,
 )
@@ -109,9 +109,9 @@ class Slo(Inheritable):
 class Severities(Written):
     """The values of the alert label `severity`."""
 
-    P1: Maybe[LabelValue] = optional("Value for P1.")
-    P2: Maybe[LabelValue] = optional("Value for P2.")
-    P3: Maybe[LabelValue] = optional("Value for P3.")
+    P1: Maybe[SeverityWord] = optional("Value for P1.")
+    P2: Maybe[SeverityWord] = optional("Value for P2.")
+    P3: Maybe[SeverityWord] = optional("Value for P3.")
 
 
 class Texts(Written):

@@ -57,6 +57,7 @@ _URL: Final = re.compile(
 _USER: Final = re.compile(r"[a-zA-Z]+://[^/?#]*@")
 _PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
 _BRACE_BEFORE: Final = re.compile(r"\{\$[a-zA-Z]")  # the value may be a template action: `{` would join its braces
+SEVERITY: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
 # Strings of PromQL; one that is never closed ends with its line, so that a search stays linear.
 STRING: Final = r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?"

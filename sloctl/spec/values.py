@@ -183,6 +183,16 @@ TimeZone = Annotated[
 Currency = Annotated[
     str, _Pattern(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`", "USD")
 ]
+SeverityWord = Annotated[
+    str,
+    _Pattern(
+        texts.SEVERITY,
+        "SLO021",
+        "a word for a severity",
+        "use letters, digits, spaces, `.`, `_` and `-`, because routes and dashboards match it",
+        "critical",
+    ),
+]
 Channel = Annotated[
     str, _Pattern(texts.CHANNEL, "SLO021", "a channel", "write its name in quotes: '#alerts'", "#alerts")
 ]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from bench.rules_live import JOBS, SHORT, Outcome, lost_to_resets, run
+from bench.rules_live import JOBS, LOST_TO_RESETS, SHORT, Outcome, run
 from tests.conftest import program
 
 
@@ -31,7 +31,7 @@ def test_nothing_is_ever_counted_twice(outcome: Outcome) -> None:
 def test_tiles_hold_what_was_scraped_but_for_the_end_of_a_crashed_process(outcome: Outcome) -> None:
     assert [one for one in outcome.counted if one.tiles != one.scraped and one.job != "resets"] == []
     resets = [one for one in outcome.counted if one.job == "resets"]
-    assert sum(one.scraped - one.tiles for one in resets) <= lost_to_resets(SHORT)
+    assert sum(one.scraped - one.tiles for one in resets) <= LOST_TO_RESETS
 
 
 @pytest.mark.server

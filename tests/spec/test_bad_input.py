@@ -89,6 +89,7 @@ CODES = {
     "selector-read-as-mapping": "SLO026",
     "service-missing": "SLO017",
     "service-without-slo": "SLO041",
+    "severity-is-no-word": "SLO021 SLO021 SLO026",
     "sli-empty": "SLO031",
     "sli-of-two-kinds": "SLO031",
     "slo-name-twice": "SLO039",

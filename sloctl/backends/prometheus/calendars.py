@@ -8,7 +8,6 @@ from sloctl import conventions
 from sloctl.backends.prometheus.rules import Group, Recording
 from sloctl.model.catalogue import Platform
 from sloctl.model.periods import period_starts
-from sloctl.model.quantities import MINUTE
 from sloctl.model.window import CalendarWindow
 
 
@@ -18,7 +17,7 @@ def calendar_group(platform: Platform) -> Group | None:
     if not calendars:
         return None
     rules = tuple(rule for _, calendar in sorted(calendars.items()) for rule in _table(platform, calendar))
-    return Group(conventions.calendar_group(platform), MINUTE, rules)
+    return Group(conventions.calendar_group(platform), platform.sampling.resolution, rules)
 
 
 def _table(platform: Platform, calendar: CalendarWindow) -> tuple[Recording, Recording]:
