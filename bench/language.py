@@ -6,16 +6,15 @@ loader's figure is its loading alone; the compiler's are whole processes, with t
 
 from __future__ import annotations
 
-import os
-import resource
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Final
 
+from bench.measured import Measured, measured
 from bench.rows import Row
 from bench.specs import write_short_specs, write_specs
 
@@ -36,46 +35,27 @@ print(time.process_time() - before)
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Cost:
-    """CPU seconds and MiB of one process."""
-
-    cpu: float
-    memory: float
-
-
 def bare_load(specs: Path) -> float:
     """CPU seconds of PyYAML's C loader for every file of a folder."""
     done = subprocess.run([sys.executable, "-c", LOADER, specs], check=True, capture_output=True, text=True)
     return float(done.stdout)
 
 
-def cost(*words: str | Path) -> Cost:
+def cost(*words: str | Path) -> Measured:
     """What one `sloctl` costs, which may have 64 files open and must succeed.
 
     Raises:
         RuntimeError: it ended with another exit code than 0.
     """
-    process = subprocess.Popen(
-        [sys.executable, "-m", "sloctl", *words],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        preexec_fn=_limit_open_files,  # noqa: PLW1509 - no threads here
-    )
-    _, status, usage = os.wait4(process.pid, 0)
-    process.returncode = os.waitstatus_to_exitcode(status)
-    if process.returncode:
-        raise RuntimeError(f"sloctl {' '.join(map(str, words))} ended with {process.returncode}")
-    return Cost(usage.ru_utime + usage.ru_stime, usage.ru_maxrss / 1024)
+    done = measured([sys.executable, "-m", "sloctl", *words], open_files=OPEN_FILES)
+    if done.exit_code:
+        raise RuntimeError(f"sloctl {' '.join(map(str, words))} ended with {done.exit_code}: {done.said[-500:]}")
+    return done
 
 
-def _limit_open_files() -> None:
-    resource.setrlimit(resource.RLIMIT_NOFILE, (OPEN_FILES, OPEN_FILES))
-
-
-def best(costs: Sequence[Cost]) -> Cost:
+def best(runs: Sequence[Measured]) -> Measured:
     """The least CPU and the most memory of some runs."""
-    return Cost(min(one.cpu for one in costs), max(one.memory for one in costs))
+    return replace(runs[0], cpu=min(one.cpu for one in runs), memory=max(one.memory for one in runs))
 
 
 def rows() -> Iterator[Row]:
@@ -92,18 +72,18 @@ def rows() -> Iterator[Row]:
         yield from _rows([_round(base, number) for number in range(ROUNDS)])
 
 
-def _round(base: Path, number: int) -> dict[str, Cost]:
+def _round(base: Path, number: int) -> dict[str, Measured]:
     """Every program once; each writes into a folder of its own."""
     specs = {name: base / name / "slo-specs" for name in ("one", "fewer", "many", "short")}
     outputs = {name: base / f"out-{number}" / name for name in specs}
-    measured = {f"load {name}": Cost(bare_load(specs[name]), 0) for name in ("many", "short")}
-    measured["validate"] = cost("validate", specs["many"])
-    measured |= {f"generate {name}": cost("generate", specs[name], "-o", outputs[name]) for name in specs}
-    measured["help"] = cost("--help")
-    return measured
+    runs = {f"load {name}": Measured(0, "", bare_load(specs[name]), 0) for name in ("many", "short")}
+    runs["validate"] = cost("validate", specs["many"])
+    runs |= {f"generate {name}": cost("generate", specs[name], "-o", outputs[name]) for name in specs}
+    runs["help"] = cost("--help")
+    return runs
 
 
-def _rows(rounds: Sequence[dict[str, Cost]]) -> Iterator[Row]:
+def _rows(rounds: Sequence[dict[str, Measured]]) -> Iterator[Row]:
     of = {name: best([one[name] for one in rounds]) for name in rounds[0]}
     load, one = of["load many"].cpu, of["generate one"].cpu
     generate, fewer = of["generate many"], of["generate fewer"]
