@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto pictures
+.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto postgresql pictures
 .PHONY: bench-canary bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
@@ -15,7 +15,7 @@ demo: .venv/base.stamp prometheus  ## watch an SLO burn: an alert fires and reso
 demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
 	@python -m examples.demo.compile
 
-test: .venv/dev.stamp prometheus alertmanager mosquitto .cache/oldest-fastapi  ## lint, types and tests
+test: .venv/dev.stamp prometheus alertmanager mosquitto postgresql .cache/oldest-fastapi  ## lint, types and tests
 	@tools/debian-install node=nodejs npm=npm chromium=chromium
 	ruff check
 	ruff format --check
@@ -61,6 +61,11 @@ alertmanager:
 
 mosquitto:
 	@tools/debian-package mosquitto 2.0 mosquitto
+
+# The version that Debian's package `postgresql` stands for; 15 where apt knows nothing.
+postgresql:
+	@tools/debian-package $$(apt-cache depends postgresql 2>/dev/null | \
+		sed -n 's/.*Depends: \(postgresql-[0-9]*\)$$/\1/p' | grep . || echo postgresql-15) 15 postgres initdb
 
 # The oldest FastAPI whose routes are told apart, beside the newest one in .venv.
 .cache/oldest-fastapi: .venv/dev.stamp
