@@ -29,7 +29,7 @@ from sloctl.backends.grafana.queries import raw, shown
 from sloctl.backends.grafana.texts import literal, markdown
 from sloctl.model.canary import Arms, SloCheck
 from sloctl.model.catalogue import Platform, Service, Slo
-from sloctl.model.indicator import Latency, Ratio, RunningTotal, Unit
+from sloctl.model.indicator import Latency, Ratio, RunningTotal, Saturation, Unit
 from sloctl.model.quantities import number
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.promql.build import indent
@@ -159,9 +159,37 @@ def _lines(service: Service) -> Iterator[Panel]:
             panels.append(("Cost per request", "What one request costs on each version.", targets, "currencyUSD"))
         targets = [Target(requests(slo, matchers), name) for name, matchers in _both(service)]
         panels.append(("Requests", "Requests a second of both versions.", targets, "reqps"))
+    if used := _saturation(service):
+        panels.append(used)
     width = 24 // len(panels)
     for title, text, targets, unit in panels:
         yield time_series(title, text, targets, unit, width=width, styles=STYLES, minimum=Decimal(0), height=7)
+
+
+def _saturation(service: Service) -> tuple[str, str, list[Target], str] | None:
+    """How full each version is: what the service's saturation SLO watches, else the CPU of its processes."""
+    if full := next((slo for slo in service.slos if isinstance(slo.indicator, Saturation)), None):
+        targets = [Target(fullness(full, matchers), name) for name, matchers in _both(service)]
+        return "Saturation", f"Share of the capacity in use on both versions, {full.id}.", targets, PERCENT
+    slo = _ratio(service) or _latency(service)
+    target = counted(slo)[0].on(slo.sampling.target_labels) if slo else ()
+    if not target:
+        return None
+    processes = Selector("process_cpu_seconds_total", target)
+    targets = [
+        Target(f"avg(rate({raw(processes, *matchers)}[$__rate_interval]))", name) for name, matchers in _both(service)
+    ]
+    return "Saturation", "CPU cores that a process of each version keeps busy, on average.", targets, COUNT
+
+
+def fullness(slo: Slo, matchers: Sequence[Matcher]) -> str:
+    """The share of its capacity that one version uses."""
+    gauges = slo.indicator
+    assert isinstance(gauges, Saturation)
+    used, capacity = (
+        " + ".join(f"sum({raw(one, *matchers)})" for one in side) for side in (gauges.used, gauges.capacity)
+    )
+    return f"({used})\n/ (({capacity}) > 0)"
 
 
 def _limits(service: Service, slo: Slo) -> list[Target]:
@@ -255,12 +283,19 @@ def _variables(services: Sequence[Service]) -> Iterator[Variable]:
 
 def _metric(service: Service) -> str | None:
     slo = _ratio(service) or _latency(service)
-    match slo.indicator if slo else None:
+    if slo is None:
+        return None
+    one = counted(slo)[0]
+    return f"{one.metric}{{{literal(matchers_text(one.matchers))}}}"
+
+
+def counted(slo: Slo) -> Selectors:
+    """The series that count the events of an SLO."""
+    match slo.indicator:
         case Ratio(total=total, bad=bad, good=good):
-            one: Selector = (total or bad or good or ())[0]
-            return f"{one.metric}{{{literal(matchers_text(one.matchers))}}}"
+            return total or bad or good or ()
         case Latency() as latency:
-            one = latency.histogram[0]
-            return f"{one.metric}{'' if latency.native else '_count'}{{{literal(matchers_text(one.matchers))}}}"
+            suffix = "" if latency.native else "_count"
+            return tuple(one.named(one.metric + suffix) for one in latency.histogram)
         case _:
-            return None
+            raise TypeError(f"{slo.id} counts no events")
