@@ -29,7 +29,7 @@ from sloctl.backends.grafana.queries import raw, shown
 from sloctl.backends.grafana.texts import literal, markdown
 from sloctl.model.canary import Arms, SloCheck
 from sloctl.model.catalogue import Platform, Service, Slo
-from sloctl.model.indicator import Latency, Ratio, RunningTotal, Saturation, Unit
+from sloctl.model.indicator import Latency, Ratio, RunningTotal, Unit
 from sloctl.model.quantities import number
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.promql.build import indent
@@ -167,10 +167,7 @@ def _lines(service: Service) -> Iterator[Panel]:
 
 
 def _saturation(service: Service) -> tuple[str, str, list[Target], str] | None:
-    """How full each version is: what the service's saturation SLO watches, else the CPU of its processes."""
-    if full := next((slo for slo in service.slos if isinstance(slo.indicator, Saturation)), None):
-        targets = [Target(fullness(full, matchers), name) for name, matchers in _both(service)]
-        return "Saturation", f"Share of the capacity in use on both versions, {full.id}.", targets, PERCENT
+    """How busy the processes of each version are; what a saturation SLO watches is mostly shared by both versions."""
     slo = _ratio(service) or _latency(service)
     target = counted(slo)[0].on(slo.sampling.target_labels) if slo else ()
     if not target:
@@ -180,16 +177,6 @@ def _saturation(service: Service) -> tuple[str, str, list[Target], str] | None:
         Target(f"avg(rate({raw(processes, *matchers)}[$__rate_interval]))", name) for name, matchers in _both(service)
     ]
     return "Saturation", "CPU cores that a process of each version keeps busy, on average.", targets, COUNT
-
-
-def fullness(slo: Slo, matchers: Sequence[Matcher]) -> str:
-    """The share of its capacity that one version uses."""
-    gauges = slo.indicator
-    assert isinstance(gauges, Saturation)
-    used, capacity = (
-        " + ".join(f"sum({raw(one, *matchers)})" for one in side) for side in (gauges.used, gauges.capacity)
-    )
-    return f"({used})\n/ (({capacity}) > 0)"
 
 
 def _limits(service: Service, slo: Slo) -> list[Target]:
