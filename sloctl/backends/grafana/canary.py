@@ -202,7 +202,7 @@ def _verdicts(platform: Platform, service: Service) -> Iterator[Chart]:
     matchers = (equal("platform", platform.name), equal("service", service.name))
     counts = f"increase({selector([conventions.CANARY_VERDICTS], matchers, '$__rate_interval')})"
     expr = f"sum by (verdict, reason) ({counts}) > 0"
-    text = f"Answers of `sloctl canary serve` by verdict and reason. Evidence: `sloctl canary history {service.name}`."
+    text = "What the canary server answered, and why; its history holds the evidence."
     yield Chart("Verdicts", text, [Target(expr, "{{verdict}}: {{reason}}")])
 
 

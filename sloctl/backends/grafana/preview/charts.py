@@ -68,7 +68,7 @@ def scale_of(values: Iterable[float], low: float | None, high: float | None) -> 
 
 def _round_step(least: float) -> float:
     power: float = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least * (1 - _FEW))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - _FEW))
 
 
 def path(points: Points, moment: Moment, scale: Scale, step: float) -> str:
