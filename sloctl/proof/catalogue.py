@@ -16,8 +16,7 @@ def proofs(catalogue: Catalogue, seen: Mapping[str, Sequence[Rule]] | None = Non
     for platform in catalogue.platforms:
         compiled = {group.name: group.value()["rules"] for group in platform_groups(platform)}
         shared = compiled if seen is None else {name: seen.get(name, []) for name in compiled}
-        tables = {f"{name}/{index}": rule for name, rules in shared.items() for index, rule in enumerate(rules)}
-        yield from calendar_proofs(platform, tables)
+        yield from calendar_proofs(platform, [rule for rules in shared.values() for rule in rules])
         for slo in platform.slos:
             rules = rules_of(platform, slo, seen)
             yield from slo_proofs(slo, rules)

@@ -93,6 +93,7 @@ class Proof:
         part: the tier, such as `p1-1h`, or what else is proven, such as `counts`.
         every: the interval at which promtool evaluates all rules.
         unproven: why it cannot be proven; then there are no cases.
+        refuted: why the rules are wrong, where that is seen without running them.
     """
 
     slo: str
@@ -101,7 +102,7 @@ class Proof:
     rules: Sequence[Rule] = ()
     cases: Sequence[Case] = ()
     unproven: str = ""
-    missing: str = ""
+    refuted: str = ""
     is_tier: bool = False
     limit: int | None = None
     path: str = field(default="")

@@ -54,7 +54,7 @@ def _checked(slo: Slo, part: str, rules: Rules, every: Duration, names: list[str
     try:
         return Proof(path_of(slo), part, every, rules.group(names), cases)
     except MissingRuleError as error:
-        return Proof(path_of(slo), part, every, missing=str(error))
+        return Proof(path_of(slo), part, every, refuted=str(error))
 
 
 def _tile_names(slo: Slo) -> list[str]:

@@ -75,7 +75,7 @@ def tier_proofs(slo: Slo, rules: Rules) -> Iterator[Proof]:
         try:
             group = rules.group(_needed(slo, tier, raw))
         except MissingRuleError as error:
-            yield Proof(path_of(slo), part, every, missing=str(error), is_tier=True)
+            yield Proof(path_of(slo), part, every, refuted=str(error), is_tier=True)
             continue
         yield Proof(path_of(slo), part, every, group, cases, is_tier=True)
 
