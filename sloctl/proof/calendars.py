@@ -7,19 +7,16 @@ from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Final
 
 from sloctl import conventions
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.periods import period_starts, zone
 from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow
-from sloctl.proof.proof import Case, MissingRuleError, Proof, Rule, Rules
+from sloctl.proof.proof import Case, Expected, Proof, Rule, Rules
+from sloctl.proof.recorded import checked, own_series, period_series, split_of
 from sloctl.proof.series import Raw, series_text
-from sloctl.proof.tiers import own_series, path_of, period_series, split_of
-
-Expected: TypeAlias = tuple[Duration, str, list[dict[str, Any]]]
-"""A moment, an expression and its samples."""
 
 _STEP: Final = re.compile(r"\+ (-?\d+) \* \(time\(\) >= bool (\d+)\)")
 _TABLE: Final = re.compile(rf"vector\(\s+\d+(\s+{_STEP.pattern})*\s+\)")
@@ -113,7 +110,4 @@ def rollover_proof(slo: Slo, rules: Rules) -> Proof | None:
         (at_next, f"count({high})", [{"labels": "{}", "value": 1}]),
     ]
     case = Case("the budget begins anew with its period", resolution, series, (), values)
-    try:
-        return Proof(path_of(slo), "rollover", step, rules.group(names), [case])
-    except MissingRuleError as error:
-        return Proof(path_of(slo), "rollover", step, refuted=str(error))
+    return checked(slo, "rollover", rules, step, names, [case])

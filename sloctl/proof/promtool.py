@@ -49,7 +49,7 @@ class Promtool:
     def __init__(self, program: str | None = None) -> None:
         self.path = shutil.which(program) or program if program else _found()
         if os.sep in self.path:
-            self.path = os.path.abspath(self.path)  # it runs in the folder of each proof
+            self.path = str(Path(self.path).resolve())  # it runs in the folder of each proof
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
