@@ -13,10 +13,10 @@ from sloctl.model.indicator import Query, Threshold
 from sloctl.model.quantities import DAY, Duration
 from sloctl.model.selector import Selectors
 from sloctl.promql.selectors import parse_selector
-from sloctl.proof.examples import matches
+from sloctl.proof.examples import NotDerivableError, matches, selected
 from sloctl.proof.proof import Case, Expected, Proof, Rules
 from sloctl.proof.recorded import checked, own_series, recorded, split_of, tile_series, unproven
-from sloctl.proof.series import Raw, Samples
+from sloctl.proof.series import Raw, Samples, series_text
 from sloctl.proof.simulation import Tile
 from sloctl.proof.texts import expanded
 from sloctl.proof.tiers import continued, traffic_of
@@ -29,10 +29,10 @@ _NOTHING: Final[Tile] = (Decimal(0), Decimal(0))
 def blind_proofs(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Proof]:
     """The alert on a metric that vanished, and with `by` the one on too many values."""
     name, step = conventions.blind_alert(slo), slo.sampling.rollup
-    if raw is not None or _tells_by_tile(slo):
+    try:
         yield checked(slo, "blind", rules, step, [name], list(_blind(slo, rules, raw)))
-    else:
-        yield unproven(slo, rules, name, "no raw series can be derived")
+    except NotDerivableError as error:
+        yield unproven(slo, rules, name, str(error))
     if slo.by:
         many = conventions.too_many_series_alert(slo)
         yield checked(slo, "too-many-series", rules, slo.sampling.resolution, [many], [_too_many(slo, rules)])
@@ -49,7 +49,7 @@ def _blind(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Case]:
     count = (step * present).milliseconds // resolution.milliseconds
     tiles = [_NOTHING] * 2 + [traffic_of(slo, raw).clean] * count
     if raw is None or _tells_by_tile(slo):
-        series = tile_series(slo, tiles, split_of(slo, "ill"))
+        series = _plain(slo, len(tiles)) or tile_series(slo, tiles, split_of(slo, "ill"))
         yield _vanished(slo, rules, "a vanished metric is blind", resolution, series, frozenset(series))
         return
     series, interval = continued(slo, raw, tiles, 2), raw.clock.interval
@@ -59,6 +59,13 @@ def _blind(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Case]:
         yield _vanished(slo, rules, "a part of it that vanished is blind", interval, series, gone)
     if slo.by:
         yield _value(slo, rules, raw)
+
+
+def _plain(slo: Slo, count: int) -> Raw:
+    """One series for each selector of the SLI, whatever its samples mean; they need only be there."""
+    split = split_of(slo, "ill")
+    selectors = (selector for group in raw_series(slo) for selector in group)
+    return {series_text(one.metric, {**selected(one), **split}): [Decimal(1)] * count for one in selectors}
 
 
 def _selected(series: Raw, selectors: Selectors) -> frozenset[str]:

@@ -14,7 +14,7 @@ from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.examples import NotDerivableError, selected
 from sloctl.proof.proof import Case, Expected, Proof, Rules
-from sloctl.proof.recorded import checked, near, own_series, recorded, split_of, tile_series
+from sloctl.proof.recorded import checked, near, own_series, period_series, recorded, split_of, tile_series
 from sloctl.proof.series import Raw, series_text
 from sloctl.proof.simulation import Tile
 
@@ -53,8 +53,8 @@ def budget_proof(slo: Slo, rules: Rules) -> Proof:
 
 
 def _history(slo: Slo) -> Case:
-    ratio = min(2 * slo.objective.error_budget, Decimal(1))
-    tiles = [(_EVENTS, Decimal(0))] * _CLEAN + [(_EVENTS, _EVENTS * ratio)] * _BAD
+    most = _EVENTS * min(2 * slo.objective.error_budget, Decimal(1))
+    tiles = [(_EVENTS, Decimal(0))] * _CLEAN + [(_EVENTS, most * tile / _BAD) for tile in range(1, _BAD + 1)]
     resolution, split = slo.sampling.resolution, split_of(slo, "ill")
     spent = _looked_at(slo, tiles)
     series = tile_series(slo, tiles, split)
@@ -67,8 +67,32 @@ def _history(slo: Slo) -> Case:
         (spent.at, near(conventions.OBJECTIVE, slo.objective.ratio), [{"labels": objective, "value": 1}]),
     ]
     for name, value in _recorded(slo, spent).items():
-        values.append((spent.at, near(name, value), [{"labels": own_series(slo, "", split), "value": 1}]))
+        seen = [{"labels": own_series(slo, "", split), "value": 1}] if value > 0 else []
+        values.append((spent.at, near(name, value), seen))
     return Case("tells what is spent and how long the rest lasts", resolution, series, (), values)
+
+
+def window_proof(slo: Slo, rules: Rules) -> Proof:
+    """Roll-ups count for a whole window and no longer; evaluated at its end only, as it is long."""
+    step, split, window = slo.sampling.rollup, split_of(slo, "ill"), slo.window
+    length = window.longest if isinstance(window, CalendarWindow) else window.length
+    last = length.milliseconds // step.milliseconds
+    outside, inside, newest = (_EVENTS, _EVENTS), (_EVENTS, _EVENTS / 1000), (_EVENTS, Decimal(0))
+    tiles: list[Tile | None] = [outside, inside, *([None] * (last - 2)), newest]
+    if isinstance(window, CalendarWindow):
+        tiles[0] = None
+    labels = {**conventions.series_labels(slo), **recorded(split), **({"period": "0"} if slo.calendar else {})}
+    series: Raw = {
+        series_text(name(step), labels): [None if tile is None else tile[side] for tile in tiles]
+        for side, name in enumerate((conventions.total_tile, conventions.errors_tile))
+    }
+    if slo.calendar is not None:
+        series |= period_series(slo, slo.calendar, [Decimal(0)] * len(tiles))
+    name = conventions.budget_consumed(window)
+    spent = near(name, Decimal("0.0005") / slo.objective.error_budget)
+    values: list[Expected] = [(step * last, spent, [{"labels": own_series(slo, "", split), "value": 1}])]
+    case = Case("counts for a whole window and no longer", step, series, (), values)
+    return checked(slo, "window", rules, step * last, [name], [case])
 
 
 def _looked_at(slo: Slo, tiles: Sequence[Tile]) -> _Spent:
@@ -95,8 +119,9 @@ def _recorded(slo: Slo, spent: _Spent) -> dict[str, Decimal]:
         return found | {conventions.TIME_TO_EXHAUSTION: left / (spent.hour_errors / spent.hour_total)}
     hours = spent.at.seconds * 2 / hour
     left = budget * spent.total - spent.errors
+    burning = spent.hour_errors - budget * spent.hour_total
     return found | {
-        conventions.TIME_TO_EXHAUSTION: left / ((spent.hour_errors - budget * spent.hour_total) / hour),
+        conventions.TIME_TO_EXHAUSTION: left / burning * hour if burning > 0 else Decimal(-1),
         conventions.PERIOD_ERROR_RATIO: spent.errors / spent.total,
         conventions.BUDGET_PREDICTED: (spent.errors + spent.hour_errors * hours)
         / (budget * (spent.total + spent.hour_total * hours)),

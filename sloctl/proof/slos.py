@@ -11,7 +11,7 @@ from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
 from sloctl.promql.selectors import parse_selector
 from sloctl.proof.blind import blind_proofs
-from sloctl.proof.budgets import budget_proof, credit_proof
+from sloctl.proof.budgets import budget_proof, credit_proof, window_proof
 from sloctl.proof.calendars import rollover_proof
 from sloctl.proof.conditions import excluding
 from sloctl.proof.examples import NotDerivableError
@@ -43,6 +43,7 @@ def _slo_proofs(slo: Slo, rules: Rules) -> Iterator[Proof]:
         yield from _counting_proofs(slo, rules, raw)
     yield from blind_proofs(slo, rules, raw)
     yield budget_proof(slo, rules)
+    yield window_proof(slo, rules)
     if slo.sla is not None and (proof := credit_proof(slo, slo.sla, rules)) is not None:
         yield proof
     if (rollover := rollover_proof(slo, rules)) is not None:

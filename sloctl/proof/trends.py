@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from decimal import Decimal
+from typing import Any
 
 from sloctl import conventions
 from sloctl.model.alerting import Forecast, Regression
@@ -23,58 +24,70 @@ from sloctl.proof.worlds import world
 
 def trend_proofs(slo: Slo, rules: Rules) -> Iterator[Proof]:
     """The forecast and the regression of an SLO."""
-    step = slo.sampling.rollup
     if slo.forecast is not None:
-        line = _line(slo, slo.forecast)
-        yield checked(slo, "forecast", rules, step, [conventions.forecast_alert(slo)], [_forecast(slo, line, rules)])
-        yield checked(slo, "time-to-limit", rules, step, [conventions.TIME_TO_LIMIT], [_time_to_limit(slo, line)])
+        yield from _forecast_proofs(slo, slo.forecast, rules)
     if slo.regression is not None:
         yield from _regression_proofs(slo, slo.regression, rules)
 
 
-@dataclass(frozen=True, slots=True)
-class _Line:
-    """A straight line through recorded values that reaches the limit.
-
-    Attributes:
-        fires: the evaluation at which the limit is nearer than `within` for the first time, by half an evaluation.
-        left: seconds to the limit at that evaluation.
-    """
-
-    samples: Sequence[Decimal]
-    fires: int
-    left: Decimal
-
-
-def _line(slo: Slo, forecast: Forecast) -> _Line:
-    """It begins long enough before that its history suffices, and falls where the limit lies below."""
-    step = slo.sampling.rollup
-    fires = int(forecast.since / step / 4) + 20
-    reaches = fires - Decimal("0.5") + forecast.within / step
+def _line(slo: Slo, forecast: Forecast, nears: int, count: int) -> list[Decimal]:
+    """A straight line whose limit is nearer than `within` from evaluation `nears` on, by half an evaluation."""
+    reaches = nears - Decimal("0.5") + forecast.within / slo.sampling.rollup
     falls = isinstance(slo.indicator, Threshold) and slo.indicator.at_most is None
     slope = (abs(forecast.to) or Decimal(1)) / 2 / reaches * (-1 if falls else 1)
-    samples = [forecast.to - slope * (reaches - index) for index in range(fires + 3)]
-    return _Line(samples, fires, (reaches - fires) * step.seconds)
+    return [forecast.to - slope * (reaches - index) for index in range(count)]
 
 
-def _forecast(slo: Slo, line: _Line, rules: Rules) -> Case:
-    name, step, split = conventions.forecast_alert(slo), slo.sampling.rollup, split_of(slo, "ill")
-    series: Raw = {own_series(slo, conventions.VALUE, split): line.samples}
-    series |= _constant(asked_series(slo, recorded(split)), len(line.samples))
-    alert = rules.meant[name]
-    texts = expanded(alert["annotations"], line.samples[line.fires], recorded(split))
-    seen = [{"exp_labels": {**alert["labels"], **recorded(split)}, "exp_annotations": texts}]
-    alerts: list[Expected] = [(step * (line.fires - 1), name, []), (step * line.fires, name, seen)]
-    return Case("fires when the line reaches the limit in time", step, series, alerts)
+def _forecast_proofs(slo: Slo, forecast: Forecast, rules: Rules) -> Iterator[Proof]:
+    step, name = slo.sampling.rollup, conventions.forecast_alert(slo)
+    enough, nears = int(forecast.since / step / 4), int(forecast.since / step / 4) + 20
+    line, steep = _line(slo, forecast, nears, nears + 3), _line(slo, forecast, -1, enough + 3)
+    cases = [
+        _forecast(slo, rules, "fires when the line reaches the limit in time", line, nears),
+        _forecast(slo, rules, "is silent until its history suffices", steep, enough - 1),
+    ]
+    yield checked(slo, "forecast", rules, step, [name], cases)
+    yield checked(slo, "forecast-since", rules, forecast.since * 2, [name], [_since(slo, forecast, rules)])
+    case = _time_to_limit(slo, line, (forecast.within - step // 2).seconds, nears)
+    yield checked(slo, "time-to-limit", rules, step, [conventions.TIME_TO_LIMIT], [case])
 
 
-def _time_to_limit(slo: Slo, line: _Line) -> Case:
+def _forecast(slo: Slo, rules: Rules, what: str, values: Samples, fires: int) -> Case:
+    """Silent one evaluation before."""
+    step, told = slo.sampling.rollup, _told(slo, rules)
+    name = conventions.forecast_alert(slo)
+    alerts: list[Expected] = [(step * (fires - 1), name, []), (step * fires, name, [told])]
+    return Case(what, step, _measured(slo, values), alerts)
+
+
+def _since(slo: Slo, forecast: Forecast, rules: Rules) -> Case:
+    """What lies before the history plays no part, however wild; looked at once, as it is long."""
+    count = int(forecast.since / slo.sampling.rollup)
+    line = _line(slo, forecast, count - 1, count)
+    wild = forecast.to + (forecast.to - line[0]) * 1000
+    values = [*([None] * (count - 1)), wild, None, *line]
+    alerts: list[Expected] = [(forecast.since * 2, conventions.forecast_alert(slo), [_told(slo, rules)])]
+    return Case("looks at its history only", slo.sampling.rollup, _measured(slo, values), alerts)
+
+
+def _measured(slo: Slo, values: Samples) -> Raw:
+    """The recorded values, and what the texts ask for."""
+    split = split_of(slo, "ill")
+    series: Raw = {own_series(slo, conventions.VALUE, split): values}
+    return series | _constant(asked_series(slo, recorded(split)), len(values))
+
+
+def _told(slo: Slo, rules: Rules) -> dict[str, Any]:
+    alert, split = rules.meant[conventions.forecast_alert(slo)], recorded(split_of(slo, "ill"))
+    return {"exp_labels": {**alert["labels"], **split}, "exp_annotations": expanded(alert["annotations"], None, split)}
+
+
+def _time_to_limit(slo: Slo, values: Samples, left: Decimal, index: int) -> Case:
     step, split = slo.sampling.rollup, split_of(slo, "ill")
-    series: Raw = {own_series(slo, conventions.VALUE, split): line.samples}
-    left = own_series(slo, conventions.TIME_TO_LIMIT, split)
-    expected = [{"labels": left.removeprefix(conventions.TIME_TO_LIMIT), "value": 1}]
-    values: list[Expected] = [(step * line.fires, near(left, line.left, Decimal("1e-6")), expected)]
-    return Case("tells the time to the limit", step, series, (), values)
+    name = own_series(slo, conventions.TIME_TO_LIMIT, split)
+    expected = [{"labels": own_series(slo, "", split), "value": 1}]
+    seen: list[Expected] = [(step * index, near(name, left, Decimal("1e-6")), expected)]
+    return Case("tells the time to the limit", step, {own_series(slo, conventions.VALUE, split): values}, (), seen)
 
 
 def _constant(values: Mapping[str, Decimal], count: int) -> dict[str, Samples]:
@@ -94,7 +107,12 @@ def _regression_proofs(slo: Slo, regression: Regression, rules: Rules) -> Iterat
     else:
         yield checked(slo, "buckets", rules, step, [conventions.bucket_tile(step)], [case])
     if _within_first(regression):
-        yield checked(slo, "regression", rules, step, [name], [_regression(slo, regression, rules)])
+        busy = Decimal(max(1000, 2 * regression.min_events))
+        cases = [
+            _regression(slo, regression, rules, "fires when the quantile is worse by more than it may", busy),
+            _regression(slo, regression, rules, "is silent for too few events", _too_few(slo, regression), few=True),
+        ]
+        yield checked(slo, "regression", rules, step, [name], cases[: 1 + bool(regression.min_events)])
         return
     why = f"a quantile of {regression.quantile} that is worse by {regression.worse_by} leaves the proof's bucket"
     yield unproven(slo, rules, name, why)
@@ -120,11 +138,17 @@ def _within_first(regression: Regression) -> bool:
     return regression.quantile < 1 / (1 + regression.worse_by) * Decimal("0.99")
 
 
-def _regression(slo: Slo, regression: Regression, rules: Rules) -> Case:
+def _too_few(slo: Slo, regression: Regression) -> Decimal:
+    """Events in each roll-up, of which a window holds just too few."""
+    return (regression.min_events - Decimal("0.5")) / int(regression.over / slo.sampling.rollup)
+
+
+def _regression(
+    slo: Slo, regression: Regression, rules: Rules, what: str, a_tile: Decimal, *, few: bool = False
+) -> Case:
     """Half of the events move from the first bucket to the second; the quantile is a straight line within a bucket."""
     name, step = conventions.regression_alert(slo), slo.sampling.rollup
     window, earlier = int(regression.over / step), int(regression.earlier / step)
-    a_tile = Decimal(max(1000, 2 * regression.min_events))
     moved = Decimal(window) * 2 * (1 - 1 / (1 + regression.worse_by))
     needed = int(moved) + 1
     before = earlier + window
@@ -145,6 +169,6 @@ def _regression(slo: Slo, regression: Regression, rules: Rules) -> Case:
     texts = expanded(alert["annotations"], quantile, recorded(split))
     alerts: list[Expected] = [
         (step * moments[0], name, []),
-        (step * moments[1], name, [{"exp_labels": labels, "exp_annotations": texts}]),
+        (step * moments[1], name, [] if few else [{"exp_labels": labels, "exp_annotations": texts}]),
     ]
-    return Case("fires when the quantile is worse by more than it may", step, series, alerts)
+    return Case(what, step, series, alerts)
