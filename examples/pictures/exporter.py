@@ -119,8 +119,10 @@ def _add_split(exporter: Exporter, slo: Slo, split: dict[str, str], share: float
     match slo.indicator:
         case Ratio() as ratio:
             _add_ratio(exporter, ratio, split, share)
+            _add_processes(exporter, slo, (ratio.total or ratio.bad or ratio.good or ())[0])
         case Latency() as latency:
             _add_latency(exporter, latency, split, share)
+            _add_processes(exporter, slo, latency.histogram[0])
         case Query():
             raise NotImplementedError("an exporter cannot guess what a query reads")
         case slices:
@@ -175,6 +177,15 @@ def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], sh
             exporter.add(f"{one.metric}_bucket", labels | {"le": "+Inf"}, _rate(traffic))
             exporter.add(f"{one.metric}_count", labels, _rate(traffic))
             exporter.add(f"{one.metric}_sum", labels, _rate(traffic * middle))
+
+
+def _add_processes(exporter: Exporter, slo: Slo, one: Selector) -> None:
+    """The CPU of the processes that count events, as each official client library exports it."""
+    labels = _labels(one)
+    target = {matcher.label: labels[matcher.label] for matcher in one.on(slo.sampling.target_labels)}
+    if target:
+        for version, cores in zip(VERSIONS, (0.42, 0.55), strict=True):
+            exporter.add("process_cpu_seconds_total", target | _version(version), _rate(cores))
 
 
 def _below(bound: float, middle: float) -> float:

@@ -159,9 +159,24 @@ def _lines(service: Service) -> Iterator[Panel]:
             panels.append(("Cost per request", "What one request costs on each version.", targets, "currencyUSD"))
         targets = [Target(requests(slo, matchers), name) for name, matchers in _both(service)]
         panels.append(("Requests", "Requests a second of both versions.", targets, "reqps"))
+    if used := _saturation(service):
+        panels.append(used)
     width = 24 // len(panels)
     for title, text, targets, unit in panels:
         yield time_series(title, text, targets, unit, width=width, styles=STYLES, minimum=Decimal(0), height=7)
+
+
+def _saturation(service: Service) -> tuple[str, str, list[Target], str] | None:
+    """How busy the processes of each version are; what a saturation SLO watches is mostly shared by both versions."""
+    slo = _ratio(service) or _latency(service)
+    target = counted(slo)[0].on(slo.sampling.target_labels) if slo else ()
+    if not target:
+        return None
+    processes = Selector("process_cpu_seconds_total", target)
+    targets = [
+        Target(f"avg(rate({raw(processes, *matchers)}[$__rate_interval]))", name) for name, matchers in _both(service)
+    ]
+    return "Saturation", "CPU cores that a process of each version keeps busy, on average.", targets, COUNT
 
 
 def _limits(service: Service, slo: Slo) -> list[Target]:
@@ -255,12 +270,19 @@ def _variables(services: Sequence[Service]) -> Iterator[Variable]:
 
 def _metric(service: Service) -> str | None:
     slo = _ratio(service) or _latency(service)
-    match slo.indicator if slo else None:
+    if slo is None:
+        return None
+    one = counted(slo)[0]
+    return f"{one.metric}{{{literal(matchers_text(one.matchers))}}}"
+
+
+def counted(slo: Slo) -> Selectors:
+    """The series that count the events of an SLO."""
+    match slo.indicator:
         case Ratio(total=total, bad=bad, good=good):
-            one: Selector = (total or bad or good or ())[0]
-            return f"{one.metric}{{{literal(matchers_text(one.matchers))}}}"
+            return total or bad or good or ()
         case Latency() as latency:
-            one = latency.histogram[0]
-            return f"{one.metric}{'' if latency.native else '_count'}{{{literal(matchers_text(one.matchers))}}}"
+            suffix = "" if latency.native else "_count"
+            return tuple(one.named(one.metric + suffix) for one in latency.histogram)
         case _:
-            return None
+            raise TypeError(f"{slo.id} counts no events")
