@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.demo.run import checkout_service, scrape_config
+from examples.demo.checkout import checkout_service, scrape_config
 from sloctl.cli import main
 from tests.conftest import StartPrometheus
 
