@@ -223,9 +223,9 @@ def test_a_full_disk_makes_the_server_unready_and_silent(world: World) -> None:
 
 @pytest.mark.xdist_group("postgresql")
 def test_replicas_on_one_store_give_one_decision_and_one_chain(
-    tmp_path: Path, server: object, capsys: pytest.CaptureFixture[str]
+    tmp_path: Path, server: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    url = new_database(server)  # type: ignore[arg-type]
+    url = new_database(server)
     with world_of(tmp_path, url) as world:
         replicas = [world.start(), world.start()]
         found: list[list[dict[str, object]]] = [[], []]
@@ -249,14 +249,14 @@ def test_replicas_on_one_store_give_one_decision_and_one_chain(
 
 
 @pytest.mark.xdist_group("postgresql")
-def test_a_database_that_goes_away_and_comes_back(tmp_path: Path, server: object) -> None:
+def test_a_database_that_goes_away_and_comes_back(tmp_path: Path, server: str) -> None:
     from sqlalchemy import create_engine, text
 
-    url = new_database(server)  # type: ignore[arg-type]
+    url = new_database(server)
     with world_of(tmp_path, url) as world:
         one = world.start()
         assert one.ask().status_code == 200
-        engine = create_engine(server.url.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")  # type: ignore[attr-defined]
+        engine = create_engine(server.replace("postgresql:", "postgresql+psycopg:"), isolation_level="AUTOCOMMIT")
         name = url.rpartition("/")[2]
         with engine.connect() as connection:
             connection.execute(text(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false"))
