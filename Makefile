@@ -4,7 +4,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto redis postgresql pictures
-.PHONY: bench-canary bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
+.PHONY: bench-canary bench-canary-server bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -41,6 +41,9 @@ bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, meas
 
 bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
 	@python -m bench canary canary-latency canary-live
+
+bench-canary-server: .venv/dev.stamp prometheus postgresql  ## the webhook at 64 at once, with faults, kill -9, replicas (25 min)
+	@python -m bench canary-server
 
 bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how many broken rules the proofs catch
 	@python -m bench proof

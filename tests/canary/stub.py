@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import re
+import socket
+import struct
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,6 +15,8 @@ from urllib.parse import parse_qs
 
 NOW = 1_800_000_000.0
 Answer = tuple[int, str]
+RESET = 0
+"""Instead of a status: the connection is reset."""
 
 
 def matrix(*series: tuple[dict[str, str], list[list[object]]], **more: object) -> str:
@@ -79,9 +83,16 @@ def serving(stub: Stub) -> Iterator[str]:
     """The stub behind HTTP; its address."""
 
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
         def do_POST(self) -> None:
             form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
             status, body = stub.answer(form["query"][0])
+            if status == RESET:
+                self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("Content-Length", str(len(body.encode())))
             self.end_headers()

@@ -1,0 +1,216 @@
+"""The webhook under load, with a source that fails, killed again and again, and as two replicas."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import random
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any, Final
+
+import httpx
+
+from bench.canary_server_faults import Proxy, proxied
+from bench.canary_server_world import CANARY, STABLE, Server, names, scraped, server, write_specs
+from bench.rows import Row
+from examples.databases import postgresql
+from sloctl.canary.audit.chain import Subject
+from sloctl.canary.audit.store import Store
+
+ROLLOUTS: Final = 32
+AT_ONCE: Final = 64
+BURSTS: Final = 20
+ANALYSES: Final = 10_000
+FAULTY: Final = 5_000
+KILLS: Final = 200
+WAIT_SECONDS: Final = 90
+"""Until the canaries of the world can be promoted."""
+HOLD: Final = 20
+
+
+def rows() -> Iterator[Row]:
+    """Every figure; about a quarter of an hour."""
+    with tempfile.TemporaryDirectory(prefix="sloctl-bench-") as name, ExitStack() as stack:
+        folder = Path(name)
+        prometheus = stack.enter_context(scraped(ROLLOUTS, folder))
+        specs = write_specs(ROLLOUTS, folder, HOLD)
+        time.sleep(WAIT_SECONDS)
+        yield from _speed(specs, prometheus.url, folder)
+        yield from _faults(specs, prometheus.url, folder)
+        yield from _kills(specs, prometheus.url, folder)
+        yield from _replicas(specs, prometheus.url, folder)
+
+
+def _asked(revision: str = "1") -> list[dict[str, Any]]:
+    """What Argo asks at once: for each rollout its gate, which names the step, and its guard, which does not."""
+    common = [{"service": one, "canary": CANARY, "stable": STABLE, "revision": revision} for one in names(ROLLOUTS)]
+    return [{**one, **step} for one in common for step in ({"step": 0}, {})]
+
+
+def _speed(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
+    with server(specs, prometheus, f"sqlite:///{folder}/speed.db", folder) as one:
+        asyncio.run(_bursts(one.url, _asked(), 2, pause=1))  # the hours before the canaries are read once
+        took, verdicts = asyncio.run(_bursts(one.url, _asked(), BURSTS, pause=1))
+        ranked = sorted(took)
+        yield Row(f"{AT_ONCE} analyses at once, {BURSTS} times: median (s)", ranked[len(ranked) // 2], at_most=1)
+        yield Row(f"{AT_ONCE} analyses at once, {BURSTS} times: p99 (s)", ranked[int(len(ranked) * 0.99)], at_most=1)
+        yield Row(
+            "of them promoted, as all are healthy (%)", 100 * verdicts.count("promote") / len(verdicts), at_least=99
+        )
+        warm = _memory(one)
+        took, verdicts = asyncio.run(_bursts(one.url, _asked(), (ANALYSES - len(took)) // AT_ONCE, pause=0))
+        yield Row("analyses in all", len(took) + BURSTS * AT_ONCE, at_least=ANALYSES - AT_ONCE)
+        yield Row("memory grown meanwhile (MiB)", (_memory(one) - warm) / 2**20, at_most=32)
+
+
+async def _bursts(url: str, asked: Sequence[dict[str, Any]], times: int, pause: float) -> tuple[list[float], list[str]]:
+    took: list[float] = []
+    verdicts: list[str] = []
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+    async with httpx.AsyncClient(timeout=30, limits=limits) as client:
+
+        async def ask(one: dict[str, Any]) -> None:
+            began = time.perf_counter()
+            answer = await client.post(f"{url}/v1/canary/evaluate", json=one)
+            took.append(time.perf_counter() - began)
+            verdicts.append(answer.json().get("verdict", "none"))
+
+        for _ in range(times):
+            await asyncio.gather(*map(ask, asked))
+            await asyncio.sleep(pause)
+    return took, verdicts
+
+
+def _memory(one: Server) -> int:
+    pages = Path(f"/proc/{one.running.process.pid}/statm").read_text().split()[1]
+    return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
+
+def _faults(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
+    """Asked through a proxy that fails in every way; after each fault the breaker has time to close."""
+    chance = random.Random(11)
+    wrong, promoted, rolled_back, slowest, done = 0, 0, 0, 0.0, 0
+    with proxied(prometheus) as proxy, server(specs, proxy.url, f"sqlite:///{folder}/faults.db", folder) as one:
+        while done < FAULTY:
+            fault = chance.choice(list(Proxy.REASONS))
+            proxy.fault = fault
+            time.sleep(2.5)  # the clock is read every two seconds
+            revision = f"{fault}-{done}"
+            took, answers = asyncio.run(_answers(one.url, _asked(revision)))
+            slowest = max(slowest, *took)
+            promoted += sum(answer["verdict"] == "promote" for answer in answers)
+            rolled_back += sum(answer["verdict"] == "rollback" for answer in answers)
+            wrong += sum(answer["reason"] not in Proxy.REASONS[fault] for answer in answers)
+            done += len(answers)
+            proxy.fault = None
+            _until_closed(one.url)
+    yield Row("analyses with a failing source", done, at_least=FAULTY)
+    yield Row("of them promoted", promoted, at_most=0)
+    yield Row("of them rolled back", rolled_back, at_most=0)
+    yield Row("of them with another reason than the right one", wrong, at_most=0)
+    yield Row("slowest answer (s)", slowest, at_most=8)
+
+
+async def _answers(url: str, asked: Sequence[dict[str, Any]]) -> tuple[list[float], list[dict[str, Any]]]:
+    took: list[float] = []
+    limits = httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=AT_ONCE)
+    async with httpx.AsyncClient(timeout=30, limits=limits) as client:
+
+        async def ask(one: dict[str, Any]) -> dict[str, Any]:
+            began = time.perf_counter()
+            answer = await client.post(f"{url}/v1/canary/evaluate", json=one)
+            took.append(time.perf_counter() - began)
+            found: dict[str, Any] = answer.json()
+            return found if answer.status_code == 200 else {"verdict": "none", "reason": found["error"]}
+
+        return took, await asyncio.gather(*map(ask, asked))
+
+
+def _until_closed(url: str) -> None:
+    """Wait until Prometheus is asked again."""
+    asked = {"service": names(1)[0], "canary": CANARY, "stable": STABLE, "revision": "between"}
+    with httpx.Client(timeout=30) as client:
+        while client.post(f"{url}/v1/canary/evaluate", json=asked).json().get("verdict") != "promote":
+            time.sleep(0.5)
+
+
+def _kills(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
+    """Killed under load; what it had acknowledged must be there."""
+    url = f"sqlite:///{folder}/kills.db"
+    acknowledged: set[str] = set()
+    slowest = 0.0
+    chance = random.Random(11)
+    for kill in range(KILLS):
+        began = time.perf_counter()
+        with server(specs, prometheus, url, folder) as one:
+            slowest = max(slowest, time.perf_counter() - began)
+            writers = [threading.Thread(target=_hammer, args=(one, acknowledged, f"{kill}-{n}")) for n in range(4)]
+            for writer in writers:
+                writer.start()
+            time.sleep(chance.uniform(0.05, 0.6))
+            one.running.process.kill()
+            for writer in writers:
+                writer.join()
+    store = Store.open(url)
+    kept = _kept(store)
+    problems = store.verify().problems
+    store.close()
+    yield Row("kill -9 under load", KILLS, at_least=200)
+    yield Row("decisions acknowledged meanwhile", len(acknowledged), at_least=KILLS)
+    yield Row("acknowledged decisions lost", len(acknowledged - kept), at_most=0)
+    yield Row("problems of the chain", len(problems), at_most=0)
+    yield Row("slowest start until ready (s)", slowest, at_most=2)
+
+
+def _hammer(one: Server, acknowledged: set[str], name: str) -> None:
+    """Ask about one release after the other until nobody answers."""
+    with httpx.Client(timeout=30) as client:
+        for number in range(100_000):
+            asked = {"service": names(1)[0], "canary": CANARY, "stable": STABLE, "revision": f"k{name}-{number}"}
+            try:
+                answer = client.post(f"{one.url}/v1/canary/evaluate", json=asked)
+            except httpx.TransportError:
+                return
+            acknowledged.add(answer.json()["decision_id"])
+
+
+def _kept(store: Store) -> set[str]:
+    kept: set[str] = set()
+    before = None
+    while page := store.decisions(Subject("", ""), before=before, limit=500):
+        kept |= {entry.id for entry in page}
+        before = page[-1].sequence
+    return kept
+
+
+def _replicas(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
+    with postgresql() as url, ExitStack() as stack:
+        replicas = [stack.enter_context(server(specs, prometheus, url, folder)) for _ in range(2)]
+        differing = 0
+        for revision in range(10):
+            asked = _asked(str(revision))[::8]
+            found = asyncio.run(_both([one.url for one in replicas], asked))
+            differing += sum(left["decision_id"] != right["decision_id"] for left, right in zip(*found, strict=True))
+        store = Store.open(url)
+        verified = store.verify()
+        store.close()
+    yield Row("answers of two replicas that name different decisions", differing, at_most=0)
+    yield Row("entries of their one chain", verified.entries, at_least=80)
+    yield Row("problems of it", len(verified.problems), at_most=0)
+
+
+async def _both(urls: Sequence[str], asked: Sequence[dict[str, Any]]) -> list[list[dict[str, Any]]]:
+    found = await asyncio.gather(*(_answers(url, asked) for url in urls))
+    return [answers for _, answers in found]
+
+
+if __name__ == "__main__":
+    from bench.rows import show
+
+    sys.exit(0 if show("canary-server", rows()) else 1)

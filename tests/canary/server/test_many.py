@@ -1,0 +1,107 @@
+"""A thousand analyses, every other one with a source that fails in one of its ways."""
+
+from __future__ import annotations
+
+import logging
+import os
+import random
+import time
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+
+from sloctl.canary.server.breaker import Breaker
+from sloctl.canary.server.queries import TheirClock
+from sloctl.prometheus import PrometheusClient
+from tests.canary.server.conftest import Hook, MakeHook
+from tests.canary.stub import NOW, RESET, Answer, matrix, spoiled
+
+ANALYSES = 1_000
+LOOK_SECONDS = 0.25
+MOST_GROWTH = 24 * 1024 * 1024
+Body = Callable[[str], Answer]
+
+
+def killed(hook: Hook) -> Body:
+    dead = PrometheusClient("http://127.0.0.1:9")
+    hook.webhook.evaluation.shared.prometheus = lambda: dead
+    return hook.stub.healthy
+
+
+def hung(hook: Hook) -> Body:
+    hook.stub.delay = 0.4
+    return hook.stub.healthy
+
+
+def slow(hook: Hook) -> Body:
+    hook.stub.delay = 0.07
+    return hook.stub.healthy
+
+
+def half(hook: Hook) -> Body:
+    return lambda query: (200, hook.stub.healthy(query)[1][:-20])
+
+
+def shifted(hook: Hook) -> Body:
+    hook.stub.now = NOW + 90
+    hook.webhook.evaluation.shared.theirs = TheirClock()
+    return hook.stub.healthy
+
+
+def partly(hook: Hook) -> Body:
+    return lambda query: (200, hook.stub.healthy(query)[1][:-1] + ', "warnings": ["a store is away"]}')
+
+
+FAULTS: dict[str, tuple[Callable[[Hook], Body], str]] = {
+    "killed": (killed, "source_unavailable"),
+    "hung": (hung, "source_unavailable"),
+    "slow": (slow, "source_unavailable"),
+    "resetting": (lambda _: lambda _: (RESET, ""), "source_unavailable"),
+    "truncated": (half, "source_unavailable"),
+    "HTML": (lambda _: lambda _: (200, "<html>log in</html>"), "source_unavailable"),
+    "partial": (partly, "partial"),
+    "NaN": (lambda hook: spoiled(lambda *_: "NaN")(hook.stub), "stale_data"),
+    "nothing": (lambda _: lambda _: (200, matrix()), "no_data"),
+    "clock shifted": (shifted, "stale_data"),
+}
+
+
+def test_a_thousand_analyses_with_faults(hook_of: MakeHook) -> None:
+    """Every one is answered in time with the right reason; nothing is promoted or rolled back without evidence."""
+    hook = hook_of(look_seconds=LOOK_SECONDS)
+    shared = hook.webhook.evaluation.shared
+    shared.breaker = Breaker(failures=10**9)
+    alive, chance = shared.prometheus, random.Random(11)
+    said: Counter[tuple[str, str]] = Counter()
+    slowest, memory = 0.0, 0
+    logging.disable()  # pytest would keep every line
+    for number in range(ANALYSES):
+        fault = None if number % 2 else chance.choices(list(FAULTS), [6, 1, 1, 6, 6, 6, 6, 6, 6, 6])[0]
+        hook.stub.delay, hook.stub.now = 0.0, NOW
+        shared.prometheus, shared.theirs = alive, TheirClock()
+        hook.stub.body, wanted = (hook.stub.healthy, "healthy") if fault is None else _spoil(hook, fault)
+        began = time.perf_counter()
+        answer = hook.evaluate(revision=str(number // 100))
+        slowest = max(slowest, time.perf_counter() - began)
+        assert answer["reason"] == wanted, (fault, answer)
+        assert answer["verdict"] == ("promote" if fault is None else "continue"), fault
+        said[fault or "none", answer["reason"]] += 1
+        hook.seen.clear()
+        hook.stub.queries.clear()
+        if number == ANALYSES // 4:
+            memory = _resident()
+    logging.disable(logging.NOTSET)
+    assert slowest < 8
+    assert set(FAULTS) <= {fault for fault, _ in said}
+    assert sum(count for (fault, _), count in said.items() if fault != "none") == ANALYSES // 2
+    assert _resident() - memory < MOST_GROWTH
+    assert hook.store.verify().problems == ()
+
+
+def _spoil(hook: Hook, fault: str) -> tuple[Body, str]:
+    make, wanted = FAULTS[fault]
+    return make(hook), wanted
+
+
+def _resident() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
