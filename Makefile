@@ -36,7 +36,7 @@ bench-dashboards: .venv/dev.stamp  ## what a thousand SLOs cost as dashboards
 bench-instrumentation: .venv/dev.stamp  ## what the middleware costs a request, beside what people stack today
 	@python -m bench instrumentation
 
-bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, measured, ok per row; exit 1 on a miss
+bench: .venv/dev.stamp prometheus alertmanager postgresql  ## every benchmark: target, measured, ok per row; exit 1 on a miss
 	@python -m bench
 
 bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
