@@ -88,7 +88,7 @@ def _print(explanations: list[SloExplanation], form: str) -> None:
             _text(one)
 
 
-_HEADS = ("tier", "errors above", "at errors of", "pending", "page", "budget spent", "with guard", "ends after")
+_HEADS = ("tier", "above", "errors", "pending", "page", "spent", "with guard", "ends after")
 
 
 def _text(one: SloExplanation) -> None:
@@ -142,10 +142,8 @@ def _facts(one: SloExplanation) -> list[str]:
 
 
 def _rows(tier: TierExplanation) -> list[tuple[str, ...]]:
-    threshold = _percent(tier.threshold)
-    if not tier.detections:
-        return [(tier.name, f"{threshold} of the budget", "", "", "", "", "", "")]
-    rows = [(_percent(one.ratio), *_moments(one)) for one in tier.detections]
+    threshold = _percent(tier.threshold) + (" of the budget" if tier.over is None else "")
+    rows = [(_percent(one.ratio), *_moments(tier, one)) for one in tier.detections]
     return [(tier.name if first else "", threshold if first else "", *row) for first, row in _marked(rows)]
 
 
@@ -153,11 +151,12 @@ def _marked(rows: list[tuple[str, ...]]) -> list[tuple[bool, tuple[str, ...]]]:
     return [(number == 0, row) for number, row in enumerate(rows)]
 
 
-def _moments(one: Detection) -> tuple[str, ...]:
+def _moments(tier: TierExplanation, one: Detection) -> tuple[str, ...]:
     if one.pending is None:
         return ("never", "never", "", "", "")
     spent = _percent(one.spent) if one.spent is not None else ""
-    return (str(one.pending), str(one.page), spent, _time(one.guarded), _time(one.reset))
+    guarded = "never" if tier.least is not None and one.guarded is None else _time(one.guarded)
+    return (str(one.pending), str(one.page), spent, guarded, _time(one.reset))
 
 
 def _time(moment: Duration | None) -> str:
@@ -165,21 +164,26 @@ def _time(moment: Duration | None) -> str:
 
 
 def _notes(one: SloExplanation) -> list[str]:
-    notes = []
-    for tier in one.tiers:
-        if tier.least is not None:
-            notes.append(
-                f"{tier.name}: at {one.traffic}, {tier.least} bad events in {tier.over} are the fewest that fire"
-            )
-        if tier.false_pages is not None:
-            notes.append(
-                f"{tier.name}: {_short(tier.false_pages)} false alerts expected in 30 days at 70% of the allowed errors"
-            )
+    notes = [_chances(one, tier) for tier in one.tiers if tier.least is not None]
+    if notes:
+        notes.append("false alerts: by chance alone, in 30 days with 70% of the allowed errors")
     if one.left_out:
         notes.append(f"left out, because they cannot fire here: {', '.join(one.left_out)}")
     if one.traffic is None and one.tiers:
         notes.append("declare `traffic` or give --traffic to see the guard and the false alerts")
     return notes
+
+
+def _chances(one: SloExplanation, tier: TierExplanation) -> str:
+    """What it takes to fire at the traffic, and how often chance does."""
+    least = f"{tier.name}: at {one.traffic}, {tier.least} bad events in {tier.over} are the fewest that fire"
+    match tier.false_pages:
+        case None:
+            return f"{least}; false alerts nearly always"
+        case rare if rare < Decimal("0.001"):
+            return f"{least}; under 0.001 false alerts"
+        case often:
+            return f"{least}; {_short(often)} false alerts"
 
 
 def _percent(ratio: Decimal) -> str:

@@ -54,15 +54,20 @@ def guard_minimum(total: Decimal, objective: Objective) -> Decimal:
     return ((objective.error_budget * total).sqrt() + GUARD_MARGIN) ** 2
 
 
-def detection_time(threshold: Decimal, over: Duration, error_ratio: Decimal, resolution: Duration) -> Duration | None:
+def detection_time(
+    threshold: Decimal, over: Duration, error_ratio: Decimal, resolution: Duration, *, reaching: bool = False
+) -> Duration | None:
     """Time from the first bad event to the first evaluation whose average over `over` exceeds `threshold`.
 
     Traffic is steady and was clean before. None when the ratio never exceeds the threshold.
+
+    Args:
+        reaching: to reach the threshold is enough.
     """
-    if error_ratio <= threshold:
+    if error_ratio < threshold or (error_ratio == threshold and not reaching):
         return None
     steps = threshold * (over / resolution) / error_ratio
-    return resolution * (int(steps) + 1)
+    return resolution * (int(steps.to_integral_value(ROUND_CEILING)) if reaching else int(steps) + 1)
 
 
 def tier_detection_time(
@@ -83,13 +88,19 @@ def smallest_firing_ratio(threshold: Decimal, over: Duration, resolution: Durati
 
 
 def rolled_detection_time(
-    threshold: Decimal, over: Duration, error_ratio: Decimal, resolution: Duration, rollup: Duration
+    threshold: Decimal,
+    over: Duration,
+    error_ratio: Decimal,
+    resolution: Duration,
+    rollup: Duration,
+    *,
+    reaching: bool = False,
 ) -> Duration | None:
     """`detection_time` of a window over roll-ups, for trouble that begins at an evaluation of their group.
 
     A roll-up ends one tile before the moment of its evaluation, so a tile more than otherwise must have passed.
     """
-    tiles = detection_time(threshold, over, error_ratio, resolution)
+    tiles = detection_time(threshold, over, error_ratio, resolution, reaching=reaching)
     if tiles is None:
         return None
     evaluations = -(-(tiles + resolution).milliseconds // rollup.milliseconds)
@@ -120,39 +131,68 @@ def least_errors(total: Decimal, threshold: Decimal, objective: Objective, *, gu
     return max(above, more, least)
 
 
-def expected_false_fires(errors_per_tile: Decimal, windows: Sequence[tuple[int, int]], during: int) -> Decimal:
-    """Times that chance alone fires a tier `during` so many tiles, an upper estimate.
+def expected_false_fires(errors: Decimal, windows: Sequence[tuple[int, int]], during: int) -> Decimal | None:
+    """How often chance alone makes a tier begin to fire in `during` evaluations; None where it nearly always fires.
 
-    Bad events arrive independently (Poisson). The alert begins with a bad event that finds one fewer than enough in
-    one window and enough in the other: (tiles, fewest bad events) of the long and, if there is one, the short one.
+    Bad events arrive independently (Poisson), `errors` of them on average between two evaluations. A tier begins to
+    fire at an evaluation that finds all of its windows bad enough, after one that did not.
+
+    Args:
+        windows: (evaluations, fewest bad events) of the long window and, if there is one, of the short one.
     """
-    long_tiles, long_least = windows[0]
-    rate = float(errors_per_tile)
-    chance = _poisson(rate * long_tiles, long_least - 1) if len(windows) == 1 or rate == 0 else _joint(rate, windows)
-    return errors_per_tile * during * Decimal(repr(chance))
+    rate = float(errors)
+    (length, least), *short = windows
+    mean = rate * length
+    bound = math.exp(least - mean - least * math.log(least / mean)) if least > mean > 0 else float(mean > 0)
+    if during * bound < _NEGLIGIBLE:
+        return Decimal(0)
+    if least <= mean and least > _MANY:
+        return None
+    chance = _begins(rate, length, least) if not short else _both_begin(rate, (length, least), short[0])
+    return during * Decimal(repr(chance))
 
 
-def _joint(rate: float, windows: Sequence[tuple[int, int]]) -> float:
-    """The chance that one more event makes both windows bad enough."""
-    (long_tiles, long_least), (short_tiles, short_least) = windows
-    older = rate * (long_tiles - short_tiles)
-    inside = rate * short_tiles
-    completes_long = sum(
-        _poisson(inside, recent) * _poisson(older, long_least - 1 - recent)
-        for recent in range(max(0, short_least - 1), long_least)
+_NEGLIGIBLE: Final = 1e-9
+_MANY: Final = 2000
+
+
+def _begins(rate: float, length: int, least: int) -> float:
+    """The newest evaluation's events make a window full enough that was not before, without its oldest ones."""
+    chance, newest = _poisson(rate * (length - 1)), _poisson(rate)
+    return sum(
+        among * _at_least(newest, least - count) * (1 - _at_least(newest, least - count))
+        for count, among in chance.items()
     )
-    missing = long_least - short_least
-    completes_short = _poisson(inside, short_least - 1) * _at_least(older, missing + 1)
-    return completes_long + completes_short
 
 
-def _poisson(mean: float, count: int) -> float:
-    if count < 0:
-        return 0.0
+def _both_begin(rate: float, long: tuple[int, int], short: tuple[int, int]) -> float:
+    """The same for two windows that must both be full enough.
+
+    Between the newest events and the oldest lie those in the short window, those that leave it now, and older ones.
+    """
+    newest, recent = _poisson(rate), _poisson(rate * (short[0] - 1))
+    older = _poisson(rate * max(0, long[0] - short[0] - 1))
+    total = 0.0
+    for inside, one in recent.items():
+        for leaving, two in newest.items():
+            for before, three in older.items():
+                needed = long[1] - inside - leaving - before
+                now = _at_least(newest, max(short[1] - inside, needed))
+                silent = 1.0 if inside + leaving < short[1] else 1 - _at_least(newest, needed)
+                total += one * two * three * now * silent
+    return total
+
+
+def _poisson(mean: float) -> dict[int, float]:
+    """The chance of each count that is not negligible."""
     if mean == 0:
-        return 1.0 if count == 0 else 0.0
-    return math.exp(count * math.log(mean) - mean - math.lgamma(count + 1))
+        return {0: 1.0}
+    reach = 8 * math.sqrt(mean) + 12
+    counts = range(max(0, int(mean - reach)), int(mean + reach) + 1)
+    return {count: math.exp(count * math.log(mean) - mean - math.lgamma(count + 1)) for count in counts}
 
 
-def _at_least(mean: float, count: int) -> float:
-    return 1.0 if count <= 0 else max(0.0, 1.0 - sum(_poisson(mean, one) for one in range(count)))
+def _at_least(chances: dict[int, float], count: int) -> float:
+    if count <= 0:
+        return 1.0
+    return sum(chance for seen, chance in chances.items() if seen >= count)

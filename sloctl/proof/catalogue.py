@@ -6,7 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 
 from sloctl.backends.prometheus.backend import platform_groups
 from sloctl.model.catalogue import Catalogue
-from sloctl.proof.calendars import calendar_proofs, rollover_proof
+from sloctl.proof.calendars import calendar_proofs
+from sloctl.proof.health import health_proofs
 from sloctl.proof.proof import Proof, Rule, rules_of
 from sloctl.proof.slos import slo_proofs
 
@@ -16,10 +17,8 @@ def proofs(catalogue: Catalogue, seen: Mapping[str, Sequence[Rule]] | None = Non
     for platform in catalogue.platforms:
         compiled = {group.name: group.value()["rules"] for group in platform_groups(platform)}
         shared = compiled if seen is None else {name: seen.get(name, []) for name in compiled}
-        tables = {f"{name}/{index}": rule for name, rules in shared.items() for index, rule in enumerate(rules)}
-        yield from calendar_proofs(platform, tables)
+        rules = [rule for group in shared.values() for rule in group]
+        yield from calendar_proofs(platform, rules)
+        yield from health_proofs(platform, rules)
         for slo in platform.slos:
-            rules = rules_of(platform, slo, seen)
-            yield from slo_proofs(slo, rules)
-            if (rollover := rollover_proof(slo, rules)) is not None:
-                yield rollover
+            yield from slo_proofs(slo, rules_of(platform, slo, seen))

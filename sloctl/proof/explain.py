@@ -30,7 +30,6 @@ RATIOS: Final = (Decimal(1), Decimal("0.5"), Decimal("0.1"), Decimal("0.05"), De
 INSIDE: Final = Decimal("0.7")
 """The share of its budget that a service spends whose pages count as false."""
 _MONTH: Final = DAY * 30
-_SEARCH: Final = 100_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,12 +110,9 @@ def explain_slo(slo: Slo, traffic: Rate | None = None) -> SloExplanation:
 
 
 def explain_tier(slo: Slo, tier: Tier, traffic: Rate | None = None) -> TierExplanation:
-    """One tier; without `over` (by the budget left) only its threshold is known."""
+    """One tier."""
     threshold = error_threshold(tier, slo.objective)
-    ratios: tuple[Decimal, ...] = ()
-    if tier.over is not None:
-        smallest = smallest_firing_ratio(threshold, tier.over, slo.sampling.resolution)
-        ratios = (*RATIOS, smallest)
+    smallest = smallest_firing_ratio(_least_ratio(slo, tier), tier.over or slo.window.length, slo.sampling.resolution)
     return TierExplanation(
         name=conventions.burn_tier(tier),
         severity=tier.severity.value,
@@ -125,7 +121,7 @@ def explain_tier(slo: Slo, tier: Tier, traffic: Rate | None = None) -> TierExpla
         threshold=threshold,
         for_=tier.for_,
         every=interval(slo, tier),
-        detections=tuple(_detected(slo, tier, ratio, traffic) for ratio in ratios),
+        detections=tuple(_detected(slo, tier, ratio, traffic) for ratio in (*RATIOS, smallest)),
         false_pages=_false_pages(slo, tier, traffic),
         least=_least(slo, tier, traffic),
     )
@@ -136,7 +132,11 @@ def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
 
     It is the moment of the evaluation, for trouble that begins at one.
     """
-    threshold, sampling = error_threshold(tier, slo.objective), slo.sampling
+    threshold, sampling = _least_ratio(slo, tier), slo.sampling
+    if tier.over is None:
+        return rolled_detection_time(
+            threshold, slo.window.length, ratio, sampling.resolution, sampling.rollup, reaching=True
+        )
     times = list[Duration]()
     for window in (tier.over, tier.also_over):
         if window is None:
@@ -153,6 +153,12 @@ def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
     step = interval(slo, tier)
     latest = max(times, default=ZERO)
     return step * -(-latest.milliseconds // step.milliseconds) if times else None
+
+
+def _least_ratio(slo: Slo, tier: Tier) -> Decimal:
+    """The error ratio over its long window at which a tier fires; for one by the budget left over the whole window."""
+    threshold = error_threshold(tier, slo.objective)
+    return threshold * slo.objective.error_budget if tier.over is None else threshold
 
 
 def _few(slo: Slo, tier: Tier, ratio: Decimal) -> Duration:
@@ -174,28 +180,35 @@ def _detected(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Det
     pending = pending_time(slo, tier, ratio)
     if pending is None:
         return Detection(ratio, None, None, None, None, None)
-    threshold, shortest = error_threshold(tier, slo.objective), tier.also_over or tier.averaged_over
+    threshold, shortest = _least_ratio(slo, tier), tier.also_over or tier.over or slo.window.length
     page = pending + tier.for_
     spent = budget_spent(ratio / slo.objective.error_budget, slo.window.length, page)
-    reset = reset_time(threshold, shortest, ratio, slo.sampling.resolution) + tier.keep_firing_for
+    reset = None
+    if tier.over is not None:
+        reset = reset_time(threshold, shortest, ratio, slo.sampling.resolution) + tier.keep_firing_for
     return Detection(ratio, pending, page, spent, _guarded(slo, tier, ratio, traffic), reset)
 
 
 def _guarded(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Duration | None:
     """Until the tier fires with its guard, at steady traffic in a window that was full of clean events."""
     pending = pending_time(slo, tier, ratio)
-    if traffic is None or pending is None or slo.counts_slices:
+    if traffic is None or pending is None or slo.counts_slices or tier.over is None:
         return None
-    if tier.guard is not Guard.STATISTICAL:
-        return pending + tier.for_
-    step, over = interval(slo, tier), tier.averaged_over
-    least = guard_minimum(traffic.during(over), slo.objective)
+    step, over = interval(slo, tier), tier.over
+    if traffic.during(over) < tier.min_events:
+        return None
     bad = traffic.during(slo.sampling.resolution) * ratio
-    tiles = -(-least // bad) + (1 if slow(slo, tier) else 0)
+    tiles = -(-_more_than_chance(slo, tier, traffic, over) // bad) + (1 if slow(slo, tier) else 0)
     if tiles * slo.sampling.resolution.milliseconds > over.milliseconds + step.milliseconds:
         return None
     needed = slo.sampling.resolution * int(tiles)
     return max(pending, step * -(-needed.milliseconds // step.milliseconds)) + tier.for_
+
+
+def _more_than_chance(slo: Slo, tier: Tier, traffic: Rate, over: Duration) -> Decimal:
+    """Bad events that the guard and `min_bad` ask for."""
+    guard = guard_minimum(traffic.during(over), slo.objective) if tier.guard is Guard.STATISTICAL else Decimal(0)
+    return max(guard, Decimal(tier.min_bad))
 
 
 def _least(slo: Slo, tier: Tier, traffic: Rate | None) -> int | None:
@@ -215,16 +228,14 @@ def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
         return None
     if traffic.during(tier.over) < tier.min_events:
         return Decimal(0)
-    resolution = slo.sampling.resolution
-    errors = traffic.during(resolution) * slo.objective.error_budget * INSIDE
+    step = interval(slo, tier)
     windows = [
-        (int(window / resolution), _fewest(slo, tier, traffic, window))
+        (max(1, int(window / step)), _fewest(slo, tier, traffic, window))
         for window in (tier.over, tier.also_over)
         if window is not None
     ]
-    if windows[0][1] > _SEARCH:
-        return Decimal(0) if windows[0][1] > 2 * errors * windows[0][0] else None
-    return expected_false_fires(errors, windows, int(_MONTH / resolution))
+    errors = traffic.during(step) * slo.objective.error_budget * INSIDE
+    return expected_false_fires(errors, windows, int(_MONTH / step))
 
 
 def missed(catalogue: Catalogue, traffic: Rate | None = None) -> Iterator[str]:

@@ -47,7 +47,9 @@ class Promtool:
     """
 
     def __init__(self, program: str | None = None) -> None:
-        self.path = program or _found()
+        self.path = shutil.which(program) or program if program else _found()
+        if os.sep in self.path:
+            self.path = str(Path(self.path).resolve())  # it runs in the folder of each proof
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
@@ -80,8 +82,8 @@ class Promtool:
             pool.shutdown(cancel_futures=True)
 
     def _proven(self, proof: Proof, folder: Path) -> Outcome:
-        if proof.missing:
-            return Outcome(proof, (proof.missing,))
+        if proof.refuted:
+            return Outcome(proof, (proof.refuted,))
         tests = write(proof, folder)
         output = self._run(tests)
         if output is None:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
-from sloctl.backends.prometheus.backend import platform_groups, slo_groups
+from sloctl.backends.prometheus.backend import slo_groups
 from sloctl.errors import SloctlError
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import Duration
 from sloctl.proof.series import Raw, notation
 
 Rule: TypeAlias = Mapping[str, Any]
+Expected: TypeAlias = tuple[Duration, str, Sequence[Mapping[str, Any]]]
+"""A moment; the name of an alert or an expression; and the alerts that fire then or its samples."""
 
 
 class MissingRuleError(SloctlError):
@@ -24,10 +26,12 @@ class Rules:
     """The rules of one SLO by the name of their recording or alert.
 
     Attributes:
+        platform: whose SLO it is.
         meant: what the specification compiles to; names and texts are expected from it.
         seen: what is proven; the same, or read from a rule file.
     """
 
+    platform: Platform
     meant: Mapping[str, Rule]
     seen: Mapping[str, Rule]
 
@@ -45,10 +49,9 @@ class Rules:
 
 def rules_of(platform: Platform, slo: Slo, seen: Mapping[str, Sequence[Rule]] | None = None) -> Rules:
     """The rules of an SLO; `seen` are the groups of rule files by name, by default those compiled now."""
-    groups = [*slo_groups(platform, slo), *platform_groups(platform)]
-    compiled = {group.name: group.value()["rules"] for group in groups}
+    compiled = {group.name: group.value()["rules"] for group in slo_groups(platform, slo)}
     found = compiled if seen is None else {name: seen.get(name, []) for name in compiled}
-    return Rules(_by_name(compiled), _by_name(found))
+    return Rules(platform, _by_name(compiled), _by_name(found))
 
 
 def _by_name(groups: Mapping[str, Sequence[Rule]]) -> dict[str, Rule]:
@@ -61,15 +64,13 @@ class Case:
 
     Attributes:
         interval: time between two samples of `series`.
-        alerts: moment, name of the alert, and the alerts that fire then.
-        values: moment, expression, and its samples.
     """
 
     name: str
     interval: Duration
     series: Raw
-    alerts: Sequence[tuple[Duration, str, Sequence[Mapping[str, Any]]]] = ()
-    values: Sequence[tuple[Duration, str, Sequence[Mapping[str, Any]]]] = ()
+    alerts: Sequence[Expected] = ()
+    values: Sequence[Expected] = ()
 
     def value(self) -> dict[str, Any]:
         """As it stands in a file of promtool's."""
@@ -93,6 +94,7 @@ class Proof:
         part: the tier, such as `p1-1h`, or what else is proven, such as `counts`.
         every: the interval at which promtool evaluates all rules.
         unproven: why it cannot be proven; then there are no cases.
+        refuted: why the rules are wrong, where that is seen without running them.
     """
 
     slo: str
@@ -101,10 +103,8 @@ class Proof:
     rules: Sequence[Rule] = ()
     cases: Sequence[Case] = ()
     unproven: str = ""
-    missing: str = ""
+    refuted: str = ""
     is_tier: bool = False
-    limit: int | None = None
-    path: str = field(default="")
 
     @property
     def name(self) -> str:

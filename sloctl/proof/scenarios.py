@@ -73,6 +73,8 @@ def scenarios(slo: Slo, tier: Tier, traffic: Traffic) -> Iterator[Scenario]:
     if _room(slo, tier):
         yield _crossing(slo, tier, traffic)
         yield _leaving(slo, tier, traffic)
+    if tier.also_over is not None:
+        yield _ending(slo, tier, tier.also_over, traffic)
     yield _below(slo, tier, traffic)
     if tier.guard is Guard.STATISTICAL and traffic.counts is Counts.EVENTS:
         yield _lonely(slo, tier)
@@ -114,6 +116,17 @@ def _outage(slo: Slo, tier: Tier, traffic: Traffic) -> Scenario:
     after = ends + _steps(slo, tier.keep_firing_for) + 4 * group
     tiles = before + [traffic.outage] * bad + [traffic.clean] * after
     return _shown(slo, tier, "fires in a full outage and ends after it", tiles, group + 1)
+
+
+def _ending(slo: Slo, tier: Tier, also_over: Duration, traffic: Traffic) -> Scenario:
+    """An outage and then nothing, whose last tile leaves the short window just at an evaluation."""
+    group, short = _group(slo, tier), _steps(slo, also_over)
+    bad = max(tier.min_bad, 2 * group) + _steps(slo, tier.for_)
+    begin = group + 1
+    begin += -(begin + bad - 1 + short) % group
+    after = short + _steps(slo, tier.keep_firing_for) + 3 * group
+    tiles = [_NOTHING] * begin + [traffic.outage] * bad + [_NOTHING] * after
+    return _shown(slo, tier, "ends when the trouble leaves its short window", tiles, len(tiles))
 
 
 def _room(slo: Slo, tier: Tier) -> int:

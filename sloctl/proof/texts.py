@@ -71,7 +71,7 @@ def _expanded(action: str, value: Decimal | None, split: Mapping[str, str], spen
         if action.startswith(f"{{{{ $labels.{label} "):
             return quote_plus(text) if "urlquery" in action else text
     if conventions.SLA_CREDITS in action:
-        return "1.5k USD "
+        return f"{CREDITS:.2f} USD "
     if conventions.TIME_TO_EXHAUSTION in action or conventions.TIME_TO_LIMIT in action:
         return "2h 0m 0s"
     if _UNIT.search(action) and "humanizePercentage" in action:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from decimal import Decimal
 from itertools import pairwise
 from typing import Any, Final
 
 from sloctl import conventions
-from sloctl.model.alerting import BudgetLeft, Tier
-from sloctl.model.catalogue import Slo
-from sloctl.model.quantities import ZERO, Duration
-from sloctl.model.window import CalendarWindow
+from sloctl.model.alerting import BudgetLeft, Severity, Tier
+from sloctl.model.catalogue import Inhibition, Platform, Slo
 from sloctl.proof.examples import NotDerivableError
-from sloctl.proof.proof import Case, MissingRuleError, Proof, Rules
+from sloctl.proof.proof import Case, Expected, MissingRuleError, Proof, Rules
+from sloctl.proof.recorded import path_of, recorded, split_of, tile_series
 from sloctl.proof.scenarios import Scenario, Traffic, scenarios
 from sloctl.proof.series import Raw, Samples, series_text
 from sloctl.proof.simulation import Evaluation, Tile, interval, slow
@@ -22,26 +22,6 @@ from sloctl.proof.worlds import BUSY, Counts, World, counts_of, world
 
 _TILES_BUSY: Final = BUSY * 1000
 """Where tiles are written as they are, more events make the guard's part in the threshold smaller still."""
-
-
-def path_of(slo: Slo) -> str:
-    """`platform/service/slo`, as people find it."""
-    return f"{slo.platform}/{slo.service}/{slo.name}"
-
-
-def own_series(slo: Slo, metric: str, split: Mapping[str, str]) -> str:
-    """A recording of the SLO, as a series."""
-    return series_text(metric, {**conventions.series_labels(slo), **recorded(split)})
-
-
-def recorded(split: Mapping[str, str]) -> dict[str, str]:
-    """Split labels by the names that recordings give them."""
-    return {conventions.recorded_label(name): value for name, value in split.items()}
-
-
-def split_of(slo: Slo, value: str) -> dict[str, str]:
-    """One value of each split label."""
-    return dict.fromkeys(slo.by, value)
 
 
 def world_of(slo: Slo) -> World | None:
@@ -70,12 +50,13 @@ def tier_proofs(slo: Slo, rules: Rules) -> Iterator[Proof]:
     for tier in slo.tiers:
         raw = None if slow(slo, tier) else derived
         cases = [_case(slo, tier, rules, one, raw) for one in scenarios(slo, tier, traffic_of(slo, raw))]
+        cases += _inhibited(rules.platform, slo, tier, cases[0])
         part = conventions.burn_tier(tier)
         every = interval(slo, tier)
         try:
             group = rules.group(_needed(slo, tier, raw))
         except MissingRuleError as error:
-            yield Proof(path_of(slo), part, every, missing=str(error), is_tier=True)
+            yield Proof(path_of(slo), part, every, refuted=str(error), is_tier=True)
             continue
         yield Proof(path_of(slo), part, every, group, cases, is_tier=True)
 
@@ -111,6 +92,24 @@ def _case(slo: Slo, tier: Tier, rules: Rules, scenario: Scenario, raw: World | N
     return Case(scenario.name, step, written, alerts, _pending(slo, tier, scenario))
 
 
+def _inhibited(platform: Platform, slo: Slo, tier: Tier, outage: Case) -> Iterator[Case]:
+    """With `inhibition: rule`: silent while a higher tier fires, but not because of anything else that fires."""
+    higher = [one.value.lower() for one in Severity if one.value < tier.severity.value]
+    if platform.inhibition is not Inhibition.RULE or not higher:
+        return
+    count = max(len(samples) for samples in outage.series.values())
+    firing = {"platform": slo.platform, "slo": slo.id, "alertstate": "firing", "burn_tier": f"{higher[-1]}-1h"}
+    split, own = recorded(split_of(slo, "ill")), {"burn_tier": f"{tier.severity.value.lower()}-1h"}
+    others = [{"slo": "another"}, {"alertstate": "pending"}, own, *({label: "calm"} for label in split)]
+    names = [series_text("ALERTS", {**firing, **split, **other}) for other in others]
+    decoys: Raw = {name: [Decimal(1)] * count for name in names}
+    yield replace(outage, name="fires whatever else fires", series={**outage.series, **decoys})
+    higher_fires: Raw = {series_text("ALERTS", {**firing, **split}): [Decimal(1)] * count}
+    silent: list[Expected] = [(at, name, []) for at, name, _ in outage.alerts]
+    series = {**outage.series, **higher_fires}
+    yield replace(outage, name="is silent while a higher tier fires", series=series, alerts=silent, values=())
+
+
 def _late(value: Decimal, count: int, scenario: Scenario) -> Samples:
     """A constant from shortly before the alert fires; more samples would only cost time."""
     share = scenario.fires / scenario.evaluations[-1].at if scenario.fires else Decimal(1)
@@ -127,35 +126,17 @@ def _expected(tier: Tier, alert: Mapping[str, Any], seen: Evaluation, split: Map
     return {"exp_labels": {**alert["labels"], **labels}, "exp_annotations": texts}
 
 
-def _pending(slo: Slo, tier: Tier, scenario: Scenario) -> list[tuple[Duration, str, list[Mapping[str, Any]]]]:
+def _pending(slo: Slo, tier: Tier, scenario: Scenario) -> list[Expected]:
     """With `for`, the moment at which the alert is pending and nobody is paged yet."""
     if not tier.for_:
         return []
-    found = list[tuple[Duration, str, list[Mapping[str, Any]]]]()
+    found = list[Expected]()
     name = conventions.tier_alert(slo, tier)
     expr = f'count(ALERTS{{alertname="{name}", alertstate="pending"}})'
     for before, after in pairwise(scenario.evaluations):
         if after.active and not before.active:
             found += [(before.at, expr, []), (after.at, expr, [{"labels": "{}", "value": 1}])]
     return found
-
-
-def tile_series(slo: Slo, tiles: Sequence[Tile], split: Mapping[str, str], *, length: Duration = ZERO) -> Raw:
-    """A history written as tiles, with the period of a calendar that has just one."""
-    resolution = length or slo.sampling.resolution
-    raw: Raw = {
-        own_series(slo, conventions.total_tile(resolution), split): [total if total else None for total, _ in tiles],
-        own_series(slo, conventions.errors_tile(resolution), split): [bad if total else None for total, bad in tiles],
-    }
-    if slo.calendar is not None:
-        raw |= period_series(slo, slo.calendar, [Decimal(0)] * len(tiles))
-    return raw
-
-
-def period_series(slo: Slo, calendar: CalendarWindow, starts: Sequence[Decimal]) -> Raw:
-    """The table of periods, as a series."""
-    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(calendar)}
-    return {series_text(conventions.PERIOD_START, labels): list(starts)}
 
 
 def continued(slo: Slo, raw: World, tiles: Sequence[Tile], raw_from: int) -> Raw:

@@ -59,6 +59,7 @@ class World:
         write: tiles and the split labels of one value to series.
         clock: when its samples are seen.
         counters: its series count up, so that a tile needs a sample before it.
+        measured: the value that a forecast looks at, in a good and in a bad tile.
     """
 
     clock: Clock
@@ -66,6 +67,7 @@ class World:
     events: Decimal
     write: Write
     counters: bool = False
+    measured: tuple[Decimal, Decimal] | None = None
 
 
 def world(slo: Slo) -> World:
@@ -255,13 +257,18 @@ def _latency(slo: Slo, latency: Latency, clock: Clock) -> Write:
             _add(raw, slo, metric, {**labels, **edge}, samples)
 
     def write(tiles: Sequence[Tile], split: Labels) -> Raw:
-        """Bad events are slow ones of a newborn series, and where failures are bad, half are fast failures."""
+        """Bad events are slow ones of a newborn series, and where failures are bad, half are fast failures.
+
+        Good ones after the trouble belong to a newborn series too.
+        """
         raw: Raw = {}
         none = [Decimal(0)] * len(tiles)
-        good, bad = [all_ - bad_ for all_, bad_ in tiles], [bad_ for _, bad_ in tiles]
+        bad = [bad_ for _, bad_ in tiles]
+        good, later = _turned([all_ - bad_ for all_, bad_ in tiles], bad)
         failures = [(one / 2).to_integral_value(ROUND_FLOOR) for one in bad] if failed is not None else none
         slow = [one - other for one, other in zip(bad, failures, strict=True)]
         observe(raw, {**usual, **split}, good, none, born=False)
+        observe(raw, {**usual, **split, "replica": "later"}, later, none, born=births)
         observe(raw, {**usual, **split, "replica": "new"}, none, slow, born=births)
         if failed is not None:
             observe(raw, {**failed, **split}, failures, none, born=births)
@@ -271,6 +278,13 @@ def _latency(slo: Slo, latency: Latency, clock: Clock) -> Write:
         return raw
 
     return write
+
+
+def _turned(events: Sequence[Decimal], bad: Sequence[Decimal]) -> tuple[list[Decimal], list[Decimal]]:
+    """Events until the trouble ends, and those after it."""
+    last = max((index for index, one in enumerate(bad) if one), default=len(bad))
+    before = [one if index <= last else Decimal(0) for index, one in enumerate(events)]
+    return before, [one - kept for one, kept in zip(events, before, strict=True)]
 
 
 # gauges
@@ -353,6 +367,7 @@ def _on_the_clock(clock: Clock, offsets: Samples) -> Samples:
 def _throughput(slo: Slo, throughput: Throughput, clock: Clock) -> World:
     selector, tile = throughput.counter[0], slo.sampling.resolution
     labels, strange = selected(selector), list(decoys(selector))
+    births = _counts_births(slo, throughput.counts)
     if throughput.at_least is not None:
         good = throughput.at_least.during(tile).to_integral_value(ROUND_CEILING)
         bad = (throughput.at_least.during(tile) - 1).to_integral_value(ROUND_CEILING)
@@ -365,8 +380,10 @@ def _throughput(slo: Slo, throughput: Throughput, clock: Clock) -> World:
 
     def write(tiles: Sequence[Tile], split: Labels) -> Raw:
         raw: Raw = {}
-        events = [bad if failed else good for _, failed in tiles]
-        _add(raw, slo, selector.metric, {**labels, **split}, _counted(clock, throughput.counts, events, born=False))
+        every, later = _turned([bad if failed else good for _, failed in tiles], [failed for _, failed in tiles])
+        _add(raw, slo, selector.metric, {**labels, **split}, _counted(clock, throughput.counts, every, born=False))
+        new = {**labels, **split, "replica": "later"}
+        _add(raw, slo, selector.metric, new, _counted(clock, throughput.counts, later, born=births))
         for one in strange:
             _add(raw, slo, selector.metric, {**one, **split}, _decoy(clock, throughput.counts, len(tiles)))
         return raw
@@ -395,7 +412,7 @@ def _saturation(saturation: Saturation, clock: Clock) -> World:
                 raw.setdefault(text, clock.gauge([_CAPACITY * 3] * len(tiles)))
         return raw
 
-    return World(clock, Counts.SLICES, Decimal(1), write)
+    return World(clock, Counts.SLICES, Decimal(1), write, measured=(most / _CAPACITY, (most + 1) / _CAPACITY))
 
 
 def _threshold(threshold: Threshold, clock: Clock) -> World:
@@ -415,4 +432,4 @@ def _threshold(threshold: Threshold, clock: Clock) -> World:
         ill = clock.gauge([bad * 3] * len(tiles))
         return raw | {series_text(selector.metric, {**one, **split}): ill for one in decoys(selector)}
 
-    return World(clock, Counts.SLICES, Decimal(1), write)
+    return World(clock, Counts.SLICES, Decimal(1), write, measured=(good, bad))

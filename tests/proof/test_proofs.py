@@ -90,7 +90,7 @@ def test_a_rule_that_is_gone_fails_its_proof_by_name(written: Written) -> None:
     sound = rules_of(platform, slo)
     without = {name: rule for name, rule in sound.meant.items() if name != "ApiOkBlind"}
     (blind,) = [one for one in slo_proofs(slo, replace(sound, seen=without)) if one.part == "blind"]
-    assert blind.missing == "the rule file has no rule ApiOkBlind"
+    assert blind.refuted == "the rule file has no rule ApiOkBlind"
 
 
 def test_what_cannot_be_derived_says_why(written: Written) -> None:
