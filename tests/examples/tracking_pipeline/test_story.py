@@ -22,7 +22,7 @@ from tests.conftest import program
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("tracking-pipeline")]
 
 COMMAND = [sys.executable, "-m", "examples.tracking_pipeline.run"]
-ACTS = ("Start", "Healthy", "Canary", "Outage", "Resolve", "Trace")
+ACTS = ("Start", "Specification", "Healthy", "Canary", "Outage", "Resolve", "Trace")
 
 
 @pytest.fixture(autouse=True)
