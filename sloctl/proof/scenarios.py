@@ -12,7 +12,7 @@ from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
 from sloctl.proof.simulation import Evaluation, Tile, interval, simulate
-from sloctl.proof.worlds import BUSY, Counts
+from sloctl.proof.world import BUSY, Counts
 
 _STEPS: Final = 12
 """Bad tiles after which the threshold is crossed: few, so that it is quick; enough to see a higher threshold."""
