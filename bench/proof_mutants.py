@@ -12,6 +12,7 @@ import promql_parser
 from sloctl import conventions
 from sloctl.backends.prometheus.backend import slo_groups
 from sloctl.model.catalogue import Platform, Slo
+from sloctl.model.indicator import Latency, Ratio
 
 Rules = dict[str, list[dict[str, Any]]]
 Change = Callable[[str], str]
@@ -61,9 +62,18 @@ def _changes(slo: Slo, name: str, expr: str) -> Iterator[tuple[str, Change]]:
         yield "a window one step longer", _longer
     elif ":increase" in name and ("last_over_time" in expr or "min_over_time" in expr):
         yield "births removed", _no_births
-        yield from _dropped(expr)
+        yield from (one for one in _dropped(expr) if not _is_matched_anyway(slo, name, one[0]))
     elif ":increase" in name:
         yield "a window one step longer", lambda text: text.replace(f"[{slo.sampling.rollup}]", "[5m]")
+
+
+def _is_matched_anyway(slo: Slo, name: str, what: str) -> bool:
+    """Good events without a split label are subtracted from no total: dropping `!=""` there changes nothing."""
+    by_good = isinstance(slo.indicator, Latency) or (
+        isinstance(slo.indicator, Ratio) and slo.indicator.good is not None
+    )
+    errors = name == conventions.errors_tile(slo.sampling.resolution)
+    return by_good and errors and any(f'{label}!=""' in what for label in slo.by)
 
 
 def _higher(expr: str) -> str:
