@@ -3,19 +3,20 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto pictures
+.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto redis postgresql pictures
 .PHONY: bench-canary bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
 
-demo: .venv/base.stamp prometheus  ## watch an SLO burn: an alert fires and resolves in a real Prometheus (under 90 s)
-	@python -m examples.demo.run
+# ARGS=--keep leaves everything up until Ctrl-C; ARGS="--port 9600" takes known ports.
+demo: .venv/demo.stamp prometheus alertmanager mosquitto redis postgresql  ## a bad canary, an outage, a page, its cause
+	@python -m examples.tracking_pipeline.run $(ARGS)
 
 demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
 	@python -m examples.demo.compile
 
-test: .venv/dev.stamp prometheus alertmanager mosquitto .cache/oldest-fastapi  ## lint, types and tests
+test: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql .cache/oldest-fastapi  ## lint, types and tests
 	@tools/debian-install node=nodejs npm=npm chromium=chromium
 	ruff check
 	ruff format --check
@@ -62,6 +63,12 @@ alertmanager:
 mosquitto:
 	@tools/debian-package mosquitto 2.0 mosquitto
 
+redis:
+	@tools/debian-package redis-server+redis-tools 6.0 redis-server
+
+postgresql:
+	@tools/debian-package postgresql 13 postgres initdb
+
 # The oldest FastAPI whose routes are told apart, beside the newest one in .venv.
 .cache/oldest-fastapi: .venv/dev.stamp
 	@python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
@@ -72,6 +79,10 @@ mosquitto:
 	@tools/virtual-environment $(PYTHON) -e .
 	@touch $@
 
+.venv/demo.stamp: pyproject.toml tools/virtual-environment
+	@tools/virtual-environment $(PYTHON) -e '.[demo]'
+	@touch $@ .venv/base.stamp
+
 .venv/dev.stamp: pyproject.toml tools/virtual-environment
 	@tools/virtual-environment $(PYTHON) -e '.[dev]'
-	@touch $@ .venv/base.stamp
+	@touch $@ .venv/base.stamp .venv/demo.stamp

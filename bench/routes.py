@@ -12,9 +12,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from bench.rows import Row
-from examples.demo.run import checkout_service, order
+from examples.demo.checkout import checkout_service, order
+from examples.routed import routed, rules, scraping
 from examples.servers import find_program, prometheus
-from tests.e2e.chain import routed, rules, scraping
 
 SERVICES = 1000
 TEAMS = 20

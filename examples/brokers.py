@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import getpass
 import os
-import socket
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from examples.servers import answers, find_program, free_port, running
+from examples.servers import answers, find_program, free_port, listens, running
 
 REGION = "eu-west-1"
 # Any credentials will do for moto; DynamoDB streams do not know endpoints with account numbers.
@@ -52,19 +51,14 @@ def kafka() -> Iterator[str]:
 
 
 @contextmanager
-def mosquitto() -> Iterator[int]:
+def mosquitto(port: int | None = None) -> Iterator[int]:
     """Debian's MQTT broker; yields its port."""
     program = find_program("mosquitto")
-    port = free_port()
+    port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="sloctl-mosquitto-") as folder:
         config = Path(folder, "mosquitto.conf")
         user = f"user {getpass.getuser()}\n" if os.getuid() == 0 else ""
         config.write_text(f"{user}listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
         with running("mosquitto", [program, "-c", config], Path(folder, "mosquitto.log")) as process:
-            process.wait_for(lambda: _listens(port), "it listens", within=10)
+            process.wait_for(lambda: listens(port), "it listens", within=10)
             yield port
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0

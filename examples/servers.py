@@ -28,6 +28,15 @@ POLL_SECONDS = 0.1
 STOP_SECONDS = 10
 
 T = TypeVar("T")
+PACKAGES: Final = {
+    "promtool": "prometheus",
+    "prometheus-alertmanager": "alertmanager",
+    "amtool": "alertmanager",
+    "redis-server": "redis",
+    "postgres": "postgresql",
+    "initdb": "postgresql",
+}
+"""Target of the Makefile by program, where their names differ."""
 
 
 class ServerError(Exception):
@@ -44,7 +53,11 @@ def find_program(name: str) -> Path:
         return candidate
     if found := shutil.which(name):
         return Path(found)
-    raise ServerError(f"no {name} in .cache/debian/ or on PATH; `make prometheus alertmanager` downloads them")
+    # Debian keeps PostgreSQL's programs out of PATH.
+    for candidate in sorted(Path("/usr/lib/postgresql").glob(f"*/bin/{name}")):
+        return candidate
+    target = PACKAGES.get(name, name)
+    raise ServerError(f"no {name} in .cache/debian/ or on PATH; `make {target}` downloads it, without installing it")
 
 
 def free_port() -> int:
@@ -52,6 +65,12 @@ def free_port() -> int:
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])
+
+
+def listens(port: int) -> bool:
+    """Whether somebody listens on this loopback TCP port."""
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,8 +126,10 @@ class Running:
 
 
 @contextmanager
-def running(name: str, command: Sequence[str | Path], log: Path, cwd: Path | None = None) -> Iterator[Running]:
-    """Run a program in a process group of its own, which ends with the `with` block."""
+def running(
+    name: str, command: Sequence[str | Path], log: Path, cwd: Path | None = None, user: str | None = None
+) -> Iterator[Running]:
+    """Run a program in a process group of its own, which ends with the `with` block; as another user if told so."""
     with log.open("wb") as output:
         process = subprocess.Popen(
             [str(word) for word in command],
@@ -116,6 +137,7 @@ def running(name: str, command: Sequence[str | Path], log: Path, cwd: Path | Non
             stdout=output,
             stderr=output,
             cwd=cwd,
+            user=user,
             start_new_session=True,
         )
     program = Running(name, process, log)
@@ -298,15 +320,15 @@ def _relocated(program: Path, folder: Path) -> tuple[Path, Path | None]:
 
 
 @contextmanager
-def alertmanager(config: Path) -> Iterator[Alertmanager]:
-    """An Alertmanager of its own, without peers, on a free loopback port.
+def alertmanager(config: Path, port: int | None = None) -> Iterator[Alertmanager]:
+    """An Alertmanager of its own, without peers, on a free loopback port or this one.
 
     Raises:
         ServerError: it is missing or did not start.
     """
     program = find_program("prometheus-alertmanager")
+    port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="sloctl-alertmanager-") as folder:
-        port = free_port()
         started, root = _relocated(program, Path(folder))
         command = [
             started,
@@ -324,7 +346,7 @@ def alertmanager(config: Path) -> Iterator[Alertmanager]:
 
 @contextmanager
 def prometheus(
-    config: Mapping[str, object], rules: Sequence[Path] = (), flags: Sequence[str] = ()
+    config: Mapping[str, object], rules: Sequence[Path] = (), flags: Sequence[str] = (), port: int | None = None
 ) -> Iterator[Prometheus]:
     """A Prometheus on a free loopback port, its data in a temporary folder that goes with it.
 
@@ -332,16 +354,16 @@ def prometheus(
         config: the configuration without `rule_files`.
         rules: rule files; the folders above a relative path count from where the caller stands.
         flags: further command-line flags.
+        port: a port to take instead.
 
     Raises:
         ServerError: it is missing or did not start.
     """
-    program = find_program("prometheus")
+    program, port = find_program("prometheus"), port or free_port()
     with tempfile.TemporaryDirectory(prefix="sloctl-prometheus-") as folder:
         file = Path(folder, "prometheus.yml")
         # JSON is YAML.
         file.write_text(json.dumps({**config, "rule_files": [str(rule.resolve()) for rule in rules]}), encoding="utf-8")
-        port = free_port()
         command = [
             program,
             f"--config.file={file}",

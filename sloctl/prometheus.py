@@ -6,6 +6,7 @@ half of the data.
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -99,9 +100,8 @@ class PrometheusClient:
         if tenant:
             headers |= {"X-Scope-OrgID": tenant, "THANOS-TENANT": tenant}
         self._timeout = timeout
-        limits = httpx.Timeout(timeout, connect=min(5, timeout))
         try:
-            self._http = httpx.Client(headers=headers, timeout=limits, verify=ca or True, trust_env=False)
+            self._http = httpx.Client(headers=headers, verify=ca or True, trust_env=False)
         except OSError as error:  # an SSLError is one
             raise PrometheusError(Fault.REFUSED, f"{ca} holds no certificates: {error}") from error
 
@@ -112,6 +112,12 @@ class PrometheusClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+    def within(self, seconds: float) -> PrometheusClient:
+        """The same client, over the same connections, whose queries take at most so long as well."""
+        hurried = copy.copy(self)
+        hurried._timeout = round(min(self._timeout, seconds), 3)
+        return hurried
 
     def close(self) -> None:
         """Close its connections."""
@@ -188,14 +194,18 @@ class PrometheusClient:
         return body.get("data")
 
     def _ask(self, path: str, parameters: Mapping[str, str]) -> httpx.Response:
-        form = dict(parameters) | {"timeout": f"{self._timeout:g}s", "partial_response": "false"}
-        url, deadline = f"{self.url}/api/v1/{path}", time.monotonic() + self._timeout
+        seconds = self._timeout
+        if seconds <= 0:
+            raise PrometheusError(Fault.TIMEOUT, f"no time is left to ask {self.url}")
+        form = dict(parameters) | {"timeout": f"{seconds:g}s", "partial_response": "false"}
+        url, deadline = f"{self.url}/api/v1/{path}", time.monotonic() + seconds
+        limits = httpx.Timeout(seconds, connect=min(5, seconds))
         try:
-            answer = self._received(self._http.build_request("POST", url, data=form), deadline)
+            answer = self._received(self._http.build_request("POST", url, data=form, timeout=limits), deadline)
             if answer.status_code == httpx.codes.METHOD_NOT_ALLOWED:
-                answer = self._received(self._http.build_request("GET", url, params=form), deadline)
+                answer = self._received(self._http.build_request("GET", url, params=form, timeout=limits), deadline)
         except httpx.TimeoutException as error:
-            raise PrometheusError(Fault.TIMEOUT, f"{self.url} did not answer within {self._timeout:g} s") from error
+            raise PrometheusError(Fault.TIMEOUT, f"{self.url} did not answer within {seconds:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PrometheusError(Fault.UNREACHABLE, f"{self.url} cannot be reached: {error}") from error
         if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or answer.is_redirect:

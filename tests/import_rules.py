@@ -61,9 +61,11 @@ TABLE: Final = {
     "proof": may("model conventions promql rendering backends.prometheus", others="rstr"),
     "live": may("model conventions prometheus promql diagnostics"),
     "canary": may("model promql conventions prometheus", others="numpy"),
+    "canary.audit": may("canary", others="sqlalchemy"),
+    "canary.recording": may("canary model diagnostics.Place", others="numpy pydantic"),
     "canary.server": may(
-        "canary model promql conventions prometheus instrumentation",
-        others="numpy starlette uvicorn sqlalchemy",
+        "canary model conventions prometheus instrumentation",
+        others="starlette uvicorn h11 pydantic prometheus_client",
     ),
     "instrumentation": may(
         others="opentelemetry prometheus_client httpx",

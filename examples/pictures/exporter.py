@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from statistics import NormalDist
 
+from sloctl.conventions import CANARY_VERDICTS
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.indicator import (
     Freshness,
@@ -92,6 +93,8 @@ def exporter_of(catalogue: Catalogue) -> Exporter:
         _add_slo(exporter, slo, SHARES[index % len(SHARES)] * float(slo.objective.error_budget), index)
     for platform in catalogue.platforms:
         for service in platform.services:
+            if service.canary:
+                _add_verdicts(exporter, platform.name, service.name)
             if service.cost:
                 _add_expression(exporter, service.cost, "usd_per_hour")
         if platform.dashboards.deploys:
@@ -119,8 +122,10 @@ def _add_split(exporter: Exporter, slo: Slo, split: dict[str, str], share: float
     match slo.indicator:
         case Ratio() as ratio:
             _add_ratio(exporter, ratio, split, share)
+            _add_processes(exporter, slo, (ratio.total or ratio.bad or ratio.good or ())[0])
         case Latency() as latency:
             _add_latency(exporter, latency, split, share)
+            _add_processes(exporter, slo, latency.histogram[0])
         case Query():
             raise NotImplementedError("an exporter cannot guess what a query reads")
         case slices:
@@ -175,6 +180,24 @@ def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], sh
             exporter.add(f"{one.metric}_bucket", labels | {"le": "+Inf"}, _rate(traffic))
             exporter.add(f"{one.metric}_count", labels, _rate(traffic))
             exporter.add(f"{one.metric}_sum", labels, _rate(traffic * middle))
+
+
+def _add_verdicts(exporter: Exporter, platform: str, service: str) -> None:
+    """What the canary server says of itself: it waits for evidence at first, and promotes then."""
+    labels = {"platform": platform, "service": service}
+    waits = {"verdict": "continue", "reason": "insufficient_evidence"}
+    exporter.add(CANARY_VERDICTS, labels | waits, lambda elapsed: min(elapsed, 100) / 2)
+    promotes = {"verdict": "promote", "reason": "healthy"}
+    exporter.add(CANARY_VERDICTS, labels | promotes, lambda elapsed: max(elapsed - 100, 0) / 2)
+
+
+def _add_processes(exporter: Exporter, slo: Slo, one: Selector) -> None:
+    """The CPU of the processes that count events, as each official client library exports it."""
+    labels = _labels(one)
+    target = {matcher.label: labels[matcher.label] for matcher in one.on(slo.sampling.target_labels)}
+    if target:
+        for version, cores in zip(VERSIONS, (0.42, 0.55), strict=True):
+            exporter.add("process_cpu_seconds_total", target | _version(version), _rate(cores))
 
 
 def _below(bound: float, middle: float) -> float:

@@ -1,121 +1,109 @@
-"""Run the pipeline: brokers, eight services, one request. `python -m examples.tracking_pipeline.run`."""
+"""`make demo`: a specification becomes rules, a bad canary is rolled back, a fault a page.
+
+Exit code 0 when every act happened, 1 when one did not, 130 when it was stopped.
+"""
 
 from __future__ import annotations
 
-import os
-import subprocess
+import argparse
 import sys
 import tempfile
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+import time
+from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Final
 
 import httpx
+from rich.console import Console
+from rich.live import Live
+from rich.table import Table
 
-from examples.brokers import AWS_ENVIRONMENT, kafka, mosquitto, moto
-from examples.servers import Running, answers, free_port, running
-from examples.tracking_pipeline.settings import SERVICES, Settings
+from examples.servers import ServerError, find_program
+from examples.tracking_pipeline.story import Story, play
+from examples.tracking_pipeline.world import World, lock, terminate_like_ctrl_c, world
 
-READY_SECONDS = 40
-ARRIVAL_SECONDS = 20
-
-
-@dataclass
-class Pipeline:
-    """Eight running services."""
-
-    settings: Settings
-    processes: dict[str, Running]
-    client: httpx.Client
-
-    def ship(self, parcel: str, without: str | None = None) -> str:
-        """Send a shipment without weight and wait until the gateway tried to show it; its request ID."""
-        body = {"parcel": parcel, "weight": None, "without": without}
-        response = self.client.post(f"http://127.0.0.1:{self.settings.edge_port}/shipments", json=body)
-        response.raise_for_status()
-        gateway = self.processes["gateway"]
-        gateway.wait_for(lambda: self.arrived(parcel), f"{parcel} arrives", within=ARRIVAL_SECONDS)
-        return response.headers["x-request-id"]
-
-    def arrived(self, parcel: str) -> bool:
-        """Whether the gateway said something of the parcel, and its span is written too."""
-        log, spans = self.settings.log("gateway"), self.settings.spans
-        said = log.exists() and f"show parcel of {parcel} failed" in log.read_text(encoding="utf-8")
-        return said and f"{parcel} weighs" in spans.read_text(encoding="utf-8")
-
-    def trace(self, request_id: str) -> subprocess.CompletedProcess[str]:
-        """What `sloctl trace` says of a request."""
-        logs = [self.settings.log(service) for service in SERVICES]
-        command = [sys.executable, "-m", "sloctl", "trace", request_id, "--logs", *logs, "--spans", self.settings.spans]
-        return subprocess.run([str(word) for word in command], capture_output=True, text=True, check=False)
+PROGRAMS: Final = (
+    "postgres", "initdb", "redis-server", "mosquitto", "prometheus", "prometheus-alertmanager",
+)  # fmt: skip
+INTRODUCTION: Final = (
+    "The tracking pipeline of a logistics platform, on loopback: gateway, Redis stream, ingestion, PostgreSQL, "
+    "MQTT, projection, read store and tracking API; Prometheus with the rules of "
+    "examples/tracking_pipeline/slo-specs, Alertmanager, and a sink that plays PagerDuty and Slack. Time runs 12 "
+    "times faster than in production: events are counted in tiles of 5 s (resolution: 5s), and every duration of the "
+    "alert tiers and of the canary is divided by 12."
+)
 
 
-@contextmanager
-def pipeline(output: Path) -> Iterator[Pipeline]:
-    """Brokers and services, all stopped at the end; logs and spans go to the folder."""
-    with ExitStack() as stack:
-        settings = Settings(
-            aws=stack.enter_context(moto()),
-            kafka=stack.enter_context(kafka()),
-            mqtt_port=stack.enter_context(mosquitto()),
-            edge_port=free_port(),
-            orders_port=free_port(),
-            output=output,
-        )
-        create_topology(settings.aws)
-        environment = {**AWS_ENVIRONMENT, **settings.environment(), "PYTHONPATH": os.getcwd()}  # noqa: PTH109
-        words = ["env", *(f"{key}={value}" for key, value in environment.items()), sys.executable]
-        processes = {
-            name: stack.enter_context(
-                running(name, [*words, "-m", "examples.tracking_pipeline.services", name], output / f"{name}.out")
-            )
-            for name in SERVICES
-        }
-        client = stack.enter_context(httpx.Client(timeout=10))
-        for name, port in (("edge", settings.edge_port), ("orders", settings.orders_port)):
-            url = f"http://127.0.0.1:{port}/metrics"
-            processes[name].wait_for(lambda url=url: answers(client, url), "it answers", within=READY_SECONDS)
-        yield Pipeline(settings, processes, client)
-
-
-def create_topology(endpoint: str) -> None:
-    """Topic, queues, rule, stream and table."""
-    import boto3
-
-    session = boto3.Session("none", "none", region_name=AWS_ENVIRONMENT["AWS_DEFAULT_REGION"])
-
-    def client(service: str) -> Any:
-        return session.client(service, endpoint_url=endpoint)
-
-    sqs, sns, events, kinesis = client("sqs"), client("sns"), client("events"), client("kinesis")
-    arns = {}
-    for name in ("booked", "routed"):
-        url = sqs.create_queue(QueueName=name)["QueueUrl"]
-        arns[name] = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"]["QueueArn"]
-    topic = sns.create_topic(Name="booked")["TopicArn"]
-    sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arns["booked"])
-    events.put_rule(Name="parcels", EventPattern='{"source": ["booking"]}', State="ENABLED")
-    events.put_targets(Rule="parcels", Targets=[{"Id": "routed", "Arn": arns["routed"]}])
-    kinesis.create_stream(StreamName="parcels", ShardCount=1)
-    client("dynamodb").create_table(
-        TableName="parcels",
-        KeySchema=[{"AttributeName": "parcel", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "parcel", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-        StreamSpecification={"StreamEnabled": True, "StreamViewType": "NEW_AND_OLD_IMAGES"},
-    )
-
-
-def main() -> int:
-    with tempfile.TemporaryDirectory(prefix="sloctl-pipeline-") as folder, pipeline(Path(folder)) as running_pipeline:
-        print("Eight services run. Shipping a parcel whose weight is missing ...")
-        request_id = running_pipeline.ship("parcel-1")
-        print(f"$ sloctl trace {request_id} --logs *.log.jsonl --spans spans.jsonl")
-        print(running_pipeline.trace(request_id).stdout, end="")
+def main(words: Sequence[str]) -> int:
+    """Run the story; returns the exit code."""
+    options = arguments().parse_args(words)
+    terminate_like_ctrl_c()
+    console = Console()
+    try:
+        for program in PROGRAMS:
+            find_program(program)
+        held = lock(Path(tempfile.gettempdir(), "sloctl-demo.lock"))
+        with open(held, closefd=True), tempfile.TemporaryDirectory(prefix="sloctl-demo-") as folder:  # noqa: PTH123
+            demonstrate(console, Path(folder), options)
+    except (ServerError, httpx.HTTPError) as error:
+        console.print("The demonstration failed:", style="bold red")
+        console.print(str(error), markup=False, highlight=False, soft_wrap=True)
+        return 1
+    except KeyboardInterrupt:
+        console.print("Stopped, with everything that was started.")
+        return 130
+    console.print("Every act happened. Nothing is left running.", style="bold green")
     return 0
 
 
+def arguments() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="make demo ARGS=", description=__doc__.splitlines()[0])
+    parser.add_argument("--keep", action="store_true", help="leave everything up at the end, until Ctrl-C")
+    parser.add_argument("--port", type=int, metavar="N", help="take ports from N on instead of free ones")
+    return parser
+
+
+def demonstrate(console: Console, folder: Path, options: argparse.Namespace) -> None:
+    """Start everything, play every act, and sum up."""
+    console.print(INTRODUCTION, highlight=False)
+    began = time.monotonic()
+    with world(folder, options.port) as running:
+        console.print(f"{time.monotonic() - began:6.1f} s  everything runs", highlight=False)
+        live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
+        story = Story(console, live, running, began)
+        story.acts.append(("Start", story.now()))
+        with live or nullcontext():
+            play(story)
+        console.print(summary(story))
+        if options.keep:
+            keep(console, running)
+
+
+def summary(story: Story) -> Table:
+    """How long each act took, and what was measured."""
+    table = Table("act", "took", title="What happened", title_justify="left")
+    for name, seconds in story.acts:
+        table.add_row(name, f"{seconds:.1f} s")
+    table.add_row("All", f"{story.now():.1f} s", end_section=True)
+    for what, value in story.figures:
+        table.add_row(what, value)
+    return table
+
+
+def keep(console: Console, running: World) -> None:
+    """Say where everything is, let days and nights follow each other, and wait for Ctrl-C."""
+    running.switch(diurnal=1)
+    table = Table("what", "where", title="Everything stays up until Ctrl-C", title_justify="left")
+    for name in ("prometheus", "alertmanager", "gateway"):
+        table.add_row(name, running.settings.url(name))
+    table.add_row("PostgreSQL", running.settings.postgresql)
+    table.add_row("logs and spans", str(running.folder))
+    table.add_row("switches", f"python -m examples.tracking_pipeline.switches {running.folder}")
+    console.print(table)
+    while True:
+        time.sleep(1)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(main(sys.argv[1:]))

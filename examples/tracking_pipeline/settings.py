@@ -1,100 +1,81 @@
-"""What every service of the pipeline is told by its environment, and what each sets up with it."""
+"""What every service is told, and what each sets up with it: addresses, JSON logs, spans, metrics and switches."""
 
 from __future__ import annotations
 
-import asyncio
-import contextvars
+import json
 import logging
-import os
-from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Final
 
-from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+from opentelemetry.sdk.trace.export import BatchSpanProcessor, ConsoleSpanExporter
 
 from sloctl.instrumentation import JsonFormatter, Runtime, configure
 
-T = TypeVar("T")
 LOG = logging.getLogger("pipeline")
-SERVICES = ("edge", "orders", "booking", "routing", "stream", "projection", "notifier", "gateway")
-TRANSPORTS = ("http", "sns", "eventbridge", "kinesis", "dynamodb", "kafka", "mqtt")
+STABLE: Final = "5c577d9f4"
+CANARY: Final = "7ddf8b6c1"
+"""Hashes of the two versions' pods, as Argo Rollouts would name them."""
+TENANTS: Final = tuple(f"tenant-{number:02}" for number in range(1, 21))
+SHIPMENTS: Final = tuple(f"shipment-{number:02}" for number in range(1, 41))
+EVENTS: Final = "events"
+POSITIONS: Final = "positions"
+"""Redis stream from the gateway to ingestion, and MQTT topic from there to the projection."""
+
+
+def tenant_of(shipment: str) -> str:
+    """Who owns a shipment; each tenant has two."""
+    return TENANTS[SHIPMENTS.index(shipment) % len(TENANTS)]
 
 
 @dataclass(frozen=True)
 class Settings:
-    """Addresses of everything, and where logs and spans go."""
+    """Addresses of everything, and where logs and spans go.
 
-    aws: str
-    kafka: str
-    mqtt_port: int
-    edge_port: int
-    orders_port: int
+    Attributes:
+        ports: of each process on loopback, by name.
+        postgresql: connection string.
+    """
+
+    ports: Mapping[str, int]
+    postgresql: str
     output: Path
 
     @classmethod
-    def from_environment(cls, environment: Mapping[str, str] = os.environ) -> Settings:
-        return cls(
-            aws=environment["PIPELINE_AWS"],
-            kafka=environment["PIPELINE_KAFKA"],
-            mqtt_port=int(environment["PIPELINE_MQTT_PORT"]),
-            edge_port=int(environment["PIPELINE_EDGE_PORT"]),
-            orders_port=int(environment["PIPELINE_ORDERS_PORT"]),
-            output=Path(environment["PIPELINE_OUTPUT"]),
-        )
+    def read(cls, folder: Path) -> Settings:
+        written = json.loads((folder / "settings.json").read_text(encoding="utf-8"))
+        return cls(written["ports"], written["postgresql"], folder)
 
-    def environment(self) -> dict[str, str]:
-        return {
-            "PIPELINE_AWS": self.aws,
-            "PIPELINE_KAFKA": self.kafka,
-            "PIPELINE_MQTT_PORT": str(self.mqtt_port),
-            "PIPELINE_EDGE_PORT": str(self.edge_port),
-            "PIPELINE_ORDERS_PORT": str(self.orders_port),
-            "PIPELINE_OUTPUT": str(self.output),
-        }
+    def write(self) -> None:
+        text = json.dumps(asdict(self) | {"output": str(self.output)}, indent=2)
+        (self.output / "settings.json").write_text(text, encoding="utf-8")
 
-    @property
-    def spans(self) -> Path:
-        return self.output / "spans.jsonl"
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.ports[name]}"
 
-    def log(self, service: str) -> Path:
-        return self.output / f"{service}.log.jsonl"
+    def log(self, process: str) -> Path:
+        return self.output / f"{process}.log.jsonl"
+
+    def spans(self, process: str) -> Path:
+        return self.output / f"{process}.spans.jsonl"
 
 
-def set_up(service: str, settings: Settings) -> Runtime:
-    """One runtime, one JSON log file and one shared file of spans."""
-    spans = settings.spans.open("a", encoding="utf-8", buffering=1)
+def set_up(service: str, pod: str, settings: Settings) -> Runtime:
+    """A runtime, a JSON log file and a file of spans for one process."""
+    spans = settings.spans(pod).open("a", encoding="utf-8", buffering=1)
     exporter = ConsoleSpanExporter(out=spans, formatter=lambda span: span.to_json(indent=None) + "\n")
     runtime = configure(
         service,
-        "example",
-        cluster="van",
-        pod=f"{service}-0",
-        processors=[SimpleSpanProcessor(exporter)],
-        baggage=["plan"],
+        "demo",
+        cluster="loopback",
+        pod=pod,
+        processors=[BatchSpanProcessor(exporter, schedule_delay_millis=500)],
         internal_hosts=["127.0.0.1"],
     )
-    handler = logging.FileHandler(settings.log(service), encoding="utf-8")
+    handler = logging.FileHandler(settings.log(pod), encoding="utf-8")
     handler.setFormatter(JsonFormatter(runtime))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    for chatty in ("httpx", "botocore", "uvicorn"):
+    for chatty in ("httpx", "uvicorn"):
         logging.getLogger(chatty).setLevel(logging.WARNING)
     return runtime
-
-
-def send(parcel: Mapping[str, Any], transport: str, action: Callable[[], T]) -> T:
-    """Send a parcel on; `without` names a transport that is to lose the context, to show what then happens."""
-    if parcel.get("without") == transport:
-        return contextvars.Context().run(action)
-    return action()
-
-
-async def send_async(parcel: Mapping[str, Any], transport: str, action: Callable[[], Awaitable[T]]) -> T:
-    """The same for a coroutine."""
-
-    async def run() -> T:
-        return await action()
-
-    if parcel.get("without") == transport:
-        return await asyncio.create_task(run(), context=contextvars.Context())
-    return await run()

@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, TypeAlias
+from typing import Final, Protocol, TypeAlias
 
 import numpy as np
 
@@ -26,7 +26,7 @@ from sloctl.model.catalogue import Service, Slo
 from sloctl.model.indicator import Latency, Probe, Ratio
 from sloctl.model.quantities import DAY, HOUR, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selectors
-from sloctl.prometheus import Fault, Histogram, PrometheusClient, PrometheusError
+from sloctl.prometheus import Fault, Histogram, PrometheusError, Sample
 from sloctl.prometheus import Series as Raw
 from sloctl.promql.selectors import selector_text
 
@@ -40,6 +40,16 @@ SKEW: Final = 30.0
 PROBE: Final = "probe"
 VERSION: Final = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 Roles: TypeAlias = Mapping[str, Selectors]
+
+
+class Queries(Protocol):
+    """What is asked of a server; `sloctl.prometheus.PrometheusClient` answers it."""
+
+    def query(self, promql: str, at: float | None = None) -> tuple[Sample, ...]: ...
+
+    def query_range(self, promql: str, start: float, end: float, step: float) -> tuple[Raw, ...]: ...
+
+    def samples(self, selector: str, length: str, at: float) -> tuple[Raw, ...]: ...
 
 
 class NoAnswerError(SloctlError):
@@ -106,15 +116,13 @@ class Source:
 
     Args:
         prometheus: the server.
-        clock: our own clock, Unix seconds.
+        clock: our own clock, Unix seconds; None is the system's.
         at: the moment to look at, for replays; None is now.
     """
 
-    def __init__(
-        self, prometheus: PrometheusClient, clock: Callable[[], float] = time.time, at: float | None = None
-    ) -> None:
+    def __init__(self, prometheus: Queries, clock: Callable[[], float] | None = None, at: float | None = None) -> None:
         self._prometheus = prometheus
-        self._clock = clock
+        self._clock = clock or time.time
         self._at = at
 
     def find(self, service: Service, release: Release) -> Found:
@@ -192,7 +200,7 @@ class Source:
 class _Query:
     """Queries of one look; the same selector is asked once."""
 
-    prometheus: PrometheusClient
+    prometheus: Queries
     grid: float
     end: float
     asked: dict[str, tuple[Raw, ...]] = field(default_factory=dict)

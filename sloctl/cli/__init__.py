@@ -5,6 +5,7 @@ Exit codes: 0 done, 1 findings, 2 usage, 3 a disk, program or server outside, 70
 
 from __future__ import annotations
 
+import gc
 import os
 import sys
 from typing import Final
@@ -61,6 +62,8 @@ for command in (
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one command; the process's exit code."""
+    # The first model would make pydantic search every installed distribution for plugins.
+    os.environ.setdefault("PYDANTIC_DISABLE_PLUGINS", "__all__")
     try:
         code = cli.main(arguments, prog_name="sloctl", standalone_mode=False)
     except Exception as error:  # noqa: BLE001 - the last fence: whatever happens ends in a sentence and an exit code
@@ -89,7 +92,9 @@ def _explained(error: Exception) -> int:
 
 def run() -> None:
     """The console script."""
-    sys.exit(main())
+    code = main()
+    gc.freeze()  # what is left goes with the process; collecting it first takes 30 ms
+    sys.exit(code)
 
 
 def _fail(code: int, message: str) -> int:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from sloctl.cli import canary_report, options
+from sloctl.cli.canary_server import approve, history, serve, token, verify
 from sloctl.cli.report import failed, show
 from sloctl.errors import OutsideError, SloctlError
 
@@ -69,6 +70,10 @@ class Length(click.ParamType["Duration"]):
 @click.group()
 def canary() -> None:
     """Judge a new version by the SLIs of its service."""
+
+
+for command in (approve, history, serve, token, verify):
+    canary.add_command(command)
 
 
 @canary.command()
@@ -139,11 +144,12 @@ def evaluate(
     found = _usage(lambda: [_service(catalogue, name) for name in services])
     releases = _usage(lambda: list(map(release, found, canaries, stables)))
     asked = list(zip(found, releases, strict=True))
+    from sloctl.canary.judging import judge_together
     from sloctl.canary.source import Source
 
     with client as prometheus:
         source = Source(prometheus, at=at)
-        verdicts = _watched(asked, source, form) if watch else _judged(asked, source)
+        verdicts = _watched(asked, source, form) if watch else judge_together(asked, source)
     if not watch or form == "json":
         canary_report.print_verdicts(verdicts, form)
     context.exit(_exit_code(verdicts))
@@ -189,36 +195,6 @@ def _service(catalogue: Catalogue, name: str) -> Service:
     return found[0]
 
 
-def _judged(asked: list[tuple[Service, Release]], source: Source) -> list[Verdict]:
-    """The verdict of each service, after those of the others released with it."""
-    from sloctl.canary.verdict import in_group, together
-
-    verdicts = [_one(service, release, source) for service, release in asked]
-    group = together(verdicts)
-    return [in_group(verdict, group) for verdict in verdicts]
-
-
-def _one(service: Service, release: Release, source: Source) -> Verdict:
-    from dataclasses import replace
-
-    from sloctl.canary.analysis import analyse
-    from sloctl.canary.question import Question
-    from sloctl.canary.source import NoAnswerError
-    from sloctl.canary.verdict import unanswered
-
-    assert service.canary is not None
-    try:
-        found = source.find(service, release)
-    except NoAnswerError as error:
-        clock = source.clock_without_samples(service, release)
-        verdict = unanswered(error.reason, str(error), clock, service.canary.when_missing)
-    else:
-        slos = {slo.name: slo for slo in service.slos}
-        verdict = analyse(found.samples, Question(service.canary, slos, found.clock))
-        verdict = replace(verdict, warnings=(*found.warnings, *verdict.warnings))
-    return replace(verdict, service=service.name, canary=release.canary, stable=release.stable)
-
-
 def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) -> list[Verdict]:
     """Look with every scrape until everything is decided or overdue."""
     import time
@@ -226,13 +202,14 @@ def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) ->
     from rich.console import Console
     from rich.live import Live
 
+    from sloctl.canary.judging import judge_together
     from sloctl.canary.source import grid_seconds
     from sloctl.canary.verdict import Decision
 
     pause = max(1.0, min(grid_seconds(service) for service, _ in asked))
     with Live(console=Console(stderr=form == "json"), auto_refresh=False) as live:
         while True:
-            verdicts = _judged(asked, source)
+            verdicts = judge_together(asked, source)
             live.update(canary_report.table(verdicts), refresh=True)
             undecided = any(verdict.decision is Decision.CONTINUE for verdict in verdicts)
             overdue = any(verdict.clock is not None and verdict.clock.overdue for verdict in verdicts)

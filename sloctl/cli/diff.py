@@ -2,10 +2,6 @@
 
 from __future__ import annotations
 
-import io
-import subprocess
-import tarfile
-import tempfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,6 +32,8 @@ def diff(context: click.Context, old: str, new: str, specs: str) -> None:
 
 
 def _loaded(context: click.Context, what: str, specs: str) -> Catalogue:
+    import tempfile
+
     from sloctl.compiler import load
     from sloctl.diagnostics import Diagnostics
 
@@ -54,6 +52,10 @@ def _loaded(context: click.Context, what: str, specs: str) -> Catalogue:
 
 def _extract(revision: str, specs: str, folder: Path) -> None:
     """The specifications of a git revision."""
+    import io
+    import subprocess
+    import tarfile
+
     if revision.startswith("-"):
         raise click.BadParameter(f"{revision!r} is neither a folder nor a git revision")
     try:

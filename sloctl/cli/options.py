@@ -44,7 +44,14 @@ def prometheus_soon(command: Callable[..., Any]) -> Callable[..., Any]:
     return _prometheus(command, required=True, timeout=5)
 
 
-def _prometheus(command: Callable[..., Any], *, required: bool, timeout: float = 30) -> Callable[..., Any]:
+def prometheus_again(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The same for a server: the command gets `connect`, which makes a client with the token as it is then."""
+    return _prometheus(command, required=True, timeout=5, later=True)
+
+
+def _prometheus(
+    command: Callable[..., Any], *, required: bool, timeout: float = 30, later: bool = False
+) -> Callable[..., Any]:
     @click.option(
         "--prometheus", "url", required=required, metavar="URL", help="Address of Prometheus, Thanos or Mimir."
     )
@@ -59,9 +66,11 @@ def _prometheus(command: Callable[..., Any], *, required: bool, timeout: float =
             return command(*words, client=None, **options)
         from sloctl.prometheus import PrometheusClient
 
-        token = token_file.read_text(encoding="utf-8").strip() if token_file else None
-        client = PrometheusClient(url, token=token, tenant=tenant, ca=ca, timeout=timeout)
-        return command(*words, client=client, **options)
+        def connect() -> PrometheusClient:
+            token = token_file.read_text(encoding="utf-8").strip() if token_file else None
+            return PrometheusClient(url, token=token, tenant=tenant, ca=ca, timeout=timeout)
+
+        return command(*words, **({"connect": connect} if later else {"client": connect()}), **options)
 
     return with_client
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sloctl.cli import options
+from sloctl.cli import files, options
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -30,7 +30,14 @@ def _length(_: click.Context, __: click.Parameter, value: str | None) -> str | N
 @options.at
 @click.option("-o", "--output", required=True, type=click.Path(dir_okay=False, path_type=Path), help="Page to write.")
 @click.option("--var", "chosen", metavar="NAME=VALUE", multiple=True, help="Choose a variable; may be repeated.")
-@click.option("--rate-interval", default=60, show_default=True, metavar="SECONDS", help="Range of rates: four scrapes.")
+@click.option(
+    "--rate-interval",
+    type=click.IntRange(1),
+    default=60,
+    show_default=True,
+    metavar="SECONDS",
+    help="Range of rates: four scrapes.",
+)
 @click.option("--since", callback=_length, metavar="LENGTH", help="Show so long a time instead, such as 6h.")
 def preview(
     dashboard: Path,
@@ -48,12 +55,7 @@ def preview(
     variables = _variables(value, chosen)
     with client:
         page = draw(value, client, time.time() if at is None else at, variables, rate_interval, since)
-    try:
-        output.write_text(page, encoding="utf-8")
-    except OSError as error:
-        from sloctl.errors import OutsideError
-
-        raise OutsideError(f"cannot write {output}: {error.strerror}") from error
+    files.write(output, page)
     click.echo(f"wrote {output}")
 
 

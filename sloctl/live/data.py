@@ -1,6 +1,7 @@
 """What a running Prometheus says of the series that specifications read: the mistakes that no parser can see.
 
-Codes: SLO201 no series, SLO202 no bucket, SLO203 births cannot be told, SLO204 split labels, SLO205 scrape interval.
+Codes: SLO201 no series, SLO202 no bucket, SLO203 births cannot be told, SLO204 split labels, SLO205 scrape interval,
+SLO206 no counter.
 """
 
 from __future__ import annotations
@@ -49,11 +50,18 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
         "Another scrape interval than declared",
         "The rules derive their lengths from `scrape_interval`; the samples say otherwise.",
     ),
+    "SLO206": (
+        "A counter that falls",
+        "A counter only falls when its process starts again. What falls all the time holds the events of an interval "
+        "or a rate; read as a running total it gives any error ratio at all.",
+    ),
 }
 """Title and text by code."""
 _RECENT: Final = MINUTE * 15
 _OFF: Final = 0.25
 """How far, as a ratio, the samples' distance may be from the declared interval."""
+_FALLS: Final = 0.1
+"""More of its samples than this, as a ratio, lie below the one before: no process starts again that often."""
 
 
 class Source(Protocol):
@@ -100,8 +108,10 @@ def _check_selector(slo: Slo, selector: Selector, source: Source, found: Diagnos
         return
     if slo.by:
         _check_split(slo, selector, source, found)
-    if slo.sampling.new_series is NewSeries.COUNT_IF_UP and _is_counter(slo):
-        _check_births(slo, selector, source, found)
+    if _is_counter(slo):
+        _check_falls(slo, selector, source, found)
+        if slo.sampling.new_series is NewSeries.COUNT_IF_UP:
+            _check_births(slo, selector, source, found)
     _check_interval(slo, selector, source, found)
 
 
@@ -131,6 +141,16 @@ def _check_births(slo: Slo, selector: Selector, source: Source, found: Diagnosti
         )
         help_ = "name the `target_labels` of your scrapes, or write `new_series: count` for pushed metrics"
         found.warning("SLO203", slo.at("sli"), message, help_)
+
+
+def _check_falls(slo: Slo, selector: Selector, source: Source, found: Diagnostics) -> None:
+    length = _RECENT
+    falls = f"resets({selector_text(selector, length)})"
+    often = f"max({falls} > {_FALLS} * ({over_time('count', selector, length)} >= 5))"
+    if times := _value(source, often):
+        message = f"{selector_text(selector)} fell {times:.0f} times in {length}: it is no counter"
+        help_ = "write `counts: per_5m` for the events of an interval, or `counts: per_second` for a rate"
+        found.warning("SLO206", slo.at("sli"), message, help_)
 
 
 def _check_interval(slo: Slo, selector: Selector, source: Source, found: Diagnostics) -> None:

@@ -121,3 +121,10 @@ class Canary:
     alpha: Alpha
     parity: Parity | None
     place: Place
+
+
+def gated_steps(canary: Canary) -> tuple[int, ...]:
+    """The steps that wait for a verdict: the last one only when something is to be judged at it."""
+    last = len(canary.steps) - 1
+    waits = canary.after is not None or canary.steps[last].hold is not None or last == 0
+    return tuple(range(last + 1 if waits else last))

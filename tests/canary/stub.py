@@ -23,7 +23,7 @@ def matrix(*series: tuple[dict[str, str], list[list[object]]], **more: object) -
 
 def counter(labels: dict[str, str], each: float, until: float = NOW, start: float | None = None, step: float = 10):
     """A counter scraped every ten seconds that grows by `each`."""
-    first = NOW - 600 if start is None else start
+    first = until - 600 if start is None else start
     count = int((until - first) / step) + 1
     return labels, [[first + index * step, str((index + 1) * each)] for index in range(count)]
 
@@ -33,6 +33,7 @@ class Stub:
 
     def __init__(self, now: float = NOW) -> None:
         self.now = now
+        self.began = now - 600
         self.delay = 0.0
         self.queries: list[str] = []
         self.body: Callable[[str], Answer] = self.healthy
@@ -46,17 +47,31 @@ class Stub:
         """Ten requests a second of the canary, without errors, and 190 of the baseline with 0.1 %."""
         arm = "canary-1" if '"7ddf8"' in query else "stable-1"
         each = 100 if arm == "canary-1" else 1900
-        start = None if arm == "canary-1" else NOW - 900
+        start = self.began if arm == "canary-1" else self.began - 300
         labels = {"__name__": "x", "job": "pay", "instance": arm}
         if "code=~" in query or "failed" in query:
-            return 200, matrix(counter({**labels, "code": "500"}, each / 1000, start=start))
-        return 200, matrix(counter({**labels, "code": "200"}, each, start=start))
+            return 200, matrix(counter({**labels, "code": "500"}, each / 1000, self.now, start))
+        return 200, matrix(counter({**labels, "code": "200"}, each, self.now, start))
 
     def answer(self, query: str) -> Answer:
         """The body for one query; the clock is always right unless a test moves it."""
         self.queries.append(query)
         time.sleep(self.delay)
         return self.scalar() if query == "time()" else self.body(query)
+
+
+class LiveStub(Stub):
+    """The same by the clock on the wall, for servers in processes of their own."""
+
+    def __init__(self) -> None:
+        super().__init__(time.time() // 10 * 10)
+
+    def scalar(self) -> Answer:
+        """The time; the samples end at the last full ten seconds."""
+        self.now = time.time() // 10 * 10
+        moment = time.time()
+        data = {"resultType": "scalar", "result": [moment, str(moment)]}
+        return 200, json.dumps({"status": "success", "data": data})
 
 
 @contextmanager

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 
-from examples.demo.run import checkout_service, order, scrape_config
+from examples.demo.checkout import checkout_service, order, scrape_config
 from examples.servers import ROOT, Prometheus
 from sloctl.artifacts import Target, write
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
 from sloctl.live.status import read_status
 from sloctl.prometheus import PrometheusClient
-from tests.conftest import StartPrometheus, program
+from tests.conftest import StartPrometheus
 
 SHIFT = 1.5  # seconds: 1.5 times the scrape time-out of 1s
 HALF_A_TILE = 2.5  # seconds that a roll-up stays behind
@@ -74,15 +72,3 @@ def test_status_shows_the_budget_that_the_scraped_events_have_spent(
         spent = counted(server, "5..", newest - SHIFT) / total / 0.001
         assert status.consumed == pytest.approx(spent, rel=0.005)
         assert status.slo == "checkout-availability"
-
-
-@pytest.mark.server
-def test_the_demonstration_plays_every_act_and_leaves_nothing_running() -> None:
-    program("prometheus")
-    ran = subprocess.run(
-        [sys.executable, "-m", "examples.demo.run"], cwd=ROOT, capture_output=True, text=True, timeout=240, check=False
-    )
-    assert ran.returncode == 0, ran.stdout + ran.stderr
-    assert "CheckoutAvailabilityBudgetBurnP2Over5s is pending" in ran.stdout
-    assert "CheckoutAvailabilityBudgetBurnP1Over5m is firing" in ran.stdout
-    assert "Every act happened." in ran.stdout

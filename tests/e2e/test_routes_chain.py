@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from examples.demo.run import checkout_service, order
+from examples.demo.checkout import checkout_service, order
+from examples.routed import configure, routed, rules, scraping, write_spec
 from examples.servers import Alertmanager
+from examples.sink import Sink
 from sloctl.backends.alertmanager.routes import route_tree
 from sloctl.backends.alertmanager.tree import taken
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from tests.conftest import StartPrometheus, program
-from tests.e2e.chain import configure, routed, rules, scraping, write_spec
-from tests.e2e.sink import Sink
 
 TWELFTH = 10  # seconds: two minutes, twelve times faster
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.tracking_pipeline.run import Pipeline, pipeline
-from examples.tracking_pipeline.settings import SERVICES, TRANSPORTS
+from examples.parcels.run import Pipeline, pipeline
+from examples.parcels.settings import SERVICES, TRANSPORTS
 from tests.conftest import program
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("chain")]

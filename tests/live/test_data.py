@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from examples.demo.run import checkout_service, scrape_config
+from examples.demo.checkout import checkout_service, scrape_config
 from sloctl.cli import main
 from tests.conftest import StartPrometheus
 
@@ -98,6 +99,20 @@ def test_births_that_cannot_be_told_are_a_warning(
     code, err = validate(tmp_path, scraped, capsys, RATIO, target="cluster, job")
     assert code == 0
     assert "warning[SLO203]: no `up` shares the labels cluster, job with http_requests_total" in err
+
+
+@pytest.mark.server
+def test_what_falls_all_the_time_is_no_counter(
+    tmp_path: Path, scraped: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As each delta or rate does; how long a scrape took goes up and down like them."""
+    seconds = "sli: {ratio: {total: scrape_duration_seconds, bad: scrape_duration_seconds}}"
+    deadline = time.monotonic() + 30
+    while "SLO206" not in (err := validate(tmp_path, scraped, capsys, seconds)[1]):
+        assert time.monotonic() < deadline, err
+        time.sleep(1)
+    assert re.search(r"spec.yaml:15:10: warning\[SLO206\]: scrape_duration_seconds fell \d+ times in 15m", err)
+    assert "write `counts: per_5m`" in err
 
 
 @pytest.mark.server

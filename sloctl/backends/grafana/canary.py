@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from decimal import Decimal
-from typing import Final
+from typing import Final, NamedTuple
 
+from sloctl import conventions
 from sloctl.backends.grafana.dashboard import Page, Variable
 from sloctl.backends.grafana.panels import (
     BLUE,
@@ -25,7 +26,7 @@ from sloctl.backends.grafana.panels import (
     stat,
     time_series,
 )
-from sloctl.backends.grafana.queries import raw, shown
+from sloctl.backends.grafana.queries import equal, raw, selector, shown
 from sloctl.backends.grafana.texts import literal, markdown
 from sloctl.model.canary import Arms, SloCheck
 from sloctl.model.catalogue import Platform, Service, Slo
@@ -43,6 +44,7 @@ DEFAULT_ARMS: Final = Arms(
 """Argo Rollouts' pod template hash, the default of a specification's `arms`."""
 MOST: Final = 12
 """Every line is a query on raw series, so only so many services are shown, those with a `canary` first."""
+CHARTS_A_ROW: Final = 4
 NEW, OLD = "canary", "baseline"
 STYLES: Final = (
     Style(f"/^{NEW}/", pattern=True, color=ORANGE),
@@ -56,7 +58,7 @@ def canary(platform: Platform) -> Page:
     eligible = [service for service in platform.services if _ratio(service) or _latency(service)]
     ordered = sorted(eligible, key=lambda service: service.canary is None)
     chosen, left_out = ordered[:MOST], ordered[MOST:]
-    panels = [panel for service in chosen for panel in _service(service)]
+    panels = [panel for service in chosen for panel in _service(platform, service)]
     return Page(
         "canary",
         "Two versions of a service side by side: errors, latency and cost per request.",
@@ -78,10 +80,10 @@ def _explanation(chosen: Sequence[Service], left_out: Sequence[Service]) -> str:
     return text
 
 
-def _service(service: Service) -> Iterator[Panel]:
+def _service(platform: Platform, service: Service) -> Iterator[Panel]:
     yield row(literal(service.name))
     yield from _differences(service)
-    yield from _lines(service)
+    yield from _lines(platform, service)
 
 
 def arms(service: Service) -> Arms:
@@ -139,29 +141,69 @@ def _differences(service: Service) -> Iterator[Panel]:
         )  # fmt: skip
 
 
-def _lines(service: Service) -> Iterator[Panel]:
-    panels = []
+class Chart(NamedTuple):
+    """Lines of both versions over time."""
+
+    title: str
+    description: str
+    targets: list[Target]
+    unit: str = COUNT
+
+
+def _lines(platform: Platform, service: Service) -> Iterator[Panel]:
+    charts = [*_qualities(service), *_loads(service), *_verdicts(platform, service)]
+    rows = -(-len(charts) // CHARTS_A_ROW)
+    wide = -(-len(charts) // rows)
+    for first in range(0, len(charts), wide):
+        line = charts[first : first + wide]
+        for chart in line:
+            yield time_series(*chart, width=24 // len(line), styles=STYLES, minimum=Decimal(0), height=7)
+
+
+def _qualities(service: Service) -> Iterator[Chart]:
+    """What users of each version see."""
     if slo := _ratio(service):
         targets = [Target(error_ratio(slo, matchers), name) for name, matchers in _both(service)]
         targets += _limits(service, slo)
-        text = f"Error ratio of both versions, {slo.id}."
-        panels.append(("Errors", text, targets, PERCENT))
+        yield Chart("Errors", f"Error ratio of both versions, {slo.id}.", targets, PERCENT)
     if slo := _latency(service):
         targets = [
             Target(quantile(slo, q, matchers), f"{name} p{number(Decimal(q) * 100)}", exemplar=True)
             for name, matchers in _both(service)
             for q in ("0.5", "0.95", "0.99")
         ]
-        panels.append(("Latency", f"Median, p95 and p99 of both versions, {slo.id}.", targets, unit_of(slo)))
-    if slo := _ratio(service) or _latency(service):
-        if service.cost:
-            targets = [Target(cost_each(service, slo, matchers), name) for name, matchers in _both(service)]
-            panels.append(("Cost per request", "What one request costs on each version.", targets, "currencyUSD"))
-        targets = [Target(requests(slo, matchers), name) for name, matchers in _both(service)]
-        panels.append(("Requests", "Requests a second of both versions.", targets, "reqps"))
-    width = 24 // len(panels)
-    for title, text, targets, unit in panels:
-        yield time_series(title, text, targets, unit, width=width, styles=STYLES, minimum=Decimal(0), height=7)
+        yield Chart("Latency", f"Median, p95 and p99 of both versions, {slo.id}.", targets, unit_of(slo))
+
+
+def _loads(service: Service) -> Iterator[Chart]:
+    """What each version does, and what it takes."""
+    slo = _ratio(service) or _latency(service)
+    if slo is None:
+        return
+    if service.cost:
+        targets = [Target(cost_each(service, slo, matchers), name) for name, matchers in _both(service)]
+        yield Chart("Cost per request", "What one request costs on each version.", targets, "currencyUSD")
+    targets = [Target(requests(slo, matchers), name) for name, matchers in _both(service)]
+    yield Chart("Requests", "Requests a second of both versions.", targets, "reqps")
+    if target := counted(slo)[0].on(slo.sampling.target_labels):
+        processes = Selector("process_cpu_seconds_total", target)
+        targets = [
+            Target(f"avg(rate({raw(processes, *matchers)}[$__rate_interval]))", name)
+            for name, matchers in _both(service)
+        ]
+        # What a saturation SLO watches, such as a table or a stream, is mostly shared by both versions.
+        yield Chart("Saturation", "CPU cores that a process of each version keeps busy, on average.", targets)
+
+
+def _verdicts(platform: Platform, service: Service) -> Iterator[Chart]:
+    """What the canary server answered, and why."""
+    if service.canary is None:
+        return
+    matchers = (equal("platform", platform.name), equal("service", service.name))
+    counts = f"increase({selector([conventions.CANARY_VERDICTS], matchers, '$__rate_interval')})"
+    expr = f"sum by (verdict, reason) ({counts}) > 0"
+    text = "What the canary server answered, and why; its history holds the evidence."
+    yield Chart("Verdicts", text, [Target(expr, "{{verdict}}: {{reason}}")])
 
 
 def _limits(service: Service, slo: Slo) -> list[Target]:
@@ -255,12 +297,19 @@ def _variables(services: Sequence[Service]) -> Iterator[Variable]:
 
 def _metric(service: Service) -> str | None:
     slo = _ratio(service) or _latency(service)
-    match slo.indicator if slo else None:
+    if slo is None:
+        return None
+    one = counted(slo)[0]
+    return f"{one.metric}{{{literal(matchers_text(one.matchers))}}}"
+
+
+def counted(slo: Slo) -> Selectors:
+    """The series that count the events of an SLO."""
+    match slo.indicator:
         case Ratio(total=total, bad=bad, good=good):
-            one: Selector = (total or bad or good or ())[0]
-            return f"{one.metric}{{{literal(matchers_text(one.matchers))}}}"
+            return total or bad or good or ()
         case Latency() as latency:
-            one = latency.histogram[0]
-            return f"{one.metric}{'' if latency.native else '_count'}{{{literal(matchers_text(one.matchers))}}}"
+            suffix = "" if latency.native else "_count"
+            return tuple(one.named(one.metric + suffix) for one in latency.histogram)
         case _:
-            return None
+            raise TypeError(f"{slo.id} counts no events")

@@ -22,7 +22,7 @@ from sloctl.backends.grafana.panels import (
     table,
     time_series,
 )
-from sloctl.backends.grafana.queries import Ask, equal, like, selector
+from sloctl.backends.grafana.queries import Ask, equal, like, raw, selector
 from sloctl.backends.grafana.shared import slo_table
 from sloctl.backends.grafana.texts import literal, markdown
 from sloctl.model.alerting import Regression
@@ -121,7 +121,10 @@ def _worse(regression: Regression) -> tuple[Step, ...]:
 def recorded_quantile(
     slo: Slo, regression: Regression, matchers: tuple[Matcher, ...], offset: Duration | None = None
 ) -> str:
-    """A quantile over the regression's time, from the recorded buckets, for each value of the split labels."""
+    """A quantile over the regression's time for each value of the split labels.
+
+    It comes from the recorded buckets; of a native histogram there are none, so from the histogram itself.
+    """
     labels = [conventions.recorded_label(label) for label in slo.by]
     chosen = [matcher for matcher in matchers if matcher.label in labels]
     fixed = [equal("platform", slo.platform), equal("slo", slo.id), *chosen]
@@ -129,7 +132,11 @@ def recorded_quantile(
     latency = slo.indicator
     assert isinstance(latency, Latency)
     if latency.native:
-        return quantile(slo, number(regression.quantile), chosen)
+        own = {conventions.recorded_label(label): label for label in slo.by}
+        narrowed = [matcher._replace(label=own[matcher.label]) for matcher in chosen]
+        increases = [f"increase({raw(one, *narrowed)}[{regression.over}]{tail})" for one in latency.histogram]
+        grouping = f" by ({', '.join(slo.by)})" if slo.by else ""
+        return f"histogram_quantile({number(regression.quantile)}, sum{grouping} ({' or '.join(increases)}))"
     buckets = selector([conventions.bucket_tile(slo.sampling.rollup)], fixed, str(regression.over), tail)
     by = ", ".join([*labels, "le"])
     return f"histogram_quantile({number(regression.quantile)}, sum by ({by}) (sum_over_time({buckets})))"

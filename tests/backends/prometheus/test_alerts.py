@@ -144,6 +144,41 @@ def test_inhibition_by_rule_silences_the_lower_tier_while_the_higher_one_fires(
     )
 
 
+TWINS = """
+apiVersion: sloctl/v1
+kind: Platform
+name: shop
+---
+apiVersion: sloctl/v1
+kind: Service
+service: a1
+alerts: [{severity: P1, burn: 20, over: 5m, keep_firing_for: 0s}]
+slos: [{name: 2-x, objective: 99%, sli: {ratio: {total: fine, bad_if: 'code="500"'}}}]
+---
+apiVersion: sloctl/v1
+kind: Service
+service: a12
+alerts: [{severity: P1, burn: 20, over: 5m, keep_firing_for: 0s}]
+slos:
+  - name: x
+    objective: 99%
+    sli: {ratio: {total: requests, bad_if: 'code="500"'}}
+    annotations: {summary: s, description: d}
+"""
+
+
+@pytest.mark.server
+def test_of_two_slos_whose_alerts_have_one_name_the_right_one_fires(rule_test: RuleTest) -> None:
+    labels = {"service": "a12", "slo": "a12-x"}
+    rule_test(
+        TWINS,
+        FAILING | {'fine{job="x", instance="a", code="200"}': "0+50x300"},
+        interval="1m",
+        only="fast",
+        alerts=[("110m", "A12XBudgetBurnP1Over5m", [firing("P1", "p1-5m", **labels)])],
+    )
+
+
 @pytest.mark.server
 def test_budget_left_fires_at_its_share_and_not_for_two_errors_of_a_young_budget(rule_test: RuleTest) -> None:
     alerts = "[{severity: P3, budget_left: 25%}]"

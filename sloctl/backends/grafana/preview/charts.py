@@ -68,7 +68,7 @@ def scale_of(values: Iterable[float], low: float | None, high: float | None) -> 
 
 def _round_step(least: float) -> float:
     power: float = 10.0 ** math.floor(math.log10(least))
-    return next(factor * power for factor in (1, 2, 2.5, 5, 10) if factor * power >= least * (1 - _FEW))
+    return next(factor * power for factor in (1, 2, 5, 10) if factor * power >= least * (1 - _FEW))
 
 
 def path(points: Points, moment: Moment, scale: Scale, step: float) -> str:
@@ -113,12 +113,12 @@ def _x(time: float, moment: Moment) -> str:
     return f"{WIDTH * (time - moment.start) / (moment.end - moment.start):.1f}"
 
 
-def times(moment: Moment, zone_name: str) -> list[str]:
-    """Five labels from the beginning to the end."""
+def times(moment: Moment, zone_name: str, count: int = 5) -> list[str]:
+    """So many labels from the beginning to the end."""
     local = zone("UTC" if zone_name == "utc" else zone_name)
     length = moment.end - moment.start
     form = "%d %b" if length > 3 * 86_400 else "%H:%M" if length <= 86_400 else "%d %b %H:%M"
-    moments = [moment.start + length * index / 4 for index in range(5)]
+    moments = [moment.start + length * index / (count - 1) for index in range(count)]
     return [datetime.fromtimestamp(one, local).strftime(form) for one in moments]
 
 

@@ -32,6 +32,8 @@ from sloctl.model.periods import zone
 Json = Mapping[str, Any]
 Cell = float | str | None
 MOST_ROWS = 40
+NARROW = 6
+"""Of 24 columns: five times of day do not fit below such a chart."""
 _BACKSLASHED = re.compile(r"\\([\\`*_{}\[\]()#+.!|~-])")
 _CODE = re.compile(r"`([^`]+)`")
 
@@ -176,7 +178,7 @@ def _chart(
         "areas": areas,
         "grid": charts.grid(scale),
         "ticks": _ticks(scale, field),
-        "times": charts.times(moment, str(dashboard["timezone"])),
+        "times": charts.times(moment, str(dashboard["timezone"]), 3 if panel["gridPos"]["w"] <= NARROW else 5),
         "legend": [{"name": line.name, "color": line.color, "last": line.last} for line in drawn],
         "marks": marks,
     }

@@ -192,10 +192,10 @@ def mail_handler(sink: Sink) -> type[socketserver.StreamRequestHandler]:
 
 
 @contextmanager
-def sink() -> Iterator[Sink]:
-    """Serve on loopback until the block ends."""
+def sink(port: int = 0) -> Iterator[Sink]:
+    """Serve on loopback until the block ends; PagerDuty, Slack and webhooks on this port or a free one."""
     made = Sink()
-    http = ThreadingHTTPServer(("127.0.0.1", 0), http_handler(made))
+    http = ThreadingHTTPServer(("127.0.0.1", port), http_handler(made))
     smtp = socketserver.ThreadingTCPServer(("127.0.0.1", 0), mail_handler(made))
     smtp.daemon_threads = True
     made.http, made.smtp = http.server_address[1], smtp.server_address[1]

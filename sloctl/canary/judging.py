@@ -1,0 +1,67 @@
+"""One look at one release: the samples from the source, and what they say."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from sloctl.canary.analysis import analyse
+from sloctl.canary.question import CheckSamples, Question
+from sloctl.canary.source import NoAnswerError, Release, Source
+from sloctl.canary.verdict import Clock, Reason, Verdict, in_group, together, unanswered
+from sloctl.model.catalogue import Service
+
+
+@dataclass(frozen=True, slots=True)
+class Judged:
+    """A verdict with what it was made of.
+
+    Attributes:
+        samples: of each check by name; empty when the source gave none.
+        warnings: what the source warned of; they are part of the verdict's.
+        cause: why there are no samples, with a sentence.
+    """
+
+    verdict: Verdict
+    samples: Mapping[str, CheckSamples] = field(default_factory=dict)
+    warnings: tuple[str, ...] = ()
+    cause: tuple[Reason, str] | None = None
+
+
+def judge(service: Service, release: Release, source: Source, *, approved: bool = True) -> Judged:
+    """Look at a release once.
+
+    Args:
+        service: one that has a canary.
+        approved: False while a person has to approve this deployment.
+    """
+    assert service.canary is not None
+    try:
+        found = source.find(service, release)
+    except NoAnswerError as error:
+        clock = source.clock_without_samples(service, release)
+        verdict = unanswered(error.reason, str(error), clock, service.canary.when_missing)
+        return Judged(_of(verdict, service, release), cause=(error.reason, str(error)))
+    verdict = judge_samples(service, found.samples, found.clock, approved=approved)
+    verdict = replace(verdict, warnings=(*found.warnings, *verdict.warnings))
+    return Judged(_of(verdict, service, release), found.samples, found.warnings)
+
+
+def judge_samples(
+    service: Service, samples: Mapping[str, CheckSamples], clock: Clock, *, approved: bool = True
+) -> Verdict:
+    """What samples say; the same on any day."""
+    assert service.canary is not None
+    slos = {slo.name: slo for slo in service.slos}
+    return analyse(samples, Question(service.canary, slos, clock, approved))
+
+
+def judge_together(asked: Sequence[tuple[Service, Release]], source: Source) -> list[Verdict]:
+    """The verdict of each service, after those of the others released with it."""
+    verdicts = [judge(service, release, source).verdict for service, release in asked]
+    group = together(verdicts)
+    return [in_group(verdict, group) for verdict in verdicts]
+
+
+def _of(verdict: Verdict, service: Service, release: Release) -> Verdict:
+    return replace(verdict, service=service.name, canary=release.canary, stable=release.stable)

@@ -1,0 +1,1 @@
+"""The analysis webhook: what Argo Rollouts asks before it goes on. `sloctl canary serve` runs it."""

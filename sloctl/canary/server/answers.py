@@ -1,0 +1,69 @@
+"""Verdicts as the webhook writes them: strict JSON, and a small part for Argo to keep."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from sloctl.canary.audit.chain import Entry
+from sloctl.canary.verdict import Verdict, as_json
+
+_LONGEST: Final = 200
+_SHORT_ID: Final = 12
+
+
+def body(verdict: Verdict, platform: str, revision: str, config: str) -> str:
+    """What is recorded of a verdict: the answer without what the chain adds."""
+    found = as_json(verdict)
+    if (window := found["window"]) is not None:
+        found["window"] = {**window, "start": moment(window["start"]), "end": moment(window["end"])}
+    head = {"platform": platform, "revision": revision or None, "config_digest": config}
+    return json.dumps({**found, **head}, allow_nan=False)
+
+
+def answer(recorded: str, decision: Entry) -> dict[str, Any]:
+    """The answer of a body that `body` wrote.
+
+    Args:
+        recorded: of this look, or of the decision itself.
+        decision: the one in force.
+    """
+    found: dict[str, Any] = json.loads(recorded)
+    argo = {
+        "verdict": found["verdict"],
+        "reason": _cut(found["sentence"]),
+        "look": found["look"],
+        "decision_id": decision.id[:_SHORT_ID],
+    }
+    return {**found, "decision_id": decision.id, "argo": argo}
+
+
+def entry(one: Entry) -> dict[str, Any]:
+    """An entry of the audit store for those who ask what was decided."""
+    subject = one.subject
+    return {
+        "kind": one.kind,
+        "id": one.id,
+        "sequence": one.sequence,
+        "at": moment(one.at / 1000),
+        "platform": subject.platform,
+        "service": subject.service,
+        "canary": subject.canary,
+        "stable": subject.stable,
+        "revision": subject.revision,
+        "verdict": one.verdict,
+        "reason": one.reason,
+        "caller": one.caller,
+        "digest": one.digest,
+        "details": json.loads(one.body),
+    }
+
+
+def moment(seconds: float) -> str:
+    """Unix seconds as RFC 3339."""
+    return datetime.fromtimestamp(seconds, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def _cut(sentence: str) -> str:
+    return sentence if len(sentence) <= _LONGEST else f"{sentence[: _LONGEST - 1]}…"

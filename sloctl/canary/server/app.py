@@ -1,0 +1,218 @@
+"""The webhook's routes: a thin shell that lets a request through to the evaluation or says why not."""
+
+from __future__ import annotations
+
+import asyncio
+import contextvars
+import logging
+from collections.abc import Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any, Final, TypeVar
+
+from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect, Request
+from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.routing import Route
+
+from sloctl.canary.audit.chain import Kind, Subject
+from sloctl.canary.audit.store import StoreError
+from sloctl.canary.server import answers
+from sloctl.canary.server.auth import Caller, Role
+from sloctl.canary.server.configuration import Holder
+from sloctl.canary.server.evaluation import Evaluation, UnknownError
+from sloctl.canary.server.metrics import ServerMetrics
+from sloctl.canary.server.openapi import description
+from sloctl.canary.server.shapes import MalformedError, read_approval, read_decisions_query, read_evaluation
+
+LOG: Final = logging.getLogger(__name__)
+T = TypeVar("T")
+MOST_BODY: Final = 64 * 1024
+BODY_SECONDS: Final = 10.0
+AT_ONCE: Final = 64
+ANSWER_SECONDS: Final = 7.8
+"""Argo waits 10 s by default; whoever has no answer by now gets a 503."""
+RETRY_SECONDS: Final = 5
+
+
+class RefusedError(Exception):
+    """A request that gets no verdict."""
+
+    def __init__(self, status: int, error: str, message: str, problems: list[dict[str, str]] | None = None) -> None:
+        super().__init__(message)
+        self.status, self.error, self.message, self.problems = status, error, message, problems
+
+
+@dataclass
+class Webhook:
+    """The server's state between requests: none but how many analyses are under way.
+
+    Attributes:
+        draining: set on SIGTERM: what is under way is finished, nothing new is begun.
+    """
+
+    holder: Holder
+    evaluation: Evaluation
+    metrics: ServerMetrics
+    at_once: int = AT_ONCE
+    draining: bool = False
+    in_flight: int = 0
+    _pool: ThreadPoolExecutor = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        self._pool = ThreadPoolExecutor(self.at_once + 4, thread_name_prefix="analysis")
+
+    def app(self) -> Starlette:
+        """The ASGI application."""
+        return Starlette(
+            routes=[
+                Route("/v1/canary/evaluate", self._guarded(self.evaluate), methods=["POST"]),
+                Route("/v1/canary/decisions", self._guarded(self.decisions), methods=["GET"]),
+                Route("/v1/canary/decisions/{id}", self._guarded(self.decision), methods=["GET"]),
+                Route("/v1/canary/approvals", self._guarded(self.approve), methods=["POST"]),
+                Route("/healthz", self.health, methods=["GET"]),
+                Route("/readyz", self._guarded(self.ready), methods=["GET"]),
+                Route("/openapi.json", self.openapi, methods=["GET"]),
+            ],
+            exception_handlers={HTTPException: _http_error},
+        )
+
+    async def evaluate(self, request: Request) -> Response:
+        """One look at one release."""
+        caller, configuration = self._caller(request, Role.EVALUATE), self.holder.current
+        if self.draining:
+            raise RefusedError(503, "shutting_down", "this server is going away; ask again")
+        asked = read_evaluation(await _body(request))
+        if self.in_flight >= self.at_once:
+            raise RefusedError(429, "overloaded", f"{self.at_once} analyses are under way; ask again")
+        self._more(1)
+        analysis = self._started(lambda: self.evaluation.evaluate(asked, caller.name, configuration))
+        analysis.add_done_callback(lambda _: self._more(-1))
+        try:
+            return JSONResponse(await asyncio.wait_for(asyncio.shield(analysis), ANSWER_SECONDS))
+        except TimeoutError as error:
+            raise RefusedError(503, "too_slow", "the analysis took too long; ask again") from error
+
+    async def approve(self, request: Request) -> Response:
+        """A person lets a deployment go on."""
+        caller, configuration = self._caller(request, Role.APPROVE), self.holder.current
+        asked = read_approval(await _body(request))
+        done = await self._started(lambda: self.evaluation.approve(asked, caller.name, configuration))
+        return JSONResponse(done, 201)
+
+    async def decisions(self, request: Request) -> Response:
+        """What was decided, newest first."""
+        self._caller(request, Role.EVALUATE)
+        asked = read_decisions_query(dict(request.query_params))
+        platform, _, service = asked.service.rpartition("/")
+        subject = Subject(platform, service, asked.canary, revision=asked.revision)
+        store = self.evaluation.store
+        found = await self._started(lambda: store.decisions(subject, before=asked.before, limit=asked.limit))
+        before = found[-1].sequence if len(found) == asked.limit else None
+        return JSONResponse({"decisions": [answers.entry(one) for one in found], "before": before})
+
+    async def decision(self, request: Request) -> Response:
+        """One decision."""
+        self._caller(request, Role.EVALUATE)
+        identity = request.path_params["id"]
+        found = await self._started(lambda: self.evaluation.store.find(Kind.DECISION, identity))
+        if len(found) != 1:
+            raise RefusedError(404, "unknown_decision", "there is no decision with this ID")
+        return JSONResponse(answers.entry(found[0]))
+
+    async def health(self, _: Request) -> Response:
+        """Whether the process runs."""
+        return PlainTextResponse("ok\n")
+
+    async def ready(self, _: Request) -> Response:
+        """Whether verdicts can be given: the store takes entries. An outage of Prometheus makes no server unready."""
+        if self.draining:
+            raise RefusedError(503, "shutting_down", "this server is going away")
+        if not await self._started(self.evaluation.check_store):
+            raise RefusedError(503, "audit_unavailable", "the audit store does not take entries")
+        return JSONResponse({"ready": True})
+
+    async def openapi(self, _: Request) -> Response:
+        """The OpenAPI description."""
+        return JSONResponse(description())
+
+    def _caller(self, request: Request, role: Role) -> Caller:
+        caller = self.holder.current.tokens.caller(request.headers.get("authorization"))
+        if caller is None:
+            raise RefusedError(401, "unauthenticated", "send a valid token: `Authorization: Bearer ...`")
+        if role is Role.APPROVE and caller.role is not Role.APPROVE:
+            raise RefusedError(403, "forbidden", "this token may not approve")
+        return caller
+
+    def _more(self, change: int) -> None:
+        self.in_flight += change
+        self.metrics.in_flight.set(self.in_flight)
+
+    def _started(self, call: Callable[[], T]) -> asyncio.Future[T]:
+        """A blocking call in a thread, with the request's correlation ID."""
+        context = contextvars.copy_context()
+        running: Future[T] = self._pool.submit(lambda: context.run(call))
+        return asyncio.wrap_future(running)
+
+    def _guarded(self, handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
+        """The handler, whose every failure is a JSON answer and never a verdict."""
+
+        async def guarded(request: Request) -> Response:
+            try:
+                answer: Response = await handler(request)
+            except Exception as error:  # noqa: BLE001 - the last fence: whatever happens is a 503 and no verdict
+                return self._refused(_refusal(error))
+            return answer
+
+        return guarded
+
+    def _refused(self, refusal: RefusedError) -> Response:
+        self.metrics.rejected.labels(refusal.error).inc()
+        body: dict[str, Any] = {"error": refusal.error, "message": refusal.message}
+        if refusal.problems:
+            body["problems"] = refusal.problems
+        headers = {"Retry-After": str(RETRY_SECONDS)} if refusal.status in {429, 503} else {}
+        if refusal.status == 401:
+            headers["WWW-Authenticate"] = "Bearer"
+        return JSONResponse(body, refusal.status, headers)
+
+
+def _refusal(error: Exception) -> RefusedError:
+    match error:
+        case RefusedError():
+            return error
+        case MalformedError():
+            return RefusedError(422 if error.problems else 400, "malformed", str(error), error.problems)
+        case UnknownError():
+            return RefusedError(404, "unknown", str(error))
+        case StoreError():
+            LOG.error("no verdict: %s", error)
+            return RefusedError(503, "audit_unavailable", "the audit store does not work, so there is no verdict")
+        case ClientDisconnect():
+            return RefusedError(400, "malformed", "the body ended early")
+        case _:
+            LOG.error("a bug of sloctl's", exc_info=error)
+            return RefusedError(503, "internal", "a bug of sloctl's; its log has the details by this request's ID")
+
+
+async def _body(request: Request) -> bytes:
+    """The body, if it is small and comes in time."""
+    pieces, size = [], 0
+    try:
+        async with asyncio.timeout(BODY_SECONDS):
+            async for piece in request.stream():
+                size += len(piece)
+                if size > MOST_BODY:
+                    raise RefusedError(413, "too_large", "the body is larger than 64 kB")
+                pieces.append(piece)
+    except TimeoutError as error:
+        raise RefusedError(408, "too_slow_body", f"the body did not come within {BODY_SECONDS:g} s") from error
+    return b"".join(pieces)
+
+
+async def _http_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    names = {404: "unknown_path", 405: "wrong_method"}
+    body = {"error": names.get(error.status_code, "refused"), "message": error.detail}
+    return JSONResponse(body, error.status_code, dict(error.headers or {}))

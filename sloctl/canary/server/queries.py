@@ -1,0 +1,91 @@
+"""The server's way to Prometheus.
+
+It is asked once for all who wait, never for longer than they do, and left alone while it is down.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Hashable
+from typing import Final, TypeVar
+
+from sloctl.canary.server.breaker import Breaker
+from sloctl.canary.server.coalescing import Coalescing
+from sloctl.canary.server.metrics import ServerMetrics
+from sloctl.prometheus import Fault, PrometheusClient, PrometheusError, Sample, Series
+
+LOG: Final = logging.getLogger(__name__)
+T = TypeVar("T")
+_SENTENCES: Final = {
+    Fault.UNREACHABLE: "Prometheus cannot be reached",
+    Fault.TIMEOUT: "Prometheus did not answer in time",
+    Fault.REFUSED: "Prometheus refused the query",
+    Fault.BROKEN: "Prometheus answered something else than a result",
+    Fault.PARTIAL: "Prometheus gave a part of the answer only",
+}
+"""What callers are told; details, which hold addresses and queries, go to the log."""
+_DOWN: Final = {Fault.UNREACHABLE, Fault.TIMEOUT, Fault.BROKEN}
+
+
+class Shared:
+    """What all analyses of one server have in common.
+
+    Args:
+        prometheus: the client of the configuration in force.
+    """
+
+    def __init__(
+        self, prometheus: Callable[[], PrometheusClient], metrics: ServerMetrics, breaker: Breaker | None = None
+    ) -> None:
+        self.prometheus = prometheus
+        self.metrics = metrics
+        self.breaker = breaker or Breaker(on_change=metrics.breaker_open.set)
+        self.coalescing = Coalescing(metrics.coalesced.inc)
+
+
+class TimedQueries:
+    """The queries of one analysis, which has so many seconds in all."""
+
+    def __init__(self, shared: Shared, seconds: float) -> None:
+        self._shared = shared
+        self._until = time.monotonic() + seconds
+
+    def query(self, promql: str, at: float | None = None) -> tuple[Sample, ...]:
+        """As `PrometheusClient.query`."""
+        return self._ask((promql, at), lambda client: client.query(promql, at))
+
+    def query_range(self, promql: str, start: float, end: float, step: float) -> tuple[Series, ...]:
+        """As `PrometheusClient.query_range`."""
+        return self._ask((promql, start, end, step), lambda client: client.query_range(promql, start, end, step))
+
+    def samples(self, selector: str, length: str, at: float) -> tuple[Series, ...]:
+        """As `PrometheusClient.samples`."""
+        return self._ask((selector, length, at), lambda client: client.samples(selector, length, at))
+
+    def _ask(self, key: Hashable, call: Callable[[PrometheusClient], T]) -> T:
+        left = self._until - time.monotonic()
+        try:
+            return self._shared.coalescing.once(key, lambda: self._observed(call, left), left)
+        except TimeoutError as error:
+            raise PrometheusError(Fault.TIMEOUT, _SENTENCES[Fault.TIMEOUT]) from error
+
+    def _observed(self, call: Callable[[PrometheusClient], T], left: float) -> T:
+        shared = self._shared
+        if not shared.breaker.allows():
+            raise PrometheusError(Fault.UNREACHABLE, "Prometheus failed again and again; it is asked again soon")
+        began, outcome = time.perf_counter(), "ok"
+        try:
+            answer = call(shared.prometheus().within(left))
+        except PrometheusError as error:
+            outcome = error.fault.value
+            LOG.warning("query failed: %s", error)
+            (shared.breaker.failed if error.fault in _DOWN else shared.breaker.succeeded)()
+            raise PrometheusError(error.fault, _SENTENCES[error.fault]) from error
+        except BaseException:
+            shared.breaker.failed()
+            raise
+        finally:
+            shared.metrics.query_seconds.labels(outcome).observe(time.perf_counter() - began)
+        shared.breaker.succeeded()
+        return answer

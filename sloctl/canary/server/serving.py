@@ -1,0 +1,179 @@
+"""The process: logs, signals, and one server until SIGTERM.
+
+SIGHUP reads the configuration again, and so does a change of its files. SIGTERM lets what is under way finish.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import ipaddress
+import logging
+import signal
+import socket
+import sys
+from collections.abc import Callable, Coroutine
+from contextlib import suppress
+from dataclasses import dataclass
+from types import FrameType
+from typing import Any, Final
+
+import uvicorn
+from prometheus_client import CollectorRegistry
+
+from sloctl.canary.audit.store import Store
+from sloctl.canary.server import protocol
+from sloctl.canary.server.app import Webhook
+from sloctl.canary.server.configuration import Configuration, Holder
+from sloctl.canary.server.evaluation import Evaluation
+from sloctl.canary.server.metrics import ServerMetrics
+from sloctl.canary.server.queries import Shared
+from sloctl.errors import OutsideError, SloctlError
+from sloctl.instrumentation import JsonFormatter, configure, instrument_app
+
+LOG: Final = logging.getLogger("sloctl.canary.server")
+SERVICE: Final = "sloctl-canary"
+FINISH_SECONDS: Final = 10.0
+LOOK_AT_FILES_SECONDS: Final = 15.0
+
+
+@dataclass(frozen=True, slots=True)
+class Listening:
+    """Where the server listens.
+
+    Attributes:
+        host: an IP address or a name.
+        drain_seconds: so long after SIGTERM it goes on refusing politely, until nobody is sent here any more.
+    """
+
+    host: str
+    port: int
+    drain_seconds: float = 0.0
+
+    @property
+    def is_loopback(self) -> bool:
+        """Whether only this machine can reach it."""
+        if self.host == "localhost":
+            return True
+        with suppress(ValueError):
+            return ipaddress.ip_address(self.host).is_loopback
+        return False
+
+
+def serve(listening: Listening, store: Store, load: Callable[[], Configuration], stamp: Callable[[], object]) -> None:
+    """Serve until SIGTERM or SIGINT.
+
+    Args:
+        load: reads the configuration; raises `SloctlError` when it is not good.
+        stamp: differs when a file of the configuration has changed.
+
+    Raises:
+        SloctlError: the configuration is not good, or nobody would have to authenticate.
+        OutsideError: the address cannot be listened on.
+    """
+    log_as_json()
+    runtime = configure(SERVICE, registry=CollectorRegistry(), sample_ratio=0.0, set_global=False)
+    metrics = ServerMetrics(runtime.registry)
+    holder = Holder(lambda: _safe(load(), listening), metrics)
+    evaluation = Evaluation(store, Shared(lambda: holder.current.prometheus, metrics), metrics)
+    webhook = Webhook(holder, evaluation, metrics)
+    app = webhook.app()
+    instrument_app(app, runtime, trust="edge")
+    config = uvicorn.Config(
+        app,
+        host=listening.host,
+        port=listening.port,
+        log_config=None,
+        access_log=False,
+        lifespan="off",
+        timeout_graceful_shutdown=int(FINISH_SECONDS),
+        **protocol.settings(),
+    )
+    server = CanaryServer(config, webhook, stamp, listening.drain_seconds)
+    try:
+        server.run()
+    except SystemExit as error:  # uvicorn's answer to an address that is taken; its log says so
+        raise OutsideError(f"{listening.host}:{listening.port} cannot be listened on") from error
+    finally:
+        store.close()
+
+
+class CanaryServer(uvicorn.Server):
+    """Uvicorn that drains before it stops."""
+
+    def __init__(
+        self, config: uvicorn.Config, webhook: Webhook, stamp: Callable[[], object], drain_seconds: float
+    ) -> None:
+        super().__init__(config)
+        self._webhook, self._stamp, self._drain_seconds = webhook, stamp, drain_seconds
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def serve(self, sockets: list[socket.socket] | None = None) -> None:
+        """Serve, and read the configuration again when that is asked for."""
+        self._loop = asyncio.get_running_loop()
+        self._loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
+        self._begin(self._watch())
+        try:
+            await super().serve(sockets)
+        finally:
+            for task in tuple(self._tasks):
+                task.cancel()
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """Drain on the first signal, stop on the second."""
+        if self._webhook.draining or self._loop is None:
+            super().handle_exit(sig, frame)
+            return
+        self._webhook.draining = True
+        self._loop.call_soon_threadsafe(lambda: self._begin(self._drain()))
+
+    def _begin(self, work: Coroutine[Any, Any, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    async def _drain(self) -> None:
+        LOG.info("shutting down: %d analyses are finished first", self._webhook.in_flight)
+        await asyncio.sleep(self._drain_seconds)
+        with suppress(TimeoutError):
+            async with asyncio.timeout(FINISH_SECONDS):
+                while self._webhook.in_flight:
+                    await asyncio.sleep(0.02)
+        self.should_exit = True
+
+    async def _reload(self) -> None:
+        await asyncio.to_thread(self._webhook.holder.reload)
+
+    async def _watch(self) -> None:
+        """Kubernetes changes mounted files without telling anybody."""
+        before = await asyncio.to_thread(self._stamp)
+        while True:
+            await asyncio.sleep(LOOK_AT_FILES_SECONDS)
+            after = await asyncio.to_thread(self._stamp)
+            if after != before:
+                before = after
+                await self._reload()
+
+
+def _safe(configuration: Configuration, listening: Listening) -> Configuration:
+    if not configuration.tokens.callers and not listening.is_loopback:
+        raise SloctlError(
+            f"without --tokens anybody who reaches {listening.host} could ask; "
+            "give --tokens FILE, or listen on 127.0.0.1"
+        )
+    return configuration
+
+
+def log_as_json() -> None:
+    """One JSON object a line on standard error."""
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter())
+    handler.addFilter(_plain)
+    logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+
+
+def _plain(record: logging.LogRecord) -> bool:
+    """Uvicorn says some things twice, the second time for terminals."""
+    vars(record).pop("color_message", None)
+    return True

@@ -1,0 +1,262 @@
+"""`sloctl canary serve`, and what was decided: `history`, `approve`, `verify`, `token`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import click
+
+from sloctl.cli import options
+from sloctl.cli.report import escaped
+from sloctl.errors import SloctlError
+
+if TYPE_CHECKING:
+    from sloctl.canary.audit.chain import Entry
+    from sloctl.canary.audit.store import Store
+    from sloctl.canary.server.configuration import Configuration
+    from sloctl.prometheus import PrometheusClient
+
+_DIFFERENT: Final = 1
+_SHORT: Final = 12
+_store = click.option(
+    "--store",
+    envvar="SLOCTL_CANARY_STORE",
+    show_envvar=True,
+    default="sqlite:///sloctl-canary.db",
+    show_default=True,
+    metavar="URL",
+    help="Audit store: sqlite:///FILE or postgresql://USER:PASSWORD@HOST/NAME.",
+)
+
+
+class Address(click.ParamType["tuple[str, int]"]):
+    """A host and a port."""
+
+    name = "address"
+
+    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
+        """The host and the port."""
+        if isinstance(value, tuple):
+            return value
+        host, _, port = str(value).rpartition(":")
+        if not port.isdecimal() or int(port) > 65535:
+            self.fail(f"{str(value)!r} is no address; write 127.0.0.1:8080 or 0.0.0.0:8080", param, ctx)
+        return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - without tokens `serve` refuses it
+
+
+@click.command()
+@options.paths
+@options.root
+@options.prometheus_again
+@_store
+@click.option("--listen", type=Address(), default="127.0.0.1:8080", show_default=True, help="HOST:PORT.")
+@click.option(
+    "--tokens",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="File with the digests of valid tokens; without it only 127.0.0.1 is listened on.",
+)
+@click.option(
+    "--drain",
+    type=click.FloatRange(0, 60),
+    default=0,
+    show_default=True,
+    metavar="SECONDS",
+    help="After SIGTERM, be not ready for so long before going.",
+)
+def serve(
+    paths: tuple[str, ...],
+    root: Path | None,
+    connect: Callable[[], PrometheusClient],
+    store: str,
+    listen: tuple[str, int],
+    tokens: Path | None,
+    drain: float,
+) -> None:
+    """Answer Argo Rollouts: POST /v1/canary/evaluate.
+
+    PATH names specifications (default: slo-specs). SIGHUP, or a change of a file, reads them and the tokens again.
+    """
+    from sloctl.canary.audit.store import Store
+    from sloctl.canary.server.serving import Listening, serve
+
+    def load() -> Configuration:
+        return _configuration(paths, root, tokens, connect)
+
+    host, port = listen
+    serve(Listening(host, port, drain), Store.open(store), load, lambda: _stamp(paths, tokens))
+
+
+def _configuration(
+    paths: tuple[str, ...], root: Path | None, tokens: Path | None, connect: Callable[[], PrometheusClient]
+) -> Configuration:
+    from sloctl.canary.server.auth import Tokens, read_tokens
+    from sloctl.canary.server.configuration import Configuration, subjects
+    from sloctl.compiler import load
+    from sloctl.diagnostics import Diagnostics
+
+    found = Diagnostics()
+    catalogue = load(paths, found, root=root)
+    if found.errors:
+        lines = [f"{error.place}: error[{error.code}]: {error.message}" for error in found.errors]
+        raise SloctlError("\n".join(["the specifications have errors; `sloctl validate` shows more", *lines]))
+    known = read_tokens(tokens) if tokens is not None else Tokens()
+    return Configuration(tuple(subjects(catalogue)), known, connect())
+
+
+def _stamp(paths: tuple[str, ...], tokens: Path | None) -> frozenset[tuple[str, int, int]]:
+    """What changes when a file of the configuration does."""
+    roots = [Path(path) for path in paths or ("slo-specs",)]
+    files = [file for root in roots for file in (root.rglob("*.y*ml") if root.is_dir() else [root])]
+    return frozenset(_state(file) for file in [*files, *([tokens] if tokens else [])])
+
+
+def _state(file: Path) -> tuple[str, int, int]:
+    try:
+        found = file.stat()
+    except OSError:
+        return str(file), 0, 0
+    return str(file), found.st_mtime_ns, found.st_size
+
+
+@click.command()
+@click.argument("name")
+@click.option("--role", type=click.Choice(["evaluate", "approve"]), default="evaluate", show_default=True)
+def token(name: str, role: str) -> None:
+    """Make a token: the secret on standard output, its line for `--tokens` on standard error."""
+    from sloctl.canary.server.auth import new_token, token_digest
+
+    secret = new_token()
+    click.echo(secret)
+    click.echo(f"{name} {role} sha256:{token_digest(secret)}", err=True)
+
+
+@click.command()
+@click.argument("service", required=False, default="")
+@_store
+@click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
+@click.option("--replay", metavar="ID", help="Make a decision again from its counts, and compare.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@click.pass_context
+def history(context: click.Context, service: str, store: str, limit: int, replay: str | None, form: str) -> None:
+    """What was decided for SERVICE, and who approved, newest first.
+
+    With --replay: exit code 0 when the counts give the same verdict today, 1 when they do not.
+    """
+    from sloctl.canary.audit.chain import Subject
+
+    with _opened(store) as opened:
+        if replay is not None:
+            context.exit(0 if _replayed(opened, replay, form) else _DIFFERENT)
+        platform, _, name = service.rpartition("/")
+        _print_entries(opened.decisions(Subject(platform, name), limit=limit), form)
+
+
+def _print_entries(entries: list[Entry], form: str) -> None:
+    import orjson
+
+    from sloctl.canary.server.answers import entry, moment
+
+    if form == "json":
+        click.echo(orjson.dumps([entry(one) for one in entries], option=orjson.OPT_INDENT_2).decode())
+        return
+    from rich.console import Console
+    from rich.table import Table
+
+    table = Table("at", "service", "canary", "revision", "step", "decision", "by", "id", box=None, pad_edge=False)
+    for one in entries:
+        said = f"{one.verdict} ({one.reason})" if one.verdict else "approved"
+        step = "" if one.step < 0 else str(one.step)
+        subject = one.subject
+        where = f"{subject.platform}/{subject.service}"
+        cells = (
+            moment(one.at / 1000),
+            where,
+            subject.canary,
+            subject.revision,
+            step,
+            said,
+            one.caller,
+            one.id[:_SHORT],
+        )
+        table.add_row(*map(escaped, cells))
+    Console(soft_wrap=True).print(table if entries else "nothing was decided")
+
+
+def _replayed(store: Store, identity: str, form: str) -> bool:
+    import orjson
+
+    from sloctl.canary.audit.chain import Kind
+    from sloctl.canary.recording import replayed, service_from
+
+    decision = _only(store.find(Kind.DECISION, identity), f"decision {identity}")
+    configuration = _only(store.find(Kind.CONFIGURATION, decision.config), f"configuration of decision {identity}")
+    then, now = replayed(decision.evidence, service_from(configuration.evidence))
+    if form == "json":
+        answer: dict[str, Any] = {"id": decision.id, "same": then == now, "then": then, "now": now}
+        click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        return then == now
+    for name, verdict in (("then", then), ("now", now)):
+        click.echo(escaped(f"{name}: {verdict['verdict']} ({verdict['reason']}) {verdict['sentence']}"))
+    click.echo("the counts give the same verdict" if then == now else "the counts give another verdict today")
+    return then == now
+
+
+def _only(found: list[Entry], what: str) -> Entry:
+    if len(found) != 1:
+        raise SloctlError(
+            f"there is no {what}" if not found else f"{what} is the beginning of several; write more of it"
+        )
+    return found[0]
+
+
+@click.command()
+@click.argument("service")
+@click.option("--revision", required=True, help="Revision of the Rollout, or hash of the canary.")
+@click.option("--by", required=True, metavar="NAME", help="Who approves.")
+@_store
+def approve(service: str, revision: str, by: str, store: str) -> None:
+    """Let one of the first deployments of SERVICE be promoted once the evidence says so."""
+    import getpass
+
+    from sloctl.canary.audit.chain import Subject
+
+    if not by.strip() or not by.isprintable():
+        raise click.UsageError("--by is the name of a person")
+    with _opened(store) as opened:
+        platform, _, name = service.rpartition("/")
+        known = {one.subject.platform for one in opened.decisions(Subject(platform, name), limit=500)}
+        if len(known) != 1:
+            several = f"write one of {', '.join(sorted(f'{where}/{name}' for where in known))}"
+            raise SloctlError(several if known else f"nothing was ever decided for {service!r}")
+        entry = opened.approve(Subject(known.pop(), name, revision=revision), by, f"cli:{getpass.getuser()}")
+    click.echo(f"approved {service} revision {revision} by {by} (entry {entry.sequence})")
+
+
+@click.command()
+@_store
+@click.option("--head", metavar="DIGEST", help="The digest that an earlier run printed: it must be in the chain.")
+@click.pass_context
+def verify(context: click.Context, store: str, head: str | None) -> None:
+    """Read the whole audit store: is every entry as it was written?"""
+    with _opened(store) as opened:
+        found = opened.verify(head)
+    for problem in found.problems:
+        click.echo(escaped(problem))
+    if found.problems:
+        click.echo(f"the chain is broken ({found.entries} entries)")
+        context.exit(_DIFFERENT)
+    click.echo(f"{found.entries} entries, every one as it was written; head {found.head}")
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Store]:
+    from sloctl.canary.audit.store import Store
+
+    store = Store.open(url, create=False)
+    try:
+        yield store
+    finally:
+        store.close()
