@@ -66,7 +66,7 @@ def arguments() -> argparse.ArgumentParser:
 
 def demonstrate(console: Console, folder: Path, options: argparse.Namespace) -> None:
     """Start everything, play every act, and sum up."""
-    console.print(INTRODUCTION, highlight=False)
+    console.print(INTRODUCTION, highlight=False, soft_wrap=True)
     began = time.monotonic()
     with world(folder, options.port) as running:
         console.print(f"{time.monotonic() - began:6.1f} s  everything runs", highlight=False)

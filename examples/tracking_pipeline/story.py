@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 import sys
 import time
@@ -21,7 +21,7 @@ from examples.tracking_pipeline.load import KINDS
 from examples.tracking_pipeline.settings import CANARY, STABLE
 from examples.tracking_pipeline.status import SloStatus, paging, read
 from examples.tracking_pipeline.switches import DEFAULTS
-from examples.tracking_pipeline.world import SPECS, World
+from examples.tracking_pipeline.world import JUDGE, World, audit_store
 
 T = TypeVar("T")
 API: Final = "tracking-api-availability"
@@ -181,20 +181,23 @@ def canary(story: Story) -> None:
         world.remove_canary()
         story.tell(f"{view.check_name(worst)}: {view.tally(worst['canary'])}, baseline {view.tally(worst['baseline'])}")
         story.tell(f"rollback ({verdict['reason']}): all traffic is {STABLE}'s again", style="bold")
+        audit = ["--store", audit_store(world.folder)]
+        run_sloctl(story, ["canary", "history", *audit], "canary history --store sqlite:///canary.db")
+        told = run_sloctl(story, ["canary", "verify", *audit], "canary verify --store sqlite:///canary.db")
+        require(true="every one as it was written" in told, otherwise=f"the audit store is not whole: {told}")
         story.measured("first request of the bad canary to rollback", story.now() - began)
         paged = len(pages(story))
     story.figures.append(("pages until the rollback", str(paged)))
 
 
 def decided(story: Story, started: float) -> bool:
-    """Ask for a verdict, as a rollout does; whether there is one."""
-    words = ["--service", "tracking-api", "--canary", CANARY, "--stable", STABLE, "--format", "json"]
-    words += ["--started", f"{started:.0f}", "--prometheus", story.world.prometheus.url]
-    command = [sys.executable, "-m", "sloctl", "canary", "evaluate", str(SPECS), *words]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    require(true=ran.returncode in {0, 1, 4}, otherwise=f"sloctl canary evaluate: {ran.stdout}{ran.stderr}")
-    story.verdict = json.loads(ran.stdout)
-    return ran.returncode != 4
+    """Ask the canary server for a verdict, as Argo Rollouts does; whether there is one."""
+    asked = {"service": "tracking-api", "canary": CANARY, "stable": STABLE, "revision": "2", "step": 0}
+    url = f"{story.world.settings.url(JUDGE)}/v1/canary/evaluate"
+    answer = story.world.client.post(url, json=asked | {"started": started})
+    require(true=answer.status_code == 200, otherwise=f"POST {url}: {answer.status_code} {answer.text}")
+    story.verdict = answer.json()
+    return answer.json()["verdict"] != "continue"
 
 
 def outage(story: Story) -> float:
@@ -253,15 +256,17 @@ def failed_request(world: World) -> Mapping[str, Any]:
 def run_trace(story: Story, request_id: str) -> str:
     """`sloctl trace`; what it prints."""
     folder = story.world.folder
-    story.console.print(
-        f"$ sloctl trace {request_id} --logs '*.log.jsonl' --spans '*.spans.jsonl'",
-        style="bold",
-        highlight=False,
-        soft_wrap=True,
-    )
     files = ["--logs", f"{folder}/*.log.jsonl", "--spans", f"{folder}/*.spans.jsonl"]
-    command = [sys.executable, "-m", "sloctl", "trace", request_id, *files]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+    shown = f"trace {request_id} --logs '*.log.jsonl' --spans '*.spans.jsonl'"
+    return run_sloctl(story, ["trace", request_id, *files], shown)
+
+
+def run_sloctl(story: Story, words: list[str], shown: str) -> str:
+    """Run the command and show what it prints; returns that."""
+    story.console.print(f"$ sloctl {shown}", style="bold", highlight=False, soft_wrap=True)
+    wide = {**os.environ, "COLUMNS": "120"}
+    command = [sys.executable, "-m", "sloctl", *words]
+    ran = subprocess.run(command, capture_output=True, text=True, env=wide, check=False)
     story.console.print(ran.stdout.rstrip() + ran.stderr, markup=False, highlight=False, soft_wrap=True)
     return ran.stdout
 

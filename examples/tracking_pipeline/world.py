@@ -37,9 +37,10 @@ from examples.tracking_pipeline.switches import client_of, switch
 
 SPECS: Final = ROOT / "examples/tracking_pipeline/slo-specs"
 CANARY_SERVICE: Final = "tracking-api-canary"
+JUDGE: Final = "canary-server"
 STARTED: Final = ("gateway", "tracking-api-stable", "ingestion", "projection")
 PORTS: Final = (
-    *STARTED, CANARY_SERVICE, "prometheus", "alertmanager", "sink", "canary-server", "redis", "mosquitto", "postgresql",
+    *STARTED, CANARY_SERVICE, "prometheus", "alertmanager", "sink", JUDGE, "redis", "mosquitto", "postgresql",
 )  # fmt: skip
 READY_SECONDS: Final = 90.0
 """A busy machine takes long to import; nobody waits so long on an idle one."""
@@ -124,6 +125,21 @@ def service(name: str, folder: Path) -> Iterator[Running]:
         yield process
 
 
+@contextmanager
+def canary_server(settings: Settings, server: Prometheus) -> Iterator[Running]:
+    """`sloctl canary serve`, as Argo Rollouts asks it."""
+    listen = f"127.0.0.1:{settings.ports[JUDGE]}"
+    words = ["--prometheus", server.url, "--store", audit_store(settings.output), "--listen", listen]
+    command = [sys.executable, "-m", "sloctl", "canary", "serve", SPECS, *words]
+    with running("sloctl canary serve", command, settings.output / f"{JUDGE}.out") as process:
+        yield process
+
+
+def audit_store(folder: Path) -> str:
+    """Where the canary server writes its decisions."""
+    return f"sqlite:///{folder}/canary.db"
+
+
 def wait_until_ready(processes: dict[str, Running], settings: Settings, client: httpx.Client) -> None:
     for name, process in processes.items():
         url = f"{settings.url(name)}/metrics"
@@ -175,6 +191,9 @@ def world(folder: Path, first_port: int | None = None) -> Iterator[World]:
         wait_until_ready(processes, settings, client)
         write_targets(settings, with_canary=False)
         server = enter(prometheus(scrape_config(settings, told), rules, port=at["prometheus"]))
+        judge = enter(canary_server(settings, server))
+        judge.wait_for(lambda: answers(client, f"{settings.url(JUDGE)}/readyz"), "it is ready", within=READY_SECONDS)
+        processes[JUDGE] = judge
         made = World(settings, client, client_of(settings), server, told, heard, folder, processes)
         enter(made.canary)
         processes["load"] = enter(service("load", folder))

@@ -1,0 +1,127 @@
+"""The whole story, headless, and what happens when it cannot be told."""
+
+from __future__ import annotations
+
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from examples import servers
+from examples.servers import ROOT
+from examples.tracking_pipeline import run
+from examples.tracking_pipeline.world import PORTS, lock
+from tests.conftest import program
+
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("tracking-pipeline")]
+
+COMMAND = [sys.executable, "-m", "examples.tracking_pipeline.run"]
+ACTS = ("Start", "Healthy", "Canary", "Outage", "Resolve", "Trace")
+
+
+@pytest.fixture(autouse=True)
+def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The lock and all folders lie here, so that a `make demo` beside the tests disturbs neither."""
+    for name in run.PROGRAMS:
+        program(name)
+    # PostgreSQL may run as another user, who has to get through.
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)
+    monkeypatch.setenv("TMPDIR", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+
+
+def still_running(folder: Path) -> list[str]:
+    """Command lines of processes that name a folder, or work in it."""
+    return [line for line in command_lines() if str(folder) in line]
+
+
+def command_lines() -> Iterator[str]:
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            yield (process / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+        except OSError:  # it has ended meanwhile
+            continue
+
+
+def test_every_act_happens_and_nothing_is_left_running(tmp_path: Path) -> None:
+    ran = subprocess.run(COMMAND, cwd=ROOT, capture_output=True, text=True, timeout=600, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    told = ran.stdout
+    summary = told[told.index("What happened") :]
+    assert [act for act in ACTS if f"│ {act} " in summary] == list(ACTS)
+    assert "errors http_route=/track" in told
+    assert "rollback (harm)" in told
+    assert "PagerDuty trigger tracking" in told
+    assert "the page's runbook: https://runbooks.routemesh.example/tracking-api/tracking-api-availability" in told
+    assert "PagerDuty resolve tracking" in told
+    assert "earliest failing hop: ingestion (ingest event)" in told
+    assert told.rstrip().endswith("Every act happened. Nothing is left running.")
+    assert still_running(tmp_path) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["sloctl-demo.lock"]
+
+
+def test_ctrl_c_in_the_middle_stops_everything_that_was_started(tmp_path: Path) -> None:
+    output = tmp_path / "output"
+    with output.open("wb") as file:
+        process = subprocess.Popen(COMMAND, cwd=ROOT, stdout=file, stderr=file, start_new_session=True)
+    try:
+        deadline = time.monotonic() + 120
+        while "everything runs" not in output.read_text():
+            assert process.poll() is None, output.read_text()
+            assert time.monotonic() < deadline, output.read_text()
+            time.sleep(0.1)
+        assert len(still_running(tmp_path)) >= 6
+        os.kill(process.pid, signal.SIGINT)
+        assert process.wait(60) == 130
+    finally:
+        process.kill()
+    assert output.read_text().rstrip().endswith("Stopped, with everything that was started.")
+    assert still_running(tmp_path) == []
+
+
+def test_a_busy_port_is_named_with_what_to_do(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        first = min(port, 65535 - len(PORTS))
+        assert run.main(["--port", str(first)]) == 1
+    said = capsys.readouterr().out
+    assert f"somebody listens on port {port} (" in said
+    assert f"`--port {first}` needs {first} to" in said
+    assert still_running(tmp_path) == []
+
+
+def test_a_second_copy_is_refused_and_names_the_first(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    held = lock(tmp_path / "sloctl-demo.lock")
+    try:
+        assert run.main([]) == 1
+    finally:
+        os.close(held)
+    assert f"another copy runs already (process {os.getpid()}); wait for it" in capsys.readouterr().out
+    assert still_running(tmp_path) == []
+
+
+@pytest.mark.parametrize(("name", "target"), [("redis-server", "redis"), ("mosquitto", "mosquitto")])
+def test_a_missing_program_is_named_with_the_command_that_brings_it(
+    name: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    found = servers.find_program
+    monkeypatch.setattr(run, "find_program", lambda one: found(one) if one != name else absent(one, monkeypatch))
+    assert run.main([]) == 1
+    assert f"no {name} in .cache/debian/ or on PATH; `make {target}` downloads it" in capsys.readouterr().out
+    assert still_running(tmp_path) == []
+
+
+def absent(name: str, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Look for a program where there is none."""
+    monkeypatch.setattr(servers, "ROOT", Path("/nonexistent"))
+    monkeypatch.setenv("PATH", "/nonexistent")
+    return servers.find_program(name)
