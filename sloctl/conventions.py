@@ -217,6 +217,33 @@ def rules_path(service: Service, platform: Platform) -> str:
 HEALTH_PATH: Final = "rules/prometheus/_sloctl.yaml"
 ROUTES_PATH: Final = "rules/alertmanager/routes.yaml"
 
+ARGO_SECRET: Final = "sloctl-canary"  # noqa: S105 - the name of a Secret
+"""Secret with the token that Argo sends, under the key `ARGO_SECRET_KEY`."""
+ARGO_SECRET_KEY: Final = "token"  # noqa: S105 - the name of a key
+ARGO_SERVER: Final = "http://sloctl-canary.sloctl:8080"
+"""Where `sloctl canary serve` is looked for, unless a Rollout's argument `server` says otherwise."""
+
+
+def argo_templates_path(service: Service, platform: Platform) -> str:
+    """File with the AnalysisTemplates of a service."""
+    return f"rules/argo/{platform.name}/{service.name}-canary.yaml"
+
+
+def argo_rollout_path(service: Service, platform: Platform) -> str:
+    """File with the part of a service's Rollout that uses them."""
+    return f"rules/argo/{platform.name}/{service.name}-rollout.yaml"
+
+
+def argo_gate(service: Service, step: int) -> str:
+    """AnalysisTemplate of one step, counted from 0."""
+    return f"{service.name}-canary-step-{step}"
+
+
+def argo_guard(service: Service) -> str:
+    """AnalysisTemplate that runs beside all steps."""
+    return f"{service.name}-canary-guard"
+
+
 OWN_PREFIX: Final = "slo-"
 """What the names of all receivers and time intervals begin with."""
 FALLBACK: Final = "slo-fallback"

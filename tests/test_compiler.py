@@ -21,7 +21,7 @@ CASES = sorted(folder.name for folder in GOLDEN.iterdir() if folder.is_dir())
 
 
 def compiled(spec: Path) -> dict[str, bytes]:
-    compilation = compile_specs([str(spec)], [BACKENDS["prometheus"], BACKENDS["alertmanager"]])
+    compilation = compile_specs([str(spec)], [BACKENDS[name] for name in ("prometheus", "alertmanager", "argo")])
     assert compilation.found.errors == []
     return {file.path: file.content for file in compilation.files}
 

@@ -182,7 +182,7 @@ def _print_entries(entries: list[Entry], form: str) -> None:
             one.id[:_SHORT],
         )
         table.add_row(*map(escaped, cells))
-    Console(soft_wrap=True).print(table if entries else "nothing was decided")
+    Console(width=200).print(table if entries else "nothing was decided")
 
 
 def _replayed(store: Store, identity: str, form: str) -> bool:

@@ -238,13 +238,16 @@ def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
     return expected_false_fires(errors, windows, int(_MONTH / step))
 
 
-def missed(catalogue: Catalogue, traffic: Rate | None = None) -> Iterator[str]:
-    """What a Platform's `expect` asks for and does not get, one sentence each."""
+def missed(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> Iterator[str]:
+    """What a Platform's `expect` asks of the SLOs of `which` and does not get, one sentence each."""
+    chosen = set(_chosen(catalogue, which))
     for platform in catalogue.platforms:
         for service in platform.services:
-            yield from _too_late(platform, service)
+            if chosen.intersection(service.slos):
+                yield from _too_late(platform, service)
         for slo in platform.slos:
-            yield from _too_many(platform, slo, traffic)
+            if slo in chosen:
+                yield from _too_many(platform, slo, traffic)
 
 
 def _too_late(platform: Platform, service: Service) -> Iterator[str]:
@@ -282,6 +285,9 @@ def _too_many(platform: Platform, slo: Slo, traffic: Rate | None) -> Iterator[st
 
 def explained(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> list[SloExplanation]:
     """The SLOs of a service, or one of `SERVICE/SLO`, or all."""
+    return [explain_slo(slo, traffic) for slo in _chosen(catalogue, which)]
+
+
+def _chosen(catalogue: Catalogue, which: str) -> list[Slo]:
     service, _, name = which.partition("/")
-    chosen = [slo for slo in catalogue.slos if service in {"", slo.service} and name in {"", slo.name}]
-    return [explain_slo(slo, traffic) for slo in chosen]
+    return [slo for slo in catalogue.slos if service in {"", slo.service} and name in {"", slo.name}]

@@ -18,7 +18,8 @@ from sloctl.proof.scenarios import Scenario, Traffic, scenarios
 from sloctl.proof.series import Raw, Samples, series_text
 from sloctl.proof.simulation import Evaluation, Tile, interval, slow
 from sloctl.proof.texts import asked_series, expanded
-from sloctl.proof.worlds import BUSY, Counts, World, counts_of, world
+from sloctl.proof.world import BUSY, Counts, World
+from sloctl.proof.worlds import counts_of, world
 
 _TILES_BUSY: Final = BUSY * 1000
 """Where tiles are written as they are, more events make the guard's part in the threshold smaller still."""

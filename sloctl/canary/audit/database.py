@@ -43,8 +43,12 @@ class Database:
         if not create and self._url.get_backend_name() == "sqlite" and not (file and Path(file).exists()):
             raise StoreError(f"there is no audit store at {file}")
         self._engine = _engine(self._url)
-        with self.writing() as connection:
-            migrate(connection)
+        try:
+            with self.writing() as connection:
+                migrate(connection)
+        except BaseException:
+            self.close()
+            raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:

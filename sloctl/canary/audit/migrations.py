@@ -19,9 +19,9 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
             evidence {binary} NOT NULL, previous TEXT NOT NULL, digest TEXT NOT NULL,
             UNIQUE (kind, id))""",
         "CREATE INDEX entries_of_service ON entries (platform, service, sequence)",
-        "CREATE TABLE head (only BIGINT PRIMARY KEY, sequence BIGINT NOT NULL, digest TEXT NOT NULL)",
+        "CREATE TABLE head (row_number BIGINT PRIMARY KEY, sequence BIGINT NOT NULL, digest TEXT NOT NULL)",
         f"INSERT INTO head VALUES (1, 0, '{GENESIS}')",  # noqa: S608 - our own constant
-        "CREATE TABLE heartbeat (only BIGINT PRIMARY KEY, at BIGINT NOT NULL)",
+        "CREATE TABLE heartbeat (row_number BIGINT PRIMARY KEY, at BIGINT NOT NULL)",
         "INSERT INTO heartbeat VALUES (1, 0)",
     ),
 )

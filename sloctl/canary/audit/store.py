@@ -237,15 +237,15 @@ def _check(row: Any, sequence: int, previous: str, problems: list[str]) -> tuple
 def _lock(connection: Connection) -> None:
     """Nobody else appends until the transaction ends; SQLite has locked the whole file already."""
     if connection.dialect.name == "postgresql":
-        connection.execute(text("SELECT sequence FROM head WHERE only = 1 FOR UPDATE"))
+        connection.execute(text("SELECT sequence FROM head WHERE row_number = 1 FOR UPDATE"))
 
 
 def _append(connection: Connection, entry: Entry) -> Entry:
-    sequence, digest = _all(connection, "SELECT sequence, digest FROM head WHERE only = 1")[0]
+    sequence, digest = _all(connection, "SELECT sequence, digest FROM head WHERE row_number = 1")[0]
     placed = entry.chained(int(sequence) + 1, str(digest))
     connection.execute(text(_INSERT), {name: getattr(placed, name) for name in _OWN} | _where(placed.subject))
     moved = {"sequence": placed.sequence, "digest": placed.digest}
-    connection.execute(text("UPDATE head SET sequence = :sequence, digest = :digest WHERE only = 1"), moved)
+    connection.execute(text("UPDATE head SET sequence = :sequence, digest = :digest WHERE row_number = 1"), moved)
     return placed
 
 
@@ -259,10 +259,11 @@ def _decided(entry: Entry) -> tuple[object, ...]:
 
 
 def _decision_id(draft: Entry, latest: Entry | None) -> str:
-    """The same on every replica that follows the same chain."""
+    """The same on every replica that follows the same chain: when it was written and who asked are no part of it."""
     before = "" if latest is None else latest.id
     evidence = hashlib.sha256(draft.evidence).hexdigest()
-    return hashlib.sha256(json.dumps([before, draft.body, evidence]).encode()).hexdigest()
+    values = [before, *_where(draft.subject).values(), *_decided(draft), draft.body, evidence]
+    return hashlib.sha256(json.dumps(values).encode()).hexdigest()
 
 
 def _latest(connection: Connection, subject: Subject) -> Entry | None:

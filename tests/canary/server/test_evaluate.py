@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import re
+import socket
 import threading
+import zlib
 from pathlib import Path
 
 import httpx
@@ -105,10 +108,19 @@ def test_a_decision_can_be_made_again_from_its_counts(hook: Hook) -> None:
         assert then["reason"] == decision.reason
 
 
-def test_a_changed_count_gives_another_verdict(hook: Hook) -> None:
-    import json
-    import zlib
+def test_many_connections_without_a_request_do_not_shut_others_out(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sloctl.canary.server.protocol.MOST_CONNECTIONS", 4)
+    monkeypatch.setattr("sloctl.canary.server.protocol.HEADER_SECONDS", 0.5)
+    address = ("127.0.0.1", hook.client.base_url.port)
+    idle = [socket.create_connection(address) for _ in range(6)]
+    assert b"503" in everything(idle[-1])
+    for one in idle[:4]:
+        assert b"408" in everything(one)
+    idle[4].close()
+    assert hook.said() == "promote/healthy"
 
+
+def test_a_changed_count_gives_another_verdict(hook: Hook) -> None:
     hook.evaluate()
     decision = hook.store.decisions(Subject("", "pay"))[0]
     service = service_from(hook.store.find(Kind.CONFIGURATION, decision.config)[0].evidence)
@@ -333,6 +345,37 @@ def test_what_is_no_request_gets_no_verdict(hook: Hook) -> None:
         assert hook.refused(content) == (status, "malformed"), name
     assert hook.stub.queries == []
     assert hook.store.decisions(Subject("", "pay")) == []
+
+
+def test_slow_and_broken_callers_are_sent_away(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sloctl.canary.server.protocol.HEADER_SECONDS", 0.5)
+    monkeypatch.setattr("sloctl.canary.server.app.BODY_SECONDS", 0.5)
+    address = ("127.0.0.1", hook.client.base_url.port)
+    sent = {
+        b"NONSENSE\r\n\r\n": b"400",
+        b"GET /healthz HTTP/1.1\r\nX: " + b"a" * 9000: b"400",
+        b"POST /v1/canary/evaluate HTTP/1.1\r\nHost: x\r\nContent-Length: 10\r\n\r\nab": b"408",
+        b"POST /v1/canary/eval": b"408",
+    }
+    sockets = {data: socket.create_connection(address) for data in sent}
+    for data, one in sockets.items():
+        one.settimeout(5)
+        one.sendall(data)
+    for data, one in sockets.items():
+        head, _, body = everything(one).partition(b"\r\n\r\n")
+        assert sent[data] in head.split(b"\r\n")[0], head
+        assert set(json.loads(body)) == {"error", "message"}
+    assert hook.said() == "promote/healthy"
+
+
+def everything(one: socket.socket) -> bytes:
+    pieces = []
+    with one:
+        while piece := one.recv(65536):
+            pieces.append(piece)
+            if pieces[0].startswith(b"HTTP/1.1 408") and b"}" in piece:
+                break
+    return b"".join(pieces)
 
 
 def test_too_large_a_body_is_refused(hook: Hook) -> None:

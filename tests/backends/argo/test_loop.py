@@ -1,0 +1,164 @@
+"""What the templates make Argo do, whatever the webhook answers: by a model of its measurement loop."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sloctl.backends.argo.templates import guard
+from tests.backends.argo.model import Answer, Ask, Phase, Run, rollout_after
+from tests.canary.server.conftest import Hook, MakeHook, hook_of
+from tests.canary.stub import matrix
+
+__all__ = ["hook_of"]
+
+ARGUMENTS = {"canary": "7ddf8", "stable": "5c577", "revision": "3"}
+HOUR = 3600.0
+GATE, GUARD = "tracking-api-canary-step-0", "tracking-api-canary-guard"
+
+
+def says(verdict: str) -> Answer:
+    return 200, json.dumps({"verdict": verdict, "argo": {"verdict": verdict, "reason": "", "look": 1}})
+
+
+def always(answer: Answer) -> Ask:
+    return lambda _, __: answer
+
+
+@pytest.fixture(params=[True, False], ids=["Argo 1.8", "an Argo without consecutiveSuccessLimit"])
+def knows(request: pytest.FixtureRequest) -> bool:
+    return bool(request.param)
+
+
+def run(templates: Mapping[str, Any], name: str, ask: Ask, *, knows: bool = True) -> Run:
+    return Run(templates[name], ARGUMENTS, ask, knows)
+
+
+def test_promote_goes_on_at_once(templates: dict[str, Any]) -> None:
+    assert run(templates, GATE, always(says("promote"))).until(HOUR) == (Phase.SUCCESSFUL, 0.0)
+
+
+def test_rollback_aborts_at_once(templates: dict[str, Any], knows: bool) -> None:
+    for name in (GATE, GUARD):
+        phase, when = run(templates, name, always(says("rollback")), knows=knows).until(HOUR)
+        assert (rollout_after(phase), when) == ("aborted", 0.0)
+
+
+def test_never_decided_pauses_after_the_deadline(templates: dict[str, Any], knows: bool) -> None:
+    phase, when = run(templates, GATE, always(says("continue")), knows=knows).until(HOUR)
+    assert rollout_after(phase) == "paused"
+    assert 20 * 60 < when < 23 * 60, "the step's deadline is 20 minutes"
+
+
+def test_undecided_for_long_and_then_promoted(templates: dict[str, Any]) -> None:
+    ask: Ask = lambda _, now: says("promote" if now >= 15 * 60 else "continue")  # noqa: E731
+    assert run(templates, GATE, ask).until(HOUR) == (Phase.SUCCESSFUL, 15 * 60)
+
+
+@pytest.mark.parametrize(
+    "silence", [None, (503, '{"error": "shutting_down"}'), (429, "{}"), (502, "<html>bad gateway</html>")]
+)
+def test_two_minutes_without_the_server_neither_promote_nor_abort(
+    templates: dict[str, Any], silence: Answer, knows: bool
+) -> None:
+    def ask(_: Mapping[str, Any], now: float) -> Answer:
+        return silence if 60 <= now < 180 else says("continue")
+
+    for name in (GATE, GUARD):
+        one = run(templates, name, ask, knows=knows)
+        assert one.until(10 * 60)[0] is Phase.RUNNING
+        assert one.counts[str(Phase.ERROR)] >= 10
+
+
+def test_more_than_five_minutes_without_the_server_abort(templates: dict[str, Any]) -> None:
+    phase, when = run(templates, GATE, always(None)).until(HOUR)
+    assert rollout_after(phase) == "aborted"
+    assert when >= 300
+
+
+def test_the_guard_never_ends_by_itself(templates: dict[str, Any]) -> None:
+    for verdict in ("promote", "continue"):
+        assert run(templates, GUARD, always(says(verdict))).until(24 * HOUR)[0] is Phase.RUNNING
+
+
+@given(st.lists(st.sampled_from(["continue", "rollback", "error", "text"]), max_size=80))
+def test_without_promote_nothing_goes_on(answers: list[str]) -> None:
+    """Whatever else the webhook says in whatever order, no gate is passed, in any version of Argo."""
+    said = {"error": (503, "{}"), "text": (200, "promote")}
+
+    def ask(_: Mapping[str, Any], now: float) -> Answer:
+        word = answers[min(int(now // 10), len(answers) - 1)] if answers else "continue"
+        return said.get(word) or says(word)
+
+    for knows_ in (True, False):
+        phase, _ = Run(SMALL, ARGUMENTS, ask, knows_).until(HOUR)
+        assert rollout_after(phase) in {"aborted", "paused", "waits"}
+
+
+SMALL: dict[str, Any] = {
+    "spec": {
+        "metrics": [
+            {
+                "interval": "30s",
+                "count": 12,
+                "successCondition": 'result.verdict == "promote"',
+                "failureCondition": 'result.verdict == "rollback"',
+                "consecutiveSuccessLimit": 1,
+                "failureLimit": 0,
+                "inconclusiveLimit": 11,
+                "consecutiveErrorLimit": 30,
+                "provider": {"web": {"jsonBody": {}, "jsonPath": "{$.argo}"}},
+            }
+        ]
+    }
+}
+
+
+def test_the_small_gate_above_has_the_form_of_the_generated_ones(templates: dict[str, Any]) -> None:
+    for name, template in templates.items():
+        if name.endswith("guard"):
+            continue
+        made, small = template["spec"]["metrics"][0], SMALL["spec"]["metrics"][0]
+        assert made["inconclusiveLimit"] == made["count"] - 1
+        for key in small.keys() - {"count", "inconclusiveLimit", "provider"}:
+            assert made[key] == small[key], key
+
+
+def through(hook: Hook) -> Ask:
+    """The real webhook, asked as Argo asks."""
+
+    def ask(body: Mapping[str, Any], _: float) -> Answer:
+        response = hook.client.post("/v1/canary/evaluate", json=body)
+        return response.status_code, response.text
+
+    return ask
+
+
+def test_the_real_webhook_understands_what_argo_sends(hook_of: MakeHook) -> None:
+    from sloctl.backends.argo.templates import gate
+
+    hook = hook_of()
+    one = hook.webhook.holder.current.subjects[0]
+    template = gate(one.platform, one.service, 0)
+    assert Run(template, ARGUMENTS, through(hook)).until(HOUR) == (Phase.SUCCESSFUL, 0.0)
+    hook.stub.body = lambda _: (200, matrix())
+    undecided = Run(template, {**ARGUMENTS, "revision": "4"}, through(hook))
+    assert rollout_after(undecided.until(HOUR)[0]) == "paused"
+    assert all(len(json.dumps(kept)) < 400 for kept in undecided.kept), "Argo keeps these in its objects"
+
+
+def test_the_real_webhook_aborts_by_gate_and_guard(hook_of: MakeHook) -> None:
+    from sloctl.backends.argo.templates import gate
+
+    hook = hook_of()
+    one = hook.webhook.holder.current.subjects[0]
+    healthy = hook.stub.body
+    hook.stub.body = lambda query: healthy(query.replace('code=~"5.."', "") if "7ddf8" in query else query)
+    for template in (gate(one.platform, one.service, 0), guard(one.platform, one.service)):
+        phase, when = Run(template, ARGUMENTS, through(hook)).until(HOUR)
+        assert (rollout_after(phase), when) == ("aborted", 0.0)
