@@ -24,7 +24,7 @@ from examples.servers import ServerError, find_program
 from examples.tracking_pipeline.acts import play
 from examples.tracking_pipeline.pictures import take
 from examples.tracking_pipeline.story import Story
-from examples.tracking_pipeline.world import World, lock, terminate_like_ctrl_c, world
+from examples.tracking_pipeline.world import World, lock, stop_when_asked, world
 
 PROGRAMS: Final = (
     "postgres", "initdb", "redis-server", "mosquitto", "prometheus", "prometheus-alertmanager",
@@ -41,7 +41,6 @@ INTRODUCTION: Final = (
 def main(words: Sequence[str]) -> int:
     """Run the story; returns the exit code."""
     options = arguments().parse_args(words)
-    terminate_like_ctrl_c()
     console = Console()
     try:
         for program in PROGRAMS:
@@ -112,4 +111,5 @@ def keep(console: Console, running: World) -> None:
 
 
 if __name__ == "__main__":
+    stop_when_asked()
     sys.exit(main(sys.argv[1:]))
