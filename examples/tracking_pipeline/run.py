@@ -6,6 +6,7 @@ Exit code 0 when every act happened, 1 when one did not, 130 when it was stopped
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
@@ -45,7 +46,7 @@ def main(words: Sequence[str]) -> int:
     try:
         for program in PROGRAMS:
             find_program(program)
-        held = lock(Path(tempfile.gettempdir(), "sloctl-demo.lock"))
+        held = lock(Path(tempfile.gettempdir(), f"sloctl-demo-{os.getuid()}.lock"))
         with open(held, closefd=True), tempfile.TemporaryDirectory(prefix="sloctl-demo-") as folder:  # noqa: PTH123
             demonstrate(console, Path(folder), options)
     except (ServerError, httpx.HTTPError) as error:
