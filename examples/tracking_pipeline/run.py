@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -25,7 +25,7 @@ from examples.servers import ServerError, find_program
 from examples.tracking_pipeline.acts import play
 from examples.tracking_pipeline.pictures import take
 from examples.tracking_pipeline.story import Story
-from examples.tracking_pipeline.world import World, lock, stop_when_asked, world
+from examples.tracking_pipeline.world import JUDGE, World, lock, stop_when_asked, world
 
 PROGRAMS: Final = (
     "postgres", "initdb", "redis-server", "mosquitto", "prometheus", "prometheus-alertmanager",
@@ -101,14 +101,16 @@ def keep(console: Console, running: World) -> None:
     """Say where everything is, let days and nights follow each other, and wait for Ctrl-C."""
     running.switch(diurnal=1)
     table = Table("what", "where", title="Everything stays up until Ctrl-C", title_justify="left")
-    for name in ("prometheus", "alertmanager", "gateway"):
+    for name in ("prometheus", "alertmanager", "gateway", JUDGE):
         table.add_row(name, running.settings.url(name))
     table.add_row("PostgreSQL", running.settings.postgresql)
     table.add_row("logs and spans", str(running.folder))
     table.add_row("switches", f"python -m examples.tracking_pipeline.switches {running.folder}")
     console.print(table)
-    while True:
-        time.sleep(1)
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
+            running.require_alive()
 
 
 if __name__ == "__main__":

@@ -82,7 +82,8 @@ def switch(client: redis.Redis, **values: float) -> None:
     for name in values:
         if name not in SWITCHES:
             raise ValueError(f"there is no switch {name!r}; there are {', '.join(SWITCHES)}")
-    client.hset(KEY, mapping={name: str(value) for name, value in values.items()})
+    if values:
+        client.hset(KEY, mapping={name: str(value) for name, value in values.items()})
 
 
 @dataclass(slots=True)
