@@ -130,7 +130,7 @@ def canary_server(settings: Settings, server: Prometheus) -> Iterator[Running]:
     """`sloctl canary serve`, as Argo Rollouts asks it."""
     listen = f"127.0.0.1:{settings.ports[JUDGE]}"
     words = ["--prometheus", server.url, "--store", audit_store(settings.output), "--listen", listen]
-    command = [sys.executable, "-m", "sloctl", "canary", "serve", SPECS, *words]
+    command = [sys.executable, "-m", "sloctl", "canary", "serve", str(SPECS), *words]
     with running("sloctl canary serve", command, settings.output / f"{JUDGE}.out") as process:
         yield process
 

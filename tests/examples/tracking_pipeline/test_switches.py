@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterator
 from io import StringIO
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
@@ -163,6 +164,11 @@ def test_an_unknown_switch_is_refused_with_those_that_there_are(
 ) -> None:
     assert switches.main(str(live.folder), "erors=1") == 2
     assert "there is no switch 'erors'; there are traffic, day" in capsys.readouterr().err
+
+
+def test_where_nothing_runs_there_is_nothing_to_switch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert switches.main(str(tmp_path), "errors=1") == 3
+    assert f"nothing runs in {tmp_path}; `make demo ARGS=--keep` prints the folder" in capsys.readouterr().err
 
 
 def test_a_share_is_exact_and_evenly_spread() -> None:
