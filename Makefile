@@ -26,8 +26,10 @@ test: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql .cache/
 fuzz: .venv/dev.stamp  ## the property tests with many more examples
 	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
-pictures: .venv/dev.stamp prometheus  ## docs/pictures: all seven dashboards with real numbers, in a browser
+pictures: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql  ## docs/pictures, with real numbers
 	@tools/debian-install chromium=chromium
+	@python -m examples.pictures.architecture
+	@python -m examples.tracking_pipeline.run --pictures docs/pictures
 	@python -m examples.pictures.run
 
 bench-dashboards: .venv/dev.stamp  ## what a thousand SLOs cost as dashboards

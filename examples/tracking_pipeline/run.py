@@ -11,6 +11,7 @@ import tempfile
 import time
 from collections.abc import Sequence
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,7 +21,9 @@ from rich.live import Live
 from rich.table import Table
 
 from examples.servers import ServerError, find_program
-from examples.tracking_pipeline.story import Story, play
+from examples.tracking_pipeline.acts import play
+from examples.tracking_pipeline.pictures import take
+from examples.tracking_pipeline.story import Story
 from examples.tracking_pipeline.world import World, lock, terminate_like_ctrl_c, world
 
 PROGRAMS: Final = (
@@ -61,6 +64,7 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make demo ARGS=", description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave everything up at the end, until Ctrl-C")
     parser.add_argument("--port", type=int, metavar="N", help="take ports from N on instead of free ones")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="keep dashboards of the story; needs chromium")
     return parser
 
 
@@ -72,6 +76,8 @@ def demonstrate(console: Console, folder: Path, options: argparse.Namespace) -> 
         console.print(f"{time.monotonic() - began:6.1f} s  everything runs", highlight=False)
         live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
         story = Story(console, live, running, began)
+        if options.pictures:
+            story.take_picture = partial(take, into=options.pictures.resolve())
         story.acts.append(("Start", story.now()))
         with live or nullcontext():
             play(story)

@@ -160,7 +160,7 @@ def write_targets(settings: Settings, *, with_canary: bool) -> None:
 
 def scrape_config(settings: Settings, told: Alertmanager) -> dict[str, object]:
     """Prometheus' configuration: each service each second."""
-    fixed = {name: settings.url(name) for name in STARTED if name != "tracking-api-stable"}
+    fixed = {name: settings.url(name) for name in (*STARTED, JUDGE) if name != "tracking-api-stable"}
     config: dict[str, Any] = scraping(fixed, told, "1s")
     versions = {"job_name": "tracking-api", "file_sd_configs": [{"files": [str(settings.output / "targets.json")]}]}
     config["scrape_configs"].append(versions)

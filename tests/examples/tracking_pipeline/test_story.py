@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -18,11 +19,12 @@ from examples.servers import ROOT
 from examples.tracking_pipeline import run
 from examples.tracking_pipeline.world import PORTS, lock
 from tests.conftest import program
+from tests.console import matches
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("tracking-pipeline")]
 
 COMMAND = [sys.executable, "-m", "examples.tracking_pipeline.run"]
-ACTS = ("Start", "Healthy", "Canary", "Outage", "Resolve", "Trace")
+ACTS = ("Start", "Specification", "Healthy", "Canary", "Outage", "Resolve", "Trace")
 
 
 @pytest.fixture(autouse=True)
@@ -65,6 +67,23 @@ def test_every_act_happens_and_nothing_is_left_running(tmp_path: Path) -> None:
     assert told.rstrip().endswith("Every act happened. Nothing is left running.")
     assert still_running(tmp_path) == []
     assert [path.name for path in tmp_path.iterdir()] == ["sloctl-demo.lock"]
+    assert matches(plain(tour()), plain(told.splitlines())), "the README's tour tells another story than:\n" + told
+
+
+def tour() -> list[str]:
+    """What the README shows of the story."""
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    shown = page[page.index("$ make demo\n...") + len("$ make demo\n") :]
+    return shown[: shown.index("```")].splitlines()
+
+
+def plain(lines: Iterable[str]) -> list[str]:
+    """Lines without what differs each time: numbers, IDs, the width of columns, and which request was chosen."""
+    found = []
+    for line in lines:
+        text = re.sub(r"\b[0-9a-f]{32}\b", "ID", line.replace("GET /shipments/{shipment}", "POST /track"))
+        found.append(re.sub(r" {2,}", " ", re.sub(r"\d+([.:]\d+)*", "N", text)).strip())
+    return found
 
 
 def test_ctrl_c_in_the_middle_stops_everything_that_was_started(tmp_path: Path) -> None:
