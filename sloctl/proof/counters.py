@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations_with_replacement
 
-from sloctl.model.catalogue import Slo
+from sloctl.model.catalogue import NewSeries, Slo
 from sloctl.model.indicator import (
+    Across,
     Latency,
     Ratio,
     RunningTotal,
@@ -36,7 +37,7 @@ from sloctl.proof.world import (
 def event_world(slo: Slo, clock: Clock, write: Write) -> World:
     """Events, or slices that are bad where too few of their events are good."""
     if slo.timeslices is None:
-        return World(clock, Counts.EVENTS, Decimal(0), write, counters=True)
+        return World(clock, Counts.EVENTS, Decimal(0), write, counters=_running(slo))
     allowed = 1 - slo.timeslices
     inside = (BUSY * allowed).to_integral_value(ROUND_FLOOR)
 
@@ -46,7 +47,12 @@ def event_world(slo: Slo, clock: Clock, write: Write) -> World:
             [(BUSY if all_ else all_, (inside + (1 if bad else 0)) if all_ else all_) for all_, bad in tiles], labels
         )
 
-    return World(clock, Counts.SLICES, Decimal(1), slices, counters=True)
+    return World(clock, Counts.SLICES, Decimal(1), slices, counters=_running(slo))
+
+
+def _running(slo: Slo) -> bool:
+    """Whether its series count up; others hold rates or the events of a time."""
+    return not isinstance(slo.indicator, Ratio) or isinstance(slo.indicator.counts, RunningTotal)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,9 @@ def throughput_world(slo: Slo, throughput: Throughput, clock: Clock) -> World:
     """Just enough events, and just too few or too many."""
     selector, tile = throughput.counter[0], slo.sampling.resolution
     labels, strange = selected(selector), list(decoys(selector))
-    births = counts_births(slo, throughput.counts)
+    births, summed = counts_births(slo, throughput.counts), throughput.across is Across.SUM
+    running = isinstance(throughput.counts, RunningTotal)
+    guarded = summed and not slo.by and slo.sampling.new_series is NewSeries.COUNT_IF_UP
     if throughput.at_least is not None:
         good = throughput.at_least.during(tile).to_integral_value(ROUND_CEILING)
         bad = (throughput.at_least.during(tile) - 1).to_integral_value(ROUND_CEILING)
@@ -191,12 +199,15 @@ def throughput_world(slo: Slo, throughput: Throughput, clock: Clock) -> World:
 
     def write(tiles: Sequence[Tile], split: Labels) -> Raw:
         raw: Raw = {}
-        every, later = turned([bad if failed else good for _, failed in tiles], [failed for _, failed in tiles])
-        add_series(raw, slo, selector.metric, {**labels, **split}, counted(clock, throughput.counts, every, born=False))
-        new = {**labels, **split, "replica": "later"}
-        add_series(raw, slo, selector.metric, new, counted(clock, throughput.counts, later, born=births))
+        every = [bad if failed else good for _, failed in tiles]
+        before, later = turned(every, [failed for _, failed in tiles]) if summed else (every, [])
+        target = {**labels, **split}
+        add_series(raw, slo, selector.metric, target, counted(clock, throughput.counts, before, born=False))
+        if summed:
+            samples = counted(clock, throughput.counts, later, born=births)
+            add_series(raw, slo, selector.metric, {**target, "replica": "later"}, samples)
         for one in strange:
             add_series(raw, slo, selector.metric, {**one, **split}, decoy_samples(clock, throughput.counts, len(tiles)))
         return raw
 
-    return World(clock, Counts.SLICES, Decimal(1), write, counters=True)
+    return World(clock, Counts.SLICES, Decimal(1), write, counters=running, follows=guarded or not running)

@@ -128,7 +128,8 @@ def _buckets(slo: Slo, latency: Latency) -> Case:
     metric, values = conventions.bucket_tile(step), list[Expected]()
     for index in range(3, len(tiles)):
         total, bad = tiles[index]
-        good = {"ill": total - bad, "calm": total} if slo.by else {"ill": total - bad}
+        slow = bad / 2 if latency.bad_if else bad  # the others are fast failures
+        good = {"ill": total - slow, "calm": total} if slo.by else {"ill": total - slow}
         seen = [
             {"labels": _bucket(slo, metric, value, edge), "value": float(events)}
             for value, fast in good.items()

@@ -43,6 +43,8 @@ class World:
         write: tiles and the split labels of one value to series.
         clock: when its samples are seen.
         counters: its series count up, so that a tile needs a sample before it.
+        follows: its series can follow a history of tiles; not where the first slice of a new series, which is
+            short, counts.
         measured: the value that a forecast looks at, in a good and in a bad tile.
     """
 
@@ -51,6 +53,7 @@ class World:
     events: Decimal
     write: Write
     counters: bool = False
+    follows: bool = True
     measured: tuple[Decimal, Decimal] | None = None
 
 
