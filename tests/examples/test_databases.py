@@ -14,15 +14,7 @@ from examples.databases import postgresql, redis
 from examples.servers import ServerError, listens
 from tests.conftest import program
 
-pytestmark = pytest.mark.server
-
-
-@pytest.fixture(autouse=True)
-def open_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where the databases put their data; another user may have to get through."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+pytestmark = [pytest.mark.server, pytest.mark.usefixtures("temporary_folder")]
 
 
 def test_redis_keeps_what_it_is_told_and_ends_with_its_block(tmp_path: Path) -> None:
@@ -63,3 +55,12 @@ def test_a_package_in_a_closed_folder_is_copied_for_the_user_who_runs_it(
     monkeypatch.setattr(databases, "ROOT", tmp_path / "elsewhere")
     with pytest.raises(ServerError, match="cannot be run by nobody, and PostgreSQL refuses to run as root"):
         databases._reachable(package / "usr/bin/postgres", tmp_path, databases.NOBODY)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root runs PostgreSQL as somebody else")
+def test_a_closed_temporary_folder_is_named_with_what_to_do(tmp_path: Path) -> None:
+    for name in ("postgres", "initdb"):
+        program(name)
+    tmp_path.chmod(0o700)
+    with pytest.raises(ServerError, match=f"nobody, who cannot enter {tmp_path}; set TMPDIR"), postgresql():
+        pass

@@ -28,15 +28,11 @@ ACTS = ("Start", "Specification", "Healthy", "Canary", "Outage", "Resolve", "Tra
 
 
 @pytest.fixture(autouse=True)
-def own_temporary_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """The lock and all folders lie here, so that a `make demo` beside the tests disturbs neither."""
+def programs(temporary_folder: Path) -> Path:
+    """Everything is there; the lock and all folders lie apart, so that a `make demo` beside disturbs neither."""
     for name in run.PROGRAMS:
         program(name)
-    # PostgreSQL may run as another user, who has to get through.
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)
-    monkeypatch.setenv("TMPDIR", str(tmp_path))
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    return temporary_folder
 
 
 def still_running(folder: Path) -> list[str]:
