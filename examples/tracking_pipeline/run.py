@@ -6,11 +6,12 @@ Exit code 0 when every act happened, 1 when one did not, 130 when it was stopped
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -24,7 +25,7 @@ from examples.servers import ServerError, find_program
 from examples.tracking_pipeline.acts import play
 from examples.tracking_pipeline.pictures import take
 from examples.tracking_pipeline.story import Story
-from examples.tracking_pipeline.world import World, lock, terminate_like_ctrl_c, world
+from examples.tracking_pipeline.world import JUDGE, World, lock, stop_when_asked, world
 
 PROGRAMS: Final = (
     "postgres", "initdb", "redis-server", "mosquitto", "prometheus", "prometheus-alertmanager",
@@ -41,12 +42,11 @@ INTRODUCTION: Final = (
 def main(words: Sequence[str]) -> int:
     """Run the story; returns the exit code."""
     options = arguments().parse_args(words)
-    terminate_like_ctrl_c()
     console = Console()
     try:
         for program in PROGRAMS:
             find_program(program)
-        held = lock(Path(tempfile.gettempdir(), "sloctl-demo.lock"))
+        held = lock(Path(tempfile.gettempdir(), f"sloctl-demo-{os.getuid()}.lock"))
         with open(held, closefd=True), tempfile.TemporaryDirectory(prefix="sloctl-demo-") as folder:  # noqa: PTH123
             demonstrate(console, Path(folder), options)
     except (ServerError, httpx.HTTPError) as error:
@@ -101,15 +101,18 @@ def keep(console: Console, running: World) -> None:
     """Say where everything is, let days and nights follow each other, and wait for Ctrl-C."""
     running.switch(diurnal=1)
     table = Table("what", "where", title="Everything stays up until Ctrl-C", title_justify="left")
-    for name in ("prometheus", "alertmanager", "gateway"):
+    for name in ("prometheus", "alertmanager", "gateway", JUDGE):
         table.add_row(name, running.settings.url(name))
     table.add_row("PostgreSQL", running.settings.postgresql)
     table.add_row("logs and spans", str(running.folder))
     table.add_row("switches", f"python -m examples.tracking_pipeline.switches {running.folder}")
     console.print(table)
-    while True:
-        time.sleep(1)
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
+            running.require_alive()
 
 
 if __name__ == "__main__":
+    stop_when_asked()
     sys.exit(main(sys.argv[1:]))

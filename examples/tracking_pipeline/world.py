@@ -130,7 +130,7 @@ def canary_server(settings: Settings, server: Prometheus) -> Iterator[Running]:
     """`sloctl canary serve`, as Argo Rollouts asks it."""
     listen = f"127.0.0.1:{settings.ports[JUDGE]}"
     words = ["--prometheus", server.url, "--store", audit_store(settings.output), "--listen", listen]
-    command = [sys.executable, "-m", "sloctl", "canary", "serve", SPECS, *words]
+    command = [sys.executable, "-m", "sloctl", "canary", "serve", str(SPECS), *words]
     with running("sloctl canary serve", command, settings.output / f"{JUDGE}.out") as process:
         yield process
 
@@ -200,13 +200,16 @@ def world(folder: Path, first_port: int | None = None) -> Iterator[World]:
         yield made
 
 
-def terminate_like_ctrl_c() -> None:
-    """Let every way of being asked to stop end the `with` blocks."""
+def stop_when_asked() -> None:
+    """Let every way of being asked to stop end the `with` blocks, once: asking again does not disturb their end."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def end(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in numbers:
         signal.signal(number, end)
 
 

@@ -202,43 +202,51 @@ def test_alertmanager_takes_its_configuration_with_all_routes(tmp_path: Path) ->
     assert "slo-routemesh-tracking-P1" in (tmp_path / "alertmanager.yml").read_text()
 
 
-def rollout() -> tuple[dict[str, Any], dict[str, Any]]:
-    template, rollout = yaml.safe_load_all((RECIPES / "argo-rollouts/rollout.yaml").read_text())
-    return template["spec"], rollout["spec"]["strategy"]["canary"]
+ARGO = RECIPES / "argo-rollouts"
 
 
-def test_argo_asks_what_the_canary_server_understands_and_reads_what_it_answers() -> None:
-    from sloctl.canary.server.shapes import ArgoPart, EvaluateRequest
-    from sloctl.canary.verdict import Decision
-
-    [metric] = rollout()[0]["metrics"]
-    web, given = metric["provider"]["web"], {"canary": "7ddf8", "stable": "5c577", "revision": "3", "step": "0"}
-    body = {key: re.sub(r"{{args\.(\w+)}}", lambda one: given[one[1]], text) for key, text in web["jsonBody"].items()}
-    asked = EvaluateRequest.model_validate(body)
-    assert (asked.service, asked.canary, asked.stable, asked.step) == ("tracking-api", "7ddf8", "5c577", 0)
-    read = re.compile(r'result\.(\w+) == "(\w+)"')
-    conditions = [read.fullmatch(metric[name]) for name in ("successCondition", "failureCondition")]
-    assert [one and (one[1] in ArgoPart.model_fields, Decision(one[2])) for one in conditions] == [
-        (True, Decision.PROMOTE),
-        (True, Decision.ROLLBACK),
-    ]
+def documents(path: Path) -> list[dict[str, Any]]:
+    """The Kubernetes objects of a file; those of a List one by one."""
+    found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
+    return [one for document in found for one in (document["items"] if document["kind"] == "List" else [document])]
 
 
-def test_the_rollout_passes_every_argument_and_takes_the_steps_of_the_specification() -> None:
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
+def named(path: str) -> Path:
+    """A file that the kustomization names: one beside it, or a generated one."""
+    return ROOT / path if path.startswith("rules/") else ARGO / path
 
-    analysis, strategy = rollout()
-    [metric] = analysis["metrics"]
-    used = set(re.findall(r"{{args\.(\w+)}}", str(metric)))
-    assert used == {one["name"] for one in analysis["args"]}
-    [asked] = [step["analysis"] for step in strategy["steps"] if "analysis" in step]
-    assert {one["name"] for one in asked["args"]} == {one["name"] for one in analysis["args"] if "valueFrom" not in one}
-    catalogue = load([str(ROOT / "slo-specs/routemesh")], Diagnostics())
-    [service] = [one for p in catalogue.platforms for one in p.services if one.name == "tracking-api"]
-    assert service.canary is not None
-    weights = [step.weight * 100 for step in service.canary.steps]
-    assert [step["setWeight"] for step in strategy["steps"] if "setWeight" in step] == weights
-    deadline = service.canary.steps[0].deadline
-    assert deadline is not None
-    assert metric["count"] == metric["inconclusiveLimit"] == deadline.seconds / 10
+
+def test_the_kustomization_puts_the_generated_steps_into_the_rollout() -> None:
+    [kustomization] = documents(ARGO / "kustomization.yaml")
+    objects = [one for path in kustomization["resources"] for one in documents(named(path))]
+    [patch] = documents(named(*[one["path"] for one in kustomization["patches"]]))
+    [rollout] = [one for one in objects if one["kind"] == "Rollout"]
+    assert (patch["apiVersion"], patch["kind"]) == (rollout["apiVersion"], rollout["kind"])
+    assert patch["metadata"]["name"] == rollout["metadata"]["name"]
+    assert set(patch["spec"]) == {"strategy"}
+    own, generated = rollout["spec"]["strategy"]["canary"], patch["spec"]["strategy"]["canary"]
+    assert "steps" not in own
+    used = {one["templateName"] for one in generated["analysis"]["templates"]}
+    used |= {
+        one["templateName"] for step in generated["steps"] for one in step.get("analysis", {}).get("templates", [])
+    }
+    assert used == {one["metadata"]["name"] for one in objects if one["kind"] == "AnalysisTemplate"}
+
+
+def test_the_canary_server_is_where_the_generated_templates_ask() -> None:
+    objects = {one["kind"]: one for one in documents(ARGO / "canary-server.yaml")}
+    service, deployment = objects["Service"], objects["Deployment"]
+    [port] = service["spec"]["ports"]
+    address = f"http://{service['metadata']['name']}.{service['metadata']['namespace']}:{port['port']}"
+    templates = documents(ROOT / "rules/argo/routemesh/tracking-api-canary.yaml")
+    arguments = [{one["name"]: one for one in template["spec"]["args"]} for template in templates]
+    assert {one["server"]["value"] for one in arguments} == {address}
+    comments = (ARGO / "canary-server.yaml").read_text()
+    for secret in (one["token"]["valueFrom"]["secretKeyRef"] for one in arguments):
+        assert f"secret generic {secret['name']} --from-literal={secret['key']}=SECRET" in comments
+    pod = deployment["spec"]["template"]
+    assert pod["metadata"]["labels"] == service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
+    [container] = pod["spec"]["containers"]
+    mounted = {one["mountPath"] for one in container["volumeMounts"]}
+    assert mounted == {"/etc/slo-specs", "/etc/sloctl"}
+    assert {container["command"][3], str(Path(container["args"][5]).parent)} == mounted

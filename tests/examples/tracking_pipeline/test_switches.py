@@ -5,10 +5,13 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from io import StringIO
+from pathlib import Path
 from typing import Any, TypeVar
 
 import httpx
 import pytest
+from rich.console import Console
 
 from examples.tracking_pipeline import run, switches
 from examples.tracking_pipeline.load import PEAK, rate
@@ -135,11 +138,37 @@ def test_a_broken_position_names_the_request_that_wrote_it(live: World, switched
     assert line["message"] == f"record of shipment-27 has latitude 191; request {request_id} wrote it"
 
 
+def test_what_is_kept_up_says_where_it_is_and_ends_with_ctrl_c(
+    live: World, switched: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def ctrl_c(_seconds: float) -> None:
+        raise KeyboardInterrupt
+
+    console = Console(width=200, file=StringIO())
+    with monkeypatch.context() as patched:
+        patched.setattr("time.sleep", ctrl_c)
+        run.keep(console, live)
+    switched(diurnal=1)
+    assert isinstance(console.file, StringIO)
+    said = console.file.getvalue()
+    assert live.prometheus.url in said
+    assert live.told.url in said
+    assert f"python -m examples.tracking_pipeline.switches {live.folder}" in said
+    for url in (live.prometheus.url, live.told.url, live.settings.url("canary-server")):
+        assert live.client.get(f"{url}/metrics").is_success
+    assert switches.main(str(live.folder)) == 0
+
+
 def test_an_unknown_switch_is_refused_with_those_that_there_are(
     live: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert switches.main(str(live.folder), "erors=1") == 2
     assert "there is no switch 'erors'; there are traffic, day" in capsys.readouterr().err
+
+
+def test_where_nothing_runs_there_is_nothing_to_switch(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert switches.main(str(tmp_path), "errors=1") == 3
+    assert f"nothing runs in {tmp_path}; `make demo ARGS=--keep` prints the folder" in capsys.readouterr().err
 
 
 def test_a_share_is_exact_and_evenly_spread() -> None:
