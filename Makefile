@@ -44,7 +44,7 @@ bench: .venv/dev.stamp prometheus alertmanager  ## every benchmark: target, meas
 bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
 	@python -m bench canary canary-latency canary-live
 
-bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how many broken rules the proofs catch
+bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how many broken rules the proofs catch (some 12 min)
 	@python -m bench proof
 
 bench-language: .venv/dev.stamp  ## what 10 000 SLOs cost the compiler, beside a bare YAML load (some 5 min)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -278,9 +278,18 @@ def _too_many(platform: Platform, slo: Slo, traffic: Rate | None) -> Iterator[st
         if expected is not None and expected > most:
             yield (
                 f"{slo.platform}/{slo.service}/{slo.name}: tier {conventions.burn_tier(tier)} fires falsely "
-                f"{expected:.2g} times in 30 days, expected at most {most:.2g}; use `guard: statistical`, "
-                "a longer `over` or `min_events`"
+                f"{expected:.2g} times in 30 days, expected at most {most:.2g}; {_quieter(slo, tier, most, traffic)}"
             )
+
+
+def _quieter(slo: Slo, tier: Tier, most: Decimal, traffic: Rate | None) -> str:
+    """What to write so that chance fires a tier no more often than it may."""
+    least = _least(slo, tier, traffic or slo.traffic) or 0
+    for more in range(least + 1, 2 * least + 20):
+        expected = _false_pages(slo, replace(tier, min_bad=more), traffic or slo.traffic)
+        if expected is not None and expected <= most:
+            return f"write `min_bad: {more}`"
+    return "use a longer `over` or a higher `burn`"
 
 
 def explained(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> list[SloExplanation]:

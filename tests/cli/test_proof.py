@@ -159,6 +159,19 @@ def test_an_expectation_that_is_not_met_fails(specs: Path, capsys: pytest.Captur
     assert "a full outage is seen after 1m45s, expected within 30s" in capsys.readouterr().err
 
 
+def test_too_many_false_alerts_fail_with_the_number_that_helps(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    platform = "apiVersion: sloctl/v1\nkind: Platform\nname: bank\nexpect: {false_pages: 5%}\n"
+    (specs / "slo-specs" / "platform.yaml").write_text(platform)
+    file = specs / "slo-specs" / "api.yaml"
+    file.write_text(SPEC.replace("BURN", "5m, guard: none").replace("600/min", "60/min"))
+    assert main(["explain"]) == 1
+    said = capsys.readouterr().err
+    assert "bank/api/ok: tier p1-5m fires falsely 0.080 times in 30 days, expected at most 0.05" in said
+    assert said.endswith("; write `min_bad: 6`\n")
+    file.write_text(file.read_text().replace("guard: none", "guard: none, min_bad: 6"))
+    assert main(["explain"]) == 0
+
+
 def test_diff_says_what_changes_for_the_person_on_call(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (specs / "new").mkdir()
     (specs / "new" / "api.yaml").write_text(SPEC.replace("BURN", "10m"))

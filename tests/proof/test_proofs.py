@@ -9,9 +9,12 @@ from typing import Any
 import pytest
 
 from sloctl import conventions
+from sloctl.compiler import load
+from sloctl.diagnostics import Diagnostics
 from sloctl.model.alerting import Tier
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import ZERO
+from sloctl.proof.catalogue import proofs
 from sloctl.proof.explain import RATIOS, pending_time
 from sloctl.proof.proof import Case, Expected, Proof, Rule, rules_of
 from sloctl.proof.recorded import tile_series
@@ -19,6 +22,7 @@ from sloctl.proof.scenarios import scenarios
 from sloctl.proof.simulation import interval, simulate, slow
 from sloctl.proof.slos import slo_proofs
 from sloctl.proof.tiers import traffic_of, world_of
+from tests.conftest import TESTS
 from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
 
 KINDS = {
@@ -84,8 +88,7 @@ def test_a_hand_edited_rule_is_named_with_the_expected_and_the_seen_moment(
     broken = edited([dict(one) for one in sound.meant.values()], rule, old, new)
     seen = {(one.get("record") or one["alert"]): one for one in broken}
     assert seen != sound.meant
-    proofs = [one for one in slo_proofs(slo, replace(sound, seen=seen)) if one.part == "p1-5m"]
-    (outcome,) = prove(proofs)
+    (outcome,) = prove([one for one in slo_proofs(slo, replace(sound, seen=seen)) if one.part == "p1-5m"])
     assert says in f"{outcome.proof.part} {' '.join(outcome.failures)}"
     assert outcome.failures
 
@@ -151,15 +154,15 @@ def test_explain_and_promtools_engine_agree_to_the_evaluation(written: Written, 
     platform, slo = written(RATIO, alerts)
     rules, rollup = rules_of(platform, slo).meant, slo.sampling.rollup
     tiles = [conventions.total_tile(rollup), conventions.errors_tile(rollup)]
-    proofs = list[Proof]()
+    claims = list[Proof]()
     for tier in slo.tiers:
         windows = [conventions.error_ratio(window) for window in (tier.over, tier.also_over) if window is not None]
         names = [*(tiles if slow(slo, tier) else []), *windows, conventions.tier_alert(slo, tier)]
         cases = [told(slo, tier, ratio) for ratio in (*RATIOS, Decimal("0.002"))]
-        proofs.append(
+        claims.append(
             Proof("api/ok", conventions.burn_tier(tier), interval(slo, tier), [rules[n] for n in names], cases)
         )
-    assert [(one.proof.part, one.failures) for one in prove(proofs) if one.failures] == []
+    assert [(one.proof.part, one.failures) for one in prove(claims) if one.failures] == []
 
 
 def test_every_tier_has_a_history_on_which_it_fires_and_one_on_which_it_is_silent(written: Written) -> None:
@@ -168,3 +171,13 @@ def test_every_tier_has_a_history_on_which_it_fires_and_one_on_which_it_is_silen
         shown = list(scenarios(slo, tier, traffic_of(slo, world_of(slo))))
         assert any(one.fires for one in shown)
         assert any(one.fires is None for one in shown)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("case", ["kinds", "ratios"])
+def test_every_form_of_an_sli_that_the_golden_cases_hold_is_proven(prove: Prove, case: str) -> None:
+    found = Diagnostics()
+    catalogue = load([str(TESTS / "golden" / case / "spec")], found)
+    quick = [one for one in proofs(catalogue) if one.part in {"p1-5m", "counts", "quiet", "buckets", "credits"}]
+    assert len(quick) > 20
+    assert [(one.proof.name, one.failures) for one in prove(quick) if one.failures] == []
