@@ -16,7 +16,7 @@ from examples.servers import ROOT, ServerError, find_program, free_port, listens
 
 NOBODY: Final = "nobody"
 """PostgreSQL refuses to run as root; then it runs as this user."""
-FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=20")
+FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=40")
 
 
 @contextmanager

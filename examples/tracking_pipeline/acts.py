@@ -12,7 +12,7 @@ from examples.tracking_pipeline.settings import CANARY, STABLE
 from examples.tracking_pipeline.status import SloStatus
 from examples.tracking_pipeline.story import Story, pages, require, run_sloctl, show
 from examples.tracking_pipeline.switches import DEFAULTS
-from examples.tracking_pipeline.world import JUDGE, SPECS, World, audit_store
+from examples.tracking_pipeline.world import JUDGE, SPECS, World
 
 API: Final = "tracking-api-availability"
 VIOLATED: Final = "p1-5s"
@@ -100,9 +100,9 @@ def canary(story: Story) -> None:
         world.remove_canary()
         story.tell(f"{view.check_name(worst)}: {view.tally(worst['canary'])}, baseline {view.tally(worst['baseline'])}")
         story.tell(f"rollback ({verdict['reason']}): all traffic is {STABLE}'s again", style="bold")
-        audit = ["--store", audit_store(world.folder)]
-        run_sloctl(story, ["canary", "history", *audit], "canary history --store sqlite:///canary.db")
-        told = run_sloctl(story, ["canary", "verify", *audit], "canary verify --store sqlite:///canary.db")
+        audit = ["--store", world.settings.postgresql]
+        run_sloctl(story, ["canary", "history", *audit], "canary history --store $POSTGRESQL")
+        told = run_sloctl(story, ["canary", "verify", *audit], "canary verify --store $POSTGRESQL")
         require(true="every one as it was written" in told, otherwise=f"the audit store is not whole: {told}")
         story.measured("first request of the bad canary to rollback", story.now() - began)
         paged = len(pages(story))

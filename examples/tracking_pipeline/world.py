@@ -127,17 +127,12 @@ def service(name: str, folder: Path) -> Iterator[Running]:
 
 @contextmanager
 def canary_server(settings: Settings, server: Prometheus) -> Iterator[Running]:
-    """`sloctl canary serve`, as Argo Rollouts asks it."""
+    """`sloctl canary serve`, as Argo Rollouts asks it; what it decides is in PostgreSQL."""
     listen = f"127.0.0.1:{settings.ports[JUDGE]}"
-    words = ["--prometheus", server.url, "--store", audit_store(settings.output), "--listen", listen]
+    words = ["--prometheus", server.url, "--store", settings.postgresql, "--listen", listen]
     command = [sys.executable, "-m", "sloctl", "canary", "serve", str(SPECS), *words]
     with running("sloctl canary serve", command, settings.output / f"{JUDGE}.out") as process:
         yield process
-
-
-def audit_store(folder: Path) -> str:
-    """Where the canary server writes its decisions."""
-    return f"sqlite:///{folder}/canary.db"
 
 
 def wait_until_ready(processes: dict[str, Running], settings: Settings, client: httpx.Client) -> None:
