@@ -15,6 +15,7 @@ from types import TracebackType
 from typing import Any, Final, Self, TypeVar
 
 import httpx
+import orjson
 
 from sloctl.errors import OutsideError
 
@@ -182,7 +183,7 @@ class PrometheusClient:
         """
         answer = self._ask(path, parameters)
         try:
-            body = answer.json()
+            body = orjson.loads(answer.content)  # a canary's samples are large, and somebody waits
         except ValueError as error:
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered something that is not JSON") from error
         if not isinstance(body, dict) or body.get("status") not in {"success", "error"}:
@@ -197,7 +198,7 @@ class PrometheusClient:
         seconds = self._timeout
         if seconds <= 0:
             raise PrometheusError(Fault.TIMEOUT, f"no time is left to ask {self.url}")
-        form = dict(parameters) | {"timeout": f"{seconds:g}s", "partial_response": "false"}
+        form = dict(parameters) | {"timeout": f"{int(seconds * 1000)}ms", "partial_response": "false"}
         url, deadline = f"{self.url}/api/v1/{path}", time.monotonic() + seconds
         limits = httpx.Timeout(seconds, connect=min(5, seconds))
         try:

@@ -39,7 +39,7 @@ TABLE: Final = {
     "__main__": may("cli"),
     "diagnostics": may(),
     "errors": may(),
-    "prometheus": may(others="httpx"),
+    "prometheus": may(others="httpx orjson"),
     "model": may("diagnostics.Place"),
     "promql": may("model", others="promql_parser"),
     "spec": may("diagnostics", others="yaml pydantic pydantic_core"),

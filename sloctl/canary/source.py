@@ -16,6 +16,7 @@ from typing import Final, Protocol, TypeAlias
 import numpy as np
 
 from sloctl.canary.evidence import BLOCK_SECONDS
+from sloctl.canary.past import SETTLED_SECONDS, Past
 from sloctl.canary.question import AFTER, BAD_BUCKET, BUCKET, CheckSamples, clock_at
 from sloctl.canary.samples import Samples, Series, on_grid
 from sloctl.canary.statistics import Floats
@@ -118,12 +119,20 @@ class Source:
         prometheus: the server.
         clock: our own clock, Unix seconds; None is the system's.
         at: the moment to look at, for replays; None is now.
+        past: keeps the hours before canaries from look to look.
     """
 
-    def __init__(self, prometheus: Queries, clock: Callable[[], float] | None = None, at: float | None = None) -> None:
+    def __init__(
+        self,
+        prometheus: Queries,
+        clock: Callable[[], float] | None = None,
+        at: float | None = None,
+        past: Past | None = None,
+    ) -> None:
         self._prometheus = prometheus
         self._clock = clock or time.time
         self._at = at
+        self._past = past or Past()
 
     def find(self, service: Service, release: Release) -> Found:
         """The samples of every check of a service.
@@ -151,7 +160,7 @@ class Source:
         now, warnings = self._now()
         end = math.floor((now - lag_seconds(service)) / grid) * grid
         slos = {slo.name: slo for slo in service.slos}
-        query = _Query(self._prometheus, grid, end)
+        query = _Query(self._prometheus, grid, end, self._past)
         start = self._start(query, canary, slos, release, service)
         start = min(start + math.ceil(float(release.warm_up.seconds) / grid) * grid, end)
         clock = clock_at(canary, start, end, grid, release.step, release.step_started)
@@ -203,6 +212,7 @@ class _Query:
     prometheus: Queries
     grid: float
     end: float
+    past: Past
     asked: dict[str, tuple[Raw, ...]] = field(default_factory=dict)
 
     def first_sample(self, slo: Slo, arm: Sequence[Matcher], length: Duration) -> float | None:
@@ -256,14 +266,19 @@ class _Query:
         """The hour before the canary, in blocks; evaluated by the server, which is enough for variances."""
         blocks = int(float(HISTORY.seconds) / BLOCK_SECONDS)
         grid: Floats = start + BLOCK_SECONDS * np.arange(-blocks, 1, dtype=np.float64)
-        found: dict[str, list[Raw]] = {}
-        for role, selectors in roles.items():
-            for selector in selectors:
-                text = selector_text(selector.narrowed(*arm))
-                if text not in self.asked:
-                    self.asked[text] = self.prometheus.query_range(text, grid[0], grid[-1], BLOCK_SECONDS)
-                found.setdefault(role, []).extend(self.asked[text])
-        return Samples(_counters(found, grid), len(grid), labels)
+        texts = {role: [selector_text(one.narrowed(*arm)) for one in selectors] for role, selectors in roles.items()}
+
+        def find() -> Samples:
+            found = {role: [raw for text in each for raw in self._ranged(text, grid)] for role, each in texts.items()}
+            return Samples(_counters(found, grid), len(grid), labels)
+
+        key = (start, labels, *((role, *each) for role, each in texts.items()))
+        return self.past.once(key, find, settled=start < self.end - SETTLED_SECONDS)
+
+    def _ranged(self, text: str, grid: Floats) -> tuple[Raw, ...]:
+        if text not in self.asked:
+            self.asked[text] = self.prometheus.query_range(text, grid[0], grid[-1], BLOCK_SECONDS)
+        return self.asked[text]
 
 
 def slo_roles(slo: Slo, *, every_bucket: bool) -> Roles:

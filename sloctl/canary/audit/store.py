@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any, Final
 
@@ -80,17 +80,19 @@ class Store:
         """Close its connections."""
         self._database.close()
 
-    def decide(self, draft: Entry, configuration: bytes) -> Entry:
+    def decide(self, draft: Entry, evidence: Callable[[], bytes], configuration: bytes) -> Entry:
         """The decision in force: the last one of the release when nothing has changed, else this one, now on disk.
 
         Args:
-            draft: the decision without `id`.
+            draft: the decision without `id` and `evidence`.
+            evidence: makes what the decision rests on, when it is to be kept.
             configuration: evidence of the configuration entry that `draft.config` names.
         """
         with self._database.reading() as connection:
             latest = _latest(connection, draft.subject)
         if latest is not None and _same(latest, draft):
             return latest
+        draft = replace(draft, evidence=evidence())
         with self._database.writing() as connection:
             _lock(connection)
             latest = _latest(connection, draft.subject)  # another replica may have been faster

@@ -89,10 +89,7 @@ class Webhook:
         self._more(1)
         analysis = self._started(lambda: self.evaluation.evaluate(asked, caller.name, configuration))
         analysis.add_done_callback(lambda _: self._more(-1))
-        try:
-            return JSONResponse(await asyncio.wait_for(asyncio.shield(analysis), ANSWER_SECONDS))
-        except TimeoutError as error:
-            raise RefusedError(503, "too_slow", "the analysis took too long; ask again") from error
+        return JSONResponse(await asyncio.wait_for(asyncio.shield(analysis), ANSWER_SECONDS))
 
     async def approve(self, request: Request) -> Response:
         """A person lets a deployment go on."""
@@ -189,6 +186,8 @@ def _refusal(error: Exception) -> RefusedError:
         case StoreError():
             LOG.error("no verdict: %s", error)
             return RefusedError(503, "audit_unavailable", "the audit store does not work, so there is no verdict")
+        case TimeoutError():
+            return RefusedError(503, "too_slow", "the analysis took too long; ask again")
         case ClientDisconnect():
             return RefusedError(400, "malformed", "the body ended early")
         case _:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import logging
+import threading
 import time
+from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
 from sloctl.canary.audit.chain import Entry, Kind, Subject
@@ -13,6 +15,7 @@ from sloctl.canary.audit.store import Standing, Store, StoreError
 from sloctl.canary.judging import Judged, judge
 from sloctl.canary.recording import evidence_bytes
 from sloctl.canary.server import answers
+from sloctl.canary.server.coalescing import Coalescing
 from sloctl.canary.server.configuration import Configuration, Subjected
 from sloctl.canary.server.group import after_group
 from sloctl.canary.server.metrics import ServerMetrics
@@ -26,6 +29,34 @@ LOG: Final = logging.getLogger(__name__)
 T = TypeVar("T")
 LOOK_SECONDS: Final = 5.5
 """For all queries of one look, so that with the audit store's limits every answer is sent within 8 s."""
+FOLLOW_SECONDS: Final = 7.0
+"""How long one waits for the same look of another."""
+STARTS_SECONDS: Final = 3600.0
+MOST_STARTS: Final = 1024
+
+
+class Starts:
+    """When counting began for the releases that go on: looking for a canary's first sample again finds the same."""
+
+    def __init__(self) -> None:
+        self._known: OrderedDict[Subject, float] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def find(self, subject: Subject, now: float) -> float | None:
+        """Unix seconds, or None for a release that is not known, or not of late."""
+        with self._lock:
+            start = self._known.get(subject)
+        return start if start is not None and now - start <= STARTS_SECONDS else None
+
+    def keep(self, subject: Subject, judged: Judged) -> None:
+        """Remember the start of a first step that was judged on samples."""
+        clock = judged.verdict.clock
+        if clock is None or clock.step > 0 or not judged.samples:
+            return
+        with self._lock:
+            self._known[subject] = clock.start
+            if len(self._known) > MOST_STARTS:
+                self._known.popitem(last=False)
 
 
 class UnknownError(Exception):
@@ -46,6 +77,8 @@ class Evaluation:
     metrics: ServerMetrics
     look_seconds: float = LOOK_SECONDS
     clock: Callable[[], float] = time.time
+    starts: Starts = field(default_factory=Starts)
+    looks: Coalescing = field(default_factory=Coalescing)
 
     def evaluate(self, asked: EvaluateRequest, caller: str, configuration: Configuration) -> dict[str, Any]:
         """The answer to a request; it is on disk.
@@ -60,12 +93,24 @@ class Evaluation:
         standing = self._stored(lambda: self.store.standing(subject))
         if standing.rolled_back is not None:
             return self._sent(answers.answer(standing.rolled_back.body, standing.rolled_back))
-        release = _release(asked, one, standing, self.clock())
+        now = self.clock()
+        release = _release(asked, one, standing, now)
+        if release.started is None:
+            release = replace(release, started=self.starts.find(subject, now))
         approved = _is_approved(one, standing)
-        source = Source(TimedQueries(self.shared, self.look_seconds), self.clock)
-        judged = judge(one.service, release, source, approved=approved)
+        judged = self._judged(one, release, approved=approved)
+        self.starts.keep(subject, judged)
         final = self._stored(lambda: after_group(judged.verdict, one, standing, self.store, self.clock()))
         return self._recorded(judged, final, _Asked(one, subject, release.step, caller, approved))
+
+    def _judged(self, one: Subjected, release: Release, *, approved: bool) -> Judged:
+        """One look for all who ask the same at the same time, as a rollout's gate and its guard do."""
+
+        def look() -> Judged:
+            source = Source(TimedQueries(self.shared, self.look_seconds), self.clock, past=self.shared.past)
+            return judge(one.service, release, source, approved=approved)
+
+        return self.looks.once((one.platform, one.digest, release, approved), look, FOLLOW_SECONDS)
 
     def approve(self, asked: ApprovalRequest, caller: str, configuration: Configuration) -> dict[str, Any]:
         """Record that a person approves a deployment.
@@ -106,10 +151,13 @@ class Evaluation:
             config=asked.one.digest,
             caller=asked.caller,
             body=body,
-            evidence=evidence_bytes(judged, approved=asked.approved),
         )
+
+        def evidence() -> bytes:
+            return evidence_bytes(judged, approved=asked.approved)
+
         began = time.perf_counter()
-        decision = self._stored(lambda: self.store.decide(draft, asked.one.packed))
+        decision = self._stored(lambda: self.store.decide(draft, evidence, asked.one.packed))
         self.metrics.audit_seconds.observe(time.perf_counter() - began)
         return self._sent(answers.answer(body, decision))
 

@@ -39,7 +39,8 @@ def draft(subject: Subject = PAY, at: int = 1_000, **more: object) -> Entry:
 
 
 def decide(store: Store, **more: object) -> Entry:
-    return store.decide(draft(**more), CONFIGURATION)  # type: ignore[arg-type]
+    made = draft(**more)  # type: ignore[arg-type]
+    return store.decide(made, lambda: made.evidence, CONFIGURATION)
 
 
 def test_a_decision_is_written_once_while_it_holds(store: Store) -> None:
