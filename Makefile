@@ -26,8 +26,10 @@ test: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql .cache/
 fuzz: .venv/dev.stamp  ## the property tests with many more examples
 	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
 
-pictures: .venv/dev.stamp prometheus  ## docs/pictures: all seven dashboards with real numbers, in a browser
+pictures: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql  ## docs/pictures, with real numbers
 	@tools/debian-install chromium=chromium
+	@python -m examples.pictures.architecture
+	@python -m examples.tracking_pipeline.run --pictures docs/pictures
 	@python -m examples.pictures.run
 
 bench-dashboards: .venv/dev.stamp  ## what a thousand SLOs cost as dashboards
@@ -45,7 +47,7 @@ bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulate
 bench-canary-server: .venv/dev.stamp prometheus postgresql  ## the webhook at 64 at once, with faults, kill -9, replicas (25 min)
 	@python -m bench canary-server
 
-bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how many broken rules the proofs catch
+bench-proof: .venv/dev.stamp prometheus  ## every proof of slo-specs/, and how many broken rules the proofs catch (some 12 min)
 	@python -m bench proof
 
 bench-language: .venv/dev.stamp  ## what 10 000 SLOs cost the compiler, beside a bare YAML load (some 5 min)

@@ -16,7 +16,7 @@ from examples.servers import ROOT, ServerError, find_program, free_port, listens
 
 NOBODY: Final = "nobody"
 """PostgreSQL refuses to run as root; then it runs as this user."""
-FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=20")
+FAST: Final = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "autovacuum=off", "max_connections=40")
 
 
 @contextmanager
@@ -48,6 +48,7 @@ def postgresql(port: int | None = None) -> Iterator[str]:
         data, log = folder / "data", folder / "postgresql.log"
         initdb, server = (_reachable(find_program(program), folder, user) for program in ("initdb", "postgres"))
         _give(folder, user)
+        _require_open(folder, user)
         _make_cluster(initdb, data, user)
         settings = [word for setting in FAST for word in ("-c", setting)]
         command = [server, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings]
@@ -67,6 +68,12 @@ def _give(folder: Path, user: str | None) -> None:
     if user is not None:
         account = pwd.getpwnam(user)
         os.chown(folder, account.pw_uid, account.pw_gid)
+
+
+def _require_open(folder: Path, user: str | None) -> None:
+    closed = [one for one in folder.parents if not one.stat().st_mode & 0o001]
+    if user is not None and closed:
+        raise ServerError(f"PostgreSQL runs as {user}, who cannot enter {closed[-1]}; set TMPDIR to an open folder")
 
 
 def _reachable(program: Path, folder: Path, user: str | None) -> Path:

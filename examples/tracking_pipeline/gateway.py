@@ -40,7 +40,7 @@ def make(settings: Settings, runtime: Runtime, switches: Switches) -> Any:
         fields = {"event": json.dumps(event)}
         without = switches.on("dropped_carrier")
         (contextvars.Context().run if without else _run)(carriers.mapping.inject, fields)
-        await store.xadd(EVENTS, dict(fields), maxlen=STREAM_LENGTH)
+        await store.xadd(EVENTS, {**fields}, maxlen=STREAM_LENGTH)
         return {"accepted": event["shipment"]}
 
     async def ask(method: str, path: str, **more: Any) -> Response:

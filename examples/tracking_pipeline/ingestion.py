@@ -35,13 +35,17 @@ class Metrics:
         from prometheus_client import Counter, Gauge, Histogram
 
         database = ("system", "operation")
-        own = {"registry": runtime.registry}
-        self.ingested = Counter("tracking_events_ingested", "Events written.", **own)
-        self.corrupt = Counter("tracking_events_schema_corrupt", "Events that could not be read.", **own)
-        self.duration = Histogram("ingestion_event_duration_seconds", "An event's handling.", buckets=BUCKETS, **own)
-        self.backlog = Gauge("stream_backlog_events", "Events that wait in the stream.", **own)
-        self.operations = Counter("db_client_operations", "Calls.", (*database, "outcome"), **own)
-        self.seconds = Histogram("db_client_operation_duration_seconds", "Calls.", database, buckets=BUCKETS, **own)
+        registry = runtime.registry
+        self.ingested = Counter("tracking_events_ingested", "Events written.", registry=registry)
+        self.corrupt = Counter("tracking_events_schema_corrupt", "Events that could not be read.", registry=registry)
+        self.duration = Histogram(
+            "ingestion_event_duration_seconds", "An event's handling.", buckets=BUCKETS, registry=registry
+        )
+        self.backlog = Gauge("stream_backlog_events", "Events that wait in the stream.", registry=registry)
+        self.operations = Counter("db_client_operations", "Calls.", (*database, "outcome"), registry=registry)
+        self.seconds = Histogram(
+            "db_client_operation_duration_seconds", "Calls.", database, buckets=BUCKETS, registry=registry
+        )
         for outcome in ("success", "error"):
             self.operations.labels("postgresql", "write", outcome)
 

@@ -59,7 +59,8 @@ def pick() -> str:
 async def generate(settings: Settings, switches: Switches) -> None:
     import httpx
 
-    vehicles, tasks = itertools.cycle(SHIPMENTS), set()
+    vehicles = itertools.cycle(SHIPMENTS)
+    tasks: set[asyncio.Task[None]] = set()
     began = due = time.monotonic()
     async with httpx.AsyncClient(base_url=settings.url("gateway"), timeout=10) as client:
         for shipment in SHIPMENTS:

@@ -16,9 +16,9 @@ def run(settings: Settings, runtime: Runtime, switches: Switches) -> None:
     import redis
     from prometheus_client import Counter, Gauge
 
-    own = {"registry": runtime.registry}
-    updated = Gauge("tracking_last_update_timestamp_seconds", "When a tenant's data last changed.", ["tenant"], **own)
-    writes = Counter("db_client_operations", "Calls.", ("system", "operation", "outcome"), **own)
+    registry = runtime.registry
+    updated = Gauge("tracking_last_update_timestamp_seconds", "Last change.", ["tenant"], registry=registry)
+    writes = Counter("db_client_operations", "Calls.", ("system", "operation", "outcome"), registry=registry)
     outcomes = {outcome: writes.labels("read-store", "write", outcome) for outcome in ("success", "error")}
     store = redis.Redis(port=settings.ports["redis"], decode_responses=True)
     tenants = {tenant: updated.labels(tenant) for tenant in TENANTS}
@@ -29,7 +29,7 @@ def run(settings: Settings, runtime: Runtime, switches: Switches) -> None:
         shipment = position["shipment"]
         record = {"latitude": str(position["latitude"]), "longitude": str(position["longitude"])}
         carriers.mapping.inject(record)
-        store.hset(f"shipment:{shipment}", mapping=dict(record))
+        store.hset(f"shipment:{shipment}", mapping={**record})
         tenants[tenant_of(shipment)].set_to_current_time()
         LOG.info("updated %s", shipment)
 

@@ -6,11 +6,13 @@ Exit code 0 when every act happened, 1 when one did not, 130 when it was stopped
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -20,8 +22,10 @@ from rich.live import Live
 from rich.table import Table
 
 from examples.servers import ServerError, find_program
-from examples.tracking_pipeline.story import Story, play
-from examples.tracking_pipeline.world import World, lock, terminate_like_ctrl_c, world
+from examples.tracking_pipeline.acts import play
+from examples.tracking_pipeline.pictures import take
+from examples.tracking_pipeline.story import Story
+from examples.tracking_pipeline.world import JUDGE, World, lock, stop_when_asked, world
 
 PROGRAMS: Final = (
     "postgres", "initdb", "redis-server", "mosquitto", "prometheus", "prometheus-alertmanager",
@@ -38,12 +42,11 @@ INTRODUCTION: Final = (
 def main(words: Sequence[str]) -> int:
     """Run the story; returns the exit code."""
     options = arguments().parse_args(words)
-    terminate_like_ctrl_c()
     console = Console()
     try:
         for program in PROGRAMS:
             find_program(program)
-        held = lock(Path(tempfile.gettempdir(), "sloctl-demo.lock"))
+        held = lock(Path(tempfile.gettempdir(), f"sloctl-demo-{os.getuid()}.lock"))
         with open(held, closefd=True), tempfile.TemporaryDirectory(prefix="sloctl-demo-") as folder:  # noqa: PTH123
             demonstrate(console, Path(folder), options)
     except (ServerError, httpx.HTTPError) as error:
@@ -61,17 +64,20 @@ def arguments() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="make demo ARGS=", description=__doc__.splitlines()[0])
     parser.add_argument("--keep", action="store_true", help="leave everything up at the end, until Ctrl-C")
     parser.add_argument("--port", type=int, metavar="N", help="take ports from N on instead of free ones")
+    parser.add_argument("--pictures", type=Path, metavar="DIR", help="keep dashboards of the story; needs chromium")
     return parser
 
 
 def demonstrate(console: Console, folder: Path, options: argparse.Namespace) -> None:
     """Start everything, play every act, and sum up."""
-    console.print(INTRODUCTION, highlight=False)
+    console.print(INTRODUCTION, highlight=False, soft_wrap=True)
     began = time.monotonic()
     with world(folder, options.port) as running:
         console.print(f"{time.monotonic() - began:6.1f} s  everything runs", highlight=False)
         live = Live(console=console, refresh_per_second=4) if console.is_terminal else None
         story = Story(console, live, running, began)
+        if options.pictures:
+            story.take_picture = partial(take, into=options.pictures.resolve())
         story.acts.append(("Start", story.now()))
         with live or nullcontext():
             play(story)
@@ -95,15 +101,18 @@ def keep(console: Console, running: World) -> None:
     """Say where everything is, let days and nights follow each other, and wait for Ctrl-C."""
     running.switch(diurnal=1)
     table = Table("what", "where", title="Everything stays up until Ctrl-C", title_justify="left")
-    for name in ("prometheus", "alertmanager", "gateway"):
+    for name in ("prometheus", "alertmanager", "gateway", JUDGE):
         table.add_row(name, running.settings.url(name))
     table.add_row("PostgreSQL", running.settings.postgresql)
     table.add_row("logs and spans", str(running.folder))
     table.add_row("switches", f"python -m examples.tracking_pipeline.switches {running.folder}")
     console.print(table)
-    while True:
-        time.sleep(1)
+    with suppress(KeyboardInterrupt):
+        while True:
+            time.sleep(1)
+            running.require_alive()
 
 
 if __name__ == "__main__":
+    stop_when_asked()
     sys.exit(main(sys.argv[1:]))

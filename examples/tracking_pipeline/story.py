@@ -1,8 +1,8 @@
-"""The story in acts. Each act waits until what it is about has happened, and fails when it does not."""
+"""Telling a story: time passes, the pipeline is looked at and shown, and what happened when is remembered."""
 
 from __future__ import annotations
 
-import json
+import os
 import subprocess
 import sys
 import time
@@ -17,27 +17,12 @@ from rich.live import Live
 from examples.servers import ServerError
 from examples.sink import Message
 from examples.tracking_pipeline import view
-from examples.tracking_pipeline.load import KINDS
-from examples.tracking_pipeline.settings import CANARY, STABLE
 from examples.tracking_pipeline.status import SloStatus, paging, read
-from examples.tracking_pipeline.switches import DEFAULTS
-from examples.tracking_pipeline.world import SPECS, World
+from examples.tracking_pipeline.world import World
 
 T = TypeVar("T")
-API: Final = "tracking-api-availability"
-VIOLATED: Final = "p1-5s"
-TWO_MINUTES: Final = 120 / 12
 PLAIN_LINE_EVERY: Final = 10.0
 LOOK_EVERY: Final = 0.5
-CANARY_ERRORS: Final = 0.03
-CANARY_WEIGHT: Final = 0.25
-BROKEN: Final = 0.4
-QUIET_SECONDS: Final = 15.0
-SLOS: Final = 9
-NIGHT: Final = DEFAULTS["traffic"] * (1 - KINDS["event"] / 100)
-"""Requests a second that the tracking API gets at night."""
-PEAK_FACTOR: Final = 2.5
-"""The day's traffic is 3.4 times the night's; a tile may still hold some of the night."""
 
 
 @dataclass(slots=True)
@@ -45,6 +30,7 @@ class Story:
     """Shows the pipeline while time passes, and remembers what happened when.
 
     Attributes:
+        take_picture: keeps a dashboard as it looks now, if somebody wants pictures.
         acts: name and length in seconds of each act that has happened.
         figures: what is measured on the way, in words, with its value.
     """
@@ -53,6 +39,7 @@ class Story:
     live: Live | None
     world: World
     began: float
+    take_picture: Callable[[World, str], None] = lambda _world, _dashboard: None
     acts: list[tuple[str, float]] = field(default_factory=list)
     figures: list[tuple[str, str]] = field(default_factory=list)
     states: dict[str, str] = field(default_factory=dict)
@@ -133,147 +120,15 @@ def require(*, true: bool, otherwise: str) -> None:
         raise ServerError(otherwise)
 
 
-def healthy(story: Story) -> None:
-    """Night becomes day: 3.4 times the traffic, and nobody is paged."""
-    with story.act("Healthy", "20 tenants send events and ask for shipments; soon the day brings 3.4 times as many"):
-        night = story.until(measured_night, "every SLO is measured", within=120)
-        story.world.switch(day=1)
-        story.tell(f"the day begins; the night had {night:.0f} requests/s")
-        day = story.until(lambda found: at_peak(found, night), "the day's traffic", within=90)
-        story.tell(f"{day:.0f} requests/s now")
-        quiet_until = story.now() + QUIET_SECONDS
-        story.until(lambda found: story.now() >= quiet_until and untouched(found), "untouched budgets", within=90)
-        require(true=not pages(story), otherwise=f"{len(pages(story))} pages while everything was healthy")
-        require(true=not story.states, otherwise=f"while everything was healthy: {story.states}")
-    story.figures.append(("pages in the healthy act, with 3.4 times the traffic", "0"))
-
-
-def measured_night(found: Mapping[str, SloStatus]) -> float:
-    """Requests a second of whole tiles, once every SLO is measured and the API has had no error for a while."""
-    whole = len(found) >= SLOS and found[API].burn("25s") == 0 and found[API].per_second > NIGHT / 2
-    return found[API].per_second if whole else 0.0
-
-
-def untouched(found: Mapping[str, SloStatus]) -> bool:
-    """Whether every budget is recorded and whole."""
-    return all(one.spent == 0 for one in found.values())
-
-
-def at_peak(found: Mapping[str, SloStatus], night: float) -> float:
-    now = found[API].per_second
-    return now if now >= PEAK_FACTOR * night else 0.0
-
-
-def canary(story: Story) -> None:
-    """A new version fails 3 % of one endpoint's requests, and is rolled back."""
-    opening = f"version {CANARY} gets {CANARY_WEIGHT:.0%} of the traffic; 3 % of its POST /track fail"
-    with story.act("Canary", opening):
-        world = story.world
-        world.switch(canary_errors=CANARY_ERRORS)
-        world.deploy_canary()
-        world.switch(canary_weight=CANARY_WEIGHT)
-        began, moment = story.now(), time.time()
-        story.until(lambda _: decided(story, moment), "the canary is judged", within=150)
-        verdict = story.verdict or {}
-        require(true=verdict["verdict"] == "rollback", otherwise=f"the canary was not rolled back: {verdict}")
-        [worst] = [check for check in verdict["checks"] if check["verdict"] == "rollback"]
-        require(true=worst["series"] == {"http_route": "/track"}, otherwise=f"the endpoint is not named: {worst}")
-        world.remove_canary()
-        story.tell(f"{view.check_name(worst)}: {view.tally(worst['canary'])}, baseline {view.tally(worst['baseline'])}")
-        story.tell(f"rollback ({verdict['reason']}): all traffic is {STABLE}'s again", style="bold")
-        story.measured("first request of the bad canary to rollback", story.now() - began)
-        paged = len(pages(story))
-    story.figures.append(("pages until the rollback", str(paged)))
-
-
-def decided(story: Story, started: float) -> bool:
-    """Ask for a verdict, as a rollout does; whether there is one."""
-    words = ["--service", "tracking-api", "--canary", CANARY, "--stable", STABLE, "--format", "json"]
-    words += ["--started", f"{started:.0f}", "--prometheus", story.world.prometheus.url]
-    command = [sys.executable, "-m", "sloctl", "canary", "evaluate", str(SPECS), *words]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
-    require(true=ran.returncode in {0, 1, 4}, otherwise=f"sloctl canary evaluate: {ran.stdout}{ran.stderr}")
-    story.verdict = json.loads(ran.stdout)
-    return ran.returncode != 4
-
-
-def outage(story: Story) -> float:
-    """Ingestion writes broken positions, and somebody is paged; returns when it began."""
-    with story.act(
-        "Outage", f"a bad release of ingestion writes {BROKEN:.0%} of the positions with an impossible latitude"
-    ):
-        before = len(pages(story))
-        began, clock = story.now(), time.monotonic()
-        story.world.switch(broken_positions=BROKEN)
-        story.until(lambda found: VIOLATED in found[API].alerts, "the alert is pending", within=90)
-        story.measured("fault to pending", story.now() - began)
-        story.until(lambda _: len(pages(story)) > before, "the page", within=120)
-        page = pages(story)[before]
-        waited = page.at - clock
-        require(true=waited > TWO_MINUTES, otherwise=f"paged after {waited:.1f} s: before two minutes (10 s) violated")
-        runbook = next((link["href"] for link in page.body["links"] if link["text"] == "Runbook"), "")
-        require(true=runbook.endswith(f"/tracking-api/{API}"), otherwise=f"the page's runbook is {runbook!r}")
-        story.measured("fault to page; never before 10 s, two minutes divided by 12", waited)
-        story.tell(f"the page's runbook: {runbook}", style="bold")
-    return began
-
-
-def resolve(story: Story) -> None:
-    """The bad release is taken back, and the incident resolves by itself."""
-    with story.act("Resolve", "the bad release is taken back; new events mend the records"):
-        key = pages(story)[-1].body["dedup_key"]
-        began = story.now()
-        story.world.switch(broken_positions=0)
-        story.until(lambda _: resolved(story, key), "PagerDuty is told that it is over", within=180)
-        story.measured("repair to resolved in PagerDuty", story.now() - began)
-
-
-def resolved(story: Story, key: str) -> bool:
-    return any(event.body["dedup_key"] == key for event in story.world.sink.events("resolve"))
-
-
-def trace(story: Story) -> None:
-    """From one failed request to the request, and the service, that caused it."""
-    with story.act("Trace", "one request failed; what happened?"):
-        line = failed_request(story.world)
-        told = run_trace(story, line["request.id"])
-        require(true="earliest failing hop: tracking-api" in told, otherwise=f"unexpected trace:\n{told}")
-        writer = line["message"].split(" wrote it")[0].rsplit(" ", 1)[1]
-        story.tell(f"the record was written by request {writer}")
-        told = run_trace(story, writer)
-        require(true="earliest failing hop: ingestion" in told, otherwise=f"unexpected trace:\n{told}")
-
-
-def failed_request(world: World) -> Mapping[str, Any]:
-    """The log line of a request that found a broken record."""
-    found = [line for line in world.logged("tracking-api-stable") if " wrote it" in str(line["message"])]
-    return found[len(found) // 2]
-
-
-def run_trace(story: Story, request_id: str) -> str:
-    """`sloctl trace`; what it prints."""
-    folder = story.world.folder
-    story.console.print(
-        f"$ sloctl trace {request_id} --logs '*.log.jsonl' --spans '*.spans.jsonl'",
-        style="bold",
-        highlight=False,
-        soft_wrap=True,
-    )
-    files = ["--logs", f"{folder}/*.log.jsonl", "--spans", f"{folder}/*.spans.jsonl"]
-    command = [sys.executable, "-m", "sloctl", "trace", request_id, *files]
-    ran = subprocess.run(command, capture_output=True, text=True, check=False)
+def run_sloctl(story: Story, words: list[str], shown: str) -> str:
+    """Run the command and show what it prints; returns that."""
+    story.console.print(f"$ sloctl {shown}", style="bold", highlight=False, soft_wrap=True)
+    wide = {**os.environ, "COLUMNS": "150"}
+    command = [sys.executable, "-m", "sloctl", *words]
+    ran = subprocess.run(command, capture_output=True, text=True, env=wide, check=False)
     story.console.print(ran.stdout.rstrip() + ran.stderr, markup=False, highlight=False, soft_wrap=True)
     return ran.stdout
 
 
-def play(story: Story) -> None:
-    """Every act, in order.
-
-    Raises:
-        ServerError: one did not happen.
-    """
-    healthy(story)
-    canary(story)
-    outage(story)
-    resolve(story)
-    trace(story)
+def show(story: Story, text: str) -> None:
+    story.console.print(text.rstrip(), markup=False, highlight=False, soft_wrap=True)

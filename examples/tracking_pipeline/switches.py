@@ -70,7 +70,7 @@ def client_of(settings: Settings) -> redis.Redis:
 
 
 def read(client: redis.Redis) -> dict[str, float]:
-    return {name: float(value) for name, value in client.hgetall(KEY).items()}
+    return {str(name): float(value) for name, value in client.hgetall(KEY).items()}
 
 
 def switch(client: redis.Redis, **values: float) -> None:
@@ -82,7 +82,8 @@ def switch(client: redis.Redis, **values: float) -> None:
     for name in values:
         if name not in SWITCHES:
             raise ValueError(f"there is no switch {name!r}; there are {', '.join(SWITCHES)}")
-    client.hset(KEY, mapping={name: str(value) for name, value in values.items()})
+    if values:
+        client.hset(KEY, mapping={name: str(value) for name, value in values.items()})
 
 
 @dataclass(slots=True)
@@ -101,14 +102,17 @@ class Share:
 
 
 def main(folder: str, *words: str) -> int:
-    settings = Settings.read(Path(folder))
-    client = client_of(settings)
+    """Switch, and print what is on; exit code 2 for a wrong word, 3 when nothing runs there."""
     try:
+        client = client_of(Settings.read(Path(folder)))
         switch(client, **{name: float(value) for name, _, value in (word.partition("=") for word in words)})
+        now = Switches(read(client))
     except ValueError as error:
         print(f"switches: {error}; write NAME=NUMBER", file=sys.stderr)
         return 2
-    now = Switches(read(client))
+    except (FileNotFoundError, redis.ConnectionError):
+        print(f"switches: nothing runs in {folder}; `make demo ARGS=--keep` prints the folder", file=sys.stderr)
+        return 3
     for name, meaning in SWITCHES.items():
         print(f"{name:16} {now[name]:<6g} {meaning}")
     return 0

@@ -10,18 +10,24 @@ from examples.tracking_pipeline.switches import Share, Switches
 from sloctl.instrumentation import Runtime, instrument_app
 
 
-class BrokenRecordError(Exception):
-    """The read store holds what cannot be true."""
+class NoAnswerError(Exception):
+    """What was asked cannot be answered, and it is not the client's fault."""
 
 
 def make(settings: Settings, runtime: Runtime, switches: Switches, *, canary: bool) -> Any:
     from fastapi import FastAPI, HTTPException
+    from fastapi.responses import JSONResponse
     from redis.asyncio import Redis
 
     app, store = FastAPI(), Redis(port=settings.ports["redis"], decode_responses=True)
     spec = "examples/tracking_pipeline/slo-specs/tracking-api.yaml"
     instrument_app(app, runtime, trust="internal", tenants=TENANTS, slo=spec)
     failing = Share(lambda: switches["canary_errors" if canary else "errors"])
+
+    @app.exception_handler(NoAnswerError)
+    async def fail(_request: Any, error: Exception) -> JSONResponse:
+        # An exception that leaves the application would close the gateway's connection under its next request.
+        return JSONResponse({"error": str(error)}, 500)
 
     async def find(shipment: str) -> dict[str, Any]:
         if switches.on("latency"):
@@ -35,7 +41,7 @@ def make(settings: Settings, runtime: Runtime, switches: Switches, *, canary: bo
             LOG.error(
                 "record of %s has latitude %g; request %s wrote it", shipment, latitude, record.get("x-request-id")
             )
-            raise BrokenRecordError(f"latitude {latitude:g} of {shipment}")
+            raise NoAnswerError(f"the record of {shipment} is broken")
         return {"shipment": shipment, "latitude": latitude, "longitude": float(record["longitude"])}
 
     @app.post("/track")
@@ -43,7 +49,7 @@ def make(settings: Settings, runtime: Runtime, switches: Switches, *, canary: bo
         found = await find(question["shipment"])
         if failing.hit():
             LOG.error("cannot estimate the arrival of %s", question["shipment"])
-            raise ArithmeticError("no estimate of the arrival")
+            raise NoAnswerError("the arrival cannot be estimated")
         return found
 
     @app.get("/shipments/{shipment}")

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
 from examples.sink import Message
@@ -91,7 +92,7 @@ def screen(
         parts += ["", canary_table(verdict)]
     told = Table("what the sink received", box=None, pad_edge=False)
     for line in list(message_lines(messages, began))[-MESSAGES:] or ["nothing yet"]:
-        told.add_row(line)
+        told.add_row(escape(line))
     return Group(*parts, "", told)
 
 

@@ -37,9 +37,10 @@ from examples.tracking_pipeline.switches import client_of, switch
 
 SPECS: Final = ROOT / "examples/tracking_pipeline/slo-specs"
 CANARY_SERVICE: Final = "tracking-api-canary"
+JUDGE: Final = "canary-server"
 STARTED: Final = ("gateway", "tracking-api-stable", "ingestion", "projection")
 PORTS: Final = (
-    *STARTED, CANARY_SERVICE, "prometheus", "alertmanager", "sink", "canary-server", "redis", "mosquitto", "postgresql",
+    *STARTED, CANARY_SERVICE, "prometheus", "alertmanager", "sink", JUDGE, "redis", "mosquitto", "postgresql",
 )  # fmt: skip
 READY_SECONDS: Final = 90.0
 """A busy machine takes long to import; nobody waits so long on an idle one."""
@@ -124,6 +125,16 @@ def service(name: str, folder: Path) -> Iterator[Running]:
         yield process
 
 
+@contextmanager
+def canary_server(settings: Settings, server: Prometheus) -> Iterator[Running]:
+    """`sloctl canary serve`, as Argo Rollouts asks it; what it decides is in PostgreSQL."""
+    listen = f"127.0.0.1:{settings.ports[JUDGE]}"
+    words = ["--prometheus", server.url, "--store", settings.postgresql, "--listen", listen]
+    command = [sys.executable, "-m", "sloctl", "canary", "serve", str(SPECS), *words]
+    with running("sloctl canary serve", command, settings.output / f"{JUDGE}.out") as process:
+        yield process
+
+
 def wait_until_ready(processes: dict[str, Running], settings: Settings, client: httpx.Client) -> None:
     for name, process in processes.items():
         url = f"{settings.url(name)}/metrics"
@@ -144,7 +155,7 @@ def write_targets(settings: Settings, *, with_canary: bool) -> None:
 
 def scrape_config(settings: Settings, told: Alertmanager) -> dict[str, object]:
     """Prometheus' configuration: each service each second."""
-    fixed = {name: settings.url(name) for name in STARTED if name != "tracking-api-stable"}
+    fixed = {name: settings.url(name) for name in (*STARTED, JUDGE) if name != "tracking-api-stable"}
     config: dict[str, Any] = scraping(fixed, told, "1s")
     versions = {"job_name": "tracking-api", "file_sd_configs": [{"files": [str(settings.output / "targets.json")]}]}
     config["scrape_configs"].append(versions)
@@ -175,19 +186,25 @@ def world(folder: Path, first_port: int | None = None) -> Iterator[World]:
         wait_until_ready(processes, settings, client)
         write_targets(settings, with_canary=False)
         server = enter(prometheus(scrape_config(settings, told), rules, port=at["prometheus"]))
+        judge = enter(canary_server(settings, server))
+        judge.wait_for(lambda: answers(client, f"{settings.url(JUDGE)}/readyz"), "it is ready", within=READY_SECONDS)
+        processes[JUDGE] = judge
         made = World(settings, client, client_of(settings), server, told, heard, folder, processes)
         enter(made.canary)
         processes["load"] = enter(service("load", folder))
         yield made
 
 
-def terminate_like_ctrl_c() -> None:
-    """Let every way of being asked to stop end the `with` blocks."""
+def stop_when_asked() -> None:
+    """Let every way of being asked to stop end the `with` blocks, once: asking again does not disturb their end."""
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
     def end(*_: object) -> None:
+        for number in numbers:
+            signal.signal(number, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    for number in numbers:
         signal.signal(number, end)
 
 

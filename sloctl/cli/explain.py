@@ -54,7 +54,7 @@ def explain(
     if not explanations:
         raise click.UsageError(f"there is no SLO {which!r}; there are {_names(catalogue)}")
     _print(explanations, form)
-    broken = list(missed(catalogue, rate))
+    broken = list(missed(catalogue, which, rate))
     for sentence in broken:
         click.echo(f"expect: {sentence}", err=True)
     context.exit(1 if broken else 0)
@@ -98,11 +98,11 @@ def _text(one: SloExplanation) -> None:
     console = Console(highlight=False)
     console.print(_title(one), style="bold", markup=False)
     for line in _facts(one):
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     if one.tiers:
         console.print(_table(one, Table(*_HEADS)))
     for line in _notes(one):
-        console.print(f"  {line}", markup=False)
+        console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print()
 
 

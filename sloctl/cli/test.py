@@ -30,7 +30,9 @@ if TYPE_CHECKING:
     metavar="DIR",
     help="Prove these rule files (rules/prometheus) instead of what the specifications compile to now.",
 )
-@click.option("--promtool", metavar="PROGRAM", help="The promtool to use (default: the one on PATH).")
+@click.option(
+    "--promtool", metavar="PROGRAM", help="The promtool to use (default: that of `make prometheus`, else on PATH)."
+)
 @options.root
 @click.pass_context
 def test(
@@ -101,9 +103,14 @@ def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outco
     outcomes: list[Outcome] = []
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("proving", total=len(claims))
-        for outcome in program.prove(claims, folder):
-            outcomes.append(outcome)
-            progress.advance(task)
+        try:
+            for outcome in program.prove(claims, folder):
+                outcomes.append(outcome)
+                progress.advance(task)
+        except KeyboardInterrupt:
+            progress.stop()
+            click.echo(f"interrupted after {len(outcomes)} of {len(claims)} proofs; nothing is decided", err=True)
+            raise
     return outcomes
 
 

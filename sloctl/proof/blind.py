@@ -20,7 +20,7 @@ from sloctl.proof.series import Raw, Samples, series_text
 from sloctl.proof.simulation import Tile
 from sloctl.proof.texts import expanded
 from sloctl.proof.tiers import continued, traffic_of
-from sloctl.proof.worlds import World
+from sloctl.proof.world import World
 
 BLIND_AFTER: Final = Duration.of(minutes=15)
 _NOTHING: Final[Tile] = (Decimal(0), Decimal(0))

@@ -6,23 +6,33 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from sloctl import conventions
+from sloctl.conventions import severity_word
+from sloctl.model.alerting import Severity, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Catalogue, Slo
-from sloctl.model.quantities import Duration, percent
-from sloctl.proof.explain import pending_time
-
-_SHOWN = (Decimal(1), Decimal("0.1"), Decimal("0.01"))
+from sloctl.model.quantities import percent
+from sloctl.proof.explain import RATIOS, pending_time
 
 
 def compared(old: Catalogue, new: Catalogue) -> list[str]:
     """Lines of Markdown; empty when nothing changes for the person on call."""
     before, after = _by_path(old), _by_path(new)
-    lines = list[str]()
-    for path in sorted(before.keys() | after.keys()):
-        changes = list(_changes(before.get(path), after.get(path)))
-        if changes:
-            lines += [f"### {path}", "", *(f"- {change}" for change in changes), ""]
-    return lines
+    changes = {path: list(_changes(before.get(path), after.get(path))) for path in sorted(before.keys() | after.keys())}
+    found = {**dict(_platforms(old, new)), **changes}
+    lines = [[f"### {path}", "", *(f"- {change}" for change in told), ""] for path, told in found.items() if told]
+    return [line for section in lines for line in section]
+
+
+def _platforms(old: Catalogue, new: Catalogue) -> Iterator[tuple[str, list[str]]]:
+    """Who mutes lower tiers, and the words for severities, of platforms that stay."""
+    before = {platform.name: platform for platform in old.platforms}
+    for platform in new.platforms:
+        if (was := before.get(platform.name)) is not None:
+            words = [
+                ("inhibition", was.inhibition.value, platform.inhibition.value),
+                *((one.value, severity_word(was, one), severity_word(platform, one)) for one in Severity),
+            ]
+            yield platform.name, [f"{what}: {one} → {other}" for what, one, other in words if one != other]
 
 
 def _by_path(catalogue: Catalogue) -> dict[str, Slo]:
@@ -39,6 +49,7 @@ def _changes(old: Slo | None, new: Slo | None) -> Iterator[str]:
         return
     yield from _words(old, new)
     yield from _tiers(old, new)
+    yield from _trends(old, new)
     yield from _history(old, new)
 
 
@@ -62,28 +73,80 @@ def _tiers(old: Slo, new: Slo) -> Iterator[str]:
             yield f"tier `{name}` **removed**"
         elif name not in before:
             yield f"tier `{name}` **added**: {_speed(new, name)}"
-        elif (was := _speed(old, name)) != (now := _speed(new, name)):
-            yield f"tier `{name}`: {was} → {now}"
+        else:
+            told = [change for change in (_threshold(old, new, name), _moments(old, new, name)) if change]
+            if told:
+                yield f"tier `{name}`: {'; '.join(told)}"
+            yield from (f"tier `{name}`: {change}" for change in _conditions(before[name], after[name]))
+
+
+def _conditions(old: Tier, new: Tier) -> Iterator[str]:
+    """What else decides whether somebody is told."""
+    for what, before, after in (
+        ("guard", old.guard.value, new.guard.value),
+        ("min_events", str(old.min_events), str(new.min_events)),
+        ("min_bad", str(old.min_bad), str(new.min_bad)),
+        ("keep_firing_for", str(old.keep_firing_for), str(new.keep_firing_for)),
+        ("notify", ", ".join(old.notify) or "nobody", ", ".join(new.notify) or "nobody"),
+    ):
+        if before != after:
+            yield f"{what}: {before} → {after}"
+
+
+def _trends(old: Slo, new: Slo) -> Iterator[str]:
+    for what, before, after in (
+        ("forecast", old.forecast, new.forecast),
+        ("regression", old.regression, new.regression),
+    ):
+        if before is None and after is not None:
+            yield f"{what} **added**"
+        elif after is None and before is not None:
+            yield f"{what} **removed**"
+        elif before != after:
+            yield f"{what} changed"
+
+
+def _tier(slo: Slo, name: str) -> Tier:
+    return next(tier for tier in slo.tiers if conventions.burn_tier(tier) == name)
 
 
 def _speed(slo: Slo, name: str) -> str:
     """The threshold of a tier and when it pages at some error ratios."""
-    tier = next(tier for tier in slo.tiers if conventions.burn_tier(tier) == name)
+    tier = _tier(slo, name)
+    times = ", ".join(f"{_page(slo, tier, ratio)} at {percent(ratio)}" for ratio in RATIOS)
+    return f"{_above(slo, tier)} (pages after {times})"
+
+
+def _above(slo: Slo, tier: Tier) -> str:
     threshold = percent(error_threshold(tier, slo.objective))
     if tier.over is None:
         return f"at {threshold} of the budget spent"
-    times = ", ".join(f"{_time(pending_time(slo, tier, ratio), tier.for_)} at {percent(ratio)}" for ratio in _SHOWN)
     short = "" if tier.also_over is None else f" and {tier.also_over}"
-    return f"above {threshold} errors over {tier.over}{short} (pages after {times})"
+    return f"above {threshold} errors over {tier.over}{short}"
 
 
-def _time(pending: Duration | None, for_: Duration) -> str:
-    return "never" if pending is None else str(pending + for_)
+def _threshold(old: Slo, new: Slo, name: str) -> str:
+    was, now = _above(old, _tier(old, name)), _above(new, _tier(new, name))
+    return f"{was} → {now}" if was != now else ""
+
+
+def _moments(old: Slo, new: Slo, name: str) -> str:
+    """When it pages, before and after, at the error ratios where that changes."""
+    before, after = _tier(old, name), _tier(new, name)
+    times = [(_page(old, before, ratio), _page(new, after, ratio), percent(ratio)) for ratio in RATIOS]
+    changed = ", ".join(f"{was} → {now} at {ratio}" for was, now, ratio in times if was != now)
+    return f"pages after {changed}" if changed else ""
+
+
+def _page(slo: Slo, tier: Tier, ratio: Decimal) -> str:
+    pending = pending_time(slo, tier, ratio)
+    return "never" if pending is None else str(pending + tier.for_)
 
 
 def _history(old: Slo, new: Slo) -> Iterator[str]:
     """Recordings begin anew when a label, a name or what is counted changes."""
-    if old.indicator != new.indicator or old.timeslices != new.timeslices:
+    counted = [(slo.indicator, slo.timeslices, slo.exclude_when) for slo in (old, new)]
+    if counted[0] != counted[1]:
         yield "**counts something else**: until a window has passed, budget and averages mix both"
     if conventions.series_labels(old) != conventions.series_labels(new) or old.by != new.by:
         yield "**its series lose their history**: labels or `by` change, so budget and averages begin anew"

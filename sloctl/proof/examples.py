@@ -89,7 +89,7 @@ def _pattern(text: str) -> re.Pattern[str]:
     try:
         return re.compile(text, re.DOTALL)
     except re.error as error:
-        raise NotDerivableError(f"the pattern {text!r} cannot be turned into an example: {error}") from None
+        raise NotDerivableError(f"the pattern `{text}` cannot be turned into an example: {error}") from None
 
 
 def decoys(selector: Selector) -> Iterator[dict[str, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -238,13 +238,16 @@ def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
     return expected_false_fires(errors, windows, int(_MONTH / step))
 
 
-def missed(catalogue: Catalogue, traffic: Rate | None = None) -> Iterator[str]:
-    """What a Platform's `expect` asks for and does not get, one sentence each."""
+def missed(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> Iterator[str]:
+    """What a Platform's `expect` asks of the SLOs of `which` and does not get, one sentence each."""
+    chosen = set(_chosen(catalogue, which))
     for platform in catalogue.platforms:
         for service in platform.services:
-            yield from _too_late(platform, service)
+            if chosen.intersection(service.slos):
+                yield from _too_late(platform, service)
         for slo in platform.slos:
-            yield from _too_many(platform, slo, traffic)
+            if slo in chosen:
+                yield from _too_many(platform, slo, traffic)
 
 
 def _too_late(platform: Platform, service: Service) -> Iterator[str]:
@@ -275,13 +278,25 @@ def _too_many(platform: Platform, slo: Slo, traffic: Rate | None) -> Iterator[st
         if expected is not None and expected > most:
             yield (
                 f"{slo.platform}/{slo.service}/{slo.name}: tier {conventions.burn_tier(tier)} fires falsely "
-                f"{expected:.2g} times in 30 days, expected at most {most:.2g}; use `guard: statistical`, "
-                "a longer `over` or `min_events`"
+                f"{expected:.2g} times in 30 days, expected at most {most:.2g}; {_quieter(slo, tier, most, traffic)}"
             )
+
+
+def _quieter(slo: Slo, tier: Tier, most: Decimal, traffic: Rate | None) -> str:
+    """What to write so that chance fires a tier no more often than it may."""
+    least = _least(slo, tier, traffic or slo.traffic) or 0
+    for more in range(least + 1, 2 * least + 20):
+        expected = _false_pages(slo, replace(tier, min_bad=more), traffic or slo.traffic)
+        if expected is not None and expected <= most:
+            return f"write `min_bad: {more}`"
+    return "use a longer `over` or a higher `burn`"
 
 
 def explained(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> list[SloExplanation]:
     """The SLOs of a service, or one of `SERVICE/SLO`, or all."""
+    return [explain_slo(slo, traffic) for slo in _chosen(catalogue, which)]
+
+
+def _chosen(catalogue: Catalogue, which: str) -> list[Slo]:
     service, _, name = which.partition("/")
-    chosen = [slo for slo in catalogue.slos if service in {"", slo.service} and name in {"", slo.name}]
-    return [explain_slo(slo, traffic) for slo in chosen]
+    return [slo for slo in catalogue.slos if service in {"", slo.service} and name in {"", slo.name}]

@@ -12,7 +12,7 @@ from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
 from sloctl.proof.simulation import Evaluation, Tile, interval, simulate
-from sloctl.proof.worlds import BUSY, Counts
+from sloctl.proof.world import BUSY, Counts
 
 _STEPS: Final = 12
 """Bad tiles after which the threshold is crossed: few, so that it is quick; enough to see a higher threshold."""
@@ -74,7 +74,7 @@ def scenarios(slo: Slo, tier: Tier, traffic: Traffic) -> Iterator[Scenario]:
         yield _crossing(slo, tier, traffic)
         yield _leaving(slo, tier, traffic)
     if tier.also_over is not None:
-        yield _ending(slo, tier, tier.also_over, traffic)
+        yield _ending(slo, tier, tier.also_over)
     yield _below(slo, tier, traffic)
     if tier.guard is Guard.STATISTICAL and traffic.counts is Counts.EVENTS:
         yield _lonely(slo, tier)
@@ -118,14 +118,19 @@ def _outage(slo: Slo, tier: Tier, traffic: Traffic) -> Scenario:
     return _shown(slo, tier, "fires in a full outage and ends after it", tiles, group + 1)
 
 
-def _ending(slo: Slo, tier: Tier, also_over: Duration, traffic: Traffic) -> Scenario:
-    """An outage and then nothing, whose last tile leaves the short window just at an evaluation."""
+def _ending(slo: Slo, tier: Tier, also_over: Duration) -> Scenario:
+    """An outage whose last tile leaves the short window just at an evaluation, with few bad events after it.
+
+    Written as tiles that hold more than slices can, so that the ratio decides and not how few are bad.
+    """
     group, short = _group(slo, tier), _steps(slo, also_over)
-    bad = max(tier.min_bad, 2 * group) + _steps(slo, tier.for_)
+    after = Decimal(int(10 * max(1, tier.min_bad) / error_threshold(tier, slo.objective))), Decimal(tier.min_bad)
+    outage = after[0] * 1000, after[0] * 1000
+    bad = 2 * group + _steps(slo, tier.for_)
     begin = group + 1
     begin += -(begin + bad - 1 + short) % group
-    after = short + _steps(slo, tier.keep_firing_for) + 3 * group
-    tiles = [_NOTHING] * begin + [traffic.outage] * bad + [_NOTHING] * after
+    quiet = short + _steps(slo, tier.keep_firing_for) + 3 * group
+    tiles = [_NOTHING] * begin + [outage] * bad + [after] + [_NOTHING] * quiet
     return _shown(slo, tier, "ends when the trouble leaves its short window", tiles, len(tiles))
 
 

@@ -21,7 +21,8 @@ from sloctl.proof.series import Raw
 from sloctl.proof.simulation import Tile
 from sloctl.proof.tiers import continued, tier_proofs, traffic_of
 from sloctl.proof.trends import trend_proofs
-from sloctl.proof.worlds import Counts, World, world
+from sloctl.proof.world import Counts, World
+from sloctl.proof.worlds import world
 
 _NOTHING: Final[Tile] = (Decimal(0), Decimal(0))
 

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from sloctl import conventions
 from sloctl.model.alerting import BudgetLeft, Severity, Tier
-from sloctl.model.catalogue import Inhibition, Platform, Slo
+from sloctl.model.catalogue import Inhibition, NewSeries, Platform, Slo
 from sloctl.proof.examples import NotDerivableError
 from sloctl.proof.proof import Case, Expected, MissingRuleError, Proof, Rules
 from sloctl.proof.recorded import path_of, recorded, split_of, tile_series
@@ -18,7 +18,8 @@ from sloctl.proof.scenarios import Scenario, Traffic, scenarios
 from sloctl.proof.series import Raw, Samples, series_text
 from sloctl.proof.simulation import Evaluation, Tile, interval, slow
 from sloctl.proof.texts import asked_series, expanded
-from sloctl.proof.worlds import BUSY, Counts, World, counts_of, world
+from sloctl.proof.world import BUSY, Counts, World
+from sloctl.proof.worlds import counts_of, world
 
 _TILES_BUSY: Final = BUSY * 1000
 """Where tiles are written as they are, more events make the guard's part in the threshold smaller still."""
@@ -48,7 +49,7 @@ def tier_proofs(slo: Slo, rules: Rules) -> Iterator[Proof]:
     """One proof a tier. Tiers over fast windows start at raw series, the others at tiles."""
     derived = world_of(slo)
     for tier in slo.tiers:
-        raw = None if slow(slo, tier) else derived
+        raw = derived if derived is not None and derived.follows and not slow(slo, tier) else None
         cases = [_case(slo, tier, rules, one, raw) for one in scenarios(slo, tier, traffic_of(slo, raw))]
         cases += _inhibited(rules.platform, slo, tier, cases[0])
         part = conventions.burn_tier(tier)
@@ -148,9 +149,18 @@ def continued(slo: Slo, raw: World, tiles: Sequence[Tile], raw_from: int) -> Raw
     if raw_from >= len(tiles):
         return found
     begins = raw_from - 1 if raw.counters else raw_from
+    starts_anew = raw.counters and slo.sampling.new_series is NewSeries.COUNT
     for name, samples in _raw_series(slo, raw, tiles).items():
-        found[name] = [value if clock.tile(sample) >= begins else None for sample, value in enumerate(samples)]
+        kept = [value if clock.tile(sample) >= begins else None for sample, value in enumerate(samples)]
+        found[name] = _anew(samples, kept) if starts_anew and not name.startswith("up{") else kept
     return found
+
+
+def _anew(samples: Samples, kept: Samples) -> Samples:
+    """A counter without what it counted before its first kept sample, where first samples count as events."""
+    first = next((index for index, value in enumerate(kept) if value is not None), 0)
+    before = (samples[first - 1] if first else None) or Decimal(0)
+    return [None if one is None else one - before for one in kept]
 
 
 def _histories(slo: Slo, tiles: Sequence[Tile]) -> list[tuple[dict[str, str], Sequence[Tile]]]:

@@ -15,7 +15,7 @@ from sloctl.model.quantities import number
 from sloctl.proof.examples import NotDerivableError
 from sloctl.proof.proof import Case, Expected, Proof, Rules
 from sloctl.proof.recorded import checked, near, own_series, recorded, split_of, unproven
-from sloctl.proof.series import Raw, Samples
+from sloctl.proof.series import Raw, Samples, series_text
 from sloctl.proof.simulation import Tile
 from sloctl.proof.texts import asked_series, expanded
 from sloctl.proof.tiers import continued, traffic_of
@@ -128,10 +128,20 @@ def _buckets(slo: Slo, latency: Latency) -> Case:
     metric, values = conventions.bucket_tile(step), list[Expected]()
     for index in range(3, len(tiles)):
         total, bad = tiles[index]
-        for edge, events in ((number(latency.at_most), total - bad), ("+Inf", total)):
-            series = own_series(slo, metric, split_of(slo, "ill")).removesuffix("}") + f', le="{edge}"}}'
-            values.append((step * index, series, [{"labels": series, "value": float(events)}]))
+        slow = bad / 2 if latency.bad_if else bad  # the others are fast failures
+        good = {"ill": total - slow, "calm": total} if slo.by else {"ill": total - slow}
+        seen = [
+            {"labels": _bucket(slo, metric, value, edge), "value": float(events)}
+            for value, fast in good.items()
+            for edge, events in ((number(latency.at_most), fast), ("+Inf", total))
+        ]
+        values.append((step * index, metric, seen))
     return Case("counts each bucket to the event", raw.clock.interval, continued(rolled, raw, tiles, 2), (), values)
+
+
+def _bucket(slo: Slo, metric: str, value: str, edge: str) -> str:
+    labels = {**conventions.series_labels(slo), **recorded(split_of(slo, value)), "le": edge}
+    return series_text(metric, labels)
 
 
 def _within_first(regression: Regression) -> bool:
@@ -153,14 +163,10 @@ def _regression(
     needed = int(moved) + 1
     before = earlier + window
     count = before + needed + 2
-    split = split_of(slo, "ill")
-    metric = conventions.bucket_tile(step)
-
-    def bucket(le: str) -> str:
-        return own_series(slo, metric, split).removesuffix("}") + f', le="{le}"}}'
-
+    split, metric = split_of(slo, "ill"), conventions.bucket_tile(step)
     first = [a_tile if index < before else a_tile / 2 for index in range(count)]
-    series: Raw = {bucket("1"): first, bucket("2"): [a_tile] * count, bucket("+Inf"): [a_tile] * count}
+    edges: dict[str, Samples] = {"1": first, "2": [a_tile] * count, "+Inf": [a_tile] * count}
+    series: Raw = {_bucket(slo, metric, "ill", edge): samples for edge, samples in edges.items()}
     moments = [before + needed - 2, before + needed - 1]
     alert = rules.meant[name]
     bad = Decimal(needed)

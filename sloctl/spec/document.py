@@ -135,7 +135,9 @@ class Expect(Written):
     """What `explain` must be able to show."""
 
     detect_within: Maybe[PositiveDuration] = optional("A full outage is pending or firing within this time.")
-    false_pages: Maybe[Percentage] = optional("The share of false pages that is expected at most.")
+    false_pages: Maybe[Percentage] = optional(
+        "How often chance alone may fire one tier in 30 days; 5% is once in 20 months."
+    )
 
 
 def _rising(bounds: tuple[Decimal, ...]) -> tuple[Decimal, ...]:

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -65,6 +72,64 @@ def test_sound_rules_are_proven_and_an_edited_file_fails(specs: Path, capsys: py
     assert list((specs / "kept").glob("*/test.json"))
 
 
+@pytest.mark.server
+def test_what_cannot_be_derived_is_named_with_its_reason_and_its_tiers_are_proven(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    spec = SPEC.replace("BURN", "5m").replace(
+        "{ratio: {total: requests_total, bad: failures_total}}",
+        "{query: {total: 'sum(increase(a[$window]))', bad: 'sum(increase(b[$window]))'}}",
+    )
+    (specs / "slo-specs" / "api.yaml").write_text(spec)
+    assert main(["test", "--promtool", str(program("promtool"))]) == 0
+    said = capsys.readouterr().out
+    assert "not provable: default/api/ok slo:sli_total:increase1m: a query is the user's own PromQL" in said
+    assert "1 of 1 tiers proven" in said
+    assert ", 2 not provable, 0 failed" in said
+
+
+def test_an_interrupted_test_leaves_no_folder_and_no_program(specs: Path) -> None:
+    slow = specs / "promtool"
+    slow.write_text(
+        '#!/bin/sh\n[ "$1" = --version ] && { echo "promtool, version 2.42.0"; exit; }\n'
+        f"touch {specs}/running\nexec sleep 60\n"
+    )
+    slow.chmod(0o755)
+    (specs / "temporary").mkdir()
+    run = subprocess.Popen(
+        [sys.executable, "-m", "sloctl", "test", "--promtool", "./promtool"],
+        env={**os.environ, "TMPDIR": str(specs / "temporary")},
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    wait_until((specs / "running").exists)
+    (folder,) = (specs / "temporary").iterdir()
+    run.send_signal(signal.SIGINT)
+    _, said = run.communicate(timeout=30)
+    assert run.returncode == 130
+    assert "interrupted after 0 of" in said
+    assert "Traceback" not in said
+    assert list((specs / "temporary").iterdir()) == []
+    assert not any(str(folder) in told for told in working_folders())
+
+
+def wait_until(holds: Callable[[], bool]) -> None:
+    end = time.monotonic() + 30
+    while not holds():
+        assert time.monotonic() < end
+        time.sleep(0.02)
+
+
+def working_folders() -> list[str]:
+    """Where the processes of this machine work, as far as we may know."""
+    found = list[str]()
+    for process in Path("/proc").glob("[0-9]*/cwd"):
+        with contextlib.suppress(OSError):
+            found.append(str(process.readlink()))
+    return found
+
+
 def test_explain_names_the_slos_there_are(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["explain", "shop"]) == 2
     assert "there are api/ok" in capsys.readouterr().err
@@ -90,8 +155,21 @@ def test_a_rate_that_is_none_is_refused(specs: Path, capsys: pytest.CaptureFixtu
 def test_an_expectation_that_is_not_met_fails(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     platform = "apiVersion: sloctl/v1\nkind: Platform\nname: bank\nexpect: {detect_within: 30s}\n"
     (specs / "slo-specs" / "platform.yaml").write_text(platform)
-    assert main(["explain"]) == 1
+    assert main(["explain", "api/ok"]) == 1
     assert "a full outage is seen after 1m45s, expected within 30s" in capsys.readouterr().err
+
+
+def test_too_many_false_alerts_fail_with_the_number_that_helps(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    platform = "apiVersion: sloctl/v1\nkind: Platform\nname: bank\nexpect: {false_pages: 5%}\n"
+    (specs / "slo-specs" / "platform.yaml").write_text(platform)
+    file = specs / "slo-specs" / "api.yaml"
+    file.write_text(SPEC.replace("BURN", "5m, guard: none").replace("600/min", "60/min"))
+    assert main(["explain"]) == 1
+    said = capsys.readouterr().err
+    assert "bank/api/ok: tier p1-5m fires falsely 0.080 times in 30 days, expected at most 0.05" in said
+    assert said.endswith("; write `min_bad: 6`\n")
+    file.write_text(file.read_text().replace("guard: none", "guard: none, min_bad: 6"))
+    assert main(["explain"]) == 0
 
 
 def test_diff_says_what_changes_for_the_person_on_call(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -101,6 +179,33 @@ def test_diff_says_what_changes_for_the_person_on_call(specs: Path, capsys: pyte
     said = capsys.readouterr().out
     assert "tier `p1-5m` **removed**" in said
     assert "tier `p1-10m` **added**: above 1.42% errors over 10m (pages after 1m at 100%" in said
+
+
+def test_diff_tells_moments_before_and_after_conditions_and_lost_history(
+    specs: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    platform = "apiVersion: sloctl/v1\nkind: Platform\nname: bank\ninhibition: {}\n---\n"
+    changed = SPEC.replace("burn: 14.2", "burn: 40, guard: none").replace("bad: failures_total", "bad: errors_total")
+    for folder, inhibition, spec in (("old", "alertmanager", SPEC), ("new", "rule", changed + "    by: [tenant]\n")):
+        (specs / folder).mkdir()
+        (specs / folder / "api.yaml").write_text(platform.format(inhibition) + spec.replace("BURN", "1h"))
+    assert main(["diff", "old", "new"]) == 0
+    assert (
+        capsys.readouterr().out
+        == """\
+### bank
+
+- inhibition: alertmanager → rule
+
+### bank/api/ok
+
+- tier `p1-1h`: above 1.42% errors over 1h → above 4% errors over 1h; \
+pages after 1m → 3m at 100%, 2m → 5m at 50%, 9m → 25m at 10%, 18m → 49m at 5%
+- tier `p1-1h`: guard: statistical → none
+- **counts something else**: until a window has passed, budget and averages mix both
+- **its series lose their history**: labels or `by` change, so budget and averages begin anew
+"""
+    )
 
 
 def test_diff_of_what_is_neither_folder_nor_revision_is_a_usage_error(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import random
 from decimal import Decimal
+from itertools import accumulate, pairwise
 
 import pytest
 from hypothesis import given
@@ -92,14 +94,57 @@ def test_the_guard_never_lowers_the_fewest_errors_that_fire(total: int, limit: D
 
 
 @pytest.mark.parametrize(
-    ("windows", "low", "high"),
+    ("rate", "windows"),
     [
-        # 30 days of one request a minute at 0.07 % errors: 14.4x over 1h and 5m, simulated 27.5 without the guard
-        ([(60, 1), (5, 1)], Decimal(25), Decimal(31)),
-        ([(60, 3), (5, 1)], Decimal(0), Decimal("0.2")),
+        (Decimal("0.0007"), [(60, 1), (5, 1)]),  # one request a minute at 0.07 % errors, without the guard
+        (Decimal("0.05"), [(14, 3)]),
+        (Decimal("0.05"), [(60, 6), (5, 2)]),
+        (Decimal("0.07"), [(60, 8), (30, 5)]),
     ],
 )
-def test_false_alerts_are_near_what_a_simulation_counts(
-    windows: list[tuple[int, int]], low: Decimal, high: Decimal
-) -> None:
-    assert low < expected_false_fires(Decimal("0.0007"), windows, 43_200) < high
+def test_expected_false_alerts_are_what_a_simulation_counts(rate: Decimal, windows: list[tuple[int, int]]) -> None:
+    expected = expected_false_fires(rate, windows, 600_000)
+    assert expected is not None
+    counted = simulated(float(rate), windows, 600_000)
+    assert abs(counted - float(expected)) < 5 * float(expected) ** 0.5
+
+
+def simulated(rate: float, windows: list[tuple[int, int]], during: int) -> int:
+    """How often all windows become full, with bad events drawn one by one."""
+    chance = random.Random("false alerts")
+    drawn, moment = [0] * during, chance.expovariate(rate)
+    while moment < during:
+        drawn[int(moment)] += 1
+        moment += chance.expovariate(rate)
+    sums = [0, *accumulate(drawn)]
+    fired = [
+        all(sums[now] - sums[max(0, now - length)] >= least for length, least in windows) for now in range(during + 1)
+    ]
+    return sum(now and not before for before, now in pairwise(fired))
+
+
+def test_false_alerts_are_none_where_the_threshold_is_far_and_unknown_where_it_nearly_always_fires() -> None:
+    assert expected_false_fires(Decimal(1000), [(60, 100_000)], 43_200) == 0
+    assert expected_false_fires(Decimal(1000), [(60, 50_000)], 43_200) is None
+    assert expected_false_fires(Decimal(0), [(60, 1)], 43_200) == 0
+
+
+def test_the_guard_keeps_a_quiet_service_from_false_alerts(written: Written) -> None:
+    policy = "[{{severity: P1, burn: 14.4, over: 1h, also_over: 5m, guard: {guard}}}]"
+    (guarded,), (bare,) = (
+        explain_slo(written(RATIO, policy.format(guard=guard))[1], Rate(Decimal(1), MINUTE)).tiers
+        for guard in ("statistical", "none")
+    )
+    assert guarded.false_pages is not None
+    assert bare.false_pages is not None
+    assert guarded.false_pages < Decimal("0.1")
+    assert bare.false_pages > 25
+
+
+def test_a_tier_by_the_budget_left_says_when_it_fires_from_a_full_budget(written: Written) -> None:
+    _, slo = written(RATIO, "[{severity: P3, budget_left: 25%}]")
+    at = {one.ratio: one for one in explain_slo(slo).tiers[0].detections}
+    assert at[Decimal(1)].page == MINUTE * 36  # three quarters of 43.2 minutes, seen by the next roll-up
+    spent = at[Decimal("0.01")].spent
+    assert spent is not None
+    assert Decimal("0.75") <= spent < Decimal("0.752")

@@ -8,12 +8,21 @@ from typing import Any
 
 import pytest
 
-from sloctl.proof.explain import pending_time
-from sloctl.proof.proof import Rule, rules_of
+from sloctl import conventions
+from sloctl.compiler import load
+from sloctl.diagnostics import Diagnostics
+from sloctl.model.alerting import Tier
+from sloctl.model.catalogue import Slo
+from sloctl.model.quantities import ZERO
+from sloctl.proof.catalogue import proofs
+from sloctl.proof.explain import RATIOS, pending_time
+from sloctl.proof.proof import Case, Expected, Proof, Rule, rules_of
+from sloctl.proof.recorded import tile_series
 from sloctl.proof.scenarios import scenarios
-from sloctl.proof.simulation import interval, simulate
+from sloctl.proof.simulation import interval, simulate, slow
 from sloctl.proof.slos import slo_proofs
 from sloctl.proof.tiers import traffic_of, world_of
+from tests.conftest import TESTS
 from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
 
 KINDS = {
@@ -79,8 +88,7 @@ def test_a_hand_edited_rule_is_named_with_the_expected_and_the_seen_moment(
     broken = edited([dict(one) for one in sound.meant.values()], rule, old, new)
     seen = {(one.get("record") or one["alert"]): one for one in broken}
     assert seen != sound.meant
-    proofs = [one for one in slo_proofs(slo, replace(sound, seen=seen)) if one.part == "p1-5m"]
-    (outcome,) = prove(proofs)
+    (outcome,) = prove([one for one in slo_proofs(slo, replace(sound, seen=seen)) if one.part == "p1-5m"])
     assert says in f"{outcome.proof.part} {' '.join(outcome.failures)}"
     assert outcome.failures
 
@@ -99,19 +107,22 @@ def test_what_cannot_be_derived_says_why(written: Written) -> None:
         "[{severity: P1, burn: 14.4, over: 30m, guard: none}]",
     )
     reasons = {one.part: one.unproven for one in slo_proofs(slo, rules_of(platform, slo))}
-    assert "user's own PromQL" in reasons["counts"]
+    assert "user's own PromQL" in reasons["slo:sli_total:increase1m"]
     assert reasons["p1-30m"] == ""
 
 
-@pytest.mark.parametrize("alerts", ["google", FINFLOW])
+BUDGET_LEFT = "[{severity: P2, budget_left: 50%}, {severity: P3, budget_left: 0%}]"
+
+
+@pytest.mark.parametrize("alerts", ["google", FINFLOW, BUDGET_LEFT])
 def test_explain_and_the_simulated_engine_agree_to_the_evaluation(written: Written, alerts: str) -> None:
-    _, slo = written(RATIO, alerts)
+    _, slo = written(RATIO, alerts, "    window: 1d\n" if alerts is BUDGET_LEFT else "")
     events = Decimal(10**9)
     for tier in slo.tiers:
         step = interval(slo, tier)
         group = int(step / slo.sampling.resolution)
         for ratio in (Decimal(1), Decimal("0.1"), Decimal("0.05"), Decimal("0.01"), Decimal("0.005")):
-            history = int(tier.averaged_over / slo.sampling.resolution) + 2 * group
+            history = int((tier.over or slo.window.length) / slo.sampling.resolution) + 2 * group
             begin = -(-history // group) * group
             tiles = [(events, Decimal(0))] * (begin + 1)  # the last clean tile is recorded at an evaluation
             tiles += [(events, events * ratio)] * (history + group)
@@ -121,9 +132,52 @@ def test_explain_and_the_simulated_engine_agree_to_the_evaluation(written: Writt
             assert seen == said, (tier, ratio)
 
 
+def told(slo: Slo, tier: Tier, ratio: Decimal) -> Case:
+    """Clean tiles and then trouble: silent before the moment that `explain` says, and firing at it."""
+    step, resolution = interval(slo, tier), slo.sampling.resolution
+    group = int(step / resolution)
+    begin = -(-int(tier.averaged_over / resolution) // group) * group + group
+    said = pending_time(slo, tier, ratio)
+    after = int((said or tier.averaged_over) / resolution) + 2 * group
+    events = Decimal(10**9)
+    tiles = [(events, Decimal(0))] * (begin + 1) + [(events, events * ratio)] * after
+    firing = f'count(ALERTS{{alertname="{conventions.tier_alert(slo, tier)}", alertstate="firing"}})'
+    fires: Expected = (resolution * begin + (said or ZERO), firing, [{"labels": "{}", "value": 1}])
+    silent: Expected = (fires[0] - step if said else resolution * (begin + after - group), firing, [])
+    values = [silent, fires] if said else [silent]
+    return Case(f"{ratio}", resolution, tile_series(slo, tiles, {}), (), values)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("alerts", ["google", FINFLOW])
+def test_explain_and_promtools_engine_agree_to_the_evaluation(written: Written, prove: Prove, alerts: str) -> None:
+    platform, slo = written(RATIO, alerts)
+    rules, rollup = rules_of(platform, slo).meant, slo.sampling.rollup
+    tiles = [conventions.total_tile(rollup), conventions.errors_tile(rollup)]
+    claims = list[Proof]()
+    for tier in slo.tiers:
+        windows = [conventions.error_ratio(window) for window in (tier.over, tier.also_over) if window is not None]
+        names = [*(tiles if slow(slo, tier) else []), *windows, conventions.tier_alert(slo, tier)]
+        cases = [told(slo, tier, ratio) for ratio in (*RATIOS, Decimal("0.002"))]
+        claims.append(
+            Proof("api/ok", conventions.burn_tier(tier), interval(slo, tier), [rules[n] for n in names], cases)
+        )
+    assert [(one.proof.part, one.failures) for one in prove(claims) if one.failures] == []
+
+
 def test_every_tier_has_a_history_on_which_it_fires_and_one_on_which_it_is_silent(written: Written) -> None:
     _, slo = written(RATIO, "google")
     for tier in slo.tiers:
         shown = list(scenarios(slo, tier, traffic_of(slo, world_of(slo))))
         assert any(one.fires for one in shown)
         assert any(one.fires is None for one in shown)
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("case", ["kinds", "ratios"])
+def test_every_form_of_an_sli_that_the_golden_cases_hold_is_proven(prove: Prove, case: str) -> None:
+    found = Diagnostics()
+    catalogue = load([str(TESTS / "golden" / case / "spec")], found)
+    quick = [one for one in proofs(catalogue) if one.part in {"p1-5m", "counts", "quiet", "buckets", "credits"}]
+    assert len(quick) > 20
+    assert [(one.proof.name, one.failures) for one in prove(quick) if one.failures] == []

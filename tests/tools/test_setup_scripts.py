@@ -47,6 +47,52 @@ def test_good_programs_on_path_are_used_and_nothing_is_downloaded(machine: Path,
     assert not (machine / ".cache").exists()
 
 
+@pytest.mark.parametrize(
+    ("name", "answer"),
+    [
+        ("mosquitto", "mosquitto version 2.0.11"),
+        ("redis-server", "Redis server v=7.0.15 sha=00000000:0 malloc=jemalloc-5.3.0 bits=64 build=1"),
+        ("postgres", "postgres (PostgreSQL) 15.18 (Debian 15.18-0+deb12u1)"),
+    ],
+)
+def test_the_version_of_each_program_is_read(machine: Path, name: str, answer: str) -> None:
+    install(machine, name, f"echo '{answer}'")
+    assert run(machine, "tools/debian-package", name, "2.0", name) == (0, "")
+    assert run(machine, "tools/debian-package", name, "16.0", name)[0] == 1
+
+
+def test_a_program_that_debian_splits_is_unpacked_from_both_packages_and_started_with_its_libraries(
+    machine: Path,
+) -> None:
+    """`redis-server` is a link to a program of `redis-tools`, which here runs only with a library beside it."""
+    for name in ("cp", "chmod", "echo", "grep", "ls", "mv", "tr"):
+        (machine / "bin" / name).symlink_to(shutil.which(name) or name)
+    install(machine, "apt-get", 'for last; do :; done; echo "$last" > "${last}_1.deb"')
+    program = 'case $LD_LIBRARY_PATH in *-linux-gnu*) echo "Redis server v=7.0.15 sha=0" ;; *) exit 127 ;; esac'
+    install(
+        machine,
+        "dpkg",
+        f"""
+        case $1 in
+        -s) exit 1 ;;
+        -f) case $(cat "$2") in redis-tools) echo 'libjemalloc2 (>= 3.5.0)' ;; esac; exit 0 ;;
+        esac
+        mkdir -p "$3/usr/bin" "$3/usr/lib/x86_64-linux-gnu"
+        case $(cat "$2") in
+        redis-server) ln -s redis-check-rdb "$3/usr/bin/redis-server" ;;
+        redis-tools) printf '%s\n' '#!/bin/sh' '{program}' > "$3/usr/bin/redis-check-rdb"
+            chmod +x "$3/usr/bin/redis-check-rdb" ;;
+        libjemalloc2) : > "$3/usr/lib/x86_64-linux-gnu/libjemalloc.so.2" ;;
+        esac""",
+    )
+    (machine / "bin" / "ln").symlink_to(shutil.which("ln") or "ln")
+    code, said = run(machine, "tools/debian-package", "redis-server+redis-tools", "6.0", "redis-server")
+    assert (code, said) == (0, "Downloading Debian's redis-server (not installed, nothing is started)\n")
+    unpacked = machine / ".cache/debian/redis-server"
+    assert (unpacked / "usr/lib/x86_64-linux-gnu/libjemalloc.so.2").exists()
+    assert run(machine, str(unpacked / "usr/bin/redis-server"), "--version") == (0, "Redis server v=7.0.15 sha=0\n")
+
+
 @pytest.mark.parametrize("answer", ["prometheus, version 2.9.2 (branch: x)", "a video game, with aliens", ""])
 def test_an_old_or_other_program_of_that_name_is_not_used(machine: Path, answer: str) -> None:
     install(machine, "prometheus", f"echo '{answer}'")

@@ -1,0 +1,145 @@
+"""Proofs of what an SLO has beside its tiers: each holds for sound rules and fails for a broken one."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from sloctl import conventions
+from sloctl.backends.prometheus.alerts import health_group
+from sloctl.model.catalogue import Inhibition, Slo
+from sloctl.proof.health import health_proofs
+from sloctl.proof.proof import Proof, Rules, rules_of
+from sloctl.proof.slos import slo_proofs
+from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
+
+SPLIT = "    by: [tenant]\n    max_series: 3\n"
+SLA = (
+    "    sla: {window: 30d, value: 'contract_usd{plan=\"gold\"}', currency: USD,"
+    " credits: [{below: 99.9%, credit: 10%}, {below: 99%, credit: 25%}]}\n"
+)
+MONTH = "    window: {calendar: month, time_zone: Asia/Kolkata}\n"
+LATENCY = "{latency: {histogram: 'lat_seconds{job=\"api\"}', at_most: 300ms}}"
+SATURATION = "{saturation: {used: used, capacity: size, at_most: 85%}}"
+REGRESSION = "    regression: {quantile: 75%, over: 1d, earlier: 7d, worse_by: 10%, severity: P2, min_events: 100}\n"
+
+PARTS = {
+    "budget": (RATIO, ""),
+    "window": (RATIO, ""),
+    "credits": (RATIO, SLA),
+    "excluded-1": (RATIO, "    exclude_when: ['max(maintenance) == 1']\n"),
+    "blind": (RATIO, SPLIT),
+    "too-many-series": (RATIO, SPLIT),
+    "forecast": (SATURATION, "    forecast: {within: 15d}\n"),
+    "forecast-since": (SATURATION, "    forecast: {within: 15d}\n"),
+    "time-to-limit": (SATURATION, "    forecast: {within: 15d}\n"),
+    "counts": (SATURATION, "    forecast: {within: 15d}\n"),
+    "buckets": (LATENCY, REGRESSION),
+    "regression": (LATENCY, REGRESSION),
+}
+BREAKS = [
+    ("budget", "slo:time_to_exhaustion:seconds", "[59m59s]", "[1h3m59s]"),
+    ("budget", "slo:objective:info", "0.999", "0.99"),
+    ("window", "slo:error_budget_consumed:ratio_increase30d", "[29d23h59m59s]", "[30d3m59s]"),
+    ("credits", "slo:sla_credits_at_risk:currency", "> bool 0.01", "> bool 0.011"),
+    ("excluded-1", "slo:sli_errors:increase1m", "== 1", "== 2"),
+    ("blind", "ApiOkBlind", "unless on (tenant)", "and on (tenant)"),
+    ("too-many-series", "ApiOkTooManySeries", "> 3", ">= 3"),
+    ("forecast", "ApiOkReachesLimit", ">= 1\n", ">= 1.01\n"),
+    ("time-to-limit", "slo:time_to_limit:seconds", "(1 - ", "(1.001 - "),
+    ("counts", "slo:sli_value:last", "max_over_time(used", "2 * max_over_time(used"),
+    ("buckets", "slo:sli_bucket:increase4m", 'job="api"', 'job!="api"'),
+    ("regression", "ApiOkRegression", "> 1.1 *", "> 1.12 *"),
+    ("regression", "ApiOkRegression", ">= 100", ">= 0"),
+]
+
+
+def proof_of(slo: Slo, rules: Rules, part: str) -> Proof:
+    (found,) = (one for one in slo_proofs(slo, rules) if one.part == part)
+    return found
+
+
+@pytest.mark.server
+def test_everything_beside_the_tiers_is_proven(written: Written, prove: Prove) -> None:
+    proofs = list[Proof]()
+    for part, (sli, more) in PARTS.items():
+        platform, slo = written(sli, FINFLOW, more)
+        proofs.append(replace(proof_of(slo, rules_of(platform, slo), part), slo=part))
+    assert [(one.proof.name, one.failures) for one in prove(proofs) if one.failures] == []
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("part", "name", "old", "new"), BREAKS, ids=[f"{one[0]} {one[2]}" for one in BREAKS])
+def test_a_broken_rule_fails_its_proof(
+    written: Written, prove: Prove, part: str, name: str, old: str, new: str
+) -> None:
+    platform, slo = written(PARTS[part][0], FINFLOW, PARTS[part][1])
+    sound = rules_of(platform, slo)
+    broken = dict(sound.meant[name])
+    broken["expr"] = broken["expr"].replace(old, new)
+    assert broken != sound.meant[name]
+    (outcome,) = prove([proof_of(slo, replace(sound, seen={**sound.seen, name: broken}), part)])
+    assert outcome.failures
+
+
+@pytest.mark.server
+def test_a_calendars_budget_is_proven_with_its_prediction(written: Written, prove: Prove) -> None:
+    platform, slo = written(RATIO, FINFLOW, MONTH)
+    proof = proof_of(slo, rules_of(platform, slo), "budget")
+    assert conventions.BUDGET_PREDICTED in {rule.get("record") for rule in proof.rules}
+    (outcome,) = prove([proof])
+    assert outcome.failures == ()
+
+
+@pytest.mark.server
+def test_a_lower_tier_is_silent_while_a_higher_one_fires_where_rules_inhibit(written: Written, prove: Prove) -> None:
+    platform, slo = written(RATIO, FINFLOW, SPLIT)
+    inhibiting = replace(platform, inhibition=Inhibition.RULE)
+    proof = proof_of(slo, rules_of(inhibiting, slo), "p3-30m")
+    assert [case.name for case in proof.cases][-2:] == [
+        "fires whatever else fires",
+        "is silent while a higher tier fires",
+    ]
+    without = proof_of(slo, replace(rules_of(inhibiting, slo), seen=rules_of(platform, slo).meant), "p3-30m")
+    sound, broken = sorted(prove([proof, replace(without, slo="broken")]), key=lambda one: len(one.failures))
+    assert sound.failures == ()
+    assert "is silent while a higher tier fires" in broken.failures[0]
+
+
+@pytest.mark.server
+def test_alerts_about_the_rules_themselves_are_proven(written: Written, prove: Prove) -> None:
+    platform, _ = written()
+    rules = health_group(platform).value()["rules"]
+    outcomes = prove(list(health_proofs(platform, rules)))
+    assert {one.proof.part for one in outcomes} == {"SloctlRuleFailures", "SloctlMissedEvaluations", "SloctlWatchdog"}
+    assert [one.failures for one in outcomes if one.failures] == []
+    blunt = [rule | {"expr": rule["expr"].replace("slo-default-", "")} for rule in rules]
+    failed = {one.proof.part for one in prove(list(health_proofs(platform, blunt))) if one.failures}
+    assert failed == {"SloctlRuleFailures", "SloctlMissedEvaluations"}
+
+
+def test_an_alert_about_the_rules_that_is_gone_is_named(written: Written) -> None:
+    platform, _ = written()
+    assert "the rule file has no rule SloctlWatchdog" in {one.refuted for one in health_proofs(platform, [])}
+
+
+def test_every_rule_of_an_slo_is_run_by_a_proof_or_named(written: Written) -> None:
+    platform, slo = written(RATIO, FINFLOW, SPLIT + SLA + MONTH)
+    rules = rules_of(platform, slo)
+    found = slo_proofs(slo, rules)
+    run = {rule.get("record") or rule["alert"] for proof in found for rule in proof.rules}
+    assert run == set(rules.meant)
+    assert not [one for one in found if one.unproven]
+
+
+def test_a_rule_that_cannot_be_run_must_at_least_be_as_compiled(written: Written) -> None:
+    query = "{query: {total: 'sum(increase(a[$window]))', bad: 'sum(increase(b[$window]))'}}"
+    platform, slo = written(query, FINFLOW)
+    sound = rules_of(platform, slo)
+    name = conventions.errors_tile(slo.sampling.resolution)
+    assert "the user's own PromQL" in proof_of(slo, sound, name).unproven
+    broken = {**sound.meant[name], "expr": "vector(0)"}
+    refuted = proof_of(slo, replace(sound, seen={**sound.seen, name: broken}), name).refuted
+    assert refuted.startswith(f"{name} is not what the specification compiles to: expected ")
+    assert refuted.endswith("seen vector(0)")
