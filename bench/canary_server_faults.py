@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
 import struct
 import threading
@@ -54,20 +55,18 @@ class Proxy:
             case "html":
                 return 200, b"<html><body>Please log in</body></html>"
             case "partial":
-                return 200, json.dumps({**found.json(), "warnings": ["a store gateway is away"]}).encode()
+                return 200, body.rstrip()[:-1] + b',"warnings":["a store gateway is away"]}'
             case "nan":
-                return 200, _last_is_nan(found.json())
+                return 200, _last_is_nan(body)
             case "clock":
                 return 200, _later(found.json())
             case _:
                 return found.status_code, body
 
 
-def _last_is_nan(answer: dict[str, Any]) -> bytes:
-    for series in answer["data"]["result"]:
-        if isinstance(series, dict) and series.get("values"):
-            series["values"][-1][1] = "NaN"
-    return json.dumps(answer).encode()
+def _last_is_nan(answer: bytes) -> bytes:
+    """The last value of every series; a pattern, because a slow proxy would be another fault."""
+    return re.sub(rb'"[^"]*"\]\]', b'"NaN"]]', answer)
 
 
 def _later(answer: dict[str, Any]) -> bytes:

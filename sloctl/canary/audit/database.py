@@ -43,6 +43,9 @@ class Database:
         if not create and self._url.get_backend_name() == "sqlite" and not (file and Path(file).exists()):
             raise StoreError(f"there is no audit store at {file}")
         self._engine = _engine(self._url)
+        self._reader = self._engine  # SQLite's readers see one moment anyway
+        if self._url.get_backend_name() == "postgresql":
+            self._reader = self._engine.execution_options(isolation_level="REPEATABLE READ")
         try:
             with self.writing() as connection:
                 migrate(connection)
@@ -52,12 +55,12 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """One consistent read.
+        """One moment of the store, whoever writes meanwhile.
 
         Raises:
             StoreError: the store does not answer.
         """
-        with self._errors(), self._engine.connect() as connection:
+        with self._errors(), self._reader.connect() as connection:
             yield connection
 
     @contextmanager

@@ -157,6 +157,21 @@ def test_many_writers_make_one_chain(open_store: OpenStore) -> None:
     assert replicas[0].verify().problems == ()
 
 
+def test_a_chain_is_whole_while_it_grows(open_store: OpenStore) -> None:
+    writer, reader = open_store(), open_store()
+    thread = threading.Thread(
+        target=lambda: [decide(writer, subject=replace(PAY, revision=str(number))) for number in range(80)]
+    )
+    thread.start()
+    looks = 0
+    while thread.is_alive():
+        assert reader.verify().problems == ()
+        looks += 1
+    thread.join()
+    assert looks > 2
+    assert reader.verify().entries == 81
+
+
 def test_an_empty_store_is_in_order(store: Store) -> None:
     assert store.verify() == store.verify(GENESIS)
     assert store.verify().problems == ()
