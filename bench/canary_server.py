@@ -106,9 +106,9 @@ def _faults(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
         while done < FAULTY:
             fault = chance.choice(list(Proxy.REASONS))
             proxy.fault = fault
-            time.sleep(2.5)  # the clock is read every two seconds
+            time.sleep(2.5 if fault == "clock" else 0.1)  # the clock is read every two seconds
             revision = f"{fault}-{done}"
-            took, answers = asyncio.run(_answers(one.url, _asked(revision)))
+            took, answers = asyncio.run(_answers(one.url, _asked(revision)[::2]))
             slowest = max(slowest, *took)
             promoted += sum(answer["verdict"] == "promote" for answer in answers)
             rolled_back += sum(answer["verdict"] == "rollback" for answer in answers)

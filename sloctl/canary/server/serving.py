@@ -6,6 +6,7 @@ SIGHUP reads the configuration again, and so does a change of its files. SIGTERM
 from __future__ import annotations
 
 import asyncio
+import gc
 import ipaddress
 import logging
 import signal
@@ -89,6 +90,8 @@ def serve(listening: Listening, store: Store, load: Callable[[], Configuration],
         **protocol.settings(),
     )
     server = CanaryServer(config, webhook, stamp, listening.drain_seconds)
+    gc.collect()
+    gc.freeze()  # what is loaded now stays: no look waits for the collector to go through it again
     try:
         server.run()
     except SystemExit as error:  # uvicorn's answer to an address that is taken; its log says so
