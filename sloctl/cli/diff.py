@@ -54,18 +54,18 @@ def _extract(revision: str, specs: str, folder: Path) -> None:
     """The specifications of a git revision."""
     import io
     import subprocess
-    import tarfile
+    import zipfile
 
     if revision.startswith("-"):
         raise click.BadParameter(f"{revision!r} is neither a folder nor a git revision")
     try:
         archive = subprocess.run(
-            ["git", "archive", "--format=tar", revision, "--", specs], capture_output=True, check=False, timeout=60
+            ["git", "archive", "--format=zip", revision, "--", specs], capture_output=True, check=False, timeout=60
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise OutsideError(f"git does not answer: {error}") from error
     if archive.returncode:
         said = archive.stderr.decode(errors="replace").strip().splitlines()
         raise click.BadParameter(f"{revision!r} is neither a folder nor a git revision with {specs}: {said[-1:]}")
-    with tarfile.open(fileobj=io.BytesIO(archive.stdout)) as content:
-        content.extractall(folder, filter="data")
+    with zipfile.ZipFile(io.BytesIO(archive.stdout)) as content:
+        content.extractall(folder)
