@@ -1,5 +1,13 @@
-"""`python -m sloctl`."""
+"""`python -m sloctl` and the console script."""
 
-from sloctl.cli import run
+from __future__ import annotations
 
-run()
+import gc
+
+gc.disable()  # what is imported stays, so collecting in between finds nothing
+from sloctl.cli import run  # noqa: E402
+
+gc.enable()
+
+if __name__ == "__main__":
+    run()
