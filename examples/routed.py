@@ -33,7 +33,6 @@ FAST: Final = (
     (r"group_interval: \w+", "group_interval: 2s"),
     (r"https://hooks\.example\.com/\w+", "http://127.0.0.1:{http}/webhook"),
 )
-SLACK: Final = re.compile(r"slack-[\w.-]+")
 
 
 def sloctl(*words: str | Path) -> str:

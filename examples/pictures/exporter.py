@@ -17,6 +17,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from itertools import product
 from statistics import NormalDist
 
+from sloctl.backends.grafana.canary import counted
 from sloctl.conventions import CANARY_VERDICTS
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.indicator import (
@@ -122,10 +123,10 @@ def _add_split(exporter: Exporter, slo: Slo, split: dict[str, str], share: float
     match slo.indicator:
         case Ratio() as ratio:
             _add_ratio(exporter, ratio, split, share)
-            _add_processes(exporter, slo, (ratio.total or ratio.bad or ratio.good or ())[0])
+            _add_processes(exporter, slo)
         case Latency() as latency:
             _add_latency(exporter, latency, split, share)
-            _add_processes(exporter, slo, latency.histogram[0])
+            _add_processes(exporter, slo)
         case Query():
             raise NotImplementedError("an exporter cannot guess what a query reads")
         case slices:
@@ -191,8 +192,9 @@ def _add_verdicts(exporter: Exporter, platform: str, service: str) -> None:
     exporter.add(CANARY_VERDICTS, labels | promotes, lambda elapsed: max(elapsed - 100, 0) / 2)
 
 
-def _add_processes(exporter: Exporter, slo: Slo, one: Selector) -> None:
+def _add_processes(exporter: Exporter, slo: Slo) -> None:
     """The CPU of the processes that count events, as each official client library exports it."""
+    one = counted(slo)[0]
     labels = _labels(one)
     target = {matcher.label: labels[matcher.label] for matcher in one.on(slo.sampling.target_labels)}
     if target:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import tempfile
 from pathlib import Path
 
 from sloctl.errors import OutsideError
@@ -15,6 +14,8 @@ def write(file: Path, content: str) -> None:
     Raises:
         OutsideError: the disk is in the way.
     """
+    import tempfile
+
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=file.parent, prefix=".sloctl-") as folder:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import signal
 import sys
-import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -68,6 +67,8 @@ def test(
 
 @contextlib.contextmanager
 def _folder(keep: Path | None) -> Iterator[Path]:
+    import tempfile
+
     if keep is None:
         with tempfile.TemporaryDirectory(prefix="sloctl-test-") as folder:
             yield Path(folder)

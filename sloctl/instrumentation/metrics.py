@@ -21,7 +21,6 @@ TENANTS: Final = "tenant_requests"
 SEMCONV_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 OTHER_TENANT: Final = "_other"
 NO_TENANT: Final = "_none"
-DEFAULT_TENANT_CAP: Final = 1000
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
 

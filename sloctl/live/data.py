@@ -144,11 +144,10 @@ def _check_births(slo: Slo, selector: Selector, source: Source, found: Diagnosti
 
 
 def _check_falls(slo: Slo, selector: Selector, source: Source, found: Diagnostics) -> None:
-    length = _RECENT
-    falls = f"resets({selector_text(selector, length)})"
-    often = f"max({falls} > {_FALLS} * ({over_time('count', selector, length)} >= 5))"
+    falls = f"resets({selector_text(selector, _RECENT)})"
+    often = f"max({falls} > {_FALLS} * ({over_time('count', selector, _RECENT)} >= 5))"
     if times := _value(source, often):
-        message = f"{selector_text(selector)} fell {times:.0f} times in {length}: it is no counter"
+        message = f"{selector_text(selector)} fell {times:.0f} times in {_RECENT}: it is no counter"
         help_ = "write `counts: per_5m` for the events of an interval, or `counts: per_second` for a rate"
         found.warning("SLO206", slo.at("sli"), message, help_)
 

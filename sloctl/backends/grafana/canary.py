@@ -229,10 +229,7 @@ def requests(slo: Slo, matchers: Sequence[Matcher]) -> str:
             sides = ratio.total if ratio.total is not None else (ratio.bad or ()) + (ratio.good or ())
             return _summed(ratio, sides, matchers)
         case Latency() as latency:
-            name = "" if latency.native else "_count"
-            counts = [
-                f"rate({raw(one, *matchers, name=one.metric + name)}[$__rate_interval])" for one in latency.histogram
-            ]
+            counts = [f"rate({raw(one, *matchers)}[$__rate_interval])" for one in counted(slo)]
             summed = [f"sum(histogram_count({one}))" if latency.native else f"sum({one})" for one in counts]
             return " + ".join(summed)
         case _:

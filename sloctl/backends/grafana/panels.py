@@ -6,7 +6,7 @@ Only what both Grafana and `sloctl preview` draw is used. Colours are Grafana's 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -24,7 +24,6 @@ TIMES: Final = "suffix:x"
 GREEN: Final = "green"
 YELLOW: Final = "yellow"
 ORANGE: Final = "orange"
-RED: Final = "red"
 DARK_RED: Final = "dark-red"
 GREY: Final = "#8e8e8e"
 BLUE: Final = "blue"
@@ -123,10 +122,6 @@ class Panel:
     markdown: str = ""
     time_from: str | None = None
     repeat: str | None = None
-
-    def sized(self, width: int, height: int) -> Panel:
-        """The same panel in another size."""
-        return replace(self, width=width, height=height)
 
 
 def stat(title: str, description: str, expr: str, unit: str = COUNT, **more: Any) -> Panel:

@@ -45,7 +45,6 @@ LEFT_STEPS: Final = (Step(DARK_RED), Step(ORANGE, Decimal(0)), Step(GREEN, queri
 SOON_STEPS: Final = (Step(DARK_RED), Step(ORANGE, Decimal(1)), Step(GREEN, queries.SOON.seconds))
 NEVER: Final = Word("not burning", number(queries.NOT_BURNING.seconds), GREEN, and_above=True)
 GONE: Final = Word("gone", "0", DARK_RED)
-NONE_FIRING: Final = "none"
 RISK: Final = (
     f"At risk: a burn alert fires, less than {percent(queries.LOW)} of the budget is left, or it lasts less than "
     f"{queries.SOON} at the rate of the last hour."
