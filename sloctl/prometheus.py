@@ -181,9 +181,9 @@ class PrometheusClient:
         Raises:
             PrometheusError: there is no complete answer.
         """
-        answer = self._ask(path, parameters)
+        content = self._ask(path, parameters)
         try:
-            body = orjson.loads(answer.content)  # a canary's samples are large, and somebody waits
+            body = orjson.loads(content)  # a canary's samples are large, and somebody waits
         except ValueError as error:
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered something that is not JSON") from error
         if not isinstance(body, dict) or body.get("status") not in {"success", "error"}:
@@ -194,7 +194,7 @@ class PrometheusClient:
         self._check_complete(body)
         return body.get("data")
 
-    def _ask(self, path: str, parameters: Mapping[str, str]) -> httpx.Response:
+    def _ask(self, path: str, parameters: Mapping[str, str]) -> bytes:
         seconds = self._timeout
         if seconds <= 0:
             raise PrometheusError(Fault.TIMEOUT, f"no time is left to ask {self.url}")
@@ -202,27 +202,27 @@ class PrometheusClient:
         url, deadline = f"{self.url}/api/v1/{path}", time.monotonic() + seconds
         limits = httpx.Timeout(seconds, connect=min(5, seconds))
         try:
-            answer = self._received(self._http.build_request("POST", url, data=form, timeout=limits), deadline)
-            if answer.status_code == httpx.codes.METHOD_NOT_ALLOWED:
-                answer = self._received(self._http.build_request("GET", url, params=form, timeout=limits), deadline)
+            status, content = self._received(self._http.build_request("POST", url, data=form, timeout=limits), deadline)
+            if status == httpx.codes.METHOD_NOT_ALLOWED:
+                get = self._http.build_request("GET", url, params=form, timeout=limits)
+                status, content = self._received(get, deadline)
         except httpx.TimeoutException as error:
             raise PrometheusError(Fault.TIMEOUT, f"{self.url} did not answer within {seconds:g} s") from error
         except (httpx.HTTPError, httpx.InvalidURL) as error:
             raise PrometheusError(Fault.UNREACHABLE, f"{self.url} cannot be reached: {error}") from error
-        if answer.status_code >= httpx.codes.INTERNAL_SERVER_ERROR or answer.is_redirect:
-            raise PrometheusError(Fault.BROKEN, f"{self.url} answered HTTP {answer.status_code}")
-        if answer.status_code in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}:
-            raise PrometheusError(Fault.REFUSED, f"{self.url} answered HTTP {answer.status_code}")
-        return answer
+        if status >= httpx.codes.INTERNAL_SERVER_ERROR or httpx.codes.is_redirect(status):
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered HTTP {status}")
+        if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}:
+            raise PrometheusError(Fault.REFUSED, f"{self.url} answered HTTP {status}")
+        return content
 
-    def _received(self, request: httpx.Request, deadline: float) -> httpx.Response:
-        """The whole answer; neither a slow nor an endless one keeps us."""
+    def _received(self, request: httpx.Request, deadline: float) -> tuple[int, bytes]:
+        """Status and whole body of the answer; neither a slow nor an endless one keeps us."""
         answer = self._http.send(request, stream=True)
         try:
-            content = b"".join(self._pieces(answer, deadline))
+            return answer.status_code, b"".join(self._pieces(answer, deadline))
         finally:
             answer.close()
-        return httpx.Response(answer.status_code, headers=_plain(answer.headers), content=content, request=request)
 
     def _pieces(self, answer: httpx.Response, deadline: float) -> Iterator[bytes]:
         size = 0
@@ -240,13 +240,9 @@ class PrometheusClient:
             raise PrometheusError(Fault.PARTIAL, f"{self.url} gave a part of the answer only: {missing[0]}")
 
 
-def _plain(headers: httpx.Headers) -> dict[str, str]:
-    """Headers of a body that is decoded already."""
-    return {name: value for name, value in headers.items() if name in {"content-type", "location"}}
-
-
 def _series(one: Mapping[str, Any]) -> Series:
-    points = tuple((float(time), float(value)) for time, value in one.get("values", ()))
+    times, values = zip(*found, strict=True) if (found := one.get("values")) else ((), ())
+    points = tuple(zip(map(float, times), map(float, values), strict=True))
     return Series(dict(one["metric"]), points, tuple(_histogram(*pair) for pair in one.get("histograms", ())))
 
 

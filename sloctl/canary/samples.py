@@ -22,6 +22,7 @@ from sloctl.canary.statistics import Floats
 GRACE: Final = 2
 """A target that is missing for so many grid points is late; for more it is gone."""
 Value: TypeAlias = tuple[str, ...]
+Times: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,9 +158,9 @@ class Samples:
     def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[Series, Path]]]:
         found: dict[tuple[str, float | None], list[tuple[Series, Path]]] = {}
         for role, series in self.series.items():
-            for one in series:
-                pair = one, counted(one.values, self.seen[self.target(one)])
-                found.setdefault((role, _bound(one)), []).append(pair)
+            paths = all_counted([one.values for one in series], [self.seen[self.target(one)] for one in series])
+            for one, path in zip(series, paths, strict=True):
+                found.setdefault((role, _bound(one)), []).append((one, path))
         return found
 
     def bounds(self, role: str) -> set[float]:
@@ -210,13 +211,8 @@ def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:
     A counter that appears after the first grid point counts from zero. One that a scraped target did not show
     yet was zero, because a scrape is whole or missing.
     """
-    gaps = np.isnan(values)
     points = len(values)
-    if not gaps.any():  # the usual case, and nothing is uncertain
-        steps = np.diff(values, prepend=values[0])
-        total = np.cumsum(np.where(steps < 0, values, steps))
-        return Path(total, total)
-    known = np.flatnonzero(~gaps)
+    known = np.flatnonzero(~np.isnan(values))
     if not len(known):
         return Path.nothing(points)
     first, last = known[0], known[-1]
@@ -236,26 +232,74 @@ def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:
     return Path(low, np.maximum(high, low))
 
 
+def all_counted(rows: Sequence[Floats], seen: Sequence[NDArray[np.bool_]]) -> list[Path]:
+    """What `counted` says of each counter; the usual ones, without gaps since they appeared, are counted at once."""
+    if not rows:
+        return []
+    values = np.stack(rows)
+    gaps = np.isnan(values)
+    since = np.where(gaps, 0.0, values)
+    steps = np.diff(since, prepend=since[:, :1])
+    totals = np.cumsum(np.where(steps < 0, since, steps), axis=1)
+    certain = ((since >= 0).all(axis=1) & _whole_since_they_appeared(gaps, np.stack(seen))).tolist()
+    return [
+        Path(total, total) if sure else counted(row, here)
+        for row, here, total, sure in zip(rows, seen, totals, certain, strict=True)
+    ]
+
+
+def _whole_since_they_appeared(gaps: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which counters have gaps before their first sample only, and appeared with their target or while it was seen."""
+    leading = (np.logical_and.accumulate(gaps, axis=1) == gaps).all(axis=1)
+    shown = seen & gaps
+    last = np.maximum(gaps.sum(axis=1) - 1, 0)
+    whole: NDArray[np.bool_] = leading & (~shown.any(axis=1) | shown[np.arange(len(gaps)), last])
+    return whole
+
+
 def on_grid(times: Sequence[float], values: Sequence[float], grid: Floats) -> tuple[Floats, bool]:
     """Samples (Unix seconds, in any order) at each grid point: the last of the interval that ends there.
 
     Returns:
         The values, NaN where the interval has no finite sample, and whether a sample was no counter's value.
     """
-    step = float(grid[1] - grid[0])
     moments, counts = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
     order = np.lexsort((counts, moments))
     moments, counts = moments[order], counts[order]
     fine = np.isfinite(counts) & (counts >= 0)
-    moments, counts, invalid = moments[fine], counts[fine], not fine.all()
+    moments, counts = moments[fine], counts[fine]
     found = np.full(len(grid), np.nan)
     if len(moments):
-        index = np.searchsorted(moments, grid, side="right") - 1
-        fresh = moments[np.maximum(index, 0)] > grid - step
-        fresh[0] = True  # where counting begins, any earlier sample will do
-        here = (index >= 0) & fresh
-        found[here] = counts[index[here]]
-    return found, invalid
+        here, newest = _newest(moments, grid)
+        found[here] = counts[newest]
+    return found, not fine.all()
+
+
+def all_on_grid(scraped: Sequence[tuple[Times, Sequence[float]]], grid: Floats) -> list[tuple[Floats, bool]]:
+    """What `on_grid` says of each pair of times and values; what was scraped at the same times is placed at once."""
+    together: dict[Times, list[int]] = {}
+    for index, (times, _) in enumerate(scraped):
+        together.setdefault(times, []).append(index)
+    found: dict[int, tuple[Floats, bool]] = {}
+    for times, indices in together.items():
+        moments, counts = np.array(times), np.array([scraped[index][1] for index in indices])
+        if not len(moments) or (np.diff(moments) <= 0).any() or not (np.isfinite(counts) & (counts >= 0)).all():
+            found |= {index: on_grid(times, scraped[index][1], grid) for index in indices}
+            continue
+        here, newest = _newest(moments, grid)
+        placed = np.full((len(indices), len(grid)), np.nan)
+        placed[:, here] = counts[:, newest]
+        found |= {index: (row, False) for index, row in zip(indices, placed, strict=True)}
+    return [found[index] for index in range(len(scraped))]
+
+
+def _newest(moments: Floats, grid: Floats) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """At which grid points there is a sample, and for each of these the index of the newest."""
+    index = np.searchsorted(moments, grid, side="right") - 1
+    fresh = moments[np.maximum(index, 0)] > grid - float(grid[1] - grid[0])
+    fresh[0] = True  # where counting begins, any earlier sample will do
+    here = (index >= 0) & fresh
+    return here, index[here]
 
 
 def pooled(values: Iterable[tuple[Value, float]], most: int) -> list[Value]:

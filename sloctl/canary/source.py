@@ -11,14 +11,14 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
 from sloctl.canary.evidence import BLOCK_SECONDS
 from sloctl.canary.past import SETTLED_SECONDS, Past
 from sloctl.canary.question import AFTER, BAD_BUCKET, BUCKET, CheckSamples, clock_at
-from sloctl.canary.samples import Samples, Series, on_grid
+from sloctl.canary.samples import Samples, Series, Times, all_on_grid
 from sloctl.canary.statistics import Floats
 from sloctl.canary.verdict import Clock, Reason
 from sloctl.errors import SloctlError
@@ -41,6 +41,41 @@ SKEW: Final = 30.0
 PROBE: Final = "probe"
 VERSION: Final = re.compile(r"[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?")
 Roles: TypeAlias = Mapping[str, Selectors]
+
+
+@dataclass(frozen=True, slots=True)
+class Arm:
+    """The matchers of one version.
+
+    Attributes:
+        asked: those that are asked for: the same, or wider ones that both versions fulfil, so that one query is enough.
+    """
+
+    own: tuple[Matcher, ...]
+    asked: tuple[Matcher, ...]
+
+    @classmethod
+    def alone(cls, matchers: tuple[Matcher, ...]) -> Arm:
+        """A version that is asked for by itself."""
+        return cls(matchers, matchers)
+
+    def shows(self, labels: Mapping[str, str]) -> bool:
+        """Whether a series that was asked for belongs to this version."""
+        narrower = (one for one in self.own if one not in self.asked)
+        return all(labels.get(one.label, "") == one.value for one in narrower)
+
+
+def both_arms(canary: tuple[Matcher, ...], baseline: tuple[Matcher, ...]) -> tuple[Arm, Arm]:
+    """Two versions that are asked for together where only one label's value tells them apart, as it mostly does."""
+    differing = [pair for pair in zip(canary, baseline, strict=False) if pair[0] != pair[1]]
+    if len(canary) != len(baseline) or len(differing) != 1:
+        return Arm.alone(canary), Arm.alone(baseline)
+    (one, other) = differing[0]
+    if one.label != other.label or {one.operator, other.operator} != {MatchOperator.EQUAL}:
+        return Arm.alone(canary), Arm.alone(baseline)
+    either = Matcher(one.label, MatchOperator.REGEX, f"{re.escape(one.value)}|{re.escape(other.value)}")
+    asked = tuple(either if matcher == one else matcher for matcher in canary)
+    return Arm(canary, asked), Arm(baseline, asked)
 
 
 class Queries(Protocol):
@@ -218,7 +253,8 @@ class _Query:
     def first_sample(self, slo: Slo, arm: Sequence[Matcher], length: Duration) -> float | None:
         """When the arm's first sample was scraped."""
         roles = slo_roles(slo, every_bucket=False)
-        found = (one for selectors in roles.values() for one in self._raw(selectors, arm, length))
+        alone = Arm.alone(tuple(arm))
+        found = (one for selectors in roles.values() for one in self._raw(selectors, alone, length))
         return min((moment for one in found for moment in _moments(one)), default=None)
 
     def check(
@@ -231,20 +267,20 @@ class _Query:
             case MismatchCheck():
                 labels = next((slo.sampling.target_labels for slo in slos.values()), ())
                 roles = {"mismatches": check.mismatches, "compared": check.compared}
-                both = self._arm(roles, (), start, labels)
+                both = self._arm(roles, Arm.alone(()), start, labels)
                 return CheckSamples(both, Samples({}, both.points, labels))
 
     def slo(self, slo: Slo, arms: Arms, release: Release, start: float, *, every_bucket: bool) -> CheckSamples:
         """Both arms of an SLI from `start` to the look's end, and the baseline's history before it."""
         roles, labels = slo_roles(slo, every_bucket=every_bucket), slo.sampling.target_labels
-        canary, baseline = release.matchers(arms.canary), release.matchers(arms.baseline)
+        canary, baseline = both_arms(release.matchers(arms.canary), release.matchers(arms.baseline))
         return CheckSamples(
             self._arm(roles, canary, start, labels),
             self._arm(roles, baseline, start, labels),
-            self._history(roles, baseline, start, labels),
+            self._history(roles, baseline.own, start, labels),
         )
 
-    def _arm(self, roles: Roles, arm: Sequence[Matcher], start: float, labels: tuple[str, ...]) -> Samples:
+    def _arm(self, roles: Roles, arm: Arm, start: float, labels: tuple[str, ...]) -> Samples:
         grid: Floats = start + self.grid * np.arange(
             max(2, round((self.end - start) / self.grid) + 1), dtype=np.float64
         )
@@ -252,14 +288,14 @@ class _Query:
         found = {role: self._raw(selectors, arm, length) for role, selectors in roles.items()}
         return Samples(_counters(found, grid), len(grid), labels)
 
-    def _raw(self, selectors: Selectors, arm: Sequence[Matcher], length: Duration) -> list[Raw]:
+    def _raw(self, selectors: Selectors, arm: Arm, length: Duration) -> list[Raw]:
         found: list[Raw] = []
         for selector in selectors:
-            text = selector_text(selector.narrowed(*arm))
+            text = selector_text(selector.narrowed(*arm.asked))
             asked = f"{text}[{length}]"
             if asked not in self.asked:
                 self.asked[asked] = self.prometheus.samples(text, str(length), self.end)
-            found += self.asked[asked]
+            found += [one for one in self.asked[asked] if arm.shows(one.labels)]
         return found
 
     def _history(self, roles: Roles, arm: Sequence[Matcher], start: float, labels: tuple[str, ...]) -> Samples:
@@ -314,24 +350,31 @@ def _bucket_roles(latency: Latency, *, every_bucket: bool) -> Roles:
 
 def _counters(found: Mapping[str, Iterable[Raw]], grid: Floats) -> dict[str, tuple[Series, ...]]:
     """Raw series as counters on the grid, by role."""
-    made: dict[str, list[Series]] = {}
+    made: dict[str, list[_Counter]] = {}
     for role, series in found.items():
         for one in series:
             if role == PROBE:
                 for name, counts in _probe_counts(one):
-                    made.setdefault(name, []).append(_counter(one.labels, _moments(one), counts, grid))
+                    made.setdefault(name, []).append(_Counter(one.labels, _moments(one), counts))
             elif one.histograms:
-                made.setdefault(role, []).extend(_native(one, grid))
+                made.setdefault(role, []).extend(_native(one))
             else:
-                made.setdefault(role, []).append(
-                    _counter(one.labels, _moments(one), [value for _, value in one.points], grid)
-                )
-    return {role: tuple(series) for role, series in made.items()}
+                counts = [value for _, value in one.points]
+                made.setdefault(role, []).append(_Counter(one.labels, _moments(one), counts))
+    return {role: _placed(counters, grid) for role, counters in made.items()}
 
 
-def _counter(labels: Mapping[str, str], times: Sequence[float], values: Sequence[float], grid: Floats) -> Series:
-    on, invalid = on_grid(times, values, grid)
-    return Series(labels, on, invalid)
+class _Counter(NamedTuple):
+    """One counter as it was scraped."""
+
+    labels: Mapping[str, str]
+    times: Times
+    values: Sequence[float]
+
+
+def _placed(counters: Sequence[_Counter], grid: Floats) -> tuple[Series, ...]:
+    placed = all_on_grid([(one.times, one.values) for one in counters], grid)
+    return tuple(Series(one.labels, *found) for one, found in zip(counters, placed, strict=True))
 
 
 def _probe_counts(raw: Raw) -> Iterator[tuple[str, list[float]]]:
@@ -340,12 +383,12 @@ def _probe_counts(raw: Raw) -> Iterator[tuple[str, list[float]]]:
     yield "bad", list(np.cumsum([1 - min(max(value, 0.0), 1.0) for _, value in raw.points]))
 
 
-def _native(raw: Raw, grid: Floats) -> list[Series]:
+def _native(raw: Raw) -> list[_Counter]:
     """A native histogram as counters of its buckets; a bucket that a sample does not show is empty."""
     bounds = sorted({high for sample in raw.histograms for _, high, _ in sample.buckets if high > 0})
     times = _moments(raw)
     return [
-        _counter({**raw.labels, "le": f"{bound:.17g}"}, times, [_until(one, bound) for one in raw.histograms], grid)
+        _Counter({**raw.labels, "le": f"{bound:.17g}"}, times, [_until(one, bound) for one in raw.histograms])
         for bound in (*bounds, math.inf)
     ]
 
@@ -356,8 +399,8 @@ def _until(sample: Histogram, bound: float) -> float:
     return sum(count for _, high, count in sample.buckets if high <= bound)
 
 
-def _moments(raw: Raw) -> list[float]:
-    return [moment for moment, _ in raw.points] or [sample.time for sample in raw.histograms]
+def _moments(raw: Raw) -> Times:
+    return tuple([moment for moment, _ in raw.points] or [sample.time for sample in raw.histograms])
 
 
 def grid_seconds(service: Service) -> float:

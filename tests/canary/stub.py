@@ -12,6 +12,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
 from urllib.parse import parse_qs
 
 NOW = 1_800_000_000.0
@@ -31,6 +32,27 @@ def counter(labels: dict[str, str], each: float, until: float = NOW, start: floa
     first = until - 600 if start is None else start
     count = int((until - first) / step) + 1
     return labels, [[first + index * step, str((index + 1) * each)] for index in range(count)]
+
+
+def both(query: str, body: Callable[[str], Answer]) -> Answer:
+    """The answers to the query of each version, as one; the first that is no result where there is such a one."""
+    found = re.search(r'(\w+)=~"(\w+)\|(\w+)"', query)
+    if found is None:
+        return body(query)
+    label, *versions = found.groups()
+    answers = [body(query.replace(found[0], f'{label}="{version}"')) for version in versions]
+    together: dict[str, Any] = {}
+    for version, (status, text) in zip(versions, answers, strict=True):
+        try:
+            answer = json.loads(text)
+            for one in answer["data"]["result"]:
+                one["metric"] |= {label: version}
+        except (ValueError, KeyError, TypeError):
+            return status, text
+        before = together["data"]["result"] if together else []
+        together |= answer
+        together["data"]["result"] = before + together["data"]["result"]
+    return 200, json.dumps(together)
 
 
 class Stub:
@@ -62,7 +84,7 @@ class Stub:
         """The body for one query; the clock is always right unless a test moves it."""
         self.queries.append(query)
         time.sleep(self.delay)
-        return self.scalar() if query == "time()" else self.body(query)
+        return self.scalar() if query == "time()" else both(query, self.body)
 
 
 class LiveStub(Stub):

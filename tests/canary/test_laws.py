@@ -1,5 +1,6 @@
 """Laws that hold for any samples: what is missing makes no verdict, order is nothing, arms mirror each other."""
 
+import math
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sloctl.canary.question import CheckSamples
-from sloctl.canary.samples import GRACE, Samples, on_grid
+from sloctl.canary.samples import GRACE, Samples, all_counted, all_on_grid, counted, on_grid
 from sloctl.canary.statistics import OVER, WORSE, absolute_evidence, mixed, relative_evidence
 from sloctl.canary.verdict import Decision, Verdict
 from sloctl.model.quantities import Duration
@@ -104,6 +105,42 @@ def test_the_order_of_samples_changes_nothing(drawn: list[tuple[float, float]], 
     shuffled = random.sample(drawn, len(drawn))
     one, other = (on_grid([t for t, _ in some], [v for _, v in some], grid) for some in (drawn, shuffled))
     assert np.array_equal(one[0], other[0], equal_nan=True)
+
+
+@given(
+    st.lists(st.tuples(st.booleans(), st.lists(moments, min_size=1, max_size=3)), min_size=1, max_size=3),
+    st.sampled_from([0.0, math.nan, math.inf]),
+)
+def test_counters_placed_at_once_are_as_those_placed_alone(
+    drawn: list[tuple[bool, list[list[tuple[float, float]]]]], spoiled: float
+) -> None:
+    """Of targets whose series share their scrapes, in order or not, and with a value that is none."""
+    grid = np.arange(0.0, 310.0, 10.0)
+    scraped = []
+    for ordered, each in drawn:
+        times = tuple(dict.fromkeys(t for t, _ in each[0]))
+        times = tuple(sorted(times)) if ordered else times
+        scraped += [(times, [dict(one).get(t, index + spoiled) for t in times]) for index, one in enumerate(each)]
+    alone = [on_grid(times, values, grid) for times, values in scraped]
+    for one, other in zip(all_on_grid(scraped, grid), alone, strict=True):
+        assert np.array_equal(one[0], other[0], equal_nan=True)
+        assert one[1] == other[1]
+
+
+holes = st.lists(st.one_of(st.just(math.nan), st.integers(-1, 50).map(float)), min_size=12, max_size=12)
+
+
+@given(st.lists(st.tuples(holes, st.lists(st.booleans(), min_size=12, max_size=12), st.integers(0, 12)), max_size=4))
+def test_counters_counted_at_once_are_as_those_counted_alone(
+    drawn: list[tuple[list[float], list[bool], int]],
+) -> None:
+    """With gaps anywhere, born at any time, and falling, of targets that were seen at other times as well."""
+    rows = [np.array([math.nan] * born + values[born:]) for values, _, born in drawn]
+    seen = [~np.isnan(row) | np.array(here) for row, (_, here, _) in zip(rows, drawn, strict=True)]
+    alone = [counted(row, here) for row, here in zip(rows, seen, strict=True)]
+    for one, other in zip(all_counted(rows, seen), alone, strict=True):
+        assert np.array_equal(one.low, other.low)
+        assert np.array_equal(one.high, other.high)
 
 
 counts = st.lists(st.tuples(*[st.integers(0, 1000)] * 2, *[st.integers(0, 10**6)] * 2), min_size=1, max_size=30)
