@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from sloctl.canary.evidence import Arms, Harm, Limits, Usual, harm
-from sloctl.canary.question import BUCKET, CheckSamples, Keep, Question, events, tail_events, usual
+from sloctl.canary.question import BUCKET, CheckSamples, Question, events, tail_events, usual
 from sloctl.canary.ratios import (
     Group,
     Judged,
@@ -59,9 +59,9 @@ class Histogram:
     bounds: tuple[float, ...]
     samples: CheckSamples
 
-    def at(self, arm: Samples, bound: float, keep: Keep | None = None) -> Events:
+    def at(self, arm: Samples, bound: float) -> Events:
         """Observations above a bound, and all."""
-        total, below = tail_events(arm, BUCKET, bound, keep)
+        total, below = tail_events(arm, BUCKET, bound, None)
         return Events(total - below, total)
 
     def quantiles(self, arm: Samples, q: float) -> Floats:
@@ -71,7 +71,7 @@ class Histogram:
 
     def usual(self, bound: float) -> Usual:
         """The baseline's history above a bound."""
-        return usual(self.samples.history, lambda history, keep: self.at(history, bound, keep))
+        return usual(self.samples.history, lambda half: self.at(half, bound))
 
     def pairs(self, slower: float) -> tuple[list[Pair], bool]:
         """The bounds to judge, and whether the buckets are fine enough to hold the tolerance strictly."""
@@ -165,7 +165,7 @@ def _judged(
     """Evidence against the baseline, the mean over the bounds; and of the error ratio, where it has a limit."""
     samples, limits, grid = found.samples, question.limits(check), question.clock.grid_seconds
     canary, baseline = (events(arm, slo.indicator) for arm in (samples.canary, samples.baseline))
-    known = usual(samples.history, lambda history, keep: events(history, slo.indicator, keep))
+    known = usual(samples.history, lambda half: events(half, slo.indicator))
     tails = [
         (found.at(samples.canary, pair.bound), found.at(samples.baseline, pair.baseline), found.usual(pair.baseline))
         for pair in pairs

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -140,19 +139,16 @@ def keeping(by: tuple[str, ...], value: Value) -> Keep:
     return lambda series: tuple(series.labels.get(label, "") for label in by) == value
 
 
-def usual(history: Samples | None, count: Callable[[Samples, Keep], Events]) -> Usual:
+def usual(history: Samples | None, count: Callable[[Samples], Events]) -> Usual:
     """What the stable version does without a canary: its error ratio, and how much halves of it differ.
 
     Args:
         history: on a grid of blocks.
-        count: the events of the series that are kept.
+        count: the events of one half.
     """
     if history is None or history.points < 2 or history.is_empty:
         return Usual()
-    ranked = sorted(history.seen, key=_mixed_up)
-    half = set(ranked[::2])
-    left = count(history, lambda series: history.target(series) in half)
-    right = count(history, lambda series: history.target(series) not in half)
+    left, right = map(count, history.halves)
     x_a, n_a, x_b, n_b = left.bad.late, left.total.late, right.bad.late, right.total.late
     requests = float(n_a.sum() + n_b.sum())
     if requests <= 0:
@@ -160,11 +156,6 @@ def usual(history: Samples | None, count: Callable[[Samples, Keep], Events]) -> 
     phi = dispersion(x_a, n_a, x_b, n_b)
     errors = float((x_a + x_b).mean())
     return Usual(float(x_a.sum() + x_b.sum()) / requests, phi, (phi - 1) / errors if errors > 0 else 0.0)
-
-
-def _mixed_up(target: Value) -> bytes:
-    """An order that has nothing to do with names, the same on every machine."""
-    return hashlib.sha256("\0".join(target).encode()).digest()
 
 
 def history_warnings(history: Samples | None) -> list[str]:

@@ -88,11 +88,10 @@ def complete_until(samples: CheckSamples) -> int:
 
 
 def _group(value: Value, slo: Slo, samples: CheckSamples, keep: Keep | None) -> Group:
-    def count(history: Samples, half: Keep) -> Events:
-        return events(history, slo.indicator, lambda series: half(series) and (keep is None or keep(series)))
+    def count(arm: Samples) -> Events:
+        return events(arm, slo.indicator, keep)
 
-    canary, baseline = (events(arm, slo.indicator, keep) for arm in (samples.canary, samples.baseline))
-    return Group(value, canary, baseline, usual(samples.history, count))
+    return Group(value, count(samples.canary), count(samples.baseline), usual(samples.history, count))
 
 
 def _groups(check: SloCheck, slo: Slo, samples: CheckSamples) -> list[Group]:

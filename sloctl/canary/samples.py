@@ -8,8 +8,9 @@ neither.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Final, TypeAlias
 
@@ -147,12 +148,32 @@ class Samples:
 
     def path(self, role: str, keep: Callable[[Series], bool] | None = None, bound: float | None = None) -> Path:
         """Events of one role, of the series that are kept, and of one bucket where it is a histogram."""
+        if keep is None:
+            return self._totals.get((role, bound)) or Path.nothing(self.points)
+        return self._sum(path for series, path in self._paths.get((role, bound), ()) if keep(series))
+
+    def _sum(self, paths: Iterable[Path]) -> Path:
         low, high = np.zeros(self.points), np.zeros(self.points)
-        for series, path in self._paths.get((role, bound), ()):
-            if keep is None or keep(series):
-                low += path.low
-                high += path.high
+        for path in paths:
+            low += path.low
+            high += path.high
         return Path(low, high)
+
+    @cached_property
+    def _totals(self) -> Mapping[tuple[str, float | None], Path]:
+        return {key: self._sum(path for _, path in pairs) for key, pairs in self._paths.items()}
+
+    @cached_property
+    def halves(self) -> tuple[Samples, Samples]:
+        """Two halves of the targets that have nothing to do with their names, the same on every machine."""
+        ranked = sorted(self.seen, key=lambda target: hashlib.sha256("\0".join(target).encode()).digest())
+        return self._of(set(ranked[::2])), self._of(set(ranked[1::2]))
+
+    def _of(self, targets: Set[Value]) -> Samples:
+        series = {
+            role: tuple(one for one in found if self.target(one) in targets) for role, found in self.series.items()
+        }
+        return replace(self, series=series)
 
     @cached_property
     def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[Series, Path]]]:
