@@ -362,8 +362,7 @@ def _counters(found: Mapping[str, Iterable[Raw]], grid: Floats) -> dict[str, tup
             elif one.histograms:
                 made.setdefault(role, []).extend(_native(one))
             else:
-                counts = [value for _, value in one.points]
-                made.setdefault(role, []).append(_Counter(one.labels, _moments(one), counts))
+                made.setdefault(role, []).append(_Counter(one.labels, one.times, one.values))
     return {role: _placed(counters, grid) for role, counters in made.items()}
 
 
@@ -382,8 +381,8 @@ def _placed(counters: Sequence[_Counter], grid: Floats) -> tuple[Series, ...]:
 
 def _probe_counts(raw: Raw) -> Iterator[tuple[str, list[float]]]:
     """Each sample of a probe is one event, bad by what it lacks of 1."""
-    yield "total", [float(count) for count in range(1, len(raw.points) + 1)]
-    yield "bad", list(np.cumsum([1 - min(max(value, 0.0), 1.0) for _, value in raw.points]))
+    yield "total", [float(count) for count in range(1, len(raw.values) + 1)]
+    yield "bad", list(np.cumsum([1 - min(max(value, 0.0), 1.0) for value in raw.values]))
 
 
 def _native(raw: Raw) -> list[_Counter]:
@@ -403,7 +402,7 @@ def _until(sample: Histogram, bound: float) -> float:
 
 
 def _moments(raw: Raw) -> Times:
-    return tuple([moment for moment, _ in raw.points] or [sample.time for sample in raw.histograms])
+    return raw.times or tuple(sample.time for sample in raw.histograms)
 
 
 def grid_seconds(service: Service) -> float:

@@ -242,7 +242,7 @@ def test_native_histograms_are_read_by_their_buckets() -> None:
         Histogram(10.0, 3, ((0.5, 1.0, 2), (1.0, 2.0, 1))),
         Histogram(20.0, 9, ((0.5, 1.0, 2), (1.0, 2.0, 1), (2.0, 4.0, 6))),
     )
-    found = _native(Series({"job": "pay"}, (), one))
+    found = _native(Series({"job": "pay"}, (), (), one))
     assert {counter.times for counter in found} == {(10.0, 20.0)}
     assert [(float(counter.labels["le"]), counter.values) for counter in found] == [
         (1.0, [2, 2]),

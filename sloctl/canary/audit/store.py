@@ -128,23 +128,26 @@ class Store:
         """What earlier looks have left of a release."""
         decided = f"kind = 'decision' AND {_RELEASE}"
         back = f"{_SELECT} WHERE {decided} AND verdict = 'rollback' ORDER BY sequence LIMIT 1"
-        began = f"SELECT step, MIN(at) FROM entries WHERE {decided} GROUP BY step ORDER BY step"  # noqa: S608
-        promoted = """SELECT COUNT(*) FROM (SELECT DISTINCT canary, revision FROM entries WHERE kind = 'decision'
-            AND platform = :platform AND service = :service AND verdict = 'promote'
-            AND NOT (canary = :canary AND revision = :revision)) AS deployments"""
-        approved = """SELECT COUNT(*) FROM entries WHERE kind = 'approval' AND platform = :platform
-            AND service = :service AND revision IN (:canary, :revision) AND revision <> ''"""
+        back_too = "MAX(CASE verdict WHEN 'rollback' THEN 1 ELSE 0 END) AS rolled_back"
+        steps = f"""SELECT step, MIN(at) AS began, MAX(sequence) AS latest, {back_too}
+            FROM entries WHERE {decided} GROUP BY step ORDER BY step"""  # noqa: S608
+        others = """SELECT
+            (SELECT COUNT(*) FROM entries WHERE kind = 'approval' AND platform = :platform
+                AND service = :service AND revision IN (:canary, :revision) AND revision <> '') AS approvals,
+            (SELECT COUNT(*) FROM (SELECT DISTINCT canary, revision FROM entries WHERE kind = 'decision'
+                AND platform = :platform AND service = :service AND verdict = 'promote'
+                AND NOT (canary = :canary AND revision = :revision)) AS deployments) AS promoted"""
         where = _where(subject)
         with self._database.reading() as connection:
-            steps = tuple((int(step), int(at)) for step, at in _all(connection, began, **where))
-            latest = _latest(connection, subject)
+            known = _all(connection, steps, **where)
+            ((approvals, promoted),) = _all(connection, others, **where)
             return Standing(
-                rolled_back=_one(connection, back, **where),
-                first_at=min((at for _, at in steps), default=None),
-                step=None if latest is None else latest.step,
-                steps_began=steps,
-                approved=int(_all(connection, approved, **where)[0][0]) > 0,
-                promoted=int(_all(connection, promoted, **where)[0][0]),
+                rolled_back=_one(connection, back, **where) if any(one.rolled_back for one in known) else None,
+                first_at=min((int(one.began) for one in known), default=None),
+                step=int(max(known, key=lambda one: one.latest).step) if known else None,
+                steps_began=tuple((int(one.step), int(one.began)) for one in known),
+                approved=int(approvals) > 0,
+                promoted=int(promoted),
             )
 
     def mate(self, platform: str, service: str, since: int) -> Mate:

@@ -21,14 +21,15 @@ from sloctl.canary.server.group import after_group
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.queries import Shared, TimedQueries
 from sloctl.canary.server.shapes import ApprovalRequest, EvaluateRequest, MalformedError
+from sloctl.canary.server.turns import Turns
 from sloctl.canary.source import MAX_LENGTH, SKEW, Release, Source
 from sloctl.canary.verdict import Verdict
 from sloctl.errors import SloctlError
 
 LOG: Final = logging.getLogger(__name__)
 T = TypeVar("T")
-LOOK_SECONDS: Final = 5.5
-"""For all queries of one look, so that with the audit store's limits every answer is sent within 8 s."""
+LOOK_SECONDS: Final = 5.0
+"""For all queries of one look, so that with its turn and the audit store's limits every answer is sent within 8 s."""
 FOLLOW_SECONDS: Final = 7.0
 """How long one waits for the same look of another."""
 STARTS_SECONDS: Final = 3600.0
@@ -79,6 +80,7 @@ class Evaluation:
     clock: Callable[[], float] = time.time
     starts: Starts = field(default_factory=Starts)
     looks: Coalescing = field(default_factory=Coalescing)
+    turns: Turns = field(default_factory=Turns)
 
     def evaluate(self, asked: EvaluateRequest, caller: str, configuration: Configuration) -> dict[str, Any]:
         """The answer to a request; it is on disk.
@@ -107,8 +109,9 @@ class Evaluation:
         """One look for all who ask the same at the same time, as a rollout's gate and its guard do."""
 
         def look() -> Judged:
-            source = Source(TimedQueries(self.shared, self.look_seconds), self.clock, past=self.shared.past)
-            return judge(one.service, release, source, approved=approved)
+            with self.turns.one():
+                source = Source(TimedQueries(self.shared, self.look_seconds), self.clock, past=self.shared.past)
+                return judge(one.service, release, source, approved=approved)
 
         return self.looks.once((one.platform, one.digest, release, approved), look, FOLLOW_SECONDS)
 

@@ -36,11 +36,11 @@ class Answers:
     def query_range(self, promql: str, start: float, end: float, step: float) -> Sequence[Series]:
         if self.empty or promql.startswith("max by (alertname, slo)"):
             return ()
-        times = [start + index * step for index in range(int((end - start) / step) + 1)]
-        wave = tuple((time, 1 + math.sin(index / 9)) for index, time in enumerate(times))
-        gap = tuple((time, 2.0 if index % 40 < 20 else math.nan) for index, time in enumerate(times))
+        times = tuple(start + index * step for index in range(int((end - start) / step) + 1))
+        wave = tuple(1 + math.sin(index / 9) for index, _ in enumerate(times))
+        gap = tuple(2.0 if index % 40 < 20 else math.nan for index, _ in enumerate(times))
         labels = dict.fromkeys(NAMES, NASTY)
-        return [Series(labels, wave), Series({**labels, "slo": "other"}, gap)]
+        return [Series(labels, times, wave), Series({**labels, "slo": "other"}, times, gap)]
 
 
 def written(folder: Path, dashboards: Dashboards, path: str, *, empty: bool = False) -> Path:
