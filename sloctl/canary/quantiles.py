@@ -9,33 +9,33 @@ e-values is an e-value (Vovk & Wang, Annals of Statistics 2021, arXiv 1912.06116
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sloctl.canary.evidence import Arms, Harm, Limits, Usual, harm
+from sloctl.canary.evidence import Harm, Limits, Usual, harm
 from sloctl.canary.question import BUCKET, CheckSamples, Question, events, tail_events, usual
 from sloctl.canary.ratios import (
     Group,
     Judged,
+    Reading,
     complete_until,
     harmed_finding,
     healthy_finding,
     percent,
+    readings,
     stacked,
     together,
 )
-from sloctl.canary.samples import Events, Samples, against_the_canary, for_the_canary
+from sloctl.canary.samples import Events, Samples
 from sloctl.canary.statistics import Floats, quantile
 from sloctl.canary.verdict import Decision, Finding, Reason
 from sloctl.model.canary import SloCheck
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Unit
 
-Reading: TypeAlias = Callable[[Events, Events], Arms]
 TAILS: Final = (0.002, 0.2)
 """Bounds are judged whose tail holds such a share of the baseline's requests."""
 FINE: Final = 1.15
@@ -179,8 +179,9 @@ def _judged(
         each = harm(arms, replace(limits, error_rate=None, margin=1.0), together([one for _, _, one in tails]), grid)
         return _combined(own, each, slower[:until], limits)
 
-    lenient = reading(for_the_canary, complete_until(samples))
-    return Judged(Group((), canary, baseline, known), limits, lenient, reading(against_the_canary, None))
+    read = [canary, baseline, *(arm for c, b, _ in tails for arm in (c, b))]
+    lenient, strict = readings(reading, complete_until(samples), read)
+    return Judged(Group((), canary, baseline, known), limits, lenient, strict)
 
 
 def _combined(own: Harm, tails: Harm | None, slower: NDArray[np.bool_], limits: Limits) -> Harm:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ from sloctl.canary.verdict import Clock, Decision, Finding, Reason, Tally
 from sloctl.model.canary import SloCheck
 from sloctl.model.catalogue import Slo
 
+Reading: TypeAlias = Callable[[Events, Events], Arms]
 OTHER: Final = "_other"
 _LARGEST: Final = 700.0
 """exp of more is no finite number."""
@@ -121,9 +122,24 @@ def _judged(groups: Sequence[Group], limits: Limits, until: int, grid: float) ->
     if not groups:
         return []
     known = together([group.usual for group in groups])
-    lenient = harm(stacked([for_the_canary(g.canary, g.baseline) for g in groups], until), limits, known, grid)
-    strict = harm(stacked([against_the_canary(g.canary, g.baseline) for g in groups]), limits, known, grid)
+
+    def reading(read: Reading, until: int | None) -> Harm:
+        return harm(stacked([read(group.canary, group.baseline) for group in groups], until), limits, known, grid)
+
+    lenient, strict = readings(reading, until, [arm for group in groups for arm in (group.canary, group.baseline)])
     return [Judged(group, limits, _row(lenient, i), _row(strict, i)) for i, group in enumerate(groups)]
+
+
+def readings(reading: Callable[[Reading, int | None], Harm], until: int, read: Iterable[Events]) -> tuple[Harm, Harm]:
+    """The harm in the first `until` intervals as the canary's best reading has it, and in all as its worst.
+
+    Args:
+        read: what is read; where nothing of it is uncertain, both are the same and computed once.
+    """
+    lenient = reading(for_the_canary, until)
+    if all(one.is_certain and until >= len(one.total.late) for one in read):
+        return lenient, lenient
+    return lenient, reading(against_the_canary, None)
 
 
 def stacked(arms: Sequence[Arms], until: int | None = None) -> Arms:

@@ -60,6 +60,11 @@ class Path:
         return cls(np.zeros(points), np.zeros(points))
 
     @property
+    def is_certain(self) -> bool:
+        """Whether it is known when every event happened."""
+        return np.array_equal(self.low, self.high) and bool((np.diff(self.low) >= 0).all())
+
+    @property
     def early(self) -> Floats:
         """Events of each interval, as early as possible."""
         return np.diff(self.high)
@@ -86,6 +91,11 @@ class Events:
 
     bad: Path
     total: Path
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether there is one reading of them only."""
+        return self.bad.is_certain and self.total.is_certain
 
 
 def for_the_canary(canary: Events, baseline: Events) -> Arms:

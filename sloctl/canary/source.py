@@ -32,9 +32,8 @@ from sloctl.prometheus import Series as Raw
 from sloctl.promql.selectors import selector_text
 
 HISTORY: Final = HOUR
-LOOKBACK_SCRAPES: Final = 20
-LEAST_LOOKBACK: Final = Duration.of(minutes=2)
-"""How far back the sample may lie that the counting of a series begins with."""
+LOOKBACK: Final = 20
+"""Scrapes that may be missing before the counting of a series begins; with the usual 15 s Prometheus' five minutes."""
 MAX_LENGTH: Final = DAY
 """How far back the first sample of a canary is looked for, at most."""
 SKEW_WARNING: Final = 5.0
@@ -286,8 +285,7 @@ class _Query:
         grid: Floats = start + self.grid * np.arange(
             max(2, round((self.end - start) / self.grid) + 1), dtype=np.float64
         )
-        lookback = max(round(LOOKBACK_SCRAPES * self.grid * 1000), LEAST_LOOKBACK.milliseconds)
-        length = Duration(math.ceil((self.end - start) * 1000) + lookback)
+        length = Duration(math.ceil((self.end - start + LOOKBACK * self.grid) * 1000))
         found = {role: self._raw(selectors, arm, length) for role, selectors in roles.items()}
         return Samples(_counters(found, grid), len(grid), labels)
 

@@ -35,6 +35,8 @@ LOG: Final = logging.getLogger("sloctl.canary.server")
 SERVICE: Final = "sloctl-canary"
 FINISH_SECONDS: Final = 10.0
 LOOK_AT_FILES_SECONDS: Final = 15.0
+COLLECT_AFTER: Final = 50_000
+"""New objects after which garbage is looked for; a look makes tens of thousands, and hardly any cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +94,7 @@ def serve(listening: Listening, store: Store, load: Callable[[], Configuration],
     server = CanaryServer(config, webhook, stamp, listening.drain_seconds)
     gc.collect()
     gc.freeze()  # what is loaded now stays: no look waits for the collector to go through it again
+    gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     try:
         server.run()
     except SystemExit as error:  # uvicorn's answer to an address that is taken; its log says so

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-AT_ONCE: Final = 4
+AT_ONCE: Final = 2
 PATIENCE_SECONDS: Final = 1.0
 
 
