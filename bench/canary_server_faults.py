@@ -91,7 +91,7 @@ def proxied(prometheus: str) -> Iterator[Proxy]:
                 self.close_connection = True
                 return
             if proxy.fault in {"hung", "slow"}:
-                time.sleep(12 if proxy.fault == "hung" else 2.5)
+                time.sleep(12 if proxy.fault == "hung" else 3)
             status, body = proxy.answer(self.path, content, self.headers["Content-Type"])
             self.send_response(status)
             self.send_header("Content-Length", str(len(body)))

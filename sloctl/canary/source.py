@@ -26,9 +26,10 @@ from sloctl.model.canary import Arms, Canary, MismatchCheck, SloCheck
 from sloctl.model.catalogue import Service, Slo
 from sloctl.model.indicator import Latency, Probe, Ratio
 from sloctl.model.quantities import DAY, HOUR, Duration, number
-from sloctl.model.selector import Matcher, MatchOperator, Selectors
+from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.prometheus import Fault, Histogram, PrometheusError, Sample
 from sloctl.prometheus import Series as Raw
+from sloctl.promql.matching import holds
 from sloctl.promql.selectors import selector_text
 
 HISTORY: Final = HOUR
@@ -243,13 +244,14 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class _Query:
-    """Queries of one look; the same selector is asked once."""
+    """Queries of one look; what an answer holds is not asked for again."""
 
     prometheus: Queries
     grid: float
     end: float
     past: Past
-    asked: dict[str, tuple[Raw, ...]] = field(default_factory=dict)
+    found: dict[tuple[Selector, Duration], tuple[Raw, ...]] = field(default_factory=dict)
+    ranged: dict[str, tuple[Raw, ...]] = field(default_factory=dict)
 
     def first_sample(self, slo: Slo, arm: Sequence[Matcher], length: Duration) -> float | None:
         """When the arm's first sample was scraped."""
@@ -292,12 +294,26 @@ class _Query:
     def _raw(self, selectors: Selectors, arm: Arm, length: Duration) -> list[Raw]:
         found: list[Raw] = []
         for selector in selectors:
-            text = selector_text(selector.narrowed(*arm.asked))
-            asked = f"{text}[{length}]"
-            if asked not in self.asked:
-                self.asked[asked] = self.prometheus.samples(text, str(length), self.end)
-            found += [one for one in self.asked[asked] if arm.shows(one.labels)]
+            found += [one for one in self._samples(selector.narrowed(*arm.asked), length) if arm.shows(one.labels)]
         return found
+
+    def _samples(self, selector: Selector, length: Duration) -> tuple[Raw, ...]:
+        key = selector, length
+        if key not in self.found:
+            among = self._among(selector, length)
+            text = selector_text(selector)
+            self.found[key] = self.prometheus.samples(text, str(length), self.end) if among is None else among
+        return self.found[key]
+
+    def _among(self, selector: Selector, length: Duration) -> tuple[Raw, ...] | None:
+        """The selector's series from an answer that holds them, as bad events are among all events; None for none."""
+        for (wider, known), series in self.found.items():
+            if wider.metric == selector.metric and known == length and set(wider.matchers) <= set(selector.matchers):
+                more = [one for one in selector.matchers if one not in wider.matchers]
+                fulfilled = [[holds(one, raw.labels.get(one.label, "")) for one in more] for raw in series]
+                if all(False in each or None not in each for each in fulfilled):
+                    return tuple(raw for raw, each in zip(series, fulfilled, strict=True) if False not in each)
+        return None
 
     def _history(self, roles: Roles, arm: Sequence[Matcher], start: float, labels: tuple[str, ...]) -> Samples:
         """The hour before the canary, in blocks; evaluated by the server, which is enough for variances."""
@@ -313,9 +329,9 @@ class _Query:
         return self.past.once(key, find, settled=start < self.end - SETTLED_SECONDS)
 
     def _ranged(self, text: str, grid: Floats) -> tuple[Raw, ...]:
-        if text not in self.asked:
-            self.asked[text] = self.prometheus.query_range(text, grid[0], grid[-1], BLOCK_SECONDS)
-        return self.asked[text]
+        if text not in self.ranged:
+            self.ranged[text] = self.prometheus.query_range(text, grid[0], grid[-1], BLOCK_SECONDS)
+        return self.ranged[text]
 
 
 def slo_roles(slo: Slo, *, every_bucket: bool) -> Roles:

@@ -1,4 +1,4 @@
-"""Whether matchers can hold together, as far as that can be proven without running a regular expression.
+"""Whether matchers hold, alone or together, as far as that can be proven without running a regular expression.
 
 Expressions of users are never run: one of a few characters can take for ever. Those of plain characters, `.` and
 `|` are enough to compare character by character; of all others nothing is claimed.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 from sloctl.model.selector import Matcher, MatchOperator
@@ -15,6 +16,7 @@ from sloctl.model.selector import Matcher, MatchOperator
 Pattern: TypeAlias = tuple[str | None, ...]
 """The characters of a value; None stands for any one."""
 
+_REGULAR: Final = {MatchOperator.REGEX, MatchOperator.NOT_REGEX}
 _PLAIN: Final = re.compile(r"[\w .|/:,@=<>#%&~'-]*")
 
 
@@ -26,6 +28,14 @@ def contradiction(matchers: Sequence[Matcher]) -> str | None:
     for matcher in matchers:
         of_label.setdefault(matcher.label, []).append(matcher)
     return next((label for label, several in of_label.items() if len(several) > 1 and _excluded(several)), None)
+
+
+def holds(matcher: Matcher, value: str) -> bool | None:
+    """Whether a label's value fulfils a matcher, or None when that cannot be proven."""
+    patterns = _patterns(matcher)
+    if patterns is None or (not value.isprintable() and matcher.operator in _REGULAR):
+        return None  # versions of Prometheus differ in what `.` matches
+    return any(_covers(pattern, tuple(value)) for pattern in patterns) == _positive(matcher)
 
 
 def _excluded(matchers: list[Matcher]) -> bool:
@@ -43,9 +53,10 @@ def _positive(matcher: Matcher) -> bool:
     return matcher.operator in {MatchOperator.EQUAL, MatchOperator.REGEX}
 
 
+@lru_cache(1024)
 def _patterns(matcher: Matcher) -> list[Pattern] | None:
     """The values that the matcher names; None for a regular expression that is not plain."""
-    if matcher.operator in {MatchOperator.EQUAL, MatchOperator.NOT_EQUAL}:
+    if matcher.operator not in _REGULAR:
         return [tuple(matcher.value)]
     if not _PLAIN.fullmatch(matcher.value):
         return None

@@ -56,7 +56,11 @@ def both(query: str, body: Callable[[str], Answer]) -> Answer:
 
 
 class Stub:
-    """What is answered to a query: `answer(query)` gives a status and a body."""
+    """What is answered to a query: `answer(query)` gives a status and a body.
+
+    Attributes:
+        fails: whether every request fails of the version that a query names.
+    """
 
     def __init__(self, now: float = NOW) -> None:
         self.now = now
@@ -64,6 +68,7 @@ class Stub:
         self.delay = 0.0
         self.queries: list[str] = []
         self.body: Callable[[str], Answer] = self.healthy
+        self.fails: Callable[[str], bool] = lambda _: False
 
     def scalar(self) -> Answer:
         return 200, json.dumps(
@@ -76,9 +81,11 @@ class Stub:
         each = 100 if arm == "canary-1" else 1900
         start = self.began if arm == "canary-1" else self.began - 300
         labels = {"__name__": "x", "job": "pay", "instance": arm}
+        bad = each if self.fails(query) else each / 1000
+        failed = counter({**labels, "code": "500"}, bad, self.now, start)
         if "code=~" in query or "failed" in query:
-            return 200, matrix(counter({**labels, "code": "500"}, each / 1000, self.now, start))
-        return 200, matrix(counter({**labels, "code": "200"}, each, self.now, start))
+            return 200, matrix(failed)
+        return 200, matrix(counter({**labels, "code": "200"}, each - bad, self.now, start), failed)
 
     def answer(self, query: str) -> Answer:
         """The body for one query; the clock is always right unless a test moves it."""

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sloctl.model.selector import Matcher, MatchOperator
-from sloctl.promql.matching import contradiction
+from sloctl.promql.matching import contradiction, holds
 
 VALUES = ["".join(letters) for length in range(4) for letters in itertools.product("ab5", repeat=length)]
 PATTERNS = st.sampled_from(["", "a", "5..", "a|b", "ab|5.", ".", "...", "a.b", "[ab]", "a*", "(a|b)5", "a?"])
@@ -40,6 +40,20 @@ def matchers(draw: st.DrawFn) -> list[Matcher]:
 def test_what_is_called_a_contradiction_matches_no_value(several: list[Matcher]) -> None:
     if contradiction(several) is not None:
         assert not [value for value in VALUES if all(matches(one, value) for one in several)]
+
+
+@pytest.mark.property
+@given(matchers())
+def test_what_holds_is_what_a_regular_expression_says(several: list[Matcher]) -> None:
+    for one in several:
+        held = [holds(one, value) for value in VALUES]
+        assert held == [matches(one, value) for value in VALUES] or held == [None] * len(VALUES)
+
+
+def test_of_a_value_that_holds_a_line_break_nothing_is_claimed() -> None:
+    """`.` matches it in Prometheus 3 and not before."""
+    assert holds(Matcher("code", MatchOperator.REGEX, "5."), "5\n") is None
+    assert holds(Matcher("code", MatchOperator.EQUAL, "5\n"), "5\n") is True
 
 
 @pytest.mark.parametrize(

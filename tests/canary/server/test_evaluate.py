@@ -35,24 +35,18 @@ def test_a_healthy_canary_is_promoted(hook: Hook) -> None:
 
 
 def test_a_bad_canary_is_rolled_back_and_stays_so(hook: Hook) -> None:
-    healthy = hook.stub.body
-
-    def failing(query: str) -> tuple[int, str]:
-        return healthy(query.replace('code=~"5.."', "") if "7ddf8" in query else query)
-
-    hook.stub.body = failing
+    hook.stub.fails = lambda query: "7ddf8" in query
     first = hook.evaluate()
     assert (first["verdict"], first["reason"]) == ("rollback", "harm")
-    hook.stub.body = healthy
+    hook.stub.fails = lambda _: False
     assert hook.evaluate()["decision_id"] == first["decision_id"]
     assert hook.said(canary="aaaaa") != "rollback/harm", "another version is judged by its own samples"
 
 
 def test_a_new_revision_of_the_same_version_is_judged_anew(hook: Hook) -> None:
-    healthy = hook.stub.body
-    hook.stub.body = lambda query: healthy(query.replace('code=~"5.."', "") if "7ddf8" in query else query)
+    hook.stub.fails = lambda query: "7ddf8" in query
     assert hook.said() == "rollback/harm"
-    hook.stub.body = healthy
+    hook.stub.fails = lambda _: False
     assert hook.said(revision="4") == "promote/healthy"
 
 
@@ -192,9 +186,10 @@ def test_a_group_rolls_back_together(hook_of: MakeHook) -> None:
     hook = hook_of("---\n".join(GROUP.format(name=name) for name in ("pay", "book")))
     healthy = hook.stub.body
     assert hook.said() == "promote/healthy", "nothing else is being released"
-    hook.stub.body = lambda query: healthy(_bad(query))
+    hook.stub.body = lambda query: healthy(query.replace("b00c1", "7ddf8"))
+    hook.stub.fails = lambda query: "7ddf8" in query
     assert hook.said(service="book", canary="b00c1") == "rollback/harm"
-    hook.stub.body = healthy
+    hook.stub.body, hook.stub.fails = healthy, lambda _: False
     answer = hook.evaluate()
     assert (answer["verdict"], answer["reason"]) == ("rollback", "group")
     assert "book" in answer["sentence"]
@@ -211,11 +206,6 @@ def test_a_group_goes_on_together(hook_of: MakeHook) -> None:
     assert hook.said() == "promote/healthy"
     assert hook.said(service="book", step=1) == "continue/holding"
     assert hook.said() == "promote/healthy", "book is further already"
-
-
-def _bad(query: str) -> str:
-    """Every request of the version b00c1 fails."""
-    return query.replace('code=~"5..", ', "").replace("b00c1", "7ddf8") if "b00c1" in query else query
 
 
 def test_a_later_step_begins_when_it_is_first_asked_about(hook_of: MakeHook) -> None:

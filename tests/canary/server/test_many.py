@@ -35,7 +35,7 @@ def hung(hook: Hook) -> Body:
 
 
 def slow(hook: Hook) -> Body:
-    hook.stub.delay = 0.07
+    hook.stub.delay = 0.12
     return hook.stub.healthy
 
 
