@@ -11,33 +11,34 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from contextlib import ExitStack
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
 import httpx
 
-from bench.canary_server_faults import Proxy, proxied
-from bench.canary_server_world import CANARY, SERIES, STABLE, Server, names, scraped, server, write_specs
+from bench.canary_server_faults import AWAY, Proxy, proxied
+from bench.canary_server_world import CANARY, STABLE, Server, names, scraped, server, write_specs
 from bench.rows import Row
 from examples.databases import postgresql
 from sloctl.canary.audit.chain import Subject
 from sloctl.canary.audit.store import Store
 
-ROLLOUTS: Final = 32
+ROLLOUTS: Final = 64
 AT_ONCE: Final = 64
 BURSTS: Final = 20
 ANALYSES: Final = 10_000
 FAULTY: Final = 5_000
 KILLS: Final = 200
-WAIT_SECONDS: Final = 90
+WAIT_SECONDS: Final = 80
 """Until the canaries of the world can be promoted."""
 HOLD: Final = 20
 
 
 def rows() -> Iterator[Row]:
-    """Every figure; about a quarter of an hour."""
+    """Every figure; some 25 minutes."""
     with tempfile.TemporaryDirectory(prefix="sloctl-bench-") as name, ExitStack() as stack:
         folder = Path(name)
         prometheus = stack.enter_context(scraped(ROLLOUTS, folder))
@@ -49,28 +50,39 @@ def rows() -> Iterator[Row]:
         yield from _replicas(specs, prometheus.url, folder)
 
 
-def _asked(revision: str = "1") -> list[dict[str, Any]]:
+def _gates(revision: str = "1", rollouts: int = ROLLOUTS) -> list[dict[str, Any]]:
+    """What the gates of so many rollouts ask."""
+    common = {"canary": CANARY, "stable": STABLE, "revision": revision, "step": 0}
+    return [{"service": one, **common} for one in names(rollouts)]
+
+
+def _gates_and_guards(revision: str = "1", rollouts: int = ROLLOUTS) -> list[dict[str, Any]]:
     """What Argo asks at once: for each rollout its gate, which names the step, and its guard, which does not."""
-    common = [{"service": one, "canary": CANARY, "stable": STABLE, "revision": revision} for one in names(ROLLOUTS)]
-    return [{**one, **step} for one in common for step in ({"step": 0}, {})]
+    gates = _gates(revision, rollouts)
+    return [one for gate in gates for one in (gate, {name: value for name, value in gate.items() if name != "step"})]
 
 
 def _speed(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
     with server(specs, prometheus, f"sqlite:///{folder}/speed.db", folder) as one:
-        asyncio.run(_bursts(one.url, _asked(), 2, pause=1))  # the hours before the canaries are read once
-        took, verdicts = asyncio.run(_bursts(one.url, _asked(), BURSTS, pause=1))
-        ranked = sorted(took)
-        yield Row(
-            f"{AT_ONCE} analyses at once, of {SERIES} series each: median (s)", ranked[len(ranked) // 2], at_most=1
-        )
-        yield Row(f"{AT_ONCE} analyses at once, {BURSTS} times: p99 (s)", ranked[int(len(ranked) * 0.99)], at_most=1)
+        releases, rollouts = _gates(), _gates_and_guards(rollouts=AT_ONCE // 2)
+        verdicts: list[str] = []
+        for what, asked in (
+            (f"{AT_ONCE} releases", releases),
+            (f"gate and guard of {AT_ONCE // 2} rollouts", rollouts),
+        ):
+            asyncio.run(_bursts(one.url, asked, 2, pause=1))  # the hours before the canaries are read once
+            took, said = asyncio.run(_bursts(one.url, asked, BURSTS, pause=1))
+            verdicts += said
+            ranked = sorted(took)
+            yield Row(f"{AT_ONCE} analyses at once, {what}: median (s)", ranked[len(ranked) // 2], at_most=1)
+            yield Row(f"{AT_ONCE} analyses at once, {what}: p99 (s)", ranked[int(len(ranked) * 0.99)], at_most=1)
         yield Row(
             "of them promoted, as all are healthy (%)", 100 * verdicts.count("promote") / len(verdicts), at_least=99
         )
         rounds = ANALYSES // AT_ONCE + 1
-        asyncio.run(_bursts(one.url, _asked(), rounds // 4, pause=0))
+        asyncio.run(_bursts(one.url, rollouts, rounds // 4, pause=0))
         warm = _memory(one)
-        more, _ = asyncio.run(_bursts(one.url, _asked(), rounds, pause=0))
+        more, _ = asyncio.run(_bursts(one.url, rollouts, rounds, pause=0))
         yield Row("analyses then", len(more), at_least=ANALYSES)
         yield Row("memory grown meanwhile (MiB)", (_memory(one) - warm) / 2**20, at_most=16)
 
@@ -109,34 +121,60 @@ def _memory(one: Server) -> int:
     return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
 
+@dataclass
+class Faulty:
+    """What was answered while the source failed."""
+
+    promoted: int = 0
+    rolled_back: int = 0
+    slowest: float = 0.0
+    done: int = 0
+    wrong: Counter[tuple[str, str]] = field(default_factory=Counter)
+
+    def ask(self, url: str, fault: str, right: Set[str]) -> None:
+        """Every service at once, about a release that nobody asked about before."""
+        took, answers = asyncio.run(_answers(url, _gates(f"{fault}-{self.done}")))
+        self.slowest = max(self.slowest, *took)
+        self.promoted += sum(answer["verdict"] == "promote" for answer in answers)
+        self.rolled_back += sum(answer["verdict"] == "rollback" for answer in answers)
+        self.wrong.update((fault, answer["reason"]) for answer in answers if answer["reason"] not in right)
+        self.done += len(answers)
+
+
 def _faults(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
     """Asked through a proxy that fails in every way; after each fault the breaker has time to close."""
-    chance = random.Random(11)
-    wrong: Counter[tuple[str, str]] = Counter()
-    promoted, rolled_back, slowest, done = 0, 0, 0.0, 0
+    faults = list(Proxy.REASONS)
+    faulty = Faulty()
     with proxied(prometheus) as proxy, server(specs, proxy.url, f"sqlite:///{folder}/faults.db", folder) as one:
-        while done < FAULTY:
-            fault = chance.choice(list(Proxy.REASONS))
+        while faulty.done < FAULTY - ROLLOUTS:
+            fault = faults[faulty.done // ROLLOUTS % len(faults)]
             proxy.fault = fault
             time.sleep(2.5 if fault == "clock" else 0.1)  # the clock is read every two seconds
-            revision = f"{fault}-{done}"
-            took, answers = asyncio.run(_answers(one.url, _asked(revision)[::2]))
-            slowest = max(slowest, *took)
-            promoted += sum(answer["verdict"] == "promote" for answer in answers)
-            rolled_back += sum(answer["verdict"] == "rollback" for answer in answers)
-            wrong.update(
-                (fault, answer["reason"]) for answer in answers if answer["reason"] not in Proxy.REASONS[fault]
-            )
-            done += len(answers)
+            faulty.ask(one.url, fault, Proxy.REASONS[fault])
             proxy.fault = None
             _until_closed(one.url)
-    yield Row("analyses with a failing source", done, at_least=FAULTY)
-    yield Row("of them promoted", promoted, at_most=0)
-    yield Row("of them rolled back", rolled_back, at_most=0)
-    for (fault, reason), count in wrong.items():
+    _killed(specs, folder, faulty)
+    yield Row("analyses with a failing source", faulty.done, at_least=FAULTY)
+    yield Row("of them promoted", faulty.promoted, at_most=0)
+    yield Row("of them rolled back", faulty.rolled_back, at_most=0)
+    for (fault, reason), count in faulty.wrong.items():
         print(f"{count} answers to a source that is {fault} say {reason}", file=sys.stderr)
-    yield Row("of them with another reason than the right one", wrong.total(), at_most=0)
-    yield Row("slowest answer (s)", slowest, at_most=8)
+    yield Row("of them with another reason than the right one", faulty.wrong.total(), at_most=0)
+    yield Row("slowest answer (s)", faulty.slowest, at_most=8)
+
+
+def _killed(specs: Path, folder: Path, faulty: Faulty) -> None:
+    """The same with a Prometheus that is killed after it has answered."""
+    apart = folder / "killed"
+    apart.mkdir()
+    with scraped(1, apart) as prometheus:
+        time.sleep(10)
+        with server(specs, prometheus.url, f"sqlite:///{apart}/killed.db", apart) as one:
+            _, (before,) = asyncio.run(_answers(one.url, _gates(rollouts=1)))
+            if before["reason"] == "source_unavailable":
+                raise RuntimeError("Prometheus was to answer before it is killed")
+            prometheus.running.process.kill()
+            faulty.ask(one.url, "killed", AWAY)
 
 
 async def _answers(url: str, asked: Sequence[dict[str, Any]]) -> tuple[list[float], list[dict[str, Any]]]:
@@ -216,7 +254,7 @@ def _replicas(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
         replicas = [stack.enter_context(server(specs, prometheus, url, folder)) for _ in range(2)]
         differing = 0
         for revision in range(10):
-            asked = _asked(str(revision))[::8]
+            asked = _gates_and_guards(str(revision), rollouts=8)
             found = asyncio.run(_both([one.url for one in replicas], asked))
             differing += sum(left["decision_id"] != right["decision_id"] for left, right in zip(*found, strict=True))
         store = Store.open(url)

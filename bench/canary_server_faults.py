@@ -15,7 +15,7 @@ from typing import Any, ClassVar, Final
 
 import httpx
 
-_AWAY: Final = frozenset({"source_unavailable"})
+AWAY: Final = frozenset({"source_unavailable"})
 
 
 class Proxy:
@@ -26,12 +26,11 @@ class Proxy:
     """
 
     REASONS: ClassVar[Mapping[str, frozenset[str]]] = {
-        "killed": _AWAY,
-        "hung": _AWAY,
-        "slow": _AWAY,
-        "resetting": _AWAY,
-        "truncated": _AWAY,
-        "html": _AWAY,
+        "hung": AWAY,
+        "slow": AWAY,
+        "resetting": AWAY,
+        "truncated": AWAY,
+        "html": AWAY,
         "partial": frozenset({"partial"}),
         "nan": frozenset({"stale_data"}),
         "clock": frozenset({"stale_data"}),
@@ -86,7 +85,7 @@ def proxied(prometheus: str) -> Iterator[Proxy]:
 
         def do_POST(self) -> None:
             content = self.rfile.read(int(self.headers["Content-Length"]))
-            if proxy.fault in {"killed", "resetting"}:  # the kernel answers for a killed process so as well
+            if proxy.fault == "resetting":
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
                 self.close_connection = True
                 return
