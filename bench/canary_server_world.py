@@ -134,7 +134,7 @@ def write_specs(services: int, folder: Path, hold: int) -> Path:
 def server(specs: Path, prometheus: str, store: str, folder: Path, *more: str) -> Iterator[Server]:
     """The server, ready."""
     port = servers.free_port()
-    command = [sys.executable, "-m", "sloctl", "canary", "serve", specs, "--root", specs.parent]
+    command: list[str | Path] = [sys.executable, "-m", "sloctl", "canary", "serve", specs, "--root", specs.parent]
     command += ["--prometheus", prometheus, "--store", store, "--listen", f"127.0.0.1:{port}", *more]
     with ExitStack() as stack:
         running = stack.enter_context(servers.running("sloctl", command, folder / f"{port}.log"))

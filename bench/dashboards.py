@@ -12,7 +12,7 @@ from sloctl.backends.grafana.backend import GrafanaBackend
 from sloctl.backends.grafana.kubernetes import KubernetesDashboards
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.compiler import compile_specs
-from sloctl.model.catalogue import Catalogue
+from sloctl.model.catalogue import Catalogue, Service
 from sloctl.rendering import render
 
 SPECS = Path(__file__).resolve().parent.parent / "slo-specs"
@@ -24,7 +24,8 @@ def thousand() -> Catalogue:
     """One platform whose services and SLOs are RouteMesh's, again and again under new names."""
     catalogue = compile_specs([str(SPECS)], []).catalogue
     platform = next(one for one in catalogue.platforms if one.name == "routemesh")
-    services, count = [], 0
+    services: list[Service] = []
+    count = 0
     while count < SLOS:
         for service in platform.services:
             name = f"{service.name}-{len(services)}"

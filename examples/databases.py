@@ -51,15 +51,15 @@ def postgresql(port: int | None = None) -> Iterator[str]:
         _require_open(folder, user)
         _make_cluster(initdb, data, user)
         settings = [word for setting in FAST for word in ("-c", setting)]
-        command = [server, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings]
+        command: list[str | Path] = [server, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings]
         with running("PostgreSQL", command, log, folder, user) as process:
             process.wait_for(lambda: "ready to accept connections" in log.read_text(), "it is ready", within=60)
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 
 def _make_cluster(initdb: Path, data: Path, user: str | None) -> None:
-    words = [initdb, "-D", data, "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
-    made = subprocess.run(words, cwd=data.parent, user=user, capture_output=True, text=True, check=False)
+    flags = ["-D", str(data), "-U", "postgres", "--auth=trust", "--no-sync", "--encoding=UTF8", "--locale=C"]
+    made = subprocess.run([initdb, *flags], cwd=data.parent, user=user, capture_output=True, text=True, check=False)
     if made.returncode:
         raise ServerError(f"initdb ended with exit code {made.returncode}; it said:\n{made.stderr}")
 

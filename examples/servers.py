@@ -330,7 +330,7 @@ def alertmanager(config: Path, port: int | None = None) -> Iterator[Alertmanager
     port = port or free_port()
     with tempfile.TemporaryDirectory(prefix="sloctl-alertmanager-") as folder:
         started, root = _relocated(program, Path(folder))
-        command = [
+        command: list[str | Path] = [
             started,
             f"--config.file={config}",
             f"--storage.path={folder}/data",
@@ -364,7 +364,7 @@ def prometheus(
         file = Path(folder, "prometheus.yml")
         # JSON is YAML.
         file.write_text(json.dumps({**config, "rule_files": [str(rule.resolve()) for rule in rules]}), encoding="utf-8")
-        command = [
+        command: list[str | Path] = [
             program,
             f"--config.file={file}",
             f"--storage.tsdb.path={folder}/data",

@@ -75,7 +75,7 @@ def handler_for(traffic: Traffic) -> type[BaseHTTPRequestHandler]:
         def do_POST(self) -> None:
             url = urlsplit(self.path)
             try:
-                ratio = {"/fail": ratio_of, "/heal": lambda _: 0.0}[url.path](url.query)
+                ratio = 0.0 if url.path == "/heal" else {"/fail": ratio_of}[url.path](url.query)
             except (KeyError, ValueError) as error:
                 self._answer(400, f"POST /fail?ratio=1 or /heal ({error})\n")
                 return

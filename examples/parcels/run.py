@@ -9,6 +9,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -76,7 +77,7 @@ def pipeline(output: Path) -> Iterator[Pipeline]:
         client = stack.enter_context(httpx.Client(timeout=10))
         for name, port in (("edge", settings.edge_port), ("orders", settings.orders_port)):
             url = f"http://127.0.0.1:{port}/metrics"
-            processes[name].wait_for(lambda url=url: answers(client, url), "it answers", within=READY_SECONDS)
+            processes[name].wait_for(partial(answers, client, url), "it answers", within=READY_SECONDS)
         yield Pipeline(settings, processes, client)
 
 

@@ -131,9 +131,9 @@ def notifier(settings: Settings, runtime: Runtime) -> None:
     consumer.subscribe(["parcels"])
     while True:
         message = consumer.poll(POLL_SECONDS)
-        if message is None or message.error() or message.value() is None:
+        if message is None or message.error() or (value := message.value()) is None:
             continue
-        parcel = json.loads(message.value())
+        parcel = json.loads(value)
         incoming = carriers.kafka.extract(message.headers())
         handle(incoming, "notify van", runtime, parcel, lambda one: send(one, "mqtt", lambda: publish(client, one)))
 
@@ -203,7 +203,8 @@ def records(client: Any, iterator: str) -> Iterator[dict[str, Any]]:
 
 def mqtt(settings: Settings) -> Any:
     """A client that speaks MQTT 5 and is connected."""
-    from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+    from paho.mqtt.client import Client, MQTTv5
+    from paho.mqtt.enums import CallbackAPIVersion
 
     client = Client(CallbackAPIVersion.VERSION2, protocol=MQTTv5)
     client.connect("127.0.0.1", settings.mqtt_port)
@@ -215,7 +216,7 @@ def publish(client: Any, parcel: Parcel) -> None:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
-    properties = Properties(PacketTypes.PUBLISH)
+    properties: Any = Properties(PacketTypes.PUBLISH)
     properties.UserProperty = carriers.mqtt.user_properties()
     client.publish("parcels", json.dumps(parcel), qos=1, properties=properties).wait_for_publish(5)
 

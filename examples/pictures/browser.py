@@ -84,7 +84,8 @@ document.getElementById("page").addEventListener("load", function () {
 
 def _run(page: Path, *words: str) -> subprocess.CompletedProcess[str]:
     with tempfile.TemporaryDirectory(prefix="sloctl-chromium-", ignore_cleanup_errors=True) as profile:
-        command = [find_program("chromium"), *_FLAGS, f"--user-data-dir={profile}", *words, page.resolve().as_uri()]
+        flags = [*_FLAGS, f"--user-data-dir={profile}", *words, page.resolve().as_uri()]
+        home = {**os.environ, "HOME": profile}
         return subprocess.run(
-            command, capture_output=True, text=True, timeout=120, check=True, env={**os.environ, "HOME": profile}
+            [find_program("chromium"), *flags], capture_output=True, text=True, timeout=120, check=True, env=home
         )

@@ -163,7 +163,7 @@ def _value(one: Sample, past: Past, back: float, moment: int) -> float:
         case "sli_errors":
             return past.tile(one) * day * length * budget * burn * (1.6 - 1.2 * back)
         case "error_budget_consumed" | "error_budget_predicted":
-            return burn * (1 - back) ** 1.4
+            return burn * math.pow(1 - back, 1.4)
         case "sli_error":
             return budget * burn * (1.6 - 1.2 * back) * (1 + 0.4 * math.sin(moment / 5000))
         case "sli_value":

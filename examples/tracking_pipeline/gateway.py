@@ -37,10 +37,10 @@ def make(settings: Settings, runtime: Runtime, switches: Switches) -> Any:
     @app.post("/events", status_code=202)
     async def take(event: dict[str, Any], authorization: str = Header()) -> dict[str, str]:
         identify(authorization)
-        fields = {"event": json.dumps(event)}
+        fields: dict[Any, Any] = {"event": json.dumps(event)}
         without = switches.on("dropped_carrier")
         (contextvars.Context().run if without else _run)(carriers.mapping.inject, fields)
-        await store.xadd(EVENTS, {**fields}, maxlen=STREAM_LENGTH)
+        await store.xadd(EVENTS, fields, maxlen=STREAM_LENGTH)
         return {"accepted": event["shipment"]}
 
     async def ask(method: str, path: str, **more: Any) -> Response:

@@ -12,7 +12,8 @@ from sloctl.instrumentation import carriers
 
 def connected(settings: Settings, name: str) -> Any:
     """A client that is connected."""
-    from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5
+    from paho.mqtt.client import Client, MQTTv5
+    from paho.mqtt.enums import CallbackAPIVersion
 
     client = Client(CallbackAPIVersion.VERSION2, name, protocol=MQTTv5)
     client.connect("127.0.0.1", settings.ports["mosquitto"])
@@ -24,6 +25,6 @@ def publish(client: Any, position: Mapping[str, Any]) -> None:
     from paho.mqtt.packettypes import PacketTypes
     from paho.mqtt.properties import Properties
 
-    properties = Properties(PacketTypes.PUBLISH)
+    properties: Any = Properties(PacketTypes.PUBLISH)
     properties.UserProperty = carriers.mqtt.user_properties()
     client.publish(POSITIONS, json.dumps(position), qos=1, properties=properties)

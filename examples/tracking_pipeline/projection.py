@@ -27,9 +27,9 @@ def run(settings: Settings, runtime: Runtime, switches: Switches) -> None:
 
     def update(position: dict[str, Any]) -> None:
         shipment = position["shipment"]
-        record = {"latitude": str(position["latitude"]), "longitude": str(position["longitude"])}
+        record: dict[Any, Any] = {"latitude": str(position["latitude"]), "longitude": str(position["longitude"])}
         carriers.mapping.inject(record)
-        store.hset(f"shipment:{shipment}", mapping={**record})
+        store.hset(f"shipment:{shipment}", mapping=record)
         tenants[tenant_of(shipment)].set_to_current_time()
         LOG.info("updated %s", shipment)
 

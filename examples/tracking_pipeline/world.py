@@ -10,6 +10,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -138,7 +139,7 @@ def canary_server(settings: Settings, server: Prometheus) -> Iterator[Running]:
 def wait_until_ready(processes: dict[str, Running], settings: Settings, client: httpx.Client) -> None:
     for name, process in processes.items():
         url = f"{settings.url(name)}/metrics"
-        process.wait_for(lambda url=url: answers(client, url), "it answers", within=READY_SECONDS)
+        process.wait_for(partial(answers, client, url), "it answers", within=READY_SECONDS)
 
 
 def write_targets(settings: Settings, *, with_canary: bool) -> None:

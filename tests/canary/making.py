@@ -53,8 +53,8 @@ def errors(
     name: str = "errors",
 ) -> SloCheck:
     """A check of the only SLO."""
-    limits = (None if value is None else Decimal(value) for value in (error_rate, worse_by, quantile))
-    return SloCheck(name, "availability", by, *limits, needs, shared, PLACE)
+    limit, worse, q = (None if value is None else Decimal(value) for value in (error_rate, worse_by, quantile))
+    return SloCheck(name, "availability", by, limit, worse, q, needs, shared, PLACE)
 
 
 def mismatches(rate: str = "0", settle: int = 30) -> MismatchCheck:
