@@ -10,7 +10,7 @@ import json
 import resource
 import subprocess
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -40,7 +40,9 @@ class Measured:
     memory: float
 
 
-def measured(command: Sequence[str | Path], *, open_files: int | None = None) -> Measured:
+def measured(
+    command: Sequence[str | Path], *, open_files: int | None = None, environment: Mapping[str, str] | None = None
+) -> Measured:
     """Run a command to its end; it may have `open_files` files open at once."""
 
     def limit() -> None:
@@ -52,5 +54,20 @@ def measured(command: Sequence[str | Path], *, open_files: int | None = None) ->
         check=True,
         capture_output=True,
         preexec_fn=limit,
+        env=environment,
     )
     return Measured(*json.loads(started.stdout))
+
+
+def succeeded(
+    command: Sequence[str | Path], *, open_files: int | None = None, environment: Mapping[str, str] | None = None
+) -> Measured:
+    """The same of a command that must succeed.
+
+    Raises:
+        RuntimeError: it ended with another exit code than 0.
+    """
+    done = measured(command, open_files=open_files, environment=environment)
+    if done.exit_code:
+        raise RuntimeError(f"{' '.join(map(str, command))} ended with {done.exit_code}: {done.said[-500:]}")
+    return done

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import os
-import resource
-import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+from bench.measured import succeeded
 from bench.rows import Row
 from examples.demo.checkout import checkout_service, order
 from examples.routed import routed, rules, scraping
@@ -75,11 +74,7 @@ def write_specs(specs: Path) -> None:
 def seconds(*words: str | Path) -> float:
     """User and system time of a command with all that it starts, with amtool on PATH."""
     path = f"{find_program('amtool').parent}{os.pathsep}{os.environ['PATH']}"
-    command = [sys.executable, "-m", "sloctl", *map(str, words)]
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    subprocess.run(command, check=True, capture_output=True, env={**os.environ, "PATH": path})
-    after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return succeeded([sys.executable, "-m", "sloctl", *words], environment={**os.environ, "PATH": path}).cpu
 
 
 def waiting_rows() -> Iterator[Row]:

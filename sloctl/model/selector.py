@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import NamedTuple, TypeAlias
@@ -22,6 +23,24 @@ class Matcher(NamedTuple):
     label: str
     operator: MatchOperator
     value: str
+
+    def matches(self, value: str) -> bool:
+        """Whether a label with this value fulfils it; a label that is missing has an empty one.
+
+        Python reads nearly all regular expressions as RE2 does, which Prometheus and Alertmanager use.
+
+        Raises:
+            re.error: Python cannot read the regular expression.
+        """
+        match self.operator:
+            case MatchOperator.EQUAL:
+                return value == self.value
+            case MatchOperator.NOT_EQUAL:
+                return value != self.value
+            case MatchOperator.REGEX:
+                return re.fullmatch(self.value, value) is not None
+            case MatchOperator.NOT_REGEX:
+                return re.fullmatch(self.value, value) is None
 
 
 class Selector(NamedTuple):

@@ -11,7 +11,6 @@ import json
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 from sloctl.errors import SloctlError
@@ -125,24 +124,11 @@ def _below(route: Route, above: Taken | None) -> Taken:
 
 def matches(matcher: Matcher, labels: Mapping[str, str]) -> bool:
     """Whether a label set fulfils a matcher; an absent label is an empty one."""
-    value = labels.get(matcher.label, "")
-    match matcher.operator:
-        case MatchOperator.EQUAL:
-            return value == matcher.value
-        case MatchOperator.NOT_EQUAL:
-            return value != matcher.value
-        case MatchOperator.REGEX:
-            return _regex(matcher.value).fullmatch(value) is not None
-        case MatchOperator.NOT_REGEX:
-            return _regex(matcher.value).fullmatch(value) is None
-
-
-@cache
-def _regex(pattern: str) -> re.Pattern[str]:
     try:
-        return re.compile(pattern)
+        return matcher.matches(labels.get(matcher.label, ""))
     except re.error as error:
-        raise SloctlError(f"the regular expression {pattern!r} of a route cannot be read: {error}") from None
+        message = f"the regular expression {matcher.value!r} of a route cannot be read: {error}"
+        raise SloctlError(message) from None
 
 
 def matchers_key(matchers: tuple[Matcher, ...]) -> str:
