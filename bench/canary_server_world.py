@@ -10,13 +10,14 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
 import httpx
 
 from examples import servers
+from examples.exposition import Exposition
 
 SCRAPE: Final = 2
 """Seconds; 40 looks are there after 80 s, as after ten minutes with the usual 15 s."""
@@ -81,17 +82,9 @@ def serve(port: int, services: int) -> None:
     """The exporter."""
     began = time.time()
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Exposition):
         def do_GET(self) -> None:
-            body = "\n".join([*exposition(names(services), time.time() - began), ""]).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            self.answer("\n".join([*exposition(names(services), time.time() - began), ""]))
 
     ThreadingHTTPServer(("127.0.0.1", port), Handler).serve_forever()
 

@@ -17,6 +17,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
+from examples.exposition import Exposition
+
 
 @dataclass(frozen=True, slots=True)
 class Role:
@@ -86,33 +88,22 @@ def handler_for(target: Target) -> type[BaseHTTPRequestHandler]:
         "/up": lambda: setattr(target, "is_down", False),
     }
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Exposition):
         def do_GET(self) -> None:
             if target.is_down:
-                self._answer(503, "down\n")
+                self.answer("down\n", 503)
                 return
             page = "\n".join([*target.lines(), ""])
             time.sleep(target.role.answers_after)
-            self._answer(200, page)
+            self.answer(page)
 
         def do_POST(self) -> None:
             order = orders.get(self.path)
             if order is None:
-                self._answer(404, f"only {', '.join(orders)}\n")
+                self.answer(f"only {', '.join(orders)}\n", 404)
                 return
             order()
-            self._answer(200, "done\n")
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing of each scrape."""
-
-        def _answer(self, status: int, text: str) -> None:
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer("done\n")
 
     return Handler
 

@@ -17,8 +17,8 @@ def checkout_service(folder: Path) -> Iterator[str]:
     """The service that fails on demand; its URL."""
     port = free_port()
     url = f"http://127.0.0.1:{port}"
-    command: list[str | Path] = [sys.executable, ROOT / "examples/demo/exporter.py", str(port)]
-    with running("checkout", command, folder / "checkout.log") as process, httpx.Client(timeout=5) as client:
+    command = [sys.executable, "-m", "examples.demo.exporter", str(port)]
+    with running("checkout", command, folder / "checkout.log", ROOT) as process, httpx.Client(timeout=5) as client:
         process.wait_for(lambda: answers(client, f"{url}/metrics"), "it serves its metrics", within=20)
         yield url
 

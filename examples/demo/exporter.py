@@ -16,6 +16,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
+from examples.exposition import Exposition
+
 
 @dataclass(slots=True)
 class Traffic:
@@ -65,33 +67,22 @@ def ratio_of(query: str) -> float:
 def handler_for(traffic: Traffic) -> type[BaseHTTPRequestHandler]:
     """The HTTP interface of the traffic."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Exposition):
         def do_GET(self) -> None:
             if self.path == "/metrics":
-                self._answer(200, traffic.metrics())
+                self.answer(traffic.metrics())
             else:
-                self._answer(404, "only /metrics\n")
+                self.answer("only /metrics\n", 404)
 
         def do_POST(self) -> None:
             url = urlsplit(self.path)
             try:
                 ratio = 0.0 if url.path == "/heal" else {"/fail": ratio_of}[url.path](url.query)
             except (KeyError, ValueError) as error:
-                self._answer(400, f"POST /fail?ratio=1 or /heal ({error})\n")
+                self.answer(f"POST /fail?ratio=1 or /heal ({error})\n", 400)
                 return
             traffic.fail(ratio)
-            self._answer(200, f"failing: {ratio:g}\n")
-
-        def log_message(self, *args: object) -> None:
-            """Say nothing of each scrape."""
-
-        def _answer(self, status: int, text: str) -> None:
-            body = text.encode()
-            self.send_response(status)
-            self.send_header("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
+            self.answer(f"failing: {ratio:g}\n")
 
     return Handler
 

@@ -13,10 +13,11 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import ThreadingHTTPServer
 from itertools import product
 from statistics import NormalDist
 
+from examples.exposition import Exposition
 from sloctl.backends.grafana.canary import counted
 from sloctl.conventions import CANARY_VERDICTS
 from sloctl.model.catalogue import Catalogue, Slo
@@ -266,17 +267,9 @@ def _flapping(index: int, share: float) -> Value:
 def serving(exporter: Exporter) -> Iterator[str]:
     """The exporter on a free loopback port, one path a job; yields its host and port."""
 
-    class Handler(BaseHTTPRequestHandler):
+    class Handler(Exposition):
         def do_GET(self) -> None:
-            body = exporter.text(self.path.removeprefix("/metrics/")).encode()
-            self.send_response(200)
-            self.send_header("Content-Type", "text/plain; version=0.0.4")
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *words: object) -> None:
-            """Scrapes are not logged."""
+            self.answer(exporter.text(self.path.removeprefix("/metrics/")))
 
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     thread = threading.Thread(target=server.serve_forever, daemon=True)

@@ -14,9 +14,9 @@ from examples.servers import ROOT, answers, free_port, running
 def checkout(tmp_path: Path) -> Iterator[httpx.Client]:
     """The demonstration's service at 1000 requests a second."""
     port = free_port()
-    command = [sys.executable, ROOT / "examples/demo/exporter.py", str(port), "1000"]
+    command = [sys.executable, "-m", "examples.demo.exporter", str(port), "1000"]
     with (
-        running("checkout", command, tmp_path / "log") as process,
+        running("checkout", command, tmp_path / "log", ROOT) as process,
         httpx.Client(base_url=f"http://127.0.0.1:{port}") as client,
     ):
         process.wait_for(lambda: answers(client, "/metrics"), "it serves its metrics", within=20)
