@@ -75,6 +75,12 @@ def _later(answer: dict[str, Any]) -> bytes:
     return json.dumps(answer).encode()
 
 
+class _Listener(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128
+    """Connections of one moment; of more than five the default resets some, which would be another fault."""
+
+
 @contextmanager
 def proxied(prometheus: str) -> Iterator[Proxy]:
     """A proxy on loopback."""
@@ -103,8 +109,7 @@ def proxied(prometheus: str) -> Iterator[Proxy]:
         def log_message(self, *_: object) -> None:
             """Say nothing."""
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as listener:
-        listener.daemon_threads = True
+    with _Listener(("127.0.0.1", 0), Handler) as listener:
         proxy = Proxy(prometheus, f"http://127.0.0.1:{listener.server_port}")
         thread = threading.Thread(target=listener.serve_forever, args=(0.05,), daemon=True)
         thread.start()
