@@ -16,11 +16,11 @@ from rich.table import Table
 
 from bench.canary_worlds import LOOK_SECONDS, World
 from bench.rows import Row
-from sloctl.canary.evidence import Arms, Counts, Limits, Usual, harm, health
-from sloctl.canary.question import CheckSamples
-from sloctl.canary.samples import Samples
-from sloctl.canary.statistics import Floats, relative_divergence
-from tests.canary import making
+from sloctl.canary.analysis.evidence import Arms, Counts, Limits, Usual, harm, health
+from sloctl.canary.analysis.question import CheckSamples
+from sloctl.canary.analysis.samples import Samples
+from sloctl.canary.analysis.statistics import Floats, relative_divergence
+from testing import canaries as making
 
 RUNS = 2000
 LIMIT = 0.005

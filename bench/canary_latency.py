@@ -12,12 +12,12 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bench.rows import Row
-from sloctl.canary.quantiles import compared, histogram
-from sloctl.canary.question import BUCKET, CheckSamples, Question, clock_at
-from sloctl.canary.samples import Samples, Series
-from sloctl.canary.statistics import Floats
+from sloctl.canary.analysis.quantiles import compared, histogram
+from sloctl.canary.analysis.question import BUCKET, CheckSamples, Question, clock_at
+from sloctl.canary.analysis.samples import Samples, Series
+from sloctl.canary.analysis.statistics import Floats
 from sloctl.model.canary import Needs, SloCheck, WhenShared
-from tests.canary.making import LATENCY, PLACE, canary, slo
+from testing.canaries import LATENCY, PLACE, canary, slo
 
 BOUNDS = tuple(sorted({0.5, *(0.01 * 1.1**power for power in range(60))}))
 """Ten milliseconds to two and a half seconds, each bound a tenth above the one before."""

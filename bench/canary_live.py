@@ -28,7 +28,7 @@ from typing import Any
 import httpx
 
 from bench.rows import Row
-from examples import servers
+from testing import servers
 
 CANARY, STABLE = "7ddf8", "5c577"
 SPEC = """\

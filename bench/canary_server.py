@@ -22,9 +22,9 @@ import httpx
 from bench.canary_server_faults import AWAY, Proxy, proxied
 from bench.canary_server_world import CANARY, STABLE, Server, names, scraped, server, write_specs
 from bench.rows import Row
-from examples.databases import postgresql
 from sloctl.canary.audit.chain import Subject
 from sloctl.canary.audit.store import Store
+from testing.databases import postgresql
 
 ROLLOUTS: Final = 64
 AT_ONCE: Final = 64

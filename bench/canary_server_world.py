@@ -16,8 +16,8 @@ from typing import Final
 
 import httpx
 
-from examples import servers
-from examples.exposition import Exposition
+from testing import servers
+from testing.exposition import Exposition
 
 SCRAPE: Final = 2
 """Seconds; 40 looks are there after 80 s, as after ten minutes with the usual 15 s."""

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from sloctl.canary.evidence import BLOCK_SECONDS, Arms, Counts, Usual
-from sloctl.canary.statistics import Floats, dispersion
+from sloctl.canary.analysis.evidence import BLOCK_SECONDS, Arms, Counts, Usual
+from sloctl.canary.analysis.statistics import Floats, dispersion
 
 LOOK_SECONDS = 2.0
 LOOKS = 300

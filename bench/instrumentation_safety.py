@@ -15,8 +15,8 @@ from bench.discard import Discard
 from bench.rows import Row
 from sloctl.instrumentation import ContextMiddleware, configure, current, guard
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
-from tests.instrumentation.asgi import call
-from tests.instrumentation.fuzzing import header_set, plain, without_id
+from testing.asgi import call
+from testing.fuzzing import header_set, plain, without_id
 
 HEADER_SETS: Final = 100_000
 INTERLEAVED: Final = 10_000

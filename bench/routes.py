@@ -12,8 +12,8 @@ from pathlib import Path
 from bench.measured import succeeded
 from bench.rows import Row
 from examples.demo.checkout import checkout_service, order
-from examples.routed import routed, rules, scraping
-from examples.servers import find_program, prometheus
+from testing.routed import routed, rules, scraping
+from testing.servers import find_program, prometheus
 
 SERVICES = 1000
 TEAMS = 20

@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Final
 
-from examples.exposition import Exposition
+from testing.exposition import Exposition
 
 
 @dataclass(frozen=True, slots=True)

@@ -24,7 +24,6 @@ from bench.rules_accuracy import WIDTH
 from bench.rules_month import compiled
 from bench.rules_pages import SPEC
 from bench.rules_server import promtool
-from examples.servers import ServerError
 from sloctl import conventions
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.backends.prometheus.windows import is_slow
@@ -32,6 +31,7 @@ from sloctl.model.alerting import Tier
 from sloctl.model.budget import tier_detection_time
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.quantities import MINUTE, percent
+from testing.servers import ServerError
 
 RATIOS: Final = tuple(Decimal(text) for text in ("1", "0.1", "0.05", "0.015", "0.01", "0.005", "0.002"))
 PER_MINUTE: Final = 1_000_000_000

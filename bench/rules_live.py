@@ -25,10 +25,10 @@ from rich.table import Table
 from bench.rows import Row
 from bench.rules_accuracy import WIDTH
 from bench.rules_server import Server
-from examples.servers import ROOT, answers, free_port, running
 from sloctl.artifacts import Target, write
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.compiler import compile_specs
+from testing.servers import ROOT, answers, free_port, running
 
 SPEC: Final = """
 # 12 times faster than in production: tiles of 5s instead of 1m, a scrape each second, windows divided by 12.

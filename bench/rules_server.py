@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import httpx
 
-from examples.servers import Prometheus, ServerError, answers, find_program, free_port, running
+from testing.servers import Prometheus, ServerError, answers, find_program, free_port, running
 
 FLAGS: Final = ("--storage.tsdb.retention.time=100y", "--query.timeout=10m", "--query.max-samples=200000000")
 

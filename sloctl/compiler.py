@@ -12,12 +12,12 @@ from pathlib import Path
 from sloctl.backends.backend import Backend
 from sloctl.checks.table import run_checks
 from sloctl.diagnostics import Diagnostics, Place
+from sloctl.language.discovery import NOTHING_FOUND, Selection, discover, read_all
+from sloctl.language.files import STDIN, RealPaths
 from sloctl.model.artifact import Rendered
 from sloctl.model.catalogue import Catalogue
 from sloctl.rendering import render
 from sloctl.resolve import resolve
-from sloctl.spec.discovery import NOTHING_FOUND, Selection, discover, read_all
-from sloctl.spec.files import STDIN, RealPaths
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from pathlib import Path, PurePosixPath
 import pytest
 from hypothesis import settings
 
-from examples import servers
+from testing import servers
 from tests.golden_files import differences, read_tree, rewrite
 
 # The same examples each time, so that a red test stays red; `make fuzz` draws new ones. Without a time limit,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 
 MODULES = ROOT / ".cache" / "node"
 

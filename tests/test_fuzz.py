@@ -22,9 +22,9 @@ import yaml
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from examples.servers import ROOT
 from sloctl.cli import main
-from sloctl.spec.schema import json_schema
+from sloctl.language.schema import json_schema
+from testing.servers import ROOT
 from tests.payloads import ALL
 
 SECONDS = 60  # far beyond anything that is not a hang, on a busy machine as well

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 from tests.import_rules import offences
 
 HEAVY = {"pydantic", "promql_parser", "httpx", "rich", "jinja2"}
@@ -21,18 +21,18 @@ def test_every_import_follows_the_table() -> None:
         ("model/window.py", "import os\nimport pydantic", "2: model may not import pydantic"),
         ("model/window.py", "from sloctl.diagnostics import Diagnostics",
          "1: model may not import sloctl.diagnostics.Diagnostics"),
-        ("model/window.py", "from ..spec import reader", "1: model may not import sloctl.spec.reader"),
-        ("model/window.py", "def f():\n    from sloctl import spec", "2: model may not import sloctl.spec"),
+        ("model/window.py", "from ..language import reader", "1: model may not import sloctl.language.reader"),
+        ("model/window.py", "def f():\n    from sloctl import language", "2: model may not import sloctl.language"),
         ("backends/prometheus/rules.py", "from sloctl.backends.grafana import panels",
          "1: backends.prometheus may not import sloctl.backends.grafana.panels"),
-        ("backends/prometheus/rules.py", "import sloctl.spec.document",
-         "1: backends.prometheus may not import sloctl.spec.document"),
+        ("backends/prometheus/rules.py", "import sloctl.language.document",
+         "1: backends.prometheus may not import sloctl.language.document"),
         ("instrumentation/app.py", "from starlette.types import ASGIApp",
          "1: instrumentation may not import starlette.types.ASGIApp outside of a function"),
         ("instrumentation/app.py", "import opentelemetry.instrumentation.fastapi",
          "1: instrumentation may not import opentelemetry.instrumentation.fastapi outside of a function"),
-        ("instrumentation/app.py", "from sloctl.spec import reader",
-         "1: instrumentation may not import sloctl.spec.reader outside of a function"),
+        ("instrumentation/app.py", "from sloctl.language import reader",
+         "1: instrumentation may not import sloctl.language.reader outside of a function"),
         ("cli/generate.py", "import pydantic", "1: cli may not import pydantic"),
         ("resolve.py", "import importlib\nimportlib.import_module(name)",
          "2: resolve may not import a module by a computed name"),

@@ -22,12 +22,12 @@ from sloctl.checks.table import run_checks
 from sloctl.cli import main
 from sloctl.cli.report import FORMS
 from sloctl.diagnostics import Diagnostics
+from sloctl.language.document import parse_documents
+from sloctl.language.schema import json_schema
+from sloctl.language.texts import ALERT_PLACEHOLDERS
 from sloctl.model.artifact import Artifact
 from sloctl.promql.parse import shape
 from sloctl.resolve import resolve
-from sloctl.spec.document import parse_documents
-from sloctl.spec.schema import json_schema
-from sloctl.spec.texts import ALERT_PLACEHOLDERS
 from tests.payloads import ALL, PAYLOADS
 
 Spec = list[dict[str, Any]]

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 from tests.console import Block, blocks, run
 
 PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]

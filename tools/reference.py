@@ -16,9 +16,9 @@ from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from sloctl.spec import alerting, document, indicators, ownership, rollout
-from sloctl.spec.fields import Written
-from sloctl.spec.values import Called, _Pattern
+from sloctl.language import alerting, document, indicators, ownership, rollout
+from sloctl.language.fields import Written
+from sloctl.language.values import Called, _Pattern
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "specification.md"
 _TABLE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)

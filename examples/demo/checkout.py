@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from examples.servers import ROOT, answers, free_port, running
+from testing.servers import ROOT, answers, free_port, running
 
 
 @contextmanager

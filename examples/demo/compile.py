@@ -9,7 +9,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from examples.servers import ROOT, ServerError
+from testing.servers import ROOT, ServerError
 
 SPECS = "slo-specs"
 

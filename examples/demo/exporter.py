@@ -16,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from examples.exposition import Exposition
+from testing.exposition import Exposition
 
 
 @dataclass(slots=True)

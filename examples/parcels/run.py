@@ -15,9 +15,9 @@ from typing import Any
 
 import httpx
 
-from examples.brokers import AWS_ENVIRONMENT, kafka, mosquitto, moto
 from examples.parcels.settings import SERVICES, Settings
-from examples.servers import Running, answers, free_port, running
+from testing.brokers import AWS_ENVIRONMENT, kafka, mosquitto, moto
+from testing.servers import Running, answers, free_port, running
 
 READY_SECONDS = 40
 ARRIVAL_SECONDS = 20

@@ -14,7 +14,7 @@ from pathlib import Path
 from textwrap import wrap
 from typing import Final
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 
 PICTURE: Final = ROOT / "docs/pictures/architecture.svg"
 COLUMN, ROW = 150, 84

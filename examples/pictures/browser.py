@@ -11,7 +11,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from examples.servers import find_program
+from testing.servers import find_program
 
 _FLAGS = (
     "--headless",

@@ -17,7 +17,6 @@ from http.server import ThreadingHTTPServer
 from itertools import product
 from statistics import NormalDist
 
-from examples.exposition import Exposition
 from sloctl.backends.grafana.canary import counted
 from sloctl.conventions import CANARY_VERDICTS
 from sloctl.model.catalogue import Catalogue, Slo
@@ -35,6 +34,7 @@ from sloctl.model.indicator import (
 )
 from sloctl.model.selector import Expression, MatchOperator, Selector
 from sloctl.promql.expressions import metrics
+from testing.exposition import Exposition
 
 Value = Callable[[float], float]
 Labels = tuple[tuple[str, str], ...]

@@ -13,9 +13,9 @@ from rich.console import Console
 
 from examples.pictures.browser import picture
 from examples.pictures.world import world
-from examples.servers import ROOT, ServerError
 from sloctl.backends.grafana.preview.page import preview
 from sloctl.prometheus import PrometheusClient
+from testing.servers import ROOT, ServerError
 
 WIDTH = 1400
 PICTURES: Mapping[str, tuple[str, int, str | None, Mapping[str, str]]] = {

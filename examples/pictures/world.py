@@ -17,11 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.pictures.exporter import exporter_of, serving
-from examples.servers import ROOT, Prometheus, Sample, find_program, prometheus
 from sloctl.artifacts import Target, write
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
 from sloctl.model.catalogue import Catalogue
+from testing.servers import ROOT, Prometheus, Sample, find_program, prometheus
 
 LONG = 60
 """A back-filled roll-up stands for so many roll-ups."""

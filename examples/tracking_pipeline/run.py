@@ -21,11 +21,11 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from examples.servers import ServerError, find_program
 from examples.tracking_pipeline.acts import play
 from examples.tracking_pipeline.pictures import take
 from examples.tracking_pipeline.story import Story
 from examples.tracking_pipeline.world import JUDGE, World, lock, stop_when_asked, world
+from testing.servers import ServerError, find_program
 
 PROGRAMS: Final = (
     "postgres", "initdb", "redis-server", "mosquitto", "prometheus", "prometheus-alertmanager",

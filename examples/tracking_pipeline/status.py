@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from examples.servers import Prometheus
+from testing.servers import Prometheus
 
 PLATFORM = "tracking-pipeline"
 ERROR_RATIO = "slo:sli_error:ratio_increase"

@@ -14,11 +14,11 @@ from typing import Any, Final, TypeVar
 from rich.console import Console
 from rich.live import Live
 
-from examples.servers import ServerError
-from examples.sink import Message
 from examples.tracking_pipeline import view
 from examples.tracking_pipeline.status import SloStatus, paging, read
 from examples.tracking_pipeline.world import World
+from testing.servers import ServerError
+from testing.sink import Message
 
 T = TypeVar("T")
 PLAIN_LINE_EVERY: Final = 10.0

@@ -9,8 +9,8 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from examples.sink import Message
 from examples.tracking_pipeline.status import LONG, SHORT, SloStatus
+from testing.sink import Message
 
 STYLES = {"firing": "bold red", "pending": "yellow"}
 VERDICTS = {"promote": "bold green", "rollback": "bold red", "continue": "yellow"}

@@ -17,10 +17,12 @@ from typing import Any, Final
 import httpx
 import redis as redis_client
 
-from examples.brokers import mosquitto
-from examples.databases import postgresql, redis
-from examples.routed import configure, scraping, sloctl
-from examples.servers import (
+from examples.tracking_pipeline.settings import CANARY, STABLE, Settings
+from examples.tracking_pipeline.switches import client_of, switch
+from testing.brokers import mosquitto
+from testing.databases import postgresql, redis
+from testing.routed import configure, scraping, sloctl
+from testing.servers import (
     ROOT,
     Alertmanager,
     Prometheus,
@@ -32,9 +34,7 @@ from examples.servers import (
     prometheus,
     running,
 )
-from examples.sink import Sink, sink
-from examples.tracking_pipeline.settings import CANARY, STABLE, Settings
-from examples.tracking_pipeline.switches import client_of, switch
+from testing.sink import Sink, sink
 
 SPECS: Final = ROOT / "examples/tracking_pipeline/slo-specs"
 CANARY_SERVICE: Final = "tracking-api-canary"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sloctl.canary.analysis import analyse
-from sloctl.canary.question import CheckSamples, Question
+from sloctl.canary.analysis.analyse import analyse
+from sloctl.canary.analysis.question import CheckSamples, Question
+from sloctl.canary.analysis.verdict import Clock, Reason, Verdict, in_group, together, unanswered
 from sloctl.canary.source import NoAnswerError, Release, Source
-from sloctl.canary.verdict import Clock, Reason, Verdict, in_group, together, unanswered
 from sloctl.model.catalogue import Service
 
 

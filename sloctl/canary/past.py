@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final
 
-from sloctl.canary.samples import Samples
+from sloctl.canary.analysis.samples import Samples
 
 SETTLED_SECONDS: Final = 60.0
 """What ended so long ago has all its samples."""

@@ -17,11 +17,11 @@ from typing import Any, Final
 import numpy as np
 from pydantic import TypeAdapter
 
+from sloctl.canary.analysis.question import CheckSamples
+from sloctl.canary.analysis.samples import Samples, Series
+from sloctl.canary.analysis.statistics import Floats
+from sloctl.canary.analysis.verdict import Clock, Reason, Verdict, as_json, unanswered
 from sloctl.canary.judging import Judged, judge_samples
-from sloctl.canary.question import CheckSamples
-from sloctl.canary.samples import Samples, Series
-from sloctl.canary.statistics import Floats
-from sloctl.canary.verdict import Clock, Reason, Verdict, as_json, unanswered
 from sloctl.diagnostics import Place
 from sloctl.model.canary import Canary
 from sloctl.model.catalogue import Service, Slo

@@ -15,12 +15,12 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import numpy as np
 
-from sloctl.canary.evidence import BLOCK_SECONDS
+from sloctl.canary.analysis.evidence import BLOCK_SECONDS
+from sloctl.canary.analysis.question import AFTER, BAD_BUCKET, BUCKET, CheckSamples, clock_at
+from sloctl.canary.analysis.samples import Samples, Series, Times, all_on_grid
+from sloctl.canary.analysis.statistics import Floats
+from sloctl.canary.analysis.verdict import Clock, Reason
 from sloctl.canary.past import SETTLED_SECONDS, Past
-from sloctl.canary.question import AFTER, BAD_BUCKET, BUCKET, CheckSamples, clock_at
-from sloctl.canary.samples import Samples, Series, Times, all_on_grid
-from sloctl.canary.statistics import Floats
-from sloctl.canary.verdict import Clock, Reason
 from sloctl.errors import SloctlError
 from sloctl.model.canary import Arms, Canary, MismatchCheck, SloCheck
 from sloctl.model.catalogue import Service, Slo

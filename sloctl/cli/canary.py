@@ -18,8 +18,8 @@ from sloctl.cli.report import failed, show
 from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
+    from sloctl.canary.analysis.verdict import Verdict
     from sloctl.canary.source import Release, Source
-    from sloctl.canary.verdict import Verdict
     from sloctl.model.catalogue import Catalogue, Service
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
@@ -56,8 +56,8 @@ class Length(click.ParamType["Duration"]):
 
     def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Duration:
         """The duration."""
+        from sloctl.language.quantities import duration
         from sloctl.model.quantities import Duration
-        from sloctl.spec.quantities import duration
 
         if isinstance(value, Duration):
             return value
@@ -202,9 +202,9 @@ def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) ->
     from rich.console import Console
     from rich.live import Live
 
+    from sloctl.canary.analysis.verdict import Decision
     from sloctl.canary.judging import judge_together
     from sloctl.canary.source import grid_seconds
-    from sloctl.canary.verdict import Decision
 
     pause = max(1.0, min(grid_seconds(service) for service, _ in asked))
     with Live(console=Console(stderr=form == "json"), auto_refresh=False) as live:
@@ -219,7 +219,7 @@ def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) ->
 
 
 def _exit_code(verdicts: list[Verdict]) -> int:
-    from sloctl.canary.verdict import Decision, Reason
+    from sloctl.canary.analysis.verdict import Decision, Reason
 
     decisions = {verdict.decision for verdict in verdicts}
     if Decision.ROLLBACK in decisions:

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
     from rich.console import RenderableType
     from rich.text import Text
 
+    from sloctl.canary.analysis.verdict import Finding, Tally, Verdict
     from sloctl.canary.parity import Parity
-    from sloctl.canary.verdict import Finding, Tally, Verdict
 
 _COLOURS: Final = {"promote": "green", "rollback": "bold red", "continue": "yellow"}
 
@@ -23,7 +23,7 @@ def print_verdicts(verdicts: list[Verdict], form: str) -> None:
     if form == "json":
         import orjson
 
-        from sloctl.canary.verdict import as_json
+        from sloctl.canary.analysis.verdict import as_json
 
         answer = [as_json(verdict) for verdict in verdicts]
         click.echo(orjson.dumps(answer[0] if len(answer) == 1 else answer, option=orjson.OPT_INDENT_2).decode())

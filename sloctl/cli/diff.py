@@ -24,7 +24,7 @@ def diff(context: click.Context, old: str, new: str, specs: str) -> None:
 
     OLD and NEW are a folder or a file, or else a revision such as main or HEAD~1.
     """
-    from sloctl.proof.diff import compared
+    from sloctl.explain.diff import compared
 
     before, after = _loaded(context, old, specs), _loaded(context, new, specs)
     lines = compared(before, after)

@@ -16,9 +16,9 @@ from sloctl.cli.report import failed, show
 if TYPE_CHECKING:
     from rich.table import Table
 
+    from sloctl.explain.detection import Detection, SloExplanation, TierExplanation
     from sloctl.model.catalogue import Catalogue
     from sloctl.model.quantities import Duration, Rate
-    from sloctl.proof.explain import Detection, SloExplanation, TierExplanation
 
 _RATE = re.compile(r"(\d+(?:\.\d+)?)([KMG]?)/(s|min|h|d)")
 
@@ -42,7 +42,7 @@ def explain(
         return
     from sloctl.compiler import load
     from sloctl.diagnostics import Diagnostics
-    from sloctl.proof.explain import explained, missed
+    from sloctl.explain.detection import explained, missed
 
     rate = _rate(traffic) if traffic else None
     found = Diagnostics()

@@ -70,7 +70,7 @@ def init(folder: str) -> None:
 
     Nothing is overwritten: DIR may not hold specifications yet.
     """
-    from sloctl.spec.schema import schema_text
+    from sloctl.language.schema import schema_text
 
     target = Path(folder)
     _refuse_to_overwrite(target)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 if TYPE_CHECKING:
-    from sloctl.spec.codes import Page
+    from sloctl.language.codes import Page
 
 _WIDTH: Final = 88
 
@@ -30,10 +30,10 @@ def page(subject: str) -> str:
 def pages() -> dict[str, Page]:
     """Every page by its code: of files, of what stands between documents, of the checks and of running data."""
     from sloctl.checks.table import PAGES as OF_CHECKS
+    from sloctl.language.codes import PAGES as OF_DOCUMENTS
+    from sloctl.language.codes import Page
     from sloctl.live.data import PAGES as OF_DATA
     from sloctl.resolve.codes import PAGES as BETWEEN_DOCUMENTS
-    from sloctl.spec.codes import PAGES as OF_DOCUMENTS
-    from sloctl.spec.codes import Page
 
     others = {code: Page(*page) for code, page in (OF_CHECKS | OF_DATA).items()}
     return dict(sorted((OF_DOCUMENTS | BETWEEN_DOCUMENTS | others).items()))

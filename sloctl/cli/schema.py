@@ -24,7 +24,7 @@ def schema(context: click.Context, output: str, *, check: bool) -> None:
     Name it in the first line of a specification:
     "# yaml-language-server: $schema=slo.schema.json", relative to that file.
     """
-    from sloctl.spec.schema import schema_text
+    from sloctl.language.schema import schema_text
 
     content, file = schema_text(), Path(output)
     if output == "-":

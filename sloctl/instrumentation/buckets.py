@@ -17,8 +17,8 @@ def thresholds(path: str | os.PathLike[str]) -> tuple[float, ...]:
         ValueError: the specification has errors; with each at its file, line and column.
     """
     from sloctl.diagnostics import Diagnostics
+    from sloctl.language.discovery import discover, read_all
     from sloctl.resolve import resolve
-    from sloctl.spec.discovery import discover, read_all
 
     found = Diagnostics()
     catalogue = resolve(read_all(discover([os.fspath(path)], found), found), found)

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sloctl import conventions
 from sloctl.backends.prometheus.tiles import raw_series
+from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Query, Threshold
 from sloctl.model.quantities import DAY, Duration
@@ -17,7 +18,6 @@ from sloctl.proof.examples import NotDerivableError, matches, selected
 from sloctl.proof.proof import Case, Expected, Proof, Rules
 from sloctl.proof.recorded import checked, own_series, recorded, split_of, tile_series, unproven
 from sloctl.proof.series import Raw, Samples, series_text
-from sloctl.proof.simulation import Tile
 from sloctl.proof.texts import expanded
 from sloctl.proof.tiers import continued, traffic_of
 from sloctl.proof.world import World

@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
+from sloctl.explain.simulation import Tile
 from sloctl.model.alerting import Sla
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
@@ -16,7 +17,6 @@ from sloctl.proof.examples import NotDerivableError, selected
 from sloctl.proof.proof import Case, Expected, Proof, Rules
 from sloctl.proof.recorded import checked, near, own_series, period_series, recorded, split_of, tile_series
 from sloctl.proof.series import Raw, series_text
-from sloctl.proof.simulation import Tile
 
 _EVENTS: Final = Decimal(1_000_000)
 _CLEAN: Final = 240

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from itertools import combinations_with_replacement
 
+from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import NewSeries, Slo
 from sloctl.model.indicator import (
     Across,
@@ -19,7 +20,6 @@ from sloctl.model.quantities import number
 from sloctl.model.selector import Selector, Selectors
 from sloctl.proof.examples import Labels, NotDerivableError, decoys, matches, selected
 from sloctl.proof.series import Clock, Raw
-from sloctl.proof.simulation import Tile
 from sloctl.proof.world import (
     BUSY,
     DECOY_EVENTS,

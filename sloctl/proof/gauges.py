@@ -7,6 +7,7 @@ from dataclasses import replace
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
+from sloctl.explain.simulation import Tile
 from sloctl.model.indicator import (
     Across,
     Freshness,
@@ -18,7 +19,6 @@ from sloctl.model.quantities import ZERO
 from sloctl.promql.expressions import plain_selector
 from sloctl.proof.examples import Labels, NotDerivableError, decoys, selected
 from sloctl.proof.series import Clock, Raw, Samples, series_text
-from sloctl.proof.simulation import Tile
 from sloctl.proof.world import (
     Counts,
     World,

@@ -7,12 +7,12 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
+from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration, number
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.proof import Case, MissingRuleError, Proof, Rules
 from sloctl.proof.series import Raw, series_text
-from sloctl.proof.simulation import Tile
 
 _NEAR: Final = Decimal("1e-9")
 """Floating point in another order of operations."""

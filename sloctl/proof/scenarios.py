@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from decimal import ROUND_FLOOR, Decimal
 from typing import Final
 
+from sloctl.explain.simulation import Evaluation, Tile, interval, simulate
 from sloctl.model.alerting import BudgetLeft, Guard, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
-from sloctl.proof.simulation import Evaluation, Tile, interval, simulate
 from sloctl.proof.world import BUSY, Counts
 
 _STEPS: Final = 12

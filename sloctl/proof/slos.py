@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sloctl import conventions
+from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
 from sloctl.promql.selectors import parse_selector
@@ -18,7 +19,6 @@ from sloctl.proof.examples import NotDerivableError
 from sloctl.proof.proof import Case, Expected, Proof, Rules
 from sloctl.proof.recorded import checked, near, own_series, path_of, split_of, unproven
 from sloctl.proof.series import Raw
-from sloctl.proof.simulation import Tile
 from sloctl.proof.tiers import continued, tier_proofs, traffic_of
 from sloctl.proof.trends import trend_proofs
 from sloctl.proof.world import Counts, World

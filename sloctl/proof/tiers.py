@@ -9,6 +9,7 @@ from itertools import pairwise
 from typing import Any, Final
 
 from sloctl import conventions
+from sloctl.explain.simulation import Evaluation, Tile, interval, slow
 from sloctl.model.alerting import BudgetLeft, Severity, Tier
 from sloctl.model.catalogue import Inhibition, NewSeries, Platform, Slo
 from sloctl.proof.examples import NotDerivableError
@@ -16,7 +17,6 @@ from sloctl.proof.proof import Case, Expected, MissingRuleError, Proof, Rules
 from sloctl.proof.recorded import path_of, recorded, split_of, tile_series
 from sloctl.proof.scenarios import Scenario, Traffic, scenarios
 from sloctl.proof.series import Raw, Samples, series_text
-from sloctl.proof.simulation import Evaluation, Tile, interval, slow
 from sloctl.proof.texts import asked_series, expanded
 from sloctl.proof.world import BUSY, Counts, World
 from sloctl.proof.worlds import counts_of, world

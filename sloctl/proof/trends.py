@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from sloctl import conventions
+from sloctl.explain.simulation import Tile
 from sloctl.model.alerting import Forecast, Regression
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Threshold
@@ -16,7 +17,6 @@ from sloctl.proof.examples import NotDerivableError
 from sloctl.proof.proof import Case, Expected, Proof, Rules
 from sloctl.proof.recorded import checked, near, own_series, recorded, split_of, unproven
 from sloctl.proof.series import Raw, Samples, series_text
-from sloctl.proof.simulation import Tile
 from sloctl.proof.texts import asked_series, expanded
 from sloctl.proof.tiers import continued, traffic_of
 from sloctl.proof.worlds import world

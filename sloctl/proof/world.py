@@ -8,6 +8,7 @@ from decimal import Decimal
 from enum import Enum
 from typing import Final, TypeAlias
 
+from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import NewSeries, Slo
 from sloctl.model.indicator import (
     Every,
@@ -16,7 +17,6 @@ from sloctl.model.indicator import (
 )
 from sloctl.proof.examples import Labels
 from sloctl.proof.series import Clock, Raw, Samples, series_text
-from sloctl.proof.simulation import Tile
 
 Write: TypeAlias = Callable[[Sequence[Tile], Labels], Raw]
 

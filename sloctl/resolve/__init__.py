@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sloctl.diagnostics import Diagnostics, Related
+from sloctl.language.document import Document, Template
 from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
 from sloctl.resolve import codes, platforms, services
 from sloctl.resolve.placeholders import check_placeholders
 from sloctl.resolve.platforms import Scope
-from sloctl.spec.document import Document, Template
 
 
 def resolve(documents: list[Document], found: Diagnostics) -> Catalogue:

@@ -9,6 +9,9 @@ from functools import lru_cache
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.language import alerting
+from sloctl.language.problems import nearest
+from sloctl.language.tree import Key
 from sloctl.model.alerting import BudgetLeft, Burn, ErrorRate, Guard, Severity, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.ownership import Team
@@ -17,9 +20,6 @@ from sloctl.model.window import Window
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
 from sloctl.resolve.platforms import Scope
-from sloctl.spec import alerting
-from sloctl.spec.problems import nearest
-from sloctl.spec.tree import Key
 
 GOOGLE: Final = (
     # severity, burn, over, also_over: The Site Reliability Workbook, chapter 5, table 5-8

@@ -10,6 +10,9 @@ from typing import Final, TypeVar
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import PromqlError
+from sloctl.language import rollout
+from sloctl.language.problems import nearest
+from sloctl.language.tree import Key
 from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Probe, Ratio, RunningTotal
@@ -18,9 +21,6 @@ from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.promql.selectors import parse_matchers, parse_selector
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Located
-from sloctl.spec import rollout
-from sloctl.spec.problems import nearest
-from sloctl.spec.tree import Key
 
 T = TypeVar("T")
 HASH: Final = "rollouts_pod_template_hash"

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from sloctl.spec.codes import Page
+from sloctl.language.codes import Page
 
 TWO_PLATFORMS: Final = "SLO050"
 TWO_SERVICES: Final = "SLO051"

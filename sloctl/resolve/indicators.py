@@ -9,6 +9,9 @@ from typing import Final, TypeVar, assert_never
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import PromqlError
+from sloctl.language import indicators
+from sloctl.language.quantities import WrittenBound, WrittenCounts, WrittenRate
+from sloctl.language.tree import Key
 from sloctl.model import indicator as meant
 from sloctl.model.quantities import Duration, Rate, number
 from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector, Selectors
@@ -16,9 +19,6 @@ from sloctl.promql.expressions import parse_expression
 from sloctl.promql.selectors import parse_matchers, parse_selector
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
-from sloctl.spec import indicators
-from sloctl.spec.quantities import WrittenBound, WrittenCounts, WrittenRate
-from sloctl.spec.tree import Key
 
 T = TypeVar("T")
 _SELECTOR_HELP: Final = 'write the metric and its matchers only, such as http_requests_total{job="checkout"}'

@@ -7,8 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias
 
 from sloctl.diagnostics import Place, Related
-from sloctl.spec.document import Inheritable
-from sloctl.spec.tree import Absent, Key, Tree
+from sloctl.language.document import Inheritable
+from sloctl.language.tree import Absent, Key, Tree
 
 _MERGED: Final = ("annotations", "dashboards", "labels", "severities", "texts")
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 
 from sloctl.diagnostics import Diagnostics, Place
+from sloctl.language import alerting, document
+from sloctl.language.document import Document
+from sloctl.language.problems import nearest
+from sloctl.language.texts import ALERT_PLACEHOLDERS, placeholders
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
 from sloctl.resolve.platforms import Scope
-from sloctl.spec import alerting, document
-from sloctl.spec.document import Document
-from sloctl.spec.problems import nearest
-from sloctl.spec.texts import ALERT_PLACEHOLDERS, placeholders
 
 
 def check_placeholders(scope: Scope, templates: Iterable[Document], found: Diagnostics) -> None:

@@ -11,6 +11,10 @@ from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import PromqlError
+from sloctl.language import alerting, document, ownership
+from sloctl.language.document import Document
+from sloctl.language.files import STDIN, RealPaths
+from sloctl.language.problems import nearest
 from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import Dashboards, Expect, Inhibition, NewSeries, PagerDutyKeys, Sampling, Texts
 from sloctl.model.ownership import OfficeHours, Route, Team
@@ -20,10 +24,6 @@ from sloctl.model.selector import Expression
 from sloctl.promql.expressions import parse_expression
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer, Layers
-from sloctl.spec import alerting, document, ownership
-from sloctl.spec.document import Document
-from sloctl.spec.files import STDIN, RealPaths
-from sloctl.spec.problems import nearest
 
 DEFAULT_NAME: Final = "default"
 

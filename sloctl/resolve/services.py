@@ -6,6 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sloctl.diagnostics import Diagnostics, Related
+from sloctl.language import document
+from sloctl.language.document import Document
+from sloctl.language.problems import nearest
+from sloctl.language.template import Instance, instantiate
 from sloctl.model.canary import Canary
 from sloctl.model.catalogue import Service, Slo
 from sloctl.model.selector import Expression
@@ -14,10 +18,6 @@ from sloctl.resolve.canary import Source, resolve_canary
 from sloctl.resolve.layers import Layer, Layers
 from sloctl.resolve.platforms import Scope
 from sloctl.resolve.slos import Draft, resolve_slo
-from sloctl.spec import document
-from sloctl.spec.document import Document
-from sloctl.spec.problems import nearest
-from sloctl.spec.template import Instance, instantiate
 
 
 @dataclass(frozen=True, slots=True)

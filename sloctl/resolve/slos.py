@@ -7,6 +7,9 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.language import alerting as written_alerting
+from sloctl.language.indicators import Sli
+from sloctl.language.problems import nearest
 from sloctl.model.alerting import Credit, Forecast, Mode, Regression, Severity, Sla
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Indicator, Latency, Saturation, Threshold, counts_events
@@ -18,9 +21,6 @@ from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
 from sloctl.resolve import alerts, codes, indicators, platforms
 from sloctl.resolve.layers import Layer, Layers, Places
 from sloctl.resolve.platforms import Scope
-from sloctl.spec import alerting as written_alerting
-from sloctl.spec.indicators import Sli
-from sloctl.spec.problems import nearest
 
 _DEFAULT_WINDOW: Final = RollingWindow(DAY * 30)
 _ANY_OBJECTIVE: Final = Objective(Decimal("0.999"))

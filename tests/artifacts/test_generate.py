@@ -12,8 +12,8 @@ from pathlib import Path
 
 import pytest
 
-from examples.servers import ROOT
 from sloctl.cli import main
+from testing.servers import ROOT
 from tests.golden_files import read_tree
 
 SPECS = ROOT / "tests" / "golden" / "ratios" / "spec"

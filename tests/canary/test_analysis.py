@@ -7,13 +7,13 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
-from sloctl.canary.question import CheckSamples
-from sloctl.canary.samples import Samples, Series
-from sloctl.canary.statistics import Floats
-from sloctl.canary.verdict import Decision, Reason, Verdict, as_json
+from sloctl.canary.analysis.question import CheckSamples
+from sloctl.canary.analysis.samples import Samples, Series
+from sloctl.canary.analysis.statistics import Floats
+from sloctl.canary.analysis.verdict import Decision, Reason, Verdict, as_json
 from sloctl.model.canary import After, Needs, WhenMissing, WhenShared
 from sloctl.model.quantities import MINUTE
-from tests.canary.making import (
+from testing.canaries import (
     CANARY_POD,
     STABLE_PODS,
     arm,

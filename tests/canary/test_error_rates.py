@@ -7,7 +7,7 @@ import pytest
 
 from bench import canary as bench
 from bench.canary_worlds import World
-from sloctl.canary.evidence import harm
+from sloctl.canary.analysis.evidence import harm
 
 RUNS = 400
 UNCHANGED = [World(rps, burst=burst, incident=incident)

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sloctl.canary.question import CheckSamples
-from sloctl.canary.samples import GRACE, Samples, all_counted, all_on_grid, counted, on_grid
-from sloctl.canary.statistics import OVER, WORSE, absolute_evidence, mixed, relative_evidence
-from sloctl.canary.verdict import Decision, Verdict
+from sloctl.canary.analysis.question import CheckSamples
+from sloctl.canary.analysis.samples import GRACE, Samples, all_counted, all_on_grid, counted, on_grid
+from sloctl.canary.analysis.statistics import OVER, WORSE, absolute_evidence, mixed, relative_evidence
+from sloctl.canary.analysis.verdict import Decision, Verdict
 from sloctl.model.quantities import Duration
-from tests.canary.making import CANARY_POD, STABLE_PODS, canary, counter, judged, samples, without, without_scrapes
+from testing.canaries import CANARY_POD, STABLE_PODS, canary, counter, judged, samples, without, without_scrapes
 
 pytestmark = pytest.mark.property
 

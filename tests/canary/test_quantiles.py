@@ -7,9 +7,9 @@ import numpy as np
 import pytest
 
 from bench.canary_latency import BOUNDS, COARSE, Shift, histograms
-from sloctl.canary.samples import Samples
-from sloctl.canary.verdict import Decision, Reason
-from tests.canary.making import LATENCY, canary, errors, judged
+from sloctl.canary.analysis.samples import Samples
+from sloctl.canary.analysis.verdict import Decision, Reason
+from testing.canaries import LATENCY, canary, errors, judged
 
 CHECK = errors(quantile="0.99", worse_by="0.30", error_rate=None)
 

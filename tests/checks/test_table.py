@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from examples.servers import ROOT
 from sloctl.checks import table
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
+from testing.servers import ROOT
 
 GOOD = [ROOT / "slo-specs", ROOT / "examples" / "demo" / "slo-specs", ROOT / "tests" / "golden" / "ratios" / "spec"]
 

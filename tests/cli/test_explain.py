@@ -6,13 +6,13 @@ import re
 
 import pytest
 
-from examples.servers import ROOT
 from sloctl.cli import main
 from sloctl.cli.pages import pages
 from sloctl.diagnostics import Diagnostics
-from sloctl.spec.document import parse_documents
-from sloctl.spec.reader import read_text
-from sloctl.spec.tree import Mapping
+from sloctl.language.document import parse_documents
+from sloctl.language.reader import read_text
+from sloctl.language.tree import Mapping
+from testing.servers import ROOT
 
 
 def run(*words: str, capsys: pytest.CaptureFixture[str]) -> tuple[int, str, str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 import jsonschema
 import pytest
 
-from examples.servers import ROOT
 from sloctl.cli import main
 from sloctl.diagnostics import Diagnostics
-from sloctl.spec.discovery import discover, read_all
+from sloctl.language.discovery import discover, read_all
+from testing.servers import ROOT
 
 
 @pytest.fixture(autouse=True)

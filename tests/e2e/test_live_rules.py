@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 
 from examples.demo.checkout import checkout_service, order, scrape_config
-from examples.servers import ROOT, Prometheus
 from sloctl.artifacts import Target, write
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
 from sloctl.live.status import read_status
 from sloctl.prometheus import PrometheusClient
+from testing.servers import ROOT, Prometheus
 from tests.conftest import StartPrometheus
 
 SHIFT = 1.5  # seconds: 1.5 times the scrape time-out of 1s

@@ -11,13 +11,13 @@ from typing import Any
 import pytest
 
 from examples.demo.checkout import checkout_service, order
-from examples.routed import configure, routed, rules, scraping, write_spec
-from examples.servers import Alertmanager
-from examples.sink import Sink
 from sloctl.backends.alertmanager.routes import route_tree
 from sloctl.backends.alertmanager.tree import taken
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
+from testing.routed import configure, routed, rules, scraping, write_spec
+from testing.servers import Alertmanager
+from testing.sink import Sink
 from tests.conftest import StartPrometheus, program
 
 TWELFTH = 10  # seconds: two minutes, twelve times faster

@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 from tests.conftest import StartPrometheus
 
 SECONDS = 125  # every fast group is evaluated twice, every slow group's first turn has come for half of them

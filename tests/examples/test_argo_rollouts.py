@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from examples.servers import ROOT
 from sloctl.cli import main
+from testing.servers import ROOT
 from tests.backends.argo.test_schema import validated
 
 FOLDER = ROOT / "examples" / "argo-rollouts"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 
 
 def test_the_specifications_compile_to_what_is_committed() -> None:

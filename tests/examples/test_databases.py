@@ -9,9 +9,9 @@ import psycopg
 import pytest
 import redis as redis_client
 
-from examples import databases
-from examples.databases import postgresql, redis
-from examples.servers import ServerError, listens
+from testing import databases
+from testing.databases import postgresql, redis
+from testing.servers import ServerError, listens
 from tests.conftest import program
 
 pytestmark = [pytest.mark.server, pytest.mark.usefixtures("temporary_folder")]

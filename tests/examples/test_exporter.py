@@ -7,7 +7,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from examples.servers import ROOT, answers, free_port, running
+from testing.servers import ROOT, answers, free_port, running
 
 
 @pytest.fixture

@@ -17,8 +17,8 @@ import click
 import pytest
 import yaml
 
-from examples.servers import ROOT
 from sloctl.cli import cli
+from testing.servers import ROOT
 from tests.conftest import Promtool, program
 
 RECIPES = ROOT / "examples" / "recipes"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.servers import ServerError, Target, running
+from testing.servers import ServerError, Target, running
 from tests.conftest import Promtool, StartPrometheus
 
 RULES = """

@@ -15,7 +15,7 @@ from starlette.responses import PlainTextResponse
 from starlette.routing import Mount, Route
 
 from sloctl.instrumentation import configure, instrument_app
-from tests.instrumentation.asgi import call
+from testing.asgi import call
 
 EXPECTED = [
     ("/plain", ("/plain", 200)),

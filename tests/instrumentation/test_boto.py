@@ -8,10 +8,10 @@ import boto3
 import botocore.session
 import pytest
 
-from examples.brokers import REGION, moto
 from sloctl.instrumentation import RequestContext, boto, carriers
 from sloctl.instrumentation.carriers import outcome
 from sloctl.instrumentation.context import entered
+from testing.brokers import REGION, moto
 from tests.instrumentation.conftest import Configure
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("moto")]

@@ -12,9 +12,9 @@ from paho.mqtt.client import CallbackAPIVersion, Client, MQTTv5, MQTTv311
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
-from examples.brokers import kafka, mosquitto
 from sloctl.instrumentation import RequestContext, carriers, consume
 from sloctl.instrumentation.context import entered
+from testing.brokers import kafka, mosquitto
 from tests.conftest import program
 from tests.instrumentation.conftest import Configure
 

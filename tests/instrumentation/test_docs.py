@@ -12,14 +12,14 @@ import boto3
 import httpx
 import pytest
 
-from examples.brokers import AWS_ENVIRONMENT, moto
-from examples.servers import ROOT, Running, answers, free_port, running
 from sloctl.diagnostics import Diagnostics
 from sloctl.instrumentation import RequestContext, boto
 from sloctl.instrumentation.context import entered
+from sloctl.language.discovery import discover, read_all
 from sloctl.model.indicator import Latency, Ratio
 from sloctl.resolve import resolve
-from sloctl.spec.discovery import discover, read_all
+from testing.brokers import AWS_ENVIRONMENT, moto
+from testing.servers import ROOT, Running, answers, free_port, running
 from tests.instrumentation.conftest import Configure
 
 PAGE = ROOT / "docs" / "instrumentation.md"

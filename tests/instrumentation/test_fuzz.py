@@ -7,9 +7,9 @@ import pytest
 from sloctl.instrumentation import ContextMiddleware, current
 from sloctl.instrumentation.context import valid_id
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
-from tests.instrumentation.asgi import call
+from testing.asgi import call
+from testing.fuzzing import header_set, plain, without_id
 from tests.instrumentation.conftest import Configure
-from tests.instrumentation.fuzzing import header_set, plain, without_id
 
 pytestmark = pytest.mark.anyio
 CASES = 10_000

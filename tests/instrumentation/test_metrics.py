@@ -12,11 +12,11 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from starlette.responses import PlainTextResponse
 
-from examples.servers import ROOT
 from sloctl.instrumentation import current, instrument_app
 from sloctl.instrumentation.buckets import thresholds
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics, TenantLabels, with_edges
-from tests.instrumentation.asgi import call
+from testing.asgi import call
+from testing.servers import ROOT
 from tests.instrumentation.conftest import Configure, Observed
 
 pytestmark = pytest.mark.anyio
@@ -183,7 +183,7 @@ MULTIPROCESS = """
 import asyncio
 from fastapi import FastAPI
 from sloctl.instrumentation import configure, instrument_app
-from tests.instrumentation.asgi import call
+from testing.asgi import call
 app = FastAPI()
 app.get("/ok")(lambda: None)
 instrument_app(app, configure("web", set_global=False), trust="edge")

@@ -15,7 +15,7 @@ from opentelemetry.trace import StatusCode
 from sloctl.instrumentation import ContextMiddleware, current, guard, instrument_app
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
 from sloctl.instrumentation.middleware import Exchange
-from tests.instrumentation.asgi import call, scope
+from testing.asgi import call, scope
 from tests.instrumentation.conftest import Configure, Observed, total
 
 pytestmark = pytest.mark.anyio

@@ -3,7 +3,7 @@
 import subprocess
 import sys
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 
 # In a process of its own: their choice of attribute names is made once a process.
 PROGRAM = """
@@ -13,7 +13,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 from sloctl.instrumentation import configure, current, instrument_app
-from tests.instrumentation.asgi import call
+from testing.asgi import call
 
 def run(mode):
     exporter = InMemorySpanExporter()

@@ -4,7 +4,7 @@ import subprocess
 import sys
 from pathlib import Path
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 
 FOREIGN = ("botocore", "boto3", "confluent_kafka", "paho", "pydantic", "yaml", "promql_parser", "fastapi", "rich")
 LOADED = """

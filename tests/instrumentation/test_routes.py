@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 from tests.instrumentation import routed
 
 OLD = ROOT / ".cache" / "oldest-fastapi"

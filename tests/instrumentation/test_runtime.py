@@ -11,10 +11,10 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
-from examples.servers import ROOT
 from sloctl.instrumentation import RequestContext, configure
 from sloctl.instrumentation.context import entered
 from sloctl.instrumentation.hosts import HostPatterns
+from testing.servers import ROOT
 
 NATIVE = """
 import asyncio
@@ -22,7 +22,7 @@ from fastapi import FastAPI
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from sloctl.instrumentation import configure, instrument_app
-from tests.instrumentation.asgi import call
+from testing.asgi import call
 exporter = InMemorySpanExporter()
 app, sub = FastAPI(), FastAPI()
 for one in (app, sub):

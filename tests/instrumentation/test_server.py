@@ -15,8 +15,8 @@ import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
-from examples.servers import free_port
 from sloctl.instrumentation import current, instrument_app
+from testing.servers import free_port
 from tests.instrumentation.conftest import Configure, Observed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.server]

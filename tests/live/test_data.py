@@ -37,7 +37,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A Prometheus that has scraped a service for some seconds."""
     from contextlib import ExitStack
 
-    from examples import servers
+    from testing import servers
     from tests.conftest import program
 
     program("prometheus")

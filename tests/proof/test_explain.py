@@ -10,6 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sloctl.explain.detection import explain_slo
 from sloctl.model.budget import (
     detection_time,
     expected_false_fires,
@@ -19,7 +20,6 @@ from sloctl.model.budget import (
     smallest_firing_ratio,
 )
 from sloctl.model.quantities import MINUTE, Duration, Objective, Rate
-from sloctl.proof.explain import explain_slo
 from tests.proof.conftest import FINFLOW, RATIO, Written
 
 THREE_NINES = Objective(Decimal("0.999"))

@@ -11,15 +11,15 @@ import pytest
 from sloctl import conventions
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
+from sloctl.explain.detection import RATIOS, pending_time
+from sloctl.explain.simulation import interval, simulate, slow
 from sloctl.model.alerting import Tier
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import ZERO
 from sloctl.proof.catalogue import proofs
-from sloctl.proof.explain import RATIOS, pending_time
 from sloctl.proof.proof import Case, Expected, Proof, Rule, rules_of
 from sloctl.proof.recorded import tile_series
 from sloctl.proof.scenarios import scenarios
-from sloctl.proof.simulation import interval, simulate, slow
 from sloctl.proof.slos import slo_proofs
 from sloctl.proof.tiers import traffic_of, world_of
 from tests.conftest import TESTS

@@ -7,11 +7,11 @@ from decimal import Decimal
 import pytest
 
 from sloctl.diagnostics import Diagnostics
+from sloctl.language.document import parse_documents
 from sloctl.model.canary import Canary, MismatchCheck, SloCheck, WhenMissing
 from sloctl.model.quantities import Duration
 from sloctl.promql.selectors import matchers_text
 from sloctl.resolve import resolve
-from sloctl.spec.document import parse_documents
 
 SERVICE = """\
 apiVersion: sloctl/v1

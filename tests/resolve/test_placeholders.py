@@ -6,9 +6,9 @@ import pytest
 
 from sloctl.backends.table import BACKENDS
 from sloctl.diagnostics import Diagnostics
+from sloctl.language.document import parse_documents
+from sloctl.language.texts import ALERT_PLACEHOLDERS
 from sloctl.resolve import codes, resolve
-from sloctl.spec.document import parse_documents
-from sloctl.spec.texts import ALERT_PLACEHOLDERS
 
 SPEC = """apiVersion: sloctl/v1
 kind: Platform

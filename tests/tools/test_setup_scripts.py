@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from examples.servers import ROOT
+from testing.servers import ROOT
 
 ORDINARY = ("sh", "cat", "dirname", "head", "id", "mkdir", "mktemp", "rm", "sed", "sort", "tail")
 

@@ -6,8 +6,8 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Final
 
+from sloctl.canary.analysis.verdict import Verdict, as_json
 from sloctl.canary.audit.chain import Entry
-from sloctl.canary.verdict import Verdict, as_json
 
 _LONGEST: Final = 200
 _SHORT_ID: Final = 12

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
+from sloctl.canary.analysis.verdict import Verdict
 from sloctl.canary.audit.chain import Entry, Kind, Subject
 from sloctl.canary.audit.store import Standing, Store, StoreError
 from sloctl.canary.judging import Judged, judge
@@ -23,7 +24,6 @@ from sloctl.canary.server.queries import Shared, TimedQueries
 from sloctl.canary.server.shapes import ApprovalRequest, EvaluateRequest, MalformedError
 from sloctl.canary.server.turns import Turns
 from sloctl.canary.source import MAX_LENGTH, SKEW, Release, Source
-from sloctl.canary.verdict import Verdict
 from sloctl.errors import SloctlError
 
 LOG: Final = logging.getLogger(__name__)

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from sloctl.canary.analysis.verdict import Decision, Verdict, in_group, unanswered
+from sloctl.canary.analysis.verdict import Reason as Why
 from sloctl.canary.audit.chain import Entry
 from sloctl.canary.audit.store import Mate, Standing, Store
 from sloctl.canary.server.configuration import Subjected
-from sloctl.canary.verdict import Decision, Verdict, in_group, unanswered
-from sloctl.canary.verdict import Reason as Why
 from sloctl.model.canary import WhenMissing, gated_steps
 from sloctl.model.catalogue import Service
 from sloctl.model.quantities import HOUR, Duration

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import yaml
 
-from examples.servers import ROOT
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
+from testing.servers import ROOT
 
 
 @pytest.fixture(scope="session")

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from examples.servers import ROOT
 from sloctl.backends.argo.backend import ArgoBackend
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
+from testing.servers import ROOT
 from tests.node import node_packages, run_node
 
 VALIDATE = """

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from examples.servers import ROOT
 from sloctl.backends.grafana.backend import GrafanaBackend
 from sloctl.compiler import compile_specs
 from sloctl.model.catalogue import Catalogue
+from testing.servers import ROOT
 
 Dashboards = Mapping[str, Mapping[str, Any]]
 

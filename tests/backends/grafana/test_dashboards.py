@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 import pytest
 
-from examples.servers import ROOT
 from sloctl.backends.grafana.backend import GrafanaBackend
 from sloctl.backends.grafana.texts import literal, markdown
 from sloctl.compiler import compile_specs
 from sloctl.rendering import render
+from testing.servers import ROOT
 from tests.backends.grafana.conftest import catalogue_of, dashboards_of
 
 SPEC = """

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 import yaml
 
-from examples.servers import ROOT
 from sloctl.backends.table import BACKENDS, FORMS
 from sloctl.compiler import compile_specs
+from testing.servers import ROOT
 from tests.node import node_packages, run_node
 
 VALIDATE = """

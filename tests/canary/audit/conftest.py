@@ -10,8 +10,8 @@ from uuid import uuid4
 import pytest
 from sqlalchemy import create_engine, text
 
-from examples.databases import postgresql
 from sloctl.canary.audit.store import Store
+from testing.databases import postgresql
 from tests.conftest import program
 
 KINDS = ["sqlite", pytest.param("postgresql", marks=[pytest.mark.server, pytest.mark.xdist_group("postgresql")])]

@@ -16,9 +16,9 @@ from pathlib import Path
 import httpx
 import pytest
 
-from examples import servers
 from sloctl.canary.audit.store import Store
 from sloctl.cli import main
+from testing import servers
 from tests.canary.audit.conftest import KINDS, new_database
 from tests.canary.server.conftest import ASKED
 from tests.canary.stub import LiveStub, serving

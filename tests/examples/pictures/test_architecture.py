@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from xml.etree import ElementTree
 
 from examples.pictures.architecture import BOXES, FLOWS, PICTURE, picture
-from examples.servers import ROOT
+from testing.servers import ROOT
 
 PACKAGE = ROOT / "sloctl"
 AGAIN = "run `python -m examples.pictures.architecture` and commit docs/pictures/architecture.svg"

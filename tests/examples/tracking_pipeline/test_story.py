@@ -14,10 +14,10 @@ from pathlib import Path
 
 import pytest
 
-from examples import servers
-from examples.servers import ROOT
 from examples.tracking_pipeline import run
 from examples.tracking_pipeline.world import PORTS, lock
+from testing import servers
+from testing.servers import ROOT
 from tests.conftest import program
 from tests.console import matches
 

@@ -1,0 +1,1 @@
+"""From the samples of two versions to a verdict: pure statistics, without input or output."""

@@ -1,0 +1,170 @@
+"""What an analysis is asked: the canary as specified, the samples of each check, and where the rollout stands."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import numpy as np
+
+from sloctl.canary.analysis.evidence import Limits, Usual
+from sloctl.canary.analysis.samples import Events, Path, Samples, Series, Value
+from sloctl.canary.analysis.statistics import dispersion
+from sloctl.canary.analysis.verdict import Clock
+from sloctl.model.canary import Canary, Needs, SloCheck, WhenShared
+from sloctl.model.catalogue import Slo
+from sloctl.model.indicator import Indicator, Latency, Probe, Ratio
+
+AFTER: Final = "after"
+"""Name of the samples and of the finding about the time after promotion."""
+BUCKET: Final = "bucket"
+BAD_BUCKET: Final = "bad_bucket"
+FEW_BLOCKS: Final = 40
+"""Below so many blocks of history the answer warns that dispersion is hardly known."""
+Keep = Callable[[Series], bool]
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSamples:
+    """The samples of one check: both arms on the grid, and the stable version's past on a grid of blocks."""
+
+    canary: Samples
+    baseline: Samples
+    history: Samples | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What is to be judged.
+
+    Attributes:
+        slos: the service's SLOs, by name.
+        approved: False while a person has to approve this deployment.
+    """
+
+    canary: Canary
+    slos: Mapping[str, Slo]
+    clock: Clock
+    approved: bool = True
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def is_last_step(self) -> bool:
+        """Whether all traffic is the canary's, so that there is nothing to compare with."""
+        return self.clock.step == len(self.canary.steps) - 1
+
+    def limits(self, check: SloCheck, parts: int = 1) -> Limits:
+        """A check's limits with its part of the chances.
+
+        The chance of a false rollback is divided among the checks, and then among `parts` of one. The chance of a
+        wrong promote is not: promotion needs every check, so the one that should have failed decides.
+        """
+        alpha = self.canary.alpha
+        return Limits(
+            error_rate=None if check.error_rate is None else float(check.error_rate),
+            margin=None if check.worse_by is None else 1 + float(check.worse_by),
+            both=check.needs is Needs.BOTH,
+            shared_rolls_back=check.shared is WhenShared.ROLLBACK,
+            alpha_rollback=float(alpha.rollback) / len(self.canary.checks) / parts,
+            alpha_promote=float(alpha.promote),
+        )
+
+
+def clock_at(
+    canary: Canary, start: float, end: float, grid_seconds: float, step: int, step_started: float | None = None
+) -> Clock:
+    """Where a rollout stands; without `step_started`, earlier steps are taken to have lasted their shortest time."""
+    current = canary.steps[step]
+    if step_started is None:
+        earlier = [float(one.hold.seconds) for one in canary.steps[:step] if one.hold is not None]
+        step_started = start + sum(earlier)
+    hold = float(current.hold.seconds) if current.hold is not None else 0.0
+    if canary.after is not None and step == len(canary.steps) - 1:
+        hold = max(hold, float(canary.after.within.seconds))
+    longest = float(current.deadline.seconds) if current.deadline is not None else 2 * hold
+    deadline = step_started + longest if longest > 0 else None
+    return Clock(start, end, grid_seconds, step, held=end - step_started >= hold, deadline=deadline)
+
+
+def events(samples: Samples, indicator: Indicator, keep: Keep | None = None) -> Events:
+    """Bad and all events of an indicator, of the series that are kept."""
+    match indicator:
+        case Ratio():
+            return _ratio_events(samples, indicator, keep)
+        case Latency():
+            return _latency_events(samples, indicator, keep)
+        case Probe():
+            return Events(samples.path("bad", keep), samples.path("total", keep))
+        case _:
+            raise AssertionError("resolve lets no other kind through")
+
+
+def _ratio_events(samples: Samples, ratio: Ratio, keep: Keep | None) -> Events:
+    bad, good, total = (samples.path(role, keep) for role in ("bad", "good", "total"))
+    if ratio.total is None:
+        return Events(bad, bad + good)
+    return Events(bad if ratio.bad is not None else total - good, total)
+
+
+def _latency_events(samples: Samples, latency: Latency, keep: Keep | None) -> Events:
+    total, fast = tail_events(samples, BUCKET, float(latency.at_most), keep)
+    if latency.bad_if:
+        _, fast_but_bad = tail_events(samples, BAD_BUCKET, float(latency.at_most), keep)
+        fast = fast - fast_but_bad
+    return Events(total - fast, total)
+
+
+def tail_events(samples: Samples, role: str, bound: float, keep: Keep | None) -> tuple[Path, Path]:
+    """All observations of a histogram, and those at or below a bound, interpolated where it is no edge."""
+    total = samples.path(role, keep, np.inf)
+    edges = samples.bounds(role)
+    if bound in edges or not edges:
+        return total, samples.path(role, keep, bound)
+    below, above = max((edge for edge in edges if edge < bound), default=0.0), min(e for e in edges if e > bound)
+    share = 0.0 if np.isinf(above) else (bound - below) / (above - below)
+    low, high = samples.path(role, keep, below), samples.path(role, keep, above)
+    return total, Path(low.low + share * (high.low - low.low), low.high + share * (high.high - low.high))
+
+
+def lacks_bucket(samples: Samples, indicator: Indicator) -> bool:
+    """Whether a classic histogram has no bucket for the bound of its SLI: that is missing data, not slowness."""
+    if not isinstance(indicator, Latency) or indicator.native or samples.is_empty:
+        return False
+    return float(indicator.at_most) not in samples.bounds(BUCKET)
+
+
+def keeping(by: tuple[str, ...], value: Value) -> Keep:
+    """Series with these values of the labels."""
+    return lambda series: tuple(series.labels.get(label, "") for label in by) == value
+
+
+def usual(history: Samples | None, count: Callable[[Samples], Events]) -> Usual:
+    """What the stable version does without a canary: its error ratio, and how much halves of it differ.
+
+    Args:
+        history: on a grid of blocks.
+        count: the events of one half.
+    """
+    if history is None or history.points < 2 or history.is_empty:
+        return Usual()
+    left, right = map(count, history.halves)
+    x_a, n_a, x_b, n_b = left.bad.late, left.total.late, right.bad.late, right.total.late
+    requests = float(n_a.sum() + n_b.sum())
+    if requests <= 0:
+        return Usual()
+    phi = dispersion(x_a, n_a, x_b, n_b)
+    errors = float((x_a + x_b).mean())
+    return Usual(float(x_a.sum() + x_b.sum()) / requests, phi, (phi - 1) / errors if errors > 0 else 0.0)
+
+
+def history_warnings(history: Samples | None) -> list[str]:
+    """What makes the dispersion uncertain, in words."""
+    if history is None or history.is_empty:
+        return ["no history of the stable version: its errors are taken as independent of each other"]
+    blocks = int(np.logical_or.reduce(list(history.seen.values())).sum()) - 1
+    if len(history.seen) < 2:
+        return ["the history has one target only: its errors are taken as independent of each other"]
+    if blocks < FEW_BLOCKS:
+        return [f"the history has {blocks} blocks of 30 s only: how bursty errors are is hardly known"]
+    return []

@@ -1,0 +1,352 @@
+"""Raw counters of one version, on a common grid of scrapes, and what they leave open.
+
+A scrape that is missing leaves open *when* events happened between its neighbours, not how many. So counts are
+kept as two paths, the least and the most that may have happened by each grid point. Evidence of harm is taken
+from the reading that is best for the canary, promotion from the one that is worst: a missing sample can make
+neither.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sloctl.canary.analysis.evidence import Arms, Counts
+from sloctl.canary.analysis.statistics import Floats
+
+GRACE: Final = 2
+"""A target that is missing for so many grid points is late; for more it is gone."""
+Value: TypeAlias = tuple[str, ...]
+Times: TypeAlias = tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One counter on the grid.
+
+    Attributes:
+        labels: of the series; those of `Samples.target_labels` say which process it comes from.
+        values: one a grid point, NaN where there is no sample.
+        invalid: whether a sample was NaN, infinite or negative.
+    """
+
+    labels: Mapping[str, str]
+    values: Floats
+    invalid: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Path:
+    """Events counted until each grid point: at least `low`, at most `high`. Both begin with 0."""
+
+    low: Floats
+    high: Floats
+
+    def __add__(self, other: Path) -> Path:
+        return Path(self.low + other.low, self.high + other.high)
+
+    def __sub__(self, other: Path) -> Path:
+        return Path(np.maximum(self.low - other.high, 0.0), np.maximum(self.high - other.low, 0.0))
+
+    @classmethod
+    def nothing(cls, points: int) -> Path:
+        """No event at all."""
+        return cls(np.zeros(points), np.zeros(points))
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether it is known when every event happened."""
+        return np.array_equal(self.low, self.high) and bool((np.diff(self.low) >= 0).all())
+
+    @property
+    def early(self) -> Floats:
+        """Events of each interval, as early as possible."""
+        return np.diff(self.high)
+
+    @property
+    def late(self) -> Floats:
+        """Events of each interval, as late as possible."""
+        return np.diff(self.low)
+
+    @property
+    def most(self) -> Floats:
+        """The most events that each interval alone may have had."""
+        return self.high[1:] - self.low[:-1]
+
+    @property
+    def least(self) -> Floats:
+        """The least events that each interval alone must have had."""
+        return np.maximum(self.low[1:] - self.high[:-1], 0.0)
+
+
+@dataclass(frozen=True, slots=True)
+class Events:
+    """Bad and all events of one arm."""
+
+    bad: Path
+    total: Path
+
+    @property
+    def is_certain(self) -> bool:
+        """Whether there is one reading of them only."""
+        return self.bad.is_certain and self.total.is_certain
+
+
+def for_the_canary(canary: Events, baseline: Events) -> Arms:
+    """The reading of both arms that shows the least harm."""
+    return Arms(Counts(canary.bad.late, canary.total.most), Counts(baseline.bad.early, baseline.total.least))
+
+
+def against_the_canary(canary: Events, baseline: Events) -> Arms:
+    """The reading of both arms that shows the most harm."""
+    return Arms(Counts(canary.bad.early, canary.total.least), Counts(baseline.bad.late, baseline.total.most))
+
+
+def as_counted(canary: Events, baseline: Events) -> Arms:
+    """Both arms with every event in the interval whose scrape shows it."""
+    return Arms(Counts(canary.bad.late, canary.total.late), Counts(baseline.bad.late, baseline.total.late))
+
+
+@dataclass(frozen=True)
+class Samples:
+    """The series of one arm that belong to one check.
+
+    Attributes:
+        series: of every role (`total`, `bad`, `good`, or a bucket's bound), in any order.
+        points: number of grid points; the first is where counting begins.
+        target_labels: the labels that tell processes apart.
+    """
+
+    series: Mapping[str, tuple[Series, ...]]
+    points: int
+    target_labels: tuple[str, ...] = ("job", "instance", "pod")
+
+    def target(self, series: Series) -> Value:
+        """Which process a series comes from."""
+        return tuple(series.labels.get(label, "") for label in self.target_labels)
+
+    @cached_property
+    def everything(self) -> tuple[Series, ...]:
+        """All series, of every role."""
+        return tuple(series for role in sorted(self.series) for series in self.series[role])
+
+    @cached_property
+    def seen(self) -> Mapping[Value, NDArray[np.bool_]]:
+        """For each target, at which grid points it was scraped."""
+        found: dict[Value, NDArray[np.bool_]] = {}
+        for series in self.everything:
+            here = ~np.isnan(series.values)
+            target = self.target(series)
+            found[target] = found[target] | here if target in found else here
+        return found
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was ever seen."""
+        return not any(here.any() for here in self.seen.values())
+
+    def values(self, by: tuple[str, ...]) -> list[Value]:
+        """The combinations of these labels' values, sorted; series without one of them belong to none."""
+        found = {tuple(series.labels.get(label, "") for label in by) for series in self.everything}
+        return sorted(value for value in found if all(value))
+
+    def path(self, role: str, keep: Callable[[Series], bool] | None = None, bound: float | None = None) -> Path:
+        """Events of one role, of the series that are kept, and of one bucket where it is a histogram."""
+        if keep is None:
+            return self._totals.get((role, bound)) or Path.nothing(self.points)
+        return self._sum(path for series, path in self._paths.get((role, bound), ()) if keep(series))
+
+    def _sum(self, paths: Iterable[Path]) -> Path:
+        low, high = np.zeros(self.points), np.zeros(self.points)
+        for path in paths:
+            low += path.low
+            high += path.high
+        return Path(low, high)
+
+    @cached_property
+    def _totals(self) -> Mapping[tuple[str, float | None], Path]:
+        return {key: self._sum(path for _, path in pairs) for key, pairs in self._paths.items()}
+
+    @cached_property
+    def halves(self) -> tuple[Samples, Samples]:
+        """Two halves of the targets that have nothing to do with their names, the same on every machine."""
+        ranked = sorted(self.seen, key=lambda target: hashlib.sha256("\0".join(target).encode()).digest())
+        return self._of(set(ranked[::2])), self._of(set(ranked[1::2]))
+
+    def _of(self, targets: Set[Value]) -> Samples:
+        series = {
+            role: tuple(one for one in found if self.target(one) in targets) for role, found in self.series.items()
+        }
+        return replace(self, series=series)
+
+    @cached_property
+    def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[Series, Path]]]:
+        found: dict[tuple[str, float | None], list[tuple[Series, Path]]] = {}
+        for role, series in self.series.items():
+            paths = all_counted([one.values for one in series], [self.seen[self.target(one)] for one in series])
+            for one, path in zip(series, paths, strict=True):
+                found.setdefault((role, _bound(one)), []).append((one, path))
+        return found
+
+    def bounds(self, role: str) -> set[float]:
+        """The bounds of a histogram's buckets."""
+        return {bound for name, bound in self._paths if name == role and bound is not None}
+
+    def last_seen(self) -> dict[Value, int]:
+        """The last grid point at which each target was scraped."""
+        return {target: int(np.flatnonzero(here)[-1]) for target, here in self.seen.items() if here.any()}
+
+    def complete_until(self) -> int:
+        """The last grid point at which every target has a sample that is not gone."""
+        last = self.points - 1
+        late = [point for point in self.last_seen().values() if last - point <= GRACE]
+        return min(late, default=last)
+
+    def why_not_whole(self, *, gone_is_fine: bool) -> str | None:
+        """What is missing of these samples at the end, in words; None when nothing is.
+
+        Args:
+            gone_is_fine: whether targets may have gone away, as those of a stable version do.
+        """
+        last = self.points - 1
+        for series in self.everything:
+            if series.invalid:
+                return f"{_name(series)} has a sample that is no finite number"
+        for target, point in self.last_seen().items():
+            if point < last and not (gone_is_fine and last - point > GRACE):
+                return f"{_words(target)} has no sample for {last - point} scrapes"
+        gone = {target for target, point in self.last_seen().items() if point < last}
+        for series in self.everything:
+            if np.isnan(series.values[-1]) and self.target(series) not in gone and np.isfinite(series.values).any():
+                return f"{_name(series)} has no fresh sample"
+        return None
+
+    def restarted(self) -> str | None:
+        """A series whose counter went back, in words."""
+        for series in self.everything:
+            known = series.values[~np.isnan(series.values)]
+            if (np.diff(known) < 0).any():
+                return _name(series)
+        return None
+
+
+def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:
+    """The events of one counter since the first grid point, whatever restarts set it back to zero.
+
+    A counter that appears after the first grid point counts from zero. One that a scraped target did not show
+    yet was zero, because a scrape is whole or missing.
+    """
+    points = len(values)
+    known = np.flatnonzero(~np.isnan(values))
+    if not len(known):
+        return Path.nothing(points)
+    first, last = known[0], known[-1]
+    steps = np.diff(values[known], prepend=values[first] if first == 0 else 0.0)
+    steps = np.where(steps < 0, values[known], steps)
+    total = np.cumsum(steps)
+    low = np.zeros(points)
+    low[known] = total
+    low = np.maximum.accumulate(low)
+    high = np.full(points, total[-1])
+    high[known] = total
+    high[last:] = total[-1]
+    high = np.minimum.accumulate(high[::-1])[::-1]
+    before = np.flatnonzero(seen[:first])
+    born = int(before[-1]) + 1 if len(before) else first
+    high[:born] = 0.0
+    return Path(low, np.maximum(high, low))
+
+
+def all_counted(rows: Sequence[Floats], seen: Sequence[NDArray[np.bool_]]) -> list[Path]:
+    """What `counted` says of each counter; the usual ones, without gaps since they appeared, are counted at once."""
+    if not rows:
+        return []
+    values = np.stack(rows)
+    gaps = np.isnan(values)
+    since = np.where(gaps, 0.0, values)
+    steps = np.diff(since, prepend=since[:, :1])
+    totals = np.cumsum(np.where(steps < 0, since, steps), axis=1)
+    certain = ((since >= 0).all(axis=1) & _whole_since_they_appeared(gaps, np.stack(seen))).tolist()
+    return [
+        Path(total, total) if sure else counted(row, here)
+        for row, here, total, sure in zip(rows, seen, totals, certain, strict=True)
+    ]
+
+
+def _whole_since_they_appeared(gaps: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Which counters have gaps before their first sample only, and appeared with their target or while it was seen."""
+    leading = (np.logical_and.accumulate(gaps, axis=1) == gaps).all(axis=1)
+    shown = seen & gaps
+    last = np.maximum(gaps.sum(axis=1) - 1, 0)
+    whole: NDArray[np.bool_] = leading & (~shown.any(axis=1) | shown[np.arange(len(gaps)), last])
+    return whole
+
+
+def on_grid(times: Sequence[float], values: Sequence[float], grid: Floats) -> tuple[Floats, bool]:
+    """Samples (Unix seconds, in any order) at each grid point: the last of the interval that ends there.
+
+    Returns:
+        The values, NaN where the interval has no finite sample, and whether a sample was no counter's value.
+    """
+    moments, counts = np.asarray(times, dtype=float), np.asarray(values, dtype=float)
+    order = np.lexsort((counts, moments))
+    moments, counts = moments[order], counts[order]
+    fine = np.isfinite(counts) & (counts >= 0)
+    moments, counts = moments[fine], counts[fine]
+    found = np.full(len(grid), np.nan)
+    if len(moments):
+        here, newest = _newest(moments, grid)
+        found[here] = counts[newest]
+    return found, not fine.all()
+
+
+def all_on_grid(scraped: Sequence[tuple[Times, Sequence[float]]], grid: Floats) -> list[tuple[Floats, bool]]:
+    """What `on_grid` says of each pair of times and values; what was scraped at the same times is placed at once."""
+    together: dict[Times, list[int]] = {}
+    for index, (times, _) in enumerate(scraped):
+        together.setdefault(times, []).append(index)
+    found: dict[int, tuple[Floats, bool]] = {}
+    for times, indices in together.items():
+        moments, counts = np.array(times), np.array([scraped[index][1] for index in indices])
+        if not len(moments) or (np.diff(moments) <= 0).any() or not (np.isfinite(counts) & (counts >= 0)).all():
+            found |= {index: on_grid(times, scraped[index][1], grid) for index in indices}
+            continue
+        here, newest = _newest(moments, grid)
+        placed = np.full((len(indices), len(grid)), np.nan)
+        placed[:, here] = counts[:, newest]
+        found |= {index: (row, False) for index, row in zip(indices, placed, strict=True)}
+    return [found[index] for index in range(len(scraped))]
+
+
+def _newest(moments: Floats, grid: Floats) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
+    """At which grid points there is a sample, and for each of these the index of the newest."""
+    index = np.searchsorted(moments, grid, side="right") - 1
+    fresh = moments[np.maximum(index, 0)] > grid - float(grid[1] - grid[0])
+    fresh[0] = True  # where counting begins, any earlier sample will do
+    here = (index >= 0) & fresh
+    return here, index[here]
+
+
+def pooled(values: Iterable[tuple[Value, float]], most: int) -> list[Value]:
+    """The values with the most requests, at most so many, sorted; the others are pooled by the caller."""
+    ranked = sorted(values, key=lambda pair: (-pair[1], pair[0]))
+    return sorted(value for value, _ in ranked[:most])
+
+
+def _bound(series: Series) -> float | None:
+    return float(series.labels["le"]) if "le" in series.labels else None
+
+
+def _name(series: Series) -> str:
+    inside = ", ".join(f'{label}="{value}"' for label, value in sorted(series.labels.items()) if label != "__name__")
+    return f"{series.labels.get('__name__', '')}{{{inside}}}"
+
+
+def _words(target: Value) -> str:
+    return " ".join(part for part in target if part) or "the only target"

@@ -1,0 +1,302 @@
+"""When each tier fires, what is spent by then, and how often chance alone would fire it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Final
+
+from sloctl import conventions
+from sloctl.explain.simulation import interval, reads_rollups, slow
+from sloctl.model.alerting import Guard, Severity, Tier
+from sloctl.model.budget import (
+    budget_minutes,
+    budget_spent,
+    detection_time,
+    error_threshold,
+    expected_false_fires,
+    guard_minimum,
+    least_errors,
+    reset_time,
+    rolled_detection_time,
+    smallest_firing_ratio,
+)
+from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
+from sloctl.model.indicator import Across, Probe
+from sloctl.model.quantities import DAY, ZERO, Duration, Rate
+
+RATIOS: Final = (Decimal(1), Decimal("0.5"), Decimal("0.1"), Decimal("0.05"), Decimal("0.01"))
+INSIDE: Final = Decimal("0.7")
+"""The share of its budget that a service spends whose pages count as false."""
+_MONTH: Final = DAY * 30
+
+
+@dataclass(frozen=True, slots=True)
+class Detection:
+    """What happens at one error ratio, for trouble that begins at an evaluation, with steady and clean traffic before.
+
+    Attributes:
+        pending: until the condition holds first; None when it never does.
+        page: until the alert fires, `for` included.
+        spent: share of the window's budget that is spent by then.
+        guarded: until it fires at the given traffic with the low-traffic guard; None without traffic, or never.
+    """
+
+    ratio: Decimal
+    pending: Duration | None
+    page: Duration | None
+    spent: Decimal | None
+    guarded: Duration | None
+    reset: Duration | None
+
+
+@dataclass(frozen=True, slots=True)
+class TierExplanation:
+    """One tier in numbers.
+
+    Attributes:
+        threshold: the error ratio above which it fires; for `budget_left`, the share of the budget spent.
+        detections: one for each of `RATIOS`, and for the smallest ratio that fires.
+        false_pages: expected in 30 days at the given traffic while 70 % of the budget is spent; None without traffic.
+        least: fewest bad events in `over` that fire at the given traffic.
+    """
+
+    name: str
+    severity: str
+    over: Duration | None
+    also_over: Duration | None
+    threshold: Decimal
+    for_: Duration
+    every: Duration
+    detections: tuple[Detection, ...]
+    false_pages: Decimal | None
+    least: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class SloExplanation:
+    """One SLO in numbers.
+
+    Attributes:
+        minutes: of a full outage that spend the budget.
+        events: bad events that spend it at the given traffic.
+        late: what a scrape and the shift of all selectors can add to every moment.
+        left_out: tiers of the `google` policy that cannot fire here.
+    """
+
+    slo: Slo
+    minutes: Decimal
+    events: Decimal | None
+    traffic: Rate | None
+    late: Duration
+    tiers: tuple[TierExplanation, ...]
+    left_out: tuple[str, ...]
+
+
+def explain_slo(slo: Slo, traffic: Rate | None = None) -> SloExplanation:
+    """Everything about one SLO; `traffic` replaces the declared one."""
+    traffic = traffic or slo.traffic
+    events = traffic.during(slo.window.length) * slo.objective.error_budget if traffic else None
+    return SloExplanation(
+        slo=slo,
+        minutes=budget_minutes(slo.objective, slo.window.length),
+        events=events,
+        traffic=traffic,
+        late=slo.sampling.shift + slo.sampling.scrape_interval,
+        tiers=tuple(explain_tier(slo, tier, traffic) for tier in slo.tiers),
+        left_out=tuple(conventions.burn_tier(tier) for tier in slo.left_out),
+    )
+
+
+def explain_tier(slo: Slo, tier: Tier, traffic: Rate | None = None) -> TierExplanation:
+    """One tier."""
+    threshold = error_threshold(tier, slo.objective)
+    smallest = smallest_firing_ratio(_least_ratio(slo, tier), tier.over or slo.window.length, slo.sampling.resolution)
+    return TierExplanation(
+        name=conventions.burn_tier(tier),
+        severity=tier.severity.value,
+        over=tier.over,
+        also_over=tier.also_over,
+        threshold=threshold,
+        for_=tier.for_,
+        every=interval(slo, tier),
+        detections=tuple(_detected(slo, tier, ratio, traffic) for ratio in (*RATIOS, smallest)),
+        false_pages=_false_pages(slo, tier, traffic),
+        least=_least(slo, tier, traffic),
+    )
+
+
+def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
+    """Until a tier's condition holds, at traffic so high that the guard plays no part; None for never.
+
+    It is the moment of the evaluation, for trouble that begins at one.
+    """
+    threshold, sampling = _least_ratio(slo, tier), slo.sampling
+    if tier.over is None:
+        return rolled_detection_time(
+            threshold, slo.window.length, ratio, sampling.resolution, sampling.rollup, reaching=True
+        )
+    times = list[Duration]()
+    for window in (tier.over, tier.also_over):
+        if window is None:
+            continue
+        if reads_rollups(slo, window):
+            time = rolled_detection_time(threshold, window, ratio, sampling.resolution, sampling.rollup)
+        else:
+            time = detection_time(threshold, window, ratio, sampling.resolution)
+        if time is None:
+            return None
+        times.append(time)
+    if tier.min_bad and slo.counts_slices:
+        times.append(_few(slo, tier, ratio))
+    step = interval(slo, tier)
+    latest = max(times, default=ZERO)
+    return step * -(-latest.milliseconds // step.milliseconds) if times else None
+
+
+def _least_ratio(slo: Slo, tier: Tier) -> Decimal:
+    """The error ratio over its long window at which a tier fires; for one by the budget left over the whole window."""
+    threshold = error_threshold(tier, slo.objective)
+    return threshold * slo.objective.error_budget if tier.over is None else threshold
+
+
+def _few(slo: Slo, tier: Tier, ratio: Decimal) -> Duration:
+    """Until so many slices or samples are bad that they count; a roll-up shows them a tile later."""
+    slices = -(-Decimal(tier.min_bad) // (ratio * _looks(slo)))
+    return slo.sampling.resolution * (int(slices) + (1 if slow(slo, tier) else 0))
+
+
+def _looks(slo: Slo) -> Decimal:
+    """Looks in a tile: every sample of a probe is one, other slices are judged once."""
+    match slo.indicator:
+        case Probe(across=Across.EACH):
+            return max(Decimal(1), slo.sampling.resolution / slo.sampling.scrape_interval)
+        case _:
+            return Decimal(1)
+
+
+def _detected(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Detection:
+    pending = pending_time(slo, tier, ratio)
+    if pending is None:
+        return Detection(ratio, None, None, None, None, None)
+    threshold, shortest = _least_ratio(slo, tier), tier.also_over or tier.over or slo.window.length
+    page = pending + tier.for_
+    spent = budget_spent(ratio / slo.objective.error_budget, slo.window.length, page)
+    reset = None
+    if tier.over is not None:
+        reset = reset_time(threshold, shortest, ratio, slo.sampling.resolution) + tier.keep_firing_for
+    return Detection(ratio, pending, page, spent, _guarded(slo, tier, ratio, traffic), reset)
+
+
+def _guarded(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Duration | None:
+    """Until the tier fires with its guard, at steady traffic in a window that was full of clean events."""
+    pending = pending_time(slo, tier, ratio)
+    if traffic is None or pending is None or slo.counts_slices or tier.over is None:
+        return None
+    step, over = interval(slo, tier), tier.over
+    if traffic.during(over) < tier.min_events:
+        return None
+    bad = traffic.during(slo.sampling.resolution) * ratio
+    tiles = -(-_more_than_chance(slo, tier, traffic, over) // bad) + (1 if slow(slo, tier) else 0)
+    if tiles * slo.sampling.resolution.milliseconds > over.milliseconds + step.milliseconds:
+        return None
+    needed = slo.sampling.resolution * int(tiles)
+    return max(pending, step * -(-needed.milliseconds // step.milliseconds)) + tier.for_
+
+
+def _more_than_chance(slo: Slo, tier: Tier, traffic: Rate, over: Duration) -> Decimal:
+    """Bad events that the guard and `min_bad` ask for."""
+    guard = guard_minimum(traffic.during(over), slo.objective) if tier.guard is Guard.STATISTICAL else Decimal(0)
+    return max(guard, Decimal(tier.min_bad))
+
+
+def _least(slo: Slo, tier: Tier, traffic: Rate | None) -> int | None:
+    if tier.over is None or traffic is None or slo.counts_slices:
+        return None
+    return _fewest(slo, tier, traffic, tier.over)
+
+
+def _fewest(slo: Slo, tier: Tier, traffic: Rate, window: Duration) -> int:
+    guarded = tier.guard is Guard.STATISTICAL and window == tier.over
+    total, threshold = traffic.during(window), error_threshold(tier, slo.objective)
+    return least_errors(total, threshold, slo.objective, guarded=guarded, least=max(1, tier.min_bad))
+
+
+def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
+    if tier.over is None or traffic is None or slo.counts_slices:
+        return None
+    if traffic.during(tier.over) < tier.min_events:
+        return Decimal(0)
+    step = interval(slo, tier)
+    windows = [
+        (max(1, int(window / step)), _fewest(slo, tier, traffic, window))
+        for window in (tier.over, tier.also_over)
+        if window is not None
+    ]
+    errors = traffic.during(step) * slo.objective.error_budget * INSIDE
+    return expected_false_fires(errors, windows, int(_MONTH / step))
+
+
+def missed(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> Iterator[str]:
+    """What a Platform's `expect` asks of the SLOs of `which` and does not get, one sentence each."""
+    chosen = set(_chosen(catalogue, which))
+    for platform in catalogue.platforms:
+        for service in platform.services:
+            if chosen.intersection(service.slos):
+                yield from _too_late(platform, service)
+        for slo in platform.slos:
+            if slo in chosen:
+                yield from _too_many(platform, slo, traffic)
+
+
+def _too_late(platform: Platform, service: Service) -> Iterator[str]:
+    """The worst case: the outage begins right after a scrape, and that scrape right after an evaluation."""
+    within = platform.expect.detect_within
+    if within is None or not any(tier.severity is Severity.P1 for slo in service.slos for tier in slo.tiers):
+        return
+    times = [
+        pending + slo.sampling.shift + slo.sampling.scrape_interval
+        for slo in service.slos
+        for tier in slo.tiers
+        if (pending := pending_time(slo, tier, Decimal(1))) is not None
+    ]
+    if not times or min(times) > within:
+        seen = f"after {min(times)}" if times else "never"
+        yield (
+            f"{platform.name}/{service.name}: a full outage is seen {seen}, expected within {within}; "
+            "use a shorter `resolution`, `scrape_interval` or `scrape_timeout`, or a tier with a smaller `burn`"
+        )
+
+
+def _too_many(platform: Platform, slo: Slo, traffic: Rate | None) -> Iterator[str]:
+    most = platform.expect.false_pages
+    if most is None:
+        return
+    for tier in slo.tiers:
+        expected = _false_pages(slo, tier, traffic or slo.traffic)
+        if expected is not None and expected > most:
+            yield (
+                f"{slo.platform}/{slo.service}/{slo.name}: tier {conventions.burn_tier(tier)} fires falsely "
+                f"{expected:.2g} times in 30 days, expected at most {most:.2g}; {_quieter(slo, tier, most, traffic)}"
+            )
+
+
+def _quieter(slo: Slo, tier: Tier, most: Decimal, traffic: Rate | None) -> str:
+    """What to write so that chance fires a tier no more often than it may."""
+    least = _least(slo, tier, traffic or slo.traffic) or 0
+    for more in range(least + 1, 2 * least + 20):
+        expected = _false_pages(slo, replace(tier, min_bad=more), traffic or slo.traffic)
+        if expected is not None and expected <= most:
+            return f"write `min_bad: {more}`"
+    return "use a longer `over` or a higher `burn`"
+
+
+def explained(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> list[SloExplanation]:
+    """The SLOs of a service, or one of `SERVICE/SLO`, or all."""
+    return [explain_slo(slo, traffic) for slo in _chosen(catalogue, which)]
+
+
+def _chosen(catalogue: Catalogue, which: str) -> list[Slo]:
+    service, _, name = which.partition("/")
+    return [slo for slo in catalogue.slos if service in {"", slo.service} and name in {"", slo.name}]

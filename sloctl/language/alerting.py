@@ -1,0 +1,142 @@
+"""Windows, alert policies, forecasts, regressions and credits as written."""
+
+from typing import Annotated, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, model_validator
+
+from sloctl.language.fields import (
+    Filled,
+    Maybe,
+    TextOrList,
+    TextOrMapping,
+    Written,
+    apart,
+    exactly_one,
+    optional,
+    required,
+    unique,
+)
+from sloctl.language.refusals import refusal
+from sloctl.language.values import (
+    AboveZero,
+    Bound,
+    BurnFactor,
+    Count,
+    Currency,
+    Duration,
+    LabelName,
+    LabelValue,
+    Name,
+    OwnLabel,
+    PartLeft,
+    PartOrWhole,
+    PositiveDuration,
+    SelectorText,
+    Share,
+    Text,
+    TimeZone,
+    WindowLength,
+)
+
+Severity: TypeAlias = Literal["P1", "P2", "P3"]
+Labels: TypeAlias = dict[OwnLabel, LabelValue]
+Annotations: TypeAlias = dict[LabelName, Text]
+
+
+class Calendar(Written):
+    """A calendar period in a named zone."""
+
+    calendar: Literal["week", "month", "quarter", "year"] = required("The period; weeks begin on Monday.")
+    time_zone: Maybe[TimeZone] = optional("IANA name of the zone whose midnight begins the period; UTC if absent.")
+
+
+Window: TypeAlias = TextOrMapping[WindowLength, Calendar]
+
+
+class Tier(Written):
+    """One row of an alert policy; it becomes one alert rule."""
+
+    severity: Severity = required("P1 pages, P2 is urgent, P3 is a ticket.")
+    burn: Maybe[BurnFactor] = optional("Burn rate: error ratio divided by the error budget.")
+    error_rate: Maybe[Share] = optional("The error ratio itself.")
+    budget_left: Maybe[PartLeft] = optional("The part of the window's budget that is left is at or below this.")
+    over: Maybe[PositiveDuration] = optional("The average is taken over this long.")
+    also_over: Maybe[PositiveDuration] = optional("And over this shorter window, so that the alert ends soon.")
+    for_: Maybe[Duration] = optional("The condition must hold this long first.", "for")
+    keep_firing_for: Maybe[Duration] = optional("The alert stays this long after its condition has ended.")
+    min_events: Maybe[Count] = optional("Silent below so many events in `over`.")
+    min_bad: Maybe[Count] = optional("Silent below so many bad events in `over`.")
+    guard: Maybe[Literal["statistical", "none"]] = optional("Whether a handful of errors at low traffic counts.")
+    notify: Maybe[tuple[Name, ...]] = optional("Routes of the team besides the severity's.")
+    labels: Maybe[Labels] = optional("Labels of this alert.")
+    annotations: Maybe[Annotations] = optional("Annotations of this alert.")
+
+    @model_validator(mode="after")
+    def _one_trigger(self) -> Self:
+        exactly_one(self, "SLO034", "the limit of the tier", "burn", "error_rate", "budget_left")
+        apart(self, "SLO034", "budget_left", "over", "also_over")
+        if self.budget_left is None and self.over is None:
+            raise refusal("SLO034", "`over` is missing", "say how long the average is, such as `over: 1h`")
+        if self.over is not None and self.also_over is not None and self.also_over >= self.over:
+            raise refusal(
+                "SLO034",
+                "`also_over` is not shorter than `over`",
+                "write a shorter time, such as a twelfth of `over`",
+                at=("also_over",),
+                related=((("over",), "here"),),
+            )
+        return self
+
+
+def _not_none(name: str) -> str:
+    if name == "none":
+        raise refusal("SLO035", "`none` stands alone, not in a list", "write `alerts: none`, or remove it")
+    return name
+
+
+Policy: TypeAlias = Filled[Tier]
+PolicyInList: TypeAlias = Annotated[Name, AfterValidator(_not_none)]
+AlertList: TypeAlias = Filled[TextOrMapping[PolicyInList, Tier]]
+Alerts: TypeAlias = TextOrList[Name, AlertList]
+
+
+class Forecast(Written):
+    """A straight line through the past reaches a limit soon."""
+
+    within: PositiveDuration = required("How far ahead is looked.")
+    from_: Maybe[PositiveDuration] = optional("How long a past the line goes through.", "from")
+    to: Maybe[Bound] = optional("The value that is reached.")
+    severity: Maybe[Severity] = optional("How urgent it is.")
+
+
+class Regression(Written):
+    """A quantile is worse than it was some time earlier."""
+
+    quantile: Share = required("Which quantile, such as `75%`.")
+    over: PositiveDuration = required("The time that is looked at.")
+    earlier: PositiveDuration = required("How long before the time lies that it is compared with.")
+    worse_by: AboveZero = required("By how much it may be worse.")
+    severity: Severity = required("How urgent it is.")
+    min_events: Maybe[Count] = optional("Silent below so many events in `over`.")
+
+
+class Credit(Written):
+    """What is owed when less was attained."""
+
+    below: PartOrWhole = required("Owed when the attained share is below this.")
+    credit: PartOrWhole = required("The share of the contract's value that is owed.")
+
+
+class Sla(Written):
+    """What is owed to customers."""
+
+    window: Maybe[Window] = optional("The period of the contract.")
+    credits: Filled[Credit] = required("Which credit is owed below which share.")
+    value: SelectorText = required("Selector of the contract's value a period, with the `by` labels.")
+    currency: Maybe[Currency] = optional("Three letters.")
+
+    @model_validator(mode="after")
+    def _each_limit_once(self) -> Self:
+        percentages = tuple(f"{credit.below.scaleb(2).normalize():f}%" for credit in self.credits)
+        unique(percentages, "SLO039", "the limit", "below", "credits")
+        return self

@@ -1,0 +1,327 @@
+"""The documents of the language as written, and how a file becomes a list of them.
+
+Everything absent is None here; inheritance and defaults follow in `sloctl.resolve`, and so do the rules that
+need more than one mapping of one document.
+"""
+
+from dataclasses import dataclass
+from decimal import Decimal
+from itertools import pairwise
+from typing import Annotated, Final, Literal, Self, TypeAlias
+
+from pydantic import AfterValidator, PlainValidator, WithJsonSchema, model_validator
+
+from sloctl.diagnostics import Diagnostics, Place
+from sloctl.language.alerting import Alerts, Annotations, Forecast, Labels, Policy, Regression, Sla, Window
+from sloctl.language.fields import Filled, Maybe, TextOrMapping, Written, optional, required, unique
+from sloctl.language.files import read_file
+from sloctl.language.header import checked_kind
+from sloctl.language.indicators import Sli
+from sloctl.language.ownership import Route, Team
+from sloctl.language.parameters import check_parameters
+from sloctl.language.problems import validated
+from sloctl.language.reader import MAX_PROBLEMS, read_text
+from sloctl.language.refusals import refusal, shown
+from sloctl.language.rollout import Canary
+from sloctl.language.tree import Key, Mapping, Sequence, Tree
+from sloctl.language.values import (
+    Boolean,
+    Called,
+    Count,
+    LabelName,
+    MatchedValue,
+    MetricName,
+    Name,
+    Number,
+    ObjectivePercentage,
+    ParameterName,
+    PartOrWhole,
+    Percentage,
+    PolicyName,
+    PositiveDuration,
+    PromQL,
+    Rate,
+    Resolution,
+    Runbook,
+    SeverityWord,
+    Text,
+    Url,
+)
+
+
+class Inheritable(Written):
+    """What a Platform says for its services, a Service for its SLOs, and an SLO for itself."""
+
+    description: Maybe[Text] = optional("One sentence in the user's words.")
+    window: Maybe[Window] = optional("The time over which the objective holds.")
+    alerts: Maybe[Alerts] = optional("`none`, the name of a policy, or a list of tiers and policies.")
+    scrape_interval: Maybe[PositiveDuration] = optional("How often the metrics are scraped.")
+    new_series: Maybe[Literal["count_if_up", "count", "ignore"]] = optional("What a new counter's first value means.")
+    mode: Maybe[Literal["page", "observe"]] = optional("`observe` evaluates every alert and routes it to nobody.")
+    team: Maybe[Name] = optional("Who is told.")
+    runbook: Maybe[Runbook] = optional("An https link; `$service` and `$slo` stand for their names.")
+    labels: Maybe[Labels] = optional("Labels on every series and alert.")
+
+
+def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
+    for index, label in enumerate(labels):
+        if label in labels[:index]:
+            raise refusal("SLO039", f"the label `{label}` is written twice", "remove one", at=(index,))
+    return labels
+
+
+LabelNames: TypeAlias = Annotated[tuple[LabelName, ...], AfterValidator(_distinct)]
+Matched: TypeAlias = dict[LabelName, MatchedValue]
+
+
+class Timeslices(Written):
+    """Slices of `resolution` are counted instead of events."""
+
+    target: PartOrWhole = required("A slice is good when at least this share of its events are.")
+
+
+def _at_least_one(number: int) -> int:
+    if number < 1:
+        raise refusal("SLO046", "`max_series` is at least 1", "write the most values of `by` that you expect")
+    return number
+
+
+class Slo(Inheritable):
+    """One objective: what is counted, and which share of it is promised."""
+
+    name: Name = required("Name of the SLO; its id is `<service>-<name>`.")
+    objective: Maybe[ObjectivePercentage] = optional("The share of good events that is promised.")
+    sli: Maybe[TextOrMapping[Name, Sli]] = optional("What is counted: one SLI kind, or the name of another SLO.")
+    by: Maybe[LabelNames] = optional("One objective, budget and set of alerts for each value of these labels.")
+    max_series: Maybe[Annotated[Count, AfterValidator(_at_least_one)]] = optional(
+        "Above so many values of `by` an alert says so."
+    )
+    timeslices: Maybe[Timeslices] = optional("Count slices of time instead of events.")
+    traffic: Maybe[Rate] = optional("The typical rate, for `explain` and checks.")
+    exclude_when: Maybe[tuple[PromQL, ...]] = optional("While one of these returns a sample, nothing is counted.")
+    forecast: Maybe[Forecast] = optional("Tell when a limit will be reached.")
+    regression: Maybe[Regression] = optional("Tell when a quantile is worse than it was.")
+    sla: Maybe[Sla] = optional("What is owed to customers.")
+    annotations: Maybe[Annotations] = optional("Annotations of its alerts.")
+    enabled: Maybe[Boolean] = optional("`false` drops an SLO that a template brings.")
+
+
+class Severities(Written):
+    """The values of the alert label `severity`."""
+
+    P1: Maybe[SeverityWord] = optional("Value for P1.")
+    P2: Maybe[SeverityWord] = optional("Value for P2.")
+    P3: Maybe[SeverityWord] = optional("Value for P3.")
+
+
+class Texts(Written):
+    """The texts of alerts; `$service`, `$slo` and other placeholders stand for values."""
+
+    summary: Maybe[Text] = optional("One line.")
+    description: Maybe[Text] = optional("What happened, and what to do.")
+
+
+class Dashboards(Written):
+    """Links in alerts and dashboards."""
+
+    base_url: Maybe[Url] = optional("Where Grafana is.")
+    logs: Maybe[Url] = optional("Where logs are.")
+    traces: Maybe[Url] = optional("Where traces are.")
+    folder: Maybe[Text] = optional("Folder of the dashboards.")
+    deploys: Maybe[PromQL] = optional("PromQL whose samples mark a deployment.")
+
+
+class Expect(Written):
+    """What `explain` must be able to show."""
+
+    detect_within: Maybe[PositiveDuration] = optional("A full outage is pending or firing within this time.")
+    false_pages: Maybe[Percentage] = optional(
+        "How often chance alone may fire one tier in 30 days; 5% is once in 20 months."
+    )
+
+
+def _rising(bounds: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
+    for index, (before, after) in enumerate(pairwise(bounds), start=1):
+        if after <= before:
+            raise refusal("SLO033", "the bounds do not rise", "write them from the smallest", at=(index,))
+    return bounds
+
+
+BucketBounds: TypeAlias = Annotated[Filled[Number], AfterValidator(_rising)]
+
+
+class Platform(Inheritable):
+    """What holds for all services of a folder and everything below it."""
+
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Platform"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
+    name: Name = required("Label `platform` on everything that is emitted.")
+    policies: Maybe[dict[PolicyName, Policy]] = optional("Alert policies by name.")
+    resolution: Maybe[Resolution] = optional("Length of the smallest counted piece of time.")
+    target_labels: Maybe[LabelNames] = optional("Labels that identify a scraped target.")
+    matchers: Maybe[Matched] = optional("Added to every selector.")
+    severities: Maybe[Severities] = optional("Values of the alert label `severity`.")
+    texts: Maybe[Texts] = optional("Texts of the alerts.")
+    dashboards: Maybe[Dashboards] = optional("Links in alerts and dashboards.")
+    buckets: Maybe[dict[MetricName, BucketBounds]] = optional("Known bucket bounds of histograms.")
+    teams: Maybe[dict[Name, Team]] = optional("Teams by name.")
+    fallback: Maybe[Route] = optional("Where alerts without a route go.")
+    watchdog: Maybe[Route] = optional("Where the watchdog's heartbeat goes.")
+    pagerduty: Maybe[Literal["per-team-key", "single-orchestration"]] = optional("One key a team, or one for all.")
+    inhibition: Maybe[Literal["alertmanager", "rule", "none"]] = optional("Who mutes the lower tiers of one SLO.")
+    scrape_timeout: Maybe[PositiveDuration] = optional("How late a scrape may be; selectors are shifted by more.")
+    expect: Maybe[Expect] = optional("What `explain` must be able to show.")
+
+
+class Use(Written):
+    """SLOs from a template, with the values of its parameters."""
+
+    template: Name = required("Name of the template.")
+    with_: Maybe[dict[ParameterName, object]] = optional("Values of its parameters.", "with")
+
+    @property
+    def arguments(self) -> dict[str, object]:
+        """The values of the parameters, by name."""
+        return self.with_ or {}
+
+
+class Service(Inheritable):
+    """What one service promises."""
+
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Service"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
+    service: Name = required("Name of the service; label `service`.")
+    cost: Maybe[PromQL] = optional("Spend an hour, in currency.")
+    matchers: Maybe[Matched] = optional("Added to every selector, beside the platform's.")
+    uses: Maybe[tuple[TextOrMapping[Name, Use], ...]] = optional("Templates whose SLOs this service has.")
+    slos: Maybe[tuple[Slo, ...]] = optional("Its SLOs; one with a template's name overrides its keys.")
+    canary: Maybe[Canary] = optional("How a new version is judged.")
+
+    @model_validator(mode="after")
+    def _has_slos(self) -> Self:
+        if not self.uses and not self.slos:
+            raise refusal("SLO041", "the service has no SLO", "add `slos`, or `uses` with a template")
+        unique(tuple(slo.name for slo in self.slos or ()), "SLO039", "the SLO", "name", "slos")
+        return self
+
+
+def _raw_list(value: object) -> Sequence:
+    if isinstance(value, Sequence):
+        return value
+    raise refusal("SLO019", f"a list is needed, not {shown(value)}", "begin each SLO with `- name:`")
+
+
+def _raw_mapping(value: object) -> Mapping:
+    if isinstance(value, Mapping):
+        return value
+    raise refusal("SLO019", f"a mapping is needed, not {shown(value)}", "write `key: value` lines below it")
+
+
+def _raw_value(value: object) -> object:
+    return value
+
+
+RawList = Annotated[
+    Sequence,
+    PlainValidator(_raw_list),
+    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
+    Called("list of SLOs"),
+]
+RawMapping = Annotated[Mapping, PlainValidator(_raw_mapping), WithJsonSchema({"type": "object"}), Called("canary")]
+RawValue = Annotated[object, PlainValidator(_raw_value), WithJsonSchema({}), Called("any value")]
+
+
+class Template(Written):
+    """SLOs and a canary with parameters; they are checked at each use."""
+
+    api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
+    kind: Literal["Template"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
+    name: Name = required("Name of the template, unique in the run.")
+    parameters: Maybe[dict[ParameterName, RawValue]] = optional("Default of each parameter; empty when required.")
+    slos: Maybe[RawList] = optional("SLOs, as in a Service.")
+    canary: Maybe[RawMapping] = optional("A canary, as in a Service.")
+
+    @model_validator(mode="after")
+    def _brings_something(self) -> Self:
+        if not self.slos and self.canary is None:
+            raise refusal("SLO041", "the template brings nothing", "add `slos` or `canary`")
+        return self
+
+
+class TemplateBody(Written):
+    """What a template brings, after its parameters were put in."""
+
+    slos: Maybe[tuple[Slo, ...]] = optional("SLOs.")
+    canary: Maybe[Canary] = optional("A canary.")
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> Self:
+        unique(tuple(slo.name for slo in self.slos or ()), "SLO039", "the SLO", "name", "slos")
+        return self
+
+
+Specification: TypeAlias = Platform | Service | Template
+
+KINDS: Final[dict[str, type[Platform] | type[Service] | type[Template]]] = {
+    "Platform": Platform,
+    "Service": Service,
+    "Template": Template,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Document:
+    """One valid document and where each part of it stands.
+
+    Attributes:
+        spec: the document as written.
+        tree: the same as plain values with their places.
+    """
+
+    spec: Specification
+    tree: Tree
+
+    @property
+    def path(self) -> str:
+        """The file, as named by the user."""
+        return self.tree.path
+
+    def place(self, *keys: Key) -> Place:
+        """Where the value at this path of YAML keys stands, or else the nearest value around it."""
+        return self.tree.place(*keys)
+
+    def key_place(self, *keys: Key) -> Place:
+        """Where the last key of this path is written, or else the nearest value around it."""
+        return self.tree.key_place(*keys)
+
+
+def read_documents(path: str, found: Diagnostics) -> list[Document]:
+    """The valid documents of a file (`-` is stdin); what is wrong with the others is added to `found`."""
+    text = read_file(path, found)
+    return [] if text is None else parse_documents(text, path, found)
+
+
+def parse_documents(text: bytes, path: str, found: Diagnostics) -> list[Document]:
+    """As `read_documents`, of a text that is already in memory; `path` is only shown."""
+    before = len(found.found)
+    trees = [tree for tree in read_text(text, path, found) if tree.value is not None]
+    if not trees and len(found.found) == before:
+        found.warning("SLO013", Place(path), "the file holds no document", "write one, or remove the file")
+    documents = []
+    for tree in trees:
+        if len(found.found) - before > MAX_PROBLEMS:
+            message = "too many problems; the rest of the file was not checked"
+            found.error("SLO049", tree.place(), message, "repair those that are shown first")
+            break
+        documents.append(_document(tree, found))
+    return [document for document in documents if document is not None]
+
+
+def _document(tree: Tree, found: Diagnostics) -> Document | None:
+    kind = checked_kind(tree, found)
+    if kind is None:
+        return None
+    if kind == "Template":
+        check_parameters(tree, found)
+    spec = validated(KINDS[kind], tree, found)
+    return None if spec is None else Document(spec, tree)

@@ -1,0 +1,66 @@
+"""What a document says it is."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from sloctl.diagnostics import Diagnostics
+from sloctl.language.problems import nearest
+from sloctl.language.refusals import shown
+from sloctl.language.tree import REFUSED, Mapping, Tree
+
+API_VERSION: Final = "sloctl/v1"
+KINDS: Final = ("Platform", "Service", "Template")
+
+_BEGIN: Final = "begin the document with `apiVersion: sloctl/v1` and `kind: Service`"
+_FOREIGN: Final = (
+    ("openslo", "OpenSLO"),
+    ("sloth", "Sloth"),
+    ("prometheus/v1", "Sloth"),
+    ("pyrra", "Pyrra"),
+    ("monitoring.coreos.com", "Prometheus operator"),
+)
+
+
+def checked_kind(tree: Tree, found: Diagnostics) -> str | None:
+    """The document's kind, or None after a finding about its `apiVersion` or `kind`."""
+    head = tree.value
+    if not isinstance(head, Mapping):
+        if head is not REFUSED:
+            found.error("SLO014", tree.place(), f"a document is a mapping, not {shown(head)}", _BEGIN)
+        return None
+    if _is_foreign(tree, head, found):
+        return None
+    kind = head.get("kind")
+    if kind in KINDS:
+        return str(kind)
+    if "kind" not in head:
+        found.error("SLO014", tree.place(), "`kind` is missing", f"add `kind: {_guess(head)}`")
+    elif kind is not REFUSED:
+        help_ = nearest(str(kind), list(KINDS)) or "write `Platform`, `Service` or `Template`"
+        given = "an empty one" if kind is None else shown(kind)
+        found.error("SLO014", tree.place("kind"), f"{given} is no kind of document", help_)
+    return None
+
+
+def _is_foreign(tree: Tree, head: Mapping, found: Diagnostics) -> bool:
+    """Whether it is written in another language or version; a missing `apiVersion` is found with the rest."""
+    key = "version" if "version" in head and "apiVersion" not in head else "apiVersion"
+    version = head.get(key)
+    if key not in head or version in (API_VERSION, None, REFUSED):
+        return False
+    name = next((name for start, name in _FOREIGN if str(version).startswith(start)), None)
+    if name is not None:
+        message, help_ = f"this is a document of {name}", f"sloctl reads `apiVersion: {API_VERSION}`"
+    elif key == "version":
+        return False
+    else:
+        message, help_ = f"unknown apiVersion {shown(version)}", f"write `apiVersion: {API_VERSION}`"
+    found.error("SLO015", tree.place(key), message, help_)
+    return True
+
+
+def _guess(head: Mapping) -> str:
+    if "parameters" in head:
+        return "Template"
+    return "Service" if "service" in head or "slos" in head else "Platform"

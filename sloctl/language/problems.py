@@ -1,0 +1,235 @@
+"""From pydantic's errors to diagnostics: the user's words, with the place of each."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Annotated, Any, Final, TypeVar, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.language.fields import LIST, MAPPING, TEXT, Written, listed
+from sloctl.language.refusals import shown
+from sloctl.language.tree import REFUSED, Key, Tree
+
+MAX_SHOWN: Final = 100  # findings of one document
+
+_SKIPPED: Final = frozenset((TEXT, LIST, MAPPING, "[key]"))
+_SELECTOR_LIKE: Final = re.compile(r"[=~{}\"]")
+_COMMENT: Final = re.compile(r"\s*#\S")
+_OTHER_WORDS: Final = {
+    "target": "objective",
+    "goal": "objective",
+    "slo": "objective",
+    "indicator": "sli",
+    "alerting": "alerts",
+    "alert": "alerts",
+    "interval": "scrape_interval",
+    "events": "total",
+    "errors": "bad",
+    "error": "bad",
+    "period": "window",
+    "time_window": "window",
+    "owner": "team",
+    "burn_rate": "burn",
+    "threshold": "at_most",
+    "group_by": "by",
+    "split_by": "by",
+    "from_template": "uses",
+}
+
+ModelT = TypeVar("ModelT", bound=BaseModel)
+
+
+def validated(model: type[ModelT], tree: Tree, found: Diagnostics, *related: Related) -> ModelT | None:
+    """The tree's value as a model, or None after all its problems were added to `found`.
+
+    Args:
+        model: what the value must be.
+        tree: the value and its places.
+        found: takes a finding for each problem.
+        related: other places that belong to every finding, such as the use of a template.
+    """
+    try:
+        return model.model_validate(tree.value)
+    except ValidationError as error:
+        problems = error.errors(include_url=False)
+        shown_problems = [_Problem(problem, model, tree, found) for problem in problems[:MAX_SHOWN]]
+        misspelt = {problem.meant for problem in shown_problems} - {None}
+        for problem in shown_problems:
+            if problem.kind != "missing" or problem.path not in misspelt:
+                problem.add(related)
+        if len(problems) > MAX_SHOWN:
+            message = f"{len(problems) - MAX_SHOWN} more problems in this document"
+            found.error("SLO049", tree.place(), message, "repair those that are shown first")
+        return None
+
+
+class _Problem:
+    """One error of pydantic, with the path of YAML keys that it is about."""
+
+    def __init__(self, details: ErrorDetails, model: type[BaseModel], tree: Tree, found: Diagnostics) -> None:
+        self.details, self.model, self.tree, self.found = details, model, tree, found
+        self.kind = details["type"]
+        self.context: dict[str, Any] = details.get("ctx", {})
+        loc = details["loc"]
+        self.about_key = (
+            self.kind == "extra_forbidden" or self.context.get("on_key", False) or bool(loc and loc[-1] == "[key]")
+        )
+        above = tuple(key for key in loc if key not in _SKIPPED)
+        self.above = above
+        self.path: tuple[Key, ...] = above + tuple(self.context.get("at", ()))
+
+    @property
+    def meant(self) -> tuple[Key, ...] | None:
+        """The path that an unknown key was meant to have, if that can be told."""
+        if self.kind != "extra_forbidden":
+            return None
+        word = re.search("`(.*)`", nearest(str(self.path[-1]), self._known()))
+        return None if word is None else (*self.path[:-1], word[1])
+
+    def _known(self) -> list[str]:
+        """The keys that could stand where the last of the path is."""
+        return [each for fields in _fields_at(self.model, list(self.path[:-1])) for each in fields]
+
+    def add(self, related: tuple[Related, ...]) -> None:
+        """Add the finding, unless the reader has reported the value already."""
+        value = self.tree.find(*self.path)
+        if value is REFUSED:
+            return
+        place, message, help_ = self._place(), "", ""
+        if self.kind == "missing":
+            code, message, help_ = self._missing()
+        elif value is None and not self.about_key:
+            code, message, help_ = self._no_value()
+            place = self.tree.key_place(*self.path)
+        elif self.kind == "extra_forbidden":
+            code, message, help_ = self._unknown_key()
+        elif self.kind == "literal_error":
+            code, message, help_ = self._unknown_word()
+        else:
+            code, message, help_ = self._wrong()
+        self.found.error(code, place, message, help_, *self._related(), *related)
+
+    def _place(self) -> Place:
+        return self.tree.key_place(*self.path) if self.about_key else self.tree.place(*self.path)
+
+    def _related(self) -> Iterator[Related]:
+        written = self.tree.written_place(*self.path)
+        if written != self.tree.place(*self.path):
+            yield Related(written, "it stands for this value of the template")
+        for keys, message in self.context.get("related", ()):
+            path = (*self.above, *keys)
+            place = self.tree.key_place(*path) if self.about_key else self.tree.place(*path)
+            yield Related(place, message)
+
+    def _missing(self) -> tuple[str, str, str]:
+        *above, key = self.path
+        field = next((fields[key] for fields in _fields_at(self.model, above) if key in fields), None)
+        meaning = f": {field.description}" if field is not None and field.description else ""
+        return "SLO017", f"`{key}` is missing", f"add `{key}`{meaning}"
+
+    def _no_value(self) -> tuple[str, str, str]:
+        place = self.tree.key_place(*self.path)
+        lines = _lines(self.found.sources.get(place.path, ""))
+        line = lines[place.line - 1] if place.line <= len(lines) else ""
+        after = line[place.column - 1 :]
+        key = self.path[-1] if self.path else ""
+        rest = after[after.find(":") + 1 :] if isinstance(key, str) else after
+        what = f"`{key}` has no value" if isinstance(key, str) else "this item has no value"
+        if _COMMENT.match(rest):
+            text = rest.strip().rstrip(",]}")
+            return "SLO018", f"{what}, because `#` begins a comment", f"put it in quotes: '{text}'"
+        return "SLO018", what, "write a value, or leave the key out"
+
+    def _wrong(self) -> tuple[str, str, str]:
+        """What pydantic found, by its kind of error."""
+        given = shown(self.details["input"])
+        match self.kind:
+            case "model_type" | "model_attributes_type" | "dict_type":
+                return "SLO019", f"a mapping is needed, not {given}", "write `key: value` lines below the key"
+            case "tuple_type":
+                return (
+                    "SLO019",
+                    f"a list is needed, not {given}",
+                    "write `[first, second]`, or a `- ` line for each",
+                )
+            case code if code.startswith("SLO"):
+                return code, self.context["message"], self.context["help"]
+            case _:
+                return "SLO019", f"{given} cannot stand here", ""
+
+    def _unknown_key(self) -> tuple[str, str, str]:
+        name = str(self.path[-1])
+        message = f"unknown key {shown(name)}"
+        if _SELECTOR_LIKE.search(name):
+            return (
+                "SLO016",
+                message,
+                "this looks like a part of a selector: put the whole selector in single quotes",
+            )
+        known = self._known()
+        return "SLO016", message, nearest(name, known) or f"the keys here are {listed(known)}"
+
+    def _unknown_word(self) -> tuple[str, str, str]:
+        words = re.findall(r"'([^']*)'", self.context["expected"])
+        value = self.details["input"]
+        better = nearest(value, words) if isinstance(value, str) else ""
+        return "SLO020", f"{shown(value)} is not known here", better or f"write {listed(words, 'or')}"
+
+
+@lru_cache(maxsize=1)
+def _lines(text: str) -> list[str]:
+    return text.split("\n")
+
+
+def nearest(name: str, known: list[str]) -> str:
+    """A question that names the nearest known word, or an empty text."""
+    if _OTHER_WORDS.get(name) in known:
+        return f"did you mean `{_OTHER_WORDS[name]}`?"
+    close = get_close_matches(name.lower()[:80], known, n=1, cutoff=0.6)
+    close = close or [word for word in known if word.lower() == name.lower()]
+    return f"did you mean `{close[0]}`?" if close else ""
+
+
+def _fields_at(model: type[BaseModel], path: list[Key]) -> list[dict[str, FieldInfo]]:
+    """The fields, by YAML key, of the models that can stand at a path of YAML keys."""
+    types: list[Any] = [model]
+    for key in path:
+        types = [inner for outer in types for inner in _below(outer, key)]
+    return [_fields(each) for each in types if _is_model(each)]
+
+
+def _below(outer: Any, key: Key) -> Iterator[Any]:
+    if _is_model(outer):
+        field = _fields(outer).get(str(key))
+        further = outer.further if issubclass(outer, Written) else None
+        yield from _alternatives(field.annotation if field is not None else further)
+    elif get_origin(outer) is dict:
+        yield from _alternatives(get_args(outer)[1])
+    elif get_origin(outer) is tuple:
+        yield from _alternatives(get_args(outer)[0])
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation allows, without `Annotated` and unions around them."""
+    if get_origin(annotation) is Annotated:
+        yield from _alternatives(get_args(annotation)[0])
+    elif get_args(annotation) and get_origin(annotation) not in (dict, tuple):
+        for each in get_args(annotation):
+            yield from _alternatives(each)
+    else:
+        yield annotation
+
+
+def _is_model(annotation: Any) -> bool:
+    return isinstance(annotation, type) and issubclass(annotation, BaseModel)
+
+
+def _fields(model: type[BaseModel]) -> dict[str, FieldInfo]:
+    return {field.alias or name: field for name, field in model.model_fields.items()}

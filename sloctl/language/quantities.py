@@ -1,0 +1,204 @@
+"""Numbers with units, exact: percentages, durations, rates and bounds.
+
+Each function takes a written value and returns a plain one, or raises a refusal.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal
+from typing import Final, Literal, NamedTuple
+
+from sloctl.language.refusals import refusal, shown
+
+MINUTE: Final = 60_000
+DAY: Final = 86_400_000
+_UNITS: Final = {"w": 7 * DAY, "d": DAY, "h": 60 * MINUTE, "m": MINUTE, "s": 1000, "ms": 1}
+_PER: Final = {"s": 1000, "min": MINUTE, "h": 60 * MINUTE, "d": DAY}
+_POWERS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
+_DIGITS: Final = r"[0-9]+(?:\.[0-9]+)?"
+PERCENTAGE: Final = re.compile(rf"({_DIGITS})%")
+_DURATION: Final = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
+_SINGLE_DURATION: Final = re.compile(r"([0-9]+)(ms|[smhdw])")
+_DECIMAL_DURATION: Final = re.compile(r"([0-9]+\.[0-9]+)(ms|[smhdw])")
+RATE: Final = re.compile(rf"({_DIGITS})([KMG]?)/(s|min|h|d)")
+
+
+class WrittenRate(NamedTuple):
+    """So many events in so many milliseconds."""
+
+    events: Decimal
+    per_milliseconds: int
+
+
+class WrittenBound(NamedTuple):
+    """A limit and what it is written in: a plain number, a ratio, or milliseconds."""
+
+    value: Decimal
+    unit: Literal["number", "percentage", "duration"]
+
+
+class WrittenCounts(NamedTuple):
+    """What a sample holds; `milliseconds` is the length of `every`, else 0."""
+
+    kind: Literal["counter", "per_second", "every"]
+    milliseconds: int = 0
+
+
+def decimal(value: object) -> Decimal:
+    """An exact number."""
+    if isinstance(value, Decimal):
+        return value
+    if isinstance(value, int) and not isinstance(value, bool):
+        return Decimal(value)
+    help_ = "write it without quotes" if isinstance(value, str) and _is_number(value) else "write one such as `14.2`"
+    raise refusal("SLO025", f"a number is needed, not {shown(value)}", help_)
+
+
+def count(value: object) -> int:
+    """A whole number, zero or more."""
+    number = decimal(value)
+    if number != number.to_integral_value() or number < 0:
+        raise refusal("SLO025", f"a whole number is needed, not {shown(value)}", "write one such as `1000`")
+    return int(number)
+
+
+def percentage(value: object) -> Decimal:
+    """A ratio from a percentage with its sign, exact."""
+    if isinstance(value, str) and len(value) <= 41 and (match := PERCENTAGE.fullmatch(value)):
+        return Decimal(f"{match[1]}e-2")
+    if isinstance(value, int | Decimal) and not isinstance(value, bool) and value >= 0:
+        message = f"a percentage is needed, and {shown(value)} has no percent sign"
+        raise refusal("SLO022", message, _percentage_help(Decimal(value)))
+    number = value.removesuffix("%").strip() if isinstance(value, str) else ""
+    help_ = f"write `{number}%`" if _is_number(number) else "write one such as `99.95%`"
+    raise refusal("SLO022", f"a percentage is needed, not {shown(value)}", help_)
+
+
+def _percentage_help(number: Decimal) -> str:
+    as_written, as_share = f"`{number:f}%`", f"`{_plain(Decimal(f'{number:f}e2'))}%`"
+    if number >= 1 or number == 0:
+        return f"write {as_written}"
+    return f"write {as_share}" if number > Decimal("0.5") else f"write {as_share}, or {as_written} if that is meant"
+
+
+def percent(ratio: Decimal) -> str:
+    """A ratio as it is written."""
+    return f"{_plain(Decimal(f'{ratio:f}e2'))}%"
+
+
+def _plain(number: Decimal) -> str:
+    text = f"{number:f}"
+    return text.rstrip("0").rstrip(".") if "." in text else text
+
+
+def _is_number(text: str) -> bool:
+    return re.fullmatch(rf"[-+]?{_DIGITS}", text) is not None
+
+
+def duration(value: object) -> int:
+    """Milliseconds from a duration such as `1h30m`."""
+    if isinstance(value, str) and 0 < len(value) <= 40:
+        milliseconds = _milliseconds(value)
+        if milliseconds is not None:
+            return milliseconds
+    raise refusal("SLO023", *_duration_problem(value))
+
+
+def _milliseconds(text: str) -> int | None:
+    if match := _SINGLE_DURATION.fullmatch(text):
+        return int(match[1]) * _UNITS[match[2]]
+    if match := _DURATION.fullmatch(text):
+        parts = zip(match.groups("0"), _UNITS.values(), strict=True)
+        return sum(int(number) * unit for number, unit in parts)
+    if match := _DECIMAL_DURATION.fullmatch(text):
+        number, unit = match.groups()
+        exact = _exact_product(number, _UNITS[unit])
+        return int(exact) if exact == int(exact) else None
+    return None
+
+
+def _exact_product(number: str, factor: int) -> Decimal:
+    """Decimal digits times a whole number, without the default context's rounding."""
+    whole, _, digits = number.partition(".")
+    return Decimal(f"{int(whole + digits) * factor}e-{len(digits)}")
+
+
+def _duration_problem(value: object) -> tuple[str, str]:
+    if isinstance(value, int | Decimal) and not isinstance(value, bool):
+        return (
+            f"a duration is needed, and {shown(value)} has no unit",
+            f"write `{value}s`, `{value}m`, `{value}h` or `{value}d`",
+        )
+    if isinstance(value, str) and _DECIMAL_DURATION.fullmatch(value):
+        return f"{shown(value)} is not a whole number of milliseconds", "write fewer digits"
+    return (
+        f"a duration is needed, not {shown(value)}",
+        "write one such as `30s`, `5m`, `1h30m` or `30d` (units w d h m s ms, largest first)",
+    )
+
+
+def rate(value: object) -> WrittenRate:
+    """Events in a time, from `800K/min`."""
+    if isinstance(value, str) and len(value) <= 40 and (match := RATE.fullmatch(value)):
+        number, power, per = match.groups()
+        return WrittenRate(_exact_product(number, _POWERS[power]), _PER[per])
+    raise refusal("SLO024", f"a rate is needed, not {shown(value)}", _rate_help(value))
+
+
+def _rate_help(value: object) -> str:
+    written = str(value).replace(" ", "").replace("k", "K").replace("g", "G")
+    if len(written) <= 40 and RATE.fullmatch(written):
+        return f"write `{written}`"
+    if len(written) <= 40 and RATE.fullmatch(f"{written}/s"):
+        return f"write `{written}/s` or `{written}/min`"
+    return "write one such as `800K/min` (K, M or G; per s, min, h or d)"
+
+
+def bound(value: object) -> WrittenBound:
+    """A number, a percentage or a duration."""
+    match value:
+        case bool():
+            pass
+        case int() | Decimal():
+            return WrittenBound(Decimal(value), "number")
+        case str() if value.endswith("%"):
+            return WrittenBound(percentage(value), "percentage")
+        case str() if 0 < len(value) <= 40 and (milliseconds := _milliseconds(value)) is not None:
+            return WrittenBound(Decimal(milliseconds), "duration")
+    raise refusal(
+        "SLO025",
+        f"a number, percentage or duration is needed, not {shown(value)}",
+        "write `0.1`, `80%` or `2s`",
+    )
+
+
+def latency_bound(value: object) -> WrittenBound:
+    """A duration, or a number of the histogram's own unit."""
+    written = None if isinstance(value, str) and value.endswith("%") else bound(value)
+    if written is None:
+        raise refusal("SLO023", f"a duration or number is needed, not {shown(value)}", "write `2s`, or `0.1`")
+    if written.value <= 0:
+        raise refusal("SLO046", f"{shown(value)} is no useful bound", "write a bound above zero")
+    return written
+
+
+def counts(value: object) -> WrittenCounts:
+    """What a sample holds, from `counter`, `per_second` or `per_5m`."""
+    if value == "counter":
+        return WrittenCounts("counter")
+    if value == "per_second":
+        return WrittenCounts("per_second")
+    if isinstance(value, str) and value.startswith("per_") and 4 < len(value) <= 40:
+        milliseconds = _milliseconds(value[4:])
+        if milliseconds:
+            return WrittenCounts("every", milliseconds)
+    message = f"`counts` must be `counter`, `per_second` or `per_<duration>`, not {shown(value)}"
+    raise refusal("SLO020", message, "write `per_5m` when each sample holds the events of the last 5 minutes")
+
+
+def boolean(value: object) -> bool:
+    """True or false, and nothing that could mean them."""
+    if isinstance(value, bool):
+        return value
+    raise refusal("SLO020", f"`true` or `false` is needed, not {shown(value)}", "write `true` or `false`")

@@ -1,0 +1,163 @@
+"""A canary as written."""
+
+from decimal import Decimal
+from itertools import pairwise
+from typing import Literal, Self
+
+from pydantic import model_validator
+
+from sloctl.language.fields import (
+    Filled,
+    Maybe,
+    Written,
+    apart,
+    exactly_one,
+    optional,
+    required,
+    together,
+    unique,
+    written,
+)
+from sloctl.language.refusals import refusal
+from sloctl.language.values import (
+    Chance,
+    Count,
+    Duration,
+    LabelName,
+    Matchers,
+    Name,
+    PartLeft,
+    PartOrWhole,
+    Percentage,
+    PositiveDuration,
+    Selectors,
+    Share,
+    Text,
+)
+
+
+class Arms(Written):
+    """Matchers that tell the two versions apart; `$canary` and `$stable` stand for theirs."""
+
+    canary: Matchers = required("Matchers of the new version.")
+    baseline: Matchers = required("Matchers of the version it is compared with.")
+
+
+class Step(Written):
+    """A share of the traffic, and how long it is looked at."""
+
+    weight: PartOrWhole = required("Share of the traffic.")
+    hold: Maybe[PositiveDuration] = optional("The shortest time at this share; required except on the last step.")
+    deadline: Maybe[PositiveDuration] = optional("The longest time at this share.")
+
+    @model_validator(mode="after")
+    def _hold_fits(self) -> Self:
+        together(self, "SLO037", "deadline", "hold")
+        if self.hold is not None and self.deadline is not None and self.deadline < self.hold:
+            related = ((("hold",), "here"),)
+            raise refusal(
+                "SLO037",
+                "`deadline` is before `hold`",
+                "write a longer time",
+                at=("deadline",),
+                related=related,
+            )
+        return self
+
+
+class Check(Written):
+    """A limit that the canary must keep: on an SLO, or on the mismatches of a shadow comparison."""
+
+    name: Name = required("Name of the check.")
+    slo: Maybe[Name] = optional("The SLO whose SLI is judged.")
+    by: Maybe[tuple[LabelName, ...]] = optional("Judge it for each value of these labels as well.")
+    error_rate: Maybe[Share] = optional("Absolute limit.")
+    worse_by: Maybe[Percentage] = optional("Limit against the baseline; `0%` is not worse.")
+    needs: Maybe[Literal["any", "both"]] = optional("Which limits must be broken to roll back.")
+    shared: Maybe[Literal["hold", "rollback"]] = optional("What happens when the baseline breaks the limit as well.")
+    quantile: Maybe[Share] = optional("Which quantile `worse_by` compares, such as `99%`.")
+    mismatches: Maybe[Selectors] = optional("Counter of the results that differed.")
+    compared: Maybe[Selectors] = optional("Counter of the results that were compared.")
+    mismatch_rate: Maybe[PartLeft] = optional("The share of mismatches that is allowed.")
+    settle: Maybe[Duration] = optional("How long a mismatch may take to resolve itself.")
+
+    @model_validator(mode="after")
+    def _one_kind(self) -> Self:
+        exactly_one(self, "SLO038", "what the check judges", "slo", "mismatches")
+        if self.slo is not None:
+            self._check_slo()
+        else:
+            apart(self, "SLO038", "mismatches", "by", "error_rate", "worse_by", "needs", "shared", "quantile")
+            if self.compared is None:
+                raise refusal("SLO038", "`compared` is missing", "name the counter of compared results")
+        return self
+
+    def _check_slo(self) -> None:
+        apart(self, "SLO038", "slo", "compared", "mismatch_rate", "settle")
+        limits = written(self, "error_rate", "worse_by")
+        if not limits:
+            raise refusal("SLO038", "the check has no limit", "write `error_rate` or `worse_by`")
+        together(self, "SLO038", "quantile", "worse_by")
+        together(self, "SLO038", "shared", "error_rate")
+        if self.needs == "both" and len(limits) < 2:
+            raise refusal("SLO038", "`needs: both` has one limit only", "write both limits", at=("needs",))
+
+
+class After(Written):
+    """What must hold after promotion."""
+
+    slo: Name = required("The SLO whose SLI is judged.")
+    by: Maybe[tuple[LabelName, ...]] = optional("Judge it for each value of these labels.")
+    within: PositiveDuration = required("How long after promotion it is judged.")
+    success: PartOrWhole = required("The share of good events that is needed.")
+
+
+class Approval(Written):
+    """When a person decides."""
+
+    first_deployments: Count = required("So many first deployments of the service wait for a person.")
+
+
+class Alpha(Written):
+    """The chances of a wrong verdict over the whole analysis, divided among the checks."""
+
+    rollback: Maybe[Chance] = optional("Chance of rolling back a good version.")
+    promote: Maybe[Chance] = optional("Chance of promoting a bad version.")
+
+
+class Parity(Written):
+    """How closely the results of two versions must agree."""
+
+    key: Text = required("The field that identifies a result.")
+    numbers: Maybe[Percentage] = optional("Relative tolerance of numbers.")
+    categories: Maybe[Literal["exact"]] = optional("Categories agree exactly.")
+
+
+class Canary(Written):
+    """How a new version is judged while it takes a share of the traffic."""
+
+    arms: Maybe[Arms] = optional("Matchers that tell the two versions apart.")
+    steps: Filled[Step] = required("The shares of traffic, one after the other.")
+    checks: Filled[Check] = required("What the canary must keep.")
+    after: Maybe[After] = optional("What must hold after promotion.")
+    approval: Maybe[Approval] = optional("When a person decides.")
+    group: Maybe[Name] = optional("Services of one group roll back together.")
+    when_missing: Maybe[Literal["hold", "rollback"]] = optional("The answer at the deadline without evidence.")
+    alpha: Maybe[Alpha] = optional("Chances of a wrong verdict.")
+    parity: Maybe[Parity] = optional("How closely results of two versions must agree.")
+
+    @model_validator(mode="after")
+    def _steps_rise(self) -> Self:
+        for index, (before, step) in enumerate(pairwise(self.steps)):
+            if step.weight <= before.weight:
+                raise _step_refusal("the weight does not rise", "write a larger one", index + 1, "weight")
+            if before.hold is None:
+                raise _step_refusal("`hold` is missing", "only the last step may lack it", index)
+        if self.steps[-1].weight != Decimal(1):
+            raise _step_refusal("the last step is not 100%", "end with {weight: 100%}", len(self.steps) - 1, "weight")
+        unique(tuple(check.name for check in self.checks), "SLO039", "the check", "name", "checks")
+        return self
+
+
+def _step_refusal(message: str, help_: str, index: int, *below: str) -> Exception:
+    return refusal("SLO037", message, help_, at=("steps", index, *below))

@@ -1,0 +1,209 @@
+"""Texts: names, labels, links and PromQL, with the limits that keep them harmless.
+
+Each function takes a written value and returns a plain one, or raises a refusal. PromQL is parsed later.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from decimal import Decimal
+from typing import Final, TypeVar
+
+from pydantic_core import PydanticCustomError
+
+from sloctl.language.refusals import refusal, shown
+from sloctl.language.tree import Mapping, Sequence
+
+MAX_TEXT: Final = 4096
+MAX_NAME: Final = 256
+MAX_LABEL_VALUE: Final = 1024
+MAX_PROMQL: Final = 2048
+MAX_BRACKETS: Final = 16
+MAX_OPERATORS: Final = 100
+MAX_SELECTORS: Final = 100
+
+NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+NAME_HELP: Final = "use at most 63 of a-z, 0-9 and `-`, such as `track-latency`"
+LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
+PARAMETER: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
+METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
+CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
+ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
+EMAIL: Final = re.compile(r"[^\s@<>\x22',;{}]+@[^\s@<>\x22',;{}]+\.[^\s@<>\x22',;{}]+")
+CHANNEL: Final = re.compile(r"[#@]?[^\s#@:/{}\x22'`<>,]+")
+ADDRESS: Final = re.compile(r"[^\s{}\x22'`<>,]+")
+ALERT_PLACEHOLDERS: Final = (
+    "service",
+    "slo",
+    "platform",
+    "team",
+    "objective",
+    "window",
+    "burn",
+    "over",
+    "value",
+    "budget_left",
+    "time_to_exhaustion",
+    "credits_at_risk",
+    "runbook",
+    "dashboard",
+)
+"""What stands for a value in alert texts, besides the labels of `by`."""
+_URL: Final = re.compile(
+    r"https://(?:[a-zA-Z0-9](?:[-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
+    r"(?:[/?#][^\s\x22'<>`\\]*)?"
+)
+_USER: Final = re.compile(r"[a-zA-Z]+://[^/?#]*@")
+_PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
+_BRACE_BEFORE: Final = re.compile(r"\{\$[a-zA-Z]")  # the value may be a template action: `{` would join its braces
+SEVERITY: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
+CURRENCY: Final = re.compile(r"[A-Z]{3}")
+# Strings of PromQL; one that is never closed ends with its line, so that a search stays linear.
+STRING: Final = r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?"
+_SKIPPED: Final = re.compile(f"#[^\n]*|({STRING})")
+_ESCAPED_END: Final = re.compile(r"(?<!\\)(?:\\\\)*\\$")
+_OPERATOR: Final = re.compile(r"\b(?:and|or|unless|atan2)\b|[-+*/%^]|[=!<>]+~?")
+
+T = TypeVar("T")
+
+
+def placeholders(text: str) -> list[str]:
+    """The names of the `$name` placeholders in a text, in order; a `$` before no letter stands for itself."""
+    return _PLACEHOLDER.findall(text)
+
+
+def plain_text(value: object) -> str:
+    """Text, and nothing that YAML reads as something else."""
+    if isinstance(value, str):
+        return value
+    raise refusal("SLO026", f"text is needed, not {shown(value)}", _text_help(value))
+
+
+def _text_help(value: object) -> str:
+    match value:
+        case Mapping() if _looks_like_matchers(value):
+            return "YAML reads `{...}` as a mapping: put the whole text in single quotes"
+        case bool() | int() | Decimal():
+            return f'put it in quotes: "{str(value).lower() if isinstance(value, bool) else value}"'
+        case _:
+            return "write one text"
+
+
+def _looks_like_matchers(value: Mapping) -> bool:
+    return any("=" in key or "~" in key for key in value) or None in value.values()
+
+
+def text(value: object) -> str:
+    """Text for people: not empty, bounded, and without `{{`, which would open a template action."""
+    checked = plain_text(value)
+    if not checked.strip():
+        raise refusal("SLO026", "the text is empty", "leave the key out, or write something")
+    if len(checked) > MAX_TEXT:
+        raise refusal("SLO026", f"the text is longer than {MAX_TEXT} characters", "shorten it")
+    if "{{" in checked:
+        raise refusal("SLO029", "`{{` would open a template action", "use a placeholder such as `$service`")
+    if _BRACE_BEFORE.search(checked):
+        raise refusal("SLO029", "`{` directly before a placeholder would open a template action", "write `{ $name`")
+    return checked
+
+
+def label_value(value: object) -> str:
+    """The value of a label."""
+    checked = text(value)
+    if len(checked) > MAX_LABEL_VALUE:
+        raise refusal("SLO026", f"a label value has at most {MAX_LABEL_VALUE} characters", "shorten it")
+    return checked
+
+
+def matched_value(value: object) -> str:
+    """The value that a label must have; an empty one means that the label is absent."""
+    return "" if value == "" else label_value(value)
+
+
+def matching(pattern: re.Pattern[str], value: object, code: str, what: str, example: str) -> str:
+    """A text that matches the pattern of `what`; `example` says what to write."""
+    checked = plain_text(value)
+    if len(checked) <= MAX_NAME and pattern.fullmatch(checked):
+        return checked
+    raise refusal(code, f"{shown(value)} is not {what}", example + _placeholder_help(checked))
+
+
+def _placeholder_help(value: str) -> str:
+    return "; parameters such as `$name` stand only in a Template" if value.startswith("$") else ""
+
+
+def url(value: object) -> str:
+    """A link that begins with https, without a user name or password."""
+    checked = text(value)
+    if _USER.match(checked):
+        raise refusal("SLO027", "the link holds a user name or password", "write `https://host/path`")
+    if len(checked) <= 2048 and _URL.fullmatch(checked):
+        return checked
+    raise refusal("SLO027", f"{shown(value)} is not an https link", "write `https://host/path`")
+
+
+def runbook(value: object) -> str:
+    """A link in which `$service` and `$slo` stand for their names."""
+    checked = url(value)
+    unknown = [name for name in placeholders(checked) if name not in {"service", "slo"}]
+    if unknown:
+        raise refusal("SLO048", f"unknown placeholder `${unknown[0]}`", "a runbook knows `$service` and `$slo`")
+    return checked
+
+
+def promql(value: object) -> str:
+    """PromQL within the limits that the parser can stand; it is parsed later."""
+    checked = plain_text(value)
+    if not checked.strip():
+        raise refusal("SLO028", "the expression is empty", "write a selector such as `http_requests_total`")
+    if len(checked) > MAX_PROMQL or len(checked.encode()) > MAX_PROMQL:
+        raise refusal("SLO028", "PromQL longer than 2 kB", "put the expression in a recording rule")
+    if len(checked) > MAX_OPERATORS or sum(map(checked.count, "([{")) > MAX_BRACKETS:
+        _check_shape(checked)
+    return checked
+
+
+def _check_shape(expression: str) -> None:
+    if any(not is_closed(match[1]) for match in _SKIPPED.finditer(expression) if match[1]):
+        raise refusal("SLO028", "a quote in the expression is not closed", "close it on the same line")
+    code = _SKIPPED.sub("", expression)
+    depth = 0
+    for bracket in re.findall(r"[()\[\]{}]", code):
+        depth += 1 if bracket in "([{" else -1
+        if depth > MAX_BRACKETS:
+            raise refusal("SLO028", f"brackets nested deeper than {MAX_BRACKETS}", "use a recording rule")
+    if sum(1 for _ in _OPERATOR.finditer(code)) > MAX_OPERATORS:
+        raise refusal("SLO028", f"more than {MAX_OPERATORS} operators", "use a recording rule")
+
+
+def is_closed(string: str) -> bool:
+    """Whether a match of `STRING` ends with the quote that it began with."""
+    escaped = string[0] != "`" and _ESCAPED_END.search(string[1:-1])
+    return len(string) > 1 and string[-1] == string[0] and not escaped
+
+
+def windowed(value: object) -> str:
+    """PromQL that contains `$window`, the time that sloctl puts in."""
+    checked = promql(value)
+    if "window" not in placeholders(_SKIPPED.sub("", checked)):
+        help_ = "write `$window` for the time, such as `sum(increase(x_total[$window]))`"
+        raise refusal("SLO028", "the expression does not contain `$window`", help_)
+    return checked
+
+
+def selectors(value: object) -> tuple[str, ...]:
+    """One selector or a list of them, which is summed."""
+    if not isinstance(value, Sequence):
+        return (promql(value),)
+    if not 0 < len(value) <= MAX_SELECTORS:
+        raise refusal("SLO028", f"a list of 1 to {MAX_SELECTORS} selectors is needed", "name at least one")
+    return tuple(_item(promql, item, index) for index, item in enumerate(value))
+
+
+def _item(validate: Callable[[object], T], item: object, index: int) -> T:
+    try:
+        return validate(item)
+    except PydanticCustomError as problem:
+        context = problem.context or {}
+        raise PydanticCustomError(problem.type, "{message}", {**context, "at": (index,)}) from None

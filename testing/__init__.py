@@ -1,0 +1,1 @@
+"""Servers, brokers, databases and samples that tests, benchmarks and the demonstration share."""
