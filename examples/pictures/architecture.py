@@ -59,7 +59,7 @@ LANES: Final = (
 )
 BOXES: Final = (
     Box("slo-specs/", 0, 0, "what people write", outside=True),
-    Box("spec", 1, 0, "YAML to documents"),
+    Box("language", 1, 0, "YAML to documents"),
     Box("resolve", 2, 0, "documents to model"),
     Box("model", 3, 0, "SLOs as meant"),
     Box("backends", 4, 0, backends()),
@@ -75,7 +75,8 @@ BOXES: Final = (
     Box("errors", 6, 1, "why it cannot go on"),
     Box("live", 1, 2, "status, backfill"),
     Box("canary.audit", 3, 2, "hash-chained store"),
-    Box("proof", 5, 2, "when will it fire?"),
+    Box("explain", 4, 2, "when it fires, what changes"),
+    Box("proof", 5, 2, "that it fires, in promtool"),
     Box("promtool", 6, 2, "Prometheus' engine", outside=True),
     Box("Prometheus", 0, 3, "or Thanos, Mimir", outside=True),
     Box("prometheus", 1, 3, "the one client"),
@@ -90,10 +91,10 @@ BOXES: Final = (
     Box("sloctl trace", 5, 4, "one ID to its cause", outside=True),
 )
 FLOWS: Final = (
-    ("slo-specs/", "spec"), ("spec", "resolve"), ("resolve", "model"), ("model", "backends"),
+    ("slo-specs/", "language"), ("language", "resolve"), ("resolve", "model"), ("model", "backends"),
     ("backends", "rendering"), ("rendering", "artifacts"), ("artifacts", "rules/"),
-    ("spec", "diagnostics"), ("promql", "resolve"), ("model", "checks"), ("conventions", "backends"),
-    ("proof", "promtool"), ("Prometheus", "prometheus"), ("prometheus", "live"), ("prometheus", "canary"),
+    ("language", "diagnostics"), ("promql", "resolve"), ("model", "checks"), ("conventions", "backends"),
+    ("explain", "proof"), ("proof", "promtool"), ("Prometheus", "prometheus"), ("prometheus", "live"), ("prometheus", "canary"),
     ("Argo Rollouts", "canary.server"), ("canary.server", "canary"), ("canary.server", "canary.audit"),
     ("instrumentation", "carriers"), ("carriers", "other services"), ("instrumentation", "/metrics"),
     ("logs, spans", "sloctl trace"),
