@@ -25,7 +25,7 @@ from sloctl.errors import SloctlError
 from sloctl.model.canary import Arms, Canary, MismatchCheck, SloCheck
 from sloctl.model.catalogue import Service, Slo
 from sloctl.model.indicator import Latency, Probe, Ratio
-from sloctl.model.quantities import DAY, HOUR, Duration, number
+from sloctl.model.quantities import DAY, HOUR, ZERO, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.prometheus import Fault, Histogram, PrometheusError, Sample
 from sloctl.prometheus import Series as Raw
@@ -200,12 +200,13 @@ class Source:
         query = _Query(self._prometheus, grid, end, self._past)
         start = self._start(query, canary, slos, release, service)
         start = min(start + math.ceil(float(release.warm_up.seconds) / grid) * grid, end)
-        clock = clock_at(canary, start, end, grid, release.step, release.step_started)
-        if release.step == len(canary.steps) - 1:
-            start = self._since_promotion(canary, start, end, grid, release)
-            clock = clock_at(canary, start, end, grid, release.step, start)
+        is_last, began = release.step == canary.last_step, release.step_started
+        if is_last:  # what was before promotion is judged no more
+            promoted = began if began is not None else start + float(canary.begins(release.step).seconds)
+            start = began = min(math.floor(promoted / grid) * grid, end)
+        clock = clock_at(canary, start, end, grid, release.step, began)
         fetched = {check.name: query.check(check, canary.arms, slos, release, start) for check in canary.checks}
-        if canary.after is not None and release.step == len(canary.steps) - 1:
+        if canary.after is not None and is_last:
             fetched[AFTER] = query.slo(slos[canary.after.slo], canary.arms, release, start, every_bucket=False)
         return Found(fetched, clock, tuple(warnings))
 
@@ -235,11 +236,6 @@ class Source:
             if first is not None:
                 return math.ceil(first / query.grid) * query.grid - query.grid
         raise NoAnswerError(Reason.NO_DATA, f"{service.name}: no sample of the canary {release.canary}")
-
-    def _since_promotion(self, canary: Canary, start: float, end: float, grid: float, release: Release) -> float:
-        held = sum(float(step.hold.seconds) for step in canary.steps[:-1] if step.hold is not None)
-        since = release.step_started if release.step_started is not None else start + held
-        return min(math.floor(since / grid) * grid, end)
 
 
 @dataclass(frozen=True, slots=True)
@@ -446,5 +442,5 @@ def _canary_of(service: Service) -> Canary:
 
 def _longest(canary: Canary) -> Duration:
     """How long a rollout may take, and some more."""
-    total = sum(step.deadline.milliseconds for step in canary.steps if step.deadline is not None)
-    return min(Duration(total * 2) + HOUR, MAX_LENGTH)
+    longest = (canary.longest(step) or ZERO for step in range(len(canary.steps)))
+    return min(sum(longest, ZERO) * 2 + HOUR, MAX_LENGTH)

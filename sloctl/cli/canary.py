@@ -137,8 +137,8 @@ def evaluate(
     def release(service: Service, canary_hash: str, stable_hash: str) -> Release:
         from sloctl.canary.source import Release
 
-        if service.canary is not None and step >= len(service.canary.steps):
-            raise SloctlError(f"{service.name} has steps 0 to {len(service.canary.steps) - 1}, not {step}")
+        if service.canary is not None and step > service.canary.last_step:
+            raise SloctlError(f"{service.name} has steps 0 to {service.canary.last_step}, not {step}")
         return Release(canary_hash, stable_hash, started, step, step_started, warm_up)
 
     found = _usage(lambda: [_service(catalogue, name) for name in services])

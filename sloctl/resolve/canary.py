@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
@@ -52,7 +52,7 @@ class _Resolving:
     def canary(self) -> meant.Canary:
         spec, arms = self.spec, self._arms()
         checks = [self._check(index, check, arms) for index, check in enumerate(spec.checks)]
-        return meant.Canary(
+        made = meant.Canary(
             arms=arms,
             steps=tuple(_step(step) for step in spec.steps),
             checks=tuple(check for check in checks if check is not None),
@@ -64,6 +64,8 @@ class _Resolving:
             parity=_parity(spec.parity),
             place=self.reading.layer.place(),
         )
+        in_force = (replace(step, deadline=made.longest(index)) for index, step in enumerate(made.steps))
+        return replace(made, steps=tuple(in_force))
 
     def _arms(self) -> meant.Arms:
         written = self.spec.arms
@@ -198,8 +200,7 @@ def selectors_of(slo: Slo) -> tuple[Selector, ...]:
 
 
 def _step(step: rollout.Step) -> meant.Step:
-    hold = None if step.hold is None else Duration(step.hold)
-    deadline = Duration(step.deadline) if step.deadline is not None else hold * 2 if hold is not None else None
+    hold, deadline = (None if length is None else Duration(length) for length in (step.hold, step.deadline))
     return meant.Step(step.weight, hold, deadline)
 
 

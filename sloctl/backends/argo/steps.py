@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sloctl import conventions
-from sloctl.model.canary import Arms, Canary, gated_steps
+from sloctl.model.canary import Arms, Canary
 from sloctl.model.catalogue import Service
 
 HASH: Final = "rollouts_pod_template_hash"
@@ -34,7 +34,7 @@ def rollout(service: Service) -> dict[str, Any]:
 
 def _steps(service: Service, canary: Canary, arguments: list[dict[str, Any]], scale: int) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
-    for step in gated_steps(canary):
+    for step in canary.gated_steps:
         steps.append({"setWeight": int(canary.steps[step].weight * scale)})
         steps.append({"analysis": _analysis(conventions.argo_gate(service, step), arguments)})
     return steps

@@ -52,7 +52,7 @@ class Question:
     @property
     def is_last_step(self) -> bool:
         """Whether all traffic is the canary's, so that there is nothing to compare with."""
-        return self.clock.step == len(self.canary.steps) - 1
+        return self.clock.step == self.canary.last_step
 
     def limits(self, check: SloCheck, parts: int = 1) -> Limits:
         """A check's limits with its part of the chances.
@@ -75,16 +75,12 @@ def clock_at(
     canary: Canary, start: float, end: float, grid_seconds: float, step: int, step_started: float | None = None
 ) -> Clock:
     """Where a rollout stands; without `step_started`, earlier steps are taken to have lasted their shortest time."""
-    current = canary.steps[step]
     if step_started is None:
-        earlier = [float(one.hold.seconds) for one in canary.steps[:step] if one.hold is not None]
-        step_started = start + sum(earlier)
-    hold = float(current.hold.seconds) if current.hold is not None else 0.0
-    if canary.after is not None and step == len(canary.steps) - 1:
-        hold = max(hold, float(canary.after.within.seconds))
-    longest = float(current.deadline.seconds) if current.deadline is not None else 2 * hold
-    deadline = step_started + longest if longest > 0 else None
-    return Clock(start, end, grid_seconds, step, held=end - step_started >= hold, deadline=deadline)
+        step_started = start + float(canary.begins(step).seconds)
+    longest = canary.longest(step)
+    deadline = None if longest is None else step_started + float(longest.seconds)
+    held = end - step_started >= float(canary.shortest(step).seconds)
+    return Clock(start, end, grid_seconds, step, held, deadline)
 
 
 def events(samples: Samples, indicator: Indicator, keep: Keep | None = None) -> Events:

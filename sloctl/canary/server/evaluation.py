@@ -201,7 +201,7 @@ def _found(configuration: Configuration, name: str) -> Subjected:
 def _release(asked: EvaluateRequest, one: Subjected, standing: Standing, now: float) -> Release:
     """Where the rollout stands: a step that is asked about for the first time begins now."""
     assert one.service.canary is not None
-    last = len(one.service.canary.steps) - 1
+    last = one.service.canary.last_step
     step = asked.step if asked.step is not None else min(standing.step or 0, last)
     if step > last:
         raise MalformedError(f"the canary of this service has the steps 0 to {last}")

@@ -10,12 +10,12 @@ from sloctl.canary.analysis.verdict import Reason as Why
 from sloctl.canary.audit.chain import Entry
 from sloctl.canary.audit.store import Mate, Standing, Store
 from sloctl.canary.server.configuration import Subjected
-from sloctl.model.canary import WhenMissing, gated_steps
+from sloctl.model.canary import WhenMissing
 from sloctl.model.catalogue import Service
-from sloctl.model.quantities import HOUR, Duration
+from sloctl.model.quantities import HOUR
 
-_NO_LIMIT: Final = HOUR
-"""How long a release without deadline is taken to go on after its last decision."""
+RELEASE_STALE_AFTER: Final = HOUR
+"""Without `hold` and `deadline`, a release counts as under way for so long after its last decision."""
 
 
 def after_group(own: Verdict, one: Subjected, standing: Standing, store: Store, now: float) -> Verdict:
@@ -39,22 +39,12 @@ def _holds(mate: Mate, service: Service, step: int, now: float) -> bool:
     """Whether another service is being released and is not as far as this one."""
     assert mate.latest is not None
     assert service.canary is not None
-    latest, last = mate.latest, gated_steps(service.canary)[-1]
-    if (
-        now * 1000 - latest.at > _longest(service, latest.step).milliseconds
-        or latest.verdict == Decision.ROLLBACK.value
-    ):
+    canary, latest = service.canary, mate.latest
+    longest = canary.longest(min(max(latest.step, 0), canary.last_step)) or RELEASE_STALE_AFTER
+    if now * 1000 - latest.at > longest.milliseconds or latest.verdict == Decision.ROLLBACK.value:
         return False
-    return latest.step <= min(step, last) and mate.promoted_step < min(step, last)
-
-
-def _longest(service: Service, step: int) -> Duration:
-    assert service.canary is not None
-    steps = service.canary.steps
-    current = steps[min(max(step, 0), len(steps) - 1)]
-    if current.deadline is not None:
-        return current.deadline
-    return _NO_LIMIT if current.hold is None else current.hold * 2
+    step = min(step, canary.gated_steps[-1])
+    return latest.step <= step and mate.promoted_step < step
 
 
 def _stands_for(entry: Entry, decision: Decision, what: str) -> Verdict:
