@@ -8,7 +8,8 @@ from dataclasses import dataclass, field, replace
 from sloctl.canary.analysis.analyse import analyse
 from sloctl.canary.analysis.question import CheckSamples, Question
 from sloctl.canary.analysis.verdict import Clock, Reason, Verdict, in_group, together, unanswered
-from sloctl.canary.source import NoAnswerError, Release, Source
+from sloctl.canary.source.arms import Release
+from sloctl.canary.source.look import NoAnswerError, Source
 from sloctl.model.catalogue import Service
 
 
@@ -37,7 +38,7 @@ def judge(service: Service, release: Release, source: Source, *, approved: bool 
     """
     assert service.canary is not None
     try:
-        found = source.find(service, release)
+        found = source.look(service, release)
     except NoAnswerError as error:
         clock = source.clock_without_samples(service, release)
         verdict = unanswered(error.reason, str(error), clock, service.canary.when_missing)

@@ -19,7 +19,8 @@ from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
     from sloctl.canary.analysis.verdict import Verdict
-    from sloctl.canary.source import Release, Source
+    from sloctl.canary.source.arms import Release
+    from sloctl.canary.source.look import Source
     from sloctl.model.catalogue import Catalogue, Service
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
@@ -135,7 +136,7 @@ def evaluate(
     catalogue = _loaded(context, paths, root)
 
     def release(service: Service, canary_hash: str, stable_hash: str) -> Release:
-        from sloctl.canary.source import Release
+        from sloctl.canary.source.arms import Release
 
         if service.canary is not None and step > service.canary.last_step:
             raise SloctlError(f"{service.name} has steps 0 to {service.canary.last_step}, not {step}")
@@ -145,7 +146,7 @@ def evaluate(
     releases = _usage(lambda: list(map(release, found, canaries, stables)))
     asked = list(zip(found, releases, strict=True))
     from sloctl.canary.judging import judge_together
-    from sloctl.canary.source import Source
+    from sloctl.canary.source.look import Source
 
     with client as prometheus:
         source = Source(prometheus, at=at)
@@ -204,7 +205,7 @@ def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) ->
 
     from sloctl.canary.analysis.verdict import Decision
     from sloctl.canary.judging import judge_together
-    from sloctl.canary.source import grid_seconds
+    from sloctl.canary.source.look import grid_seconds
 
     pause = max(1.0, min(grid_seconds(service) for service, _ in asked))
     with Live(console=Console(stderr=form == "json"), auto_refresh=False) as live:
@@ -243,7 +244,7 @@ def parity(context: click.Context, old: Path, new: Path, key: str, numbers: Deci
     Numbers agree within a tolerance, everything else exactly; a missing record is a mismatch.
     Exit code 0 promote, 1 rollback, 4 continue: there is nothing to compare.
     """
-    from sloctl.canary.parity import compare
+    from sloctl.cli.canary_parity import compare
 
     found = _usage(lambda: compare(old, new, key, numbers, worst))
     canary_report.print_parity(found)

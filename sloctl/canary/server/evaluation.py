@@ -23,7 +23,8 @@ from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.queries import Shared, TimedQueries
 from sloctl.canary.server.shapes import ApprovalRequest, EvaluateRequest, MalformedError
 from sloctl.canary.server.turns import Turns
-from sloctl.canary.source import MAX_LENGTH, SKEW, Release, Source
+from sloctl.canary.source.arms import Release
+from sloctl.canary.source.look import MAX_LENGTH, SKEW, Source
 from sloctl.errors import SloctlError
 
 LOG: Final = logging.getLogger(__name__)
@@ -110,7 +111,7 @@ class Evaluation:
 
         def look() -> Judged:
             with self.turns.one():
-                source = Source(TimedQueries(self.shared, self.look_seconds), self.clock, past=self.shared.past)
+                source = Source(TimedQueries(self.shared, self.look_seconds), self.clock, history=self.shared.history)
                 return judge(one.service, release, source, approved=approved)
 
         return self.looks.once((one.platform, one.digest, release, approved), look, FOLLOW_SECONDS)

@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Final, TypeVar
 
-from sloctl.canary.past import Past
 from sloctl.canary.server.breaker import Breaker
 from sloctl.canary.server.coalescing import Coalescing
 from sloctl.canary.server.metrics import ServerMetrics
+from sloctl.canary.source.history import HistoryCache
 from sloctl.prometheus import Fault, PrometheusClient, PrometheusError, Sample, Series
 
 LOG: Final = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Shared:
         self.metrics = metrics
         self.breaker = breaker or Breaker(on_change=metrics.breaker_open.set)
         self.coalescing = Coalescing(metrics.coalesced.inc)
-        self.past = Past()
+        self.history = HistoryCache()
         self.theirs = TheirClock()
 
 

@@ -29,8 +29,8 @@ from sloctl.canary.server.queries import Shared
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from sloctl.prometheus import PrometheusClient
+from tests.canary.source.test_look import SPEC
 from tests.canary.stub import NOW, Stub, serving
-from tests.canary.test_source import SPEC
 
 ASKED = {"service": "pay", "canary": "7ddf8", "stable": "5c577", "revision": "3", "step": 0}
 

@@ -17,8 +17,8 @@ from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.recording import replayed, service_from
 from sloctl.canary.server.auth import Caller, Role, Tokens
 from tests.canary.server.conftest import ASKED, Hook, MakeHook, has_shape
+from tests.canary.source.test_look import ODD, SPEC
 from tests.canary.stub import NOW, matrix
-from tests.canary.test_source import ODD, SPEC
 
 
 def test_a_healthy_canary_is_promoted(hook: Hook) -> None:

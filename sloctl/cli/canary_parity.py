@@ -55,7 +55,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
+class Comparison:
     """What a comparison found.
 
     Attributes:
@@ -74,7 +74,7 @@ class Parity:
         return self.mismatches / self.records if self.records else 0.0
 
 
-def compare(old: Path, new: Path, key: str, tolerance: Decimal, worst: int = 10) -> Parity:
+def compare(old: Path, new: Path, key: str, tolerance: Decimal, worst: int = 10) -> Comparison:
     """Compare the records of two files.
 
     Args:
@@ -91,11 +91,11 @@ def compare(old: Path, new: Path, key: str, tolerance: Decimal, worst: int = 10)
     before, after = keyed(old, key), keyed(new, key)
     keys = sorted(before.keys() | after.keys())
     mismatches, found = 0, list[Difference]()
-    for one in keys:
-        differences = list(_record(one, before.get(one), after.get(one), tolerance))
+    for name in keys:
+        differences = list(_record(name, before.get(name), after.get(name), tolerance))
         mismatches += bool(differences)
         found = heapq.nlargest(worst, [*found, *differences], key=lambda difference: difference.by)
-    return Parity(len(keys), mismatches, tuple(found))
+    return Comparison(len(keys), mismatches, tuple(found))
 
 
 def keyed(path: Path, key: str) -> dict[str, Mapping[str, Value]]:

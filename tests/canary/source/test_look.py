@@ -238,14 +238,14 @@ def test_the_whole_group_rolls_back(evaluate: Evaluate, capsys: pytest.CaptureFi
 
 
 def test_native_histograms_are_read_by_their_buckets() -> None:
-    from sloctl.canary.source import _native
+    from sloctl.canary.source.counters import native_counters
     from sloctl.prometheus import Histogram, Series
 
     one = (
         Histogram(10.0, 3, ((0.5, 1.0, 2), (1.0, 2.0, 1))),
         Histogram(20.0, 9, ((0.5, 1.0, 2), (1.0, 2.0, 1), (2.0, 4.0, 6))),
     )
-    found = _native(Series({"job": "pay"}, (), (), one))
+    found = native_counters(Series({"job": "pay"}, (), (), one))
     assert {counter.times for counter in found} == {(10.0, 20.0)}
     assert [(float(counter.labels["le"]), counter.values) for counter in found] == [
         (1.0, [2, 2]),

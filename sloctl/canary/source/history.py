@@ -1,4 +1,4 @@
-"""What was before a canary, kept: it changes no more, and every look at the same canary needs it."""
+"""The histories of baselines, kept: they change no more, and every look at the same canary needs one."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ SETTLED_SECONDS: Final = 60.0
 MOST: Final = 256
 
 
-class Past:
-    """The samples of hours that are over, those used last; safe for threads."""
+class HistoryCache:
+    """The samples of the hours before canaries, those used last; safe for threads."""
 
     def __init__(self, most: int = MOST) -> None:
         self._most = most
