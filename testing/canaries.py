@@ -17,13 +17,13 @@ from sloctl.model.alerting import Mode
 from sloctl.model.canary import (
     After,
     Alpha,
-    Arms,
     Canary,
     CanaryCheck,
     MismatchCheck,
     Needs,
     SloCheck,
     Step,
+    Versions,
     WhenMissing,
     WhenShared,
 )
@@ -78,7 +78,7 @@ def canary(
     """5 % for `hold`, at most twice as long, then everything."""
     equal = MatchOperator.EQUAL
     return Canary(
-        arms=Arms((Matcher("hash", equal, "$canary"),), (Matcher("hash", equal, "$stable"),)),
+        arms=Versions((Matcher("hash", equal, "$canary"),), (Matcher("hash", equal, "$stable"),)),
         steps=(Step(Decimal("0.05"), hold, hold * 2), Step(Decimal(1), None, None)),
         checks=checks or (errors(),),
         after=after,

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 
 from sloctl.canary.analysis.analyse import analyse
 from sloctl.canary.analysis.question import CheckSamples, Question
-from sloctl.canary.analysis.verdict import Clock, Reason, Verdict, in_group, together, unanswered
+from sloctl.canary.analysis.verdict import Clock, Reason, Verdict, group_verdict, in_group, unanswered
 from sloctl.canary.source.arms import Release
 from sloctl.canary.source.look import NoAnswerError, Source
 from sloctl.model.catalogue import Service
@@ -60,7 +60,7 @@ def judge_samples(
 def judge_together(asked: Sequence[tuple[Service, Release]], source: Source) -> list[Verdict]:
     """The verdict of each service, after those of the others released with it."""
     verdicts = [judge(service, release, source).verdict for service, release in asked]
-    group = together(verdicts)
+    group = group_verdict(verdicts)
     return [in_group(verdict, group) for verdict in verdicts]
 
 

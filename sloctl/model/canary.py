@@ -34,7 +34,7 @@ class WhenMissing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Arms:
+class Versions:
     """Matchers that tell the two versions apart; values may hold `$canary` and `$stable`."""
 
     canary: tuple[Matcher, ...]
@@ -111,7 +111,7 @@ class Parity:
 class Canary:
     """The canary analysis of one service."""
 
-    arms: Arms
+    arms: Versions
     steps: tuple[Step, ...]
     checks: tuple[CanaryCheck, ...]
     after: After | None

@@ -23,7 +23,7 @@ from sloctl.resolve.indicators import Reading
 
 HASH: Final = "rollouts_pod_template_hash"
 """The label that Argo Rollouts puts on pods; what relabelling calls it by default."""
-DEFAULT_ARMS: Final = meant.Arms(
+DEFAULT_ARMS: Final = meant.Versions(
     (Matcher(HASH, MatchOperator.EQUAL, "$canary"),), (Matcher(HASH, MatchOperator.EQUAL, "$stable"),)
 )
 DEFAULT_ALPHA: Final = Decimal("0.01")
@@ -67,13 +67,13 @@ class _Resolving:
         in_force = (replace(step, deadline=made.longest(index)) for index, step in enumerate(made.steps))
         return replace(made, steps=tuple(in_force))
 
-    def _arms(self) -> meant.Arms:
+    def _arms(self) -> meant.Versions:
         written = self.spec.arms
         if written is None:
             return DEFAULT_ARMS
         canary = self._arm("canary", written.canary, "canary")
         baseline = self._arm("baseline", written.baseline, "stable")
-        return meant.Arms(canary, baseline)
+        return meant.Versions(canary, baseline)
 
     def _arm(self, arm: str, text: str, own: str) -> tuple[Matcher, ...]:
         try:
@@ -89,7 +89,7 @@ class _Resolving:
             self._error(f"there is no placeholder `${name}`", "write $canary or $stable", "arms", arm)
         return matchers
 
-    def _check(self, index: int, check: rollout.Check, arms: meant.Arms) -> meant.CanaryCheck | None:
+    def _check(self, index: int, check: rollout.Check, arms: meant.Versions) -> meant.CanaryCheck | None:
         if check.slo is None:
             return self._mismatch(index, check)
         slo = self._slo(check.slo, "checks", index, "slo")
@@ -121,7 +121,7 @@ class _Resolving:
             place=self.reading.layer.place("checks", index, "name"),
         )
 
-    def _after(self, arms: meant.Arms) -> meant.After | None:
+    def _after(self, arms: meant.Versions) -> meant.After | None:
         written = self.spec.after
         if written is None:
             return None
@@ -138,7 +138,7 @@ class _Resolving:
             self._error(f"this service has no SLO `{name}`", help_, *keys, code=codes.UNKNOWN_SLO)
         return self.slos.get(name)
 
-    def _judged(self, slo: Slo, arms: meant.Arms, *keys: Key) -> None:
+    def _judged(self, slo: Slo, arms: meant.Versions, *keys: Key) -> None:
         """A canary counts raw events of both versions."""
         match slo.indicator:
             case Ratio(counts=RunningTotal()) | Latency() | Probe():
@@ -150,7 +150,7 @@ class _Resolving:
                 message = f"a canary cannot judge `{slo.name}`: its slices belong to both versions"
                 self._error(message, "name an SLO with `ratio`, `latency` or `probe`", *keys, "slo")
 
-    def _arms_are_free(self, slo: Slo, arms: meant.Arms, *keys: Key) -> None:
+    def _arms_are_free(self, slo: Slo, arms: meant.Versions, *keys: Key) -> None:
         labels = {matcher.label for matcher in (*arms.canary, *arms.baseline)}
         for selector in selectors_of(slo):
             for matcher in selector.matchers:
@@ -159,7 +159,7 @@ class _Resolving:
                     self._error(message, "remove the matcher from the SLI, or use another label", *keys, "slo")
                     return
 
-    def _split(self, slo: Slo, arms: meant.Arms, by: tuple[str, ...], *keys: Key) -> None:
+    def _split(self, slo: Slo, arms: meant.Versions, by: tuple[str, ...], *keys: Key) -> None:
         fixed = {
             matcher.label
             for matcher in (

@@ -6,7 +6,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sloctl import conventions
-from sloctl.model.canary import Arms, Canary
+from sloctl.model.canary import Canary, Versions
 from sloctl.model.catalogue import Service
 
 HASH: Final = "rollouts_pod_template_hash"
@@ -44,7 +44,7 @@ def _analysis(template: str, arguments: list[dict[str, Any]]) -> dict[str, Any]:
     return {"templates": [{"templateName": template}], "args": arguments}
 
 
-def _arguments(arms: Arms) -> list[dict[str, Any]]:
+def _arguments(arms: Versions) -> list[dict[str, Any]]:
     """Where Argo finds the versions: its pod template hashes, or annotations that whoever deploys has to set."""
     by_pod = any(matcher.label == HASH for matcher in (*arms.canary, *arms.baseline))
     if by_pod:

@@ -28,7 +28,7 @@ from sloctl.backends.grafana.panels import (
 )
 from sloctl.backends.grafana.queries import equal, raw, selector, shown
 from sloctl.backends.grafana.texts import literal, markdown
-from sloctl.model.canary import Arms, SloCheck
+from sloctl.model.canary import SloCheck, Versions
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Latency, Ratio, RunningTotal, Unit
 from sloctl.model.quantities import number
@@ -38,7 +38,7 @@ from sloctl.promql.expressions import parse_expression
 from sloctl.promql.selectors import matchers_text
 
 HASH: Final = "rollouts_pod_template_hash"
-DEFAULT_ARMS: Final = Arms(
+DEFAULT_ARMS: Final = Versions(
     (Matcher(HASH, MatchOperator.EQUAL, "$canary"),), (Matcher(HASH, MatchOperator.EQUAL, "$stable"),)
 )
 """Argo Rollouts' pod template hash, the default of a specification's `arms`."""
@@ -86,7 +86,7 @@ def _service(platform: Platform, service: Service) -> Iterator[Panel]:
     yield from _lines(platform, service)
 
 
-def arms(service: Service) -> Arms:
+def arms(service: Service) -> Versions:
     """The matchers of a service's two versions."""
     return service.canary.arms if service.canary else DEFAULT_ARMS
 

@@ -31,7 +31,7 @@ def analyse(samples: Mapping[str, CheckSamples], question: Question) -> Verdict:
     verdict = conclude(findings, question.clock, question.canary.when_missing, approved=question.approved)
     if question.is_last_step:
         return verdict
-    history = [text for one in samples.values() for text in history_warnings(one.history)]
+    history = [text for found in samples.values() for text in history_warnings(found.history)]
     return replace(verdict, warnings=tuple(dict.fromkeys([*question.warnings, *history])))
 
 
@@ -63,23 +63,23 @@ def _nothing(samples: CheckSamples) -> Samples:
 
 def _slo_finding(check: SloCheck, samples: CheckSamples, question: Question) -> Finding:
     if samples.canary.is_empty or question.clock.look < 1:
-        return Finding(check.name, Decision.CONTINUE, Reason.NO_DATA, "no sample of the canary")
+        return Finding(check.name, reason=Reason.NO_DATA, sentence="no sample of the canary")
     slo = question.slos[check.slo]
     needed = check.quantile is None or check.error_rate is not None
     if needed and any(lacks_bucket(arm, slo.indicator) for arm in (samples.canary, samples.baseline)):
         text = f"the histogram of `{slo.name}` has no bucket at its bound"
-        return Finding(check.name, Decision.CONTINUE, Reason.NO_DATA, text)
+        return Finding(check.name, reason=Reason.NO_DATA, sentence=text)
     judge = judge_ratio if check.quantile is None else judge_quantile
     finding = judge(check, slo, samples, question)
     if finding.decision is Decision.ROLLBACK:
         return finding  # bad evidence stands, whatever is missing
     problem = (
         _incomplete(samples.canary)
-        or _incomplete(samples.baseline, stable=True)
+        or _incomplete(samples.baseline, is_baseline=True)
         or (None if question.is_last_step else _no_baseline(samples, slo.indicator))
         or _implausible(samples, slo.indicator)
     )
-    return finding if problem is None else _but(finding, *problem)
+    return finding if problem is None else finding.saying(Decision.CONTINUE, *problem)
 
 
 def _whole(finding: Finding, arm: Samples, name: str) -> Finding:
@@ -87,20 +87,16 @@ def _whole(finding: Finding, arm: Samples, name: str) -> Finding:
     if finding.decision is Decision.ROLLBACK:
         return finding
     if arm.is_empty:
-        return Finding(name, Decision.CONTINUE, Reason.NO_DATA, "no sample")
+        return Finding(name, reason=Reason.NO_DATA, sentence="no sample")
     problem = _incomplete(arm)
-    return finding if problem is None else _but(finding, *problem)
+    return finding if problem is None else finding.saying(Decision.CONTINUE, *problem)
 
 
-def _but(finding: Finding, reason: Reason, sentence: str) -> Finding:
-    return replace(finding, decision=Decision.CONTINUE, reason=reason, sentence=sentence)
-
-
-def _incomplete(arm: Samples, *, stable: bool = False) -> tuple[Reason, str] | None:
-    """What forbids promotion. Processes of the stable version come and go; those of the canary must not."""
-    if (what := arm.why_not_whole(gone_is_fine=stable)) is not None:
+def _incomplete(arm: Samples, *, is_baseline: bool = False) -> tuple[Reason, str] | None:
+    """What forbids promotion. Processes of the baseline come and go; those of the canary must not."""
+    if (what := arm.why_not_whole(gone_is_fine=is_baseline)) is not None:
         return Reason.STALE_DATA, what
-    if not stable and (what := arm.restarted()) is not None:
+    if not is_baseline and (what := arm.restarted()) is not None:
         return Reason.COUNTER_RESET, f"{what} went back: a process restarted, and what it had counted is lost"
     return None
 

@@ -8,8 +8,8 @@ from typing import Final
 
 import numpy as np
 
-from sloctl.canary.analysis.evidence import Limits, Usual
-from sloctl.canary.analysis.samples import Events, Path, Samples, Series, Value
+from sloctl.canary.analysis.evidence import BaselineHistory, Limits
+from sloctl.canary.analysis.samples import Events, LabelValues, Path, Samples, Series
 from sloctl.canary.analysis.statistics import dispersion
 from sloctl.canary.analysis.verdict import Clock
 from sloctl.model.canary import Canary, Needs, SloCheck, WhenShared
@@ -27,7 +27,7 @@ Keep = Callable[[Series], bool]
 
 @dataclass(frozen=True, slots=True)
 class CheckSamples:
-    """The samples of one check: both arms on the grid, and the stable version's past on a grid of blocks."""
+    """The samples of one check: both arms on the grid, and the baseline's history on a grid of blocks."""
 
     canary: Samples
     baseline: Samples
@@ -117,7 +117,10 @@ def tail_events(samples: Samples, role: str, bound: float, keep: Keep | None) ->
     edges = samples.bounds(role)
     if bound in edges or not edges:
         return total, samples.path(role, keep, bound)
-    below, above = max((edge for edge in edges if edge < bound), default=0.0), min(e for e in edges if e > bound)
+    below, above = (
+        max((edge for edge in edges if edge < bound), default=0.0),
+        min(edge for edge in edges if edge > bound),
+    )
     share = 0.0 if np.isinf(above) else (bound - below) / (above - below)
     low, high = samples.path(role, keep, below), samples.path(role, keep, above)
     return total, Path(low.low + share * (high.low - low.low), low.high + share * (high.high - low.high))
@@ -130,28 +133,29 @@ def lacks_bucket(samples: Samples, indicator: Indicator) -> bool:
     return float(indicator.at_most) not in samples.bounds(BUCKET)
 
 
-def keeping(by: tuple[str, ...], value: Value) -> Keep:
-    """Series with these values of the labels."""
-    return lambda series: tuple(series.labels.get(label, "") for label in by) == value
+def keeping(by: tuple[str, ...], *values: LabelValues) -> Keep:
+    """Series with any of these values of the labels."""
+    wanted = set(values)
+    return lambda series: tuple(series.labels.get(label, "") for label in by) in wanted
 
 
-def usual(history: Samples | None, count: Callable[[Samples], Events]) -> Usual:
-    """What the stable version does without a canary: its error ratio, and how much halves of it differ.
+def history_of(samples: Samples | None, count: Callable[[Samples], Events]) -> BaselineHistory:
+    """The baseline's error ratio before the canary, and how much halves of it differ.
 
     Args:
-        history: on a grid of blocks.
+        samples: of the baseline, on a grid of blocks.
         count: the events of one half.
     """
-    if history is None or history.points < 2 or history.is_empty:
-        return Usual()
-    left, right = map(count, history.halves)
+    if samples is None or samples.points < 2 or samples.is_empty:
+        return BaselineHistory()
+    left, right = map(count, samples.halves)
     x_a, n_a, x_b, n_b = left.bad.late, left.total.late, right.bad.late, right.total.late
     requests = float(n_a.sum() + n_b.sum())
     if requests <= 0:
-        return Usual()
+        return BaselineHistory()
     phi = dispersion(x_a, n_a, x_b, n_b)
     errors = float((x_a + x_b).mean())
-    return Usual(float(x_a.sum() + x_b.sum()) / requests, phi, (phi - 1) / errors if errors > 0 else 0.0)
+    return BaselineHistory(float(x_a.sum() + x_b.sum()) / requests, phi, (phi - 1) / errors if errors > 0 else 0.0)
 
 
 def history_warnings(history: Samples | None) -> list[str]:

@@ -27,6 +27,8 @@ UNDER: Final = (0.02, 0.1, 0.2, 0.4, 0.6)
 PRIOR_BLOCKS: Final = 10
 """How many blocks of history it takes to believe them as much as that arms are Poisson."""
 _TINY: Final = 1e-300
+_LARGEST: Final = 700.0
+"""exp of more is no finite number."""
 
 
 def relative_evidence(
@@ -79,6 +81,11 @@ def mixed(steps: Floats, phi: Floats | float = 1.0) -> Floats:
     highest = paths.max(axis=0)
     mean: Floats = highest + np.log(np.exp(paths - highest).mean(axis=0))
     return mean
+
+
+def e_value(logarithm: float | None) -> float | None:
+    """Evidence as a finite number, from its logarithm; None for none."""
+    return None if logarithm is None else math.exp(min(logarithm, _LARGEST))
 
 
 def dispersion(x_a: Floats, n_a: Floats, x_b: Floats, n_b: Floats) -> float:
