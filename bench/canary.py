@@ -19,7 +19,7 @@ from bench.rows import Row
 from sloctl.canary.analysis.evidence import BaselineHistory, CountsOfBoth, IntervalCounts, Limits, harm, health
 from sloctl.canary.analysis.question import CheckSamples
 from sloctl.canary.analysis.samples import Samples
-from sloctl.canary.analysis.statistics import Floats, relative_divergence
+from sloctl.canary.analysis.statistics import Floats, divergence
 from testing import canaries as making
 
 RUNS = 2000
@@ -221,6 +221,19 @@ def floor_rows() -> Iterator[Row]:
         yield Row(
             f"{100 * rate:g}% errors: median requests, times the floor of {least:.0f}", median / least, at_most=1.6
         )
+
+
+def relative_divergence(ratio: float, rate: float, weight: float) -> float:
+    """Information a canary request gives of a canary `ratio` times as bad as a baseline at `rate`, in nats.
+
+    Args:
+        ratio: error ratio of the canary divided by the baseline's.
+        rate: error ratio of the baseline.
+        weight: the canary's share of the traffic.
+    """
+    null, true = weight, ratio * weight / (ratio * weight + 1 - weight)
+    errors_per_request = rate * (ratio * weight + 1 - weight) / weight
+    return errors_per_request * divergence(true, null)
 
 
 def endpoint_rows() -> Iterator[Row]:

@@ -93,7 +93,7 @@ def _configuration(
     paths: tuple[str, ...], root: Path | None, tokens: Path | None, connect: Callable[[], PrometheusClient]
 ) -> Configuration:
     from sloctl.canary.server.auth import Tokens, read_tokens
-    from sloctl.canary.server.configuration import Configuration, subjects
+    from sloctl.canary.server.configuration import Configuration, judgeable
     from sloctl.compiler import load
     from sloctl.diagnostics import Diagnostics
 
@@ -103,7 +103,7 @@ def _configuration(
         lines = [f"{error.place}: error[{error.code}]: {error.message}" for error in found.errors]
         raise SloctlError("\n".join(["the specifications have errors; `sloctl validate` shows more", *lines]))
     known = read_tokens(tokens) if tokens is not None else Tokens()
-    return Configuration(tuple(subjects(catalogue)), known, connect())
+    return Configuration(tuple(judgeable(catalogue)), known, connect())
 
 
 def _stamp(paths: tuple[str, ...], tokens: Path | None) -> frozenset[tuple[str, int, int]]:

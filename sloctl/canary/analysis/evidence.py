@@ -1,6 +1,6 @@
 """What counts of two arms say about the limits of a check, at each look. Pure functions of numpy arrays.
 
-Arrays have one number a scrape interval along the last axis and any leading axes (endpoints, replications), so
+Arrays have one number per scrape interval along the last axis and any leading axes (endpoints, replications), so
 the analysis and the simulation that proves its error rates run the same code.
 """
 
@@ -193,7 +193,7 @@ def health(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_se
 def _phi_at(limit: float, canary: IntervalCounts, history: BaselineHistory, grid_seconds: float) -> Floats:
     """Dispersion of a canary at the limit.
 
-    What is constant is how much the intensity varies, cv^2 = (phi - 1) / errors a block; its effect grows with them.
+    What is constant is how much the intensity varies, cv^2 = (phi - 1) / errors per block; its effect grows with them.
     """
     per_block = canary.n.mean(axis=-1, keepdims=True) * (BLOCK_SECONDS / grid_seconds)
     phi: Floats = np.maximum(_column(history.phi), 1 + _column(history.cv2) * per_block * limit)

@@ -115,7 +115,7 @@ def _group(value: LabelValues, slo: Slo, samples: CheckSamples, keep: Keep | Non
 
 
 def _groups(check: SloCheck, slo: Slo, samples: CheckSamples) -> list[Group]:
-    """A group a value; at most `max_series`, the values with the fewest requests are one group."""
+    """One group per value; at most `max_series`, the values with the fewest requests are one group."""
     by, seen = check.by, sorted({*samples.canary.values(check.by), *samples.baseline.values(check.by)})
     kept = seen
     if len(seen) > slo.max_series:

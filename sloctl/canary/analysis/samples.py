@@ -32,7 +32,7 @@ class Series:
 
     Attributes:
         labels: of the series; those of `Samples.target_labels` say which process it comes from.
-        values: one a grid point, NaN where there is no sample.
+        values: one per grid point, NaN where there is no sample.
         invalid: whether a sample was NaN, infinite or negative.
     """
 

@@ -20,7 +20,7 @@ from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.audit.store import StoreError
 from sloctl.canary.server import answers
 from sloctl.canary.server.auth import Caller, Role
-from sloctl.canary.server.configuration import Holder
+from sloctl.canary.server.configuration import CurrentConfiguration
 from sloctl.canary.server.evaluation import Evaluation, UnknownError
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.openapi import description
@@ -52,7 +52,7 @@ class Webhook:
         draining: set on SIGTERM: what is under way is finished, nothing new is begun.
     """
 
-    holder: Holder
+    configuration: CurrentConfiguration
     evaluation: Evaluation
     metrics: ServerMetrics
     at_once: int = AT_ONCE
@@ -80,7 +80,7 @@ class Webhook:
 
     async def evaluate(self, request: Request) -> Response:
         """One look at one release."""
-        caller, configuration = self._caller(request, Role.EVALUATE), self.holder.current
+        caller, configuration = self._caller(request, Role.EVALUATE), self.configuration.current
         if self.draining:
             raise RefusedError(503, "shutting_down", "this server is going away; ask again")
         asked = read_evaluation(await _body(request))
@@ -93,7 +93,7 @@ class Webhook:
 
     async def approve(self, request: Request) -> Response:
         """A person lets a deployment go on."""
-        caller, configuration = self._caller(request, Role.APPROVE), self.holder.current
+        caller, configuration = self._caller(request, Role.APPROVE), self.configuration.current
         asked = read_approval(await _body(request))
         done = await self._started(lambda: self.evaluation.approve(asked, caller.name, configuration))
         return JSONResponse(done, 201)
@@ -107,7 +107,7 @@ class Webhook:
         store = self.evaluation.store
         found = await self._started(lambda: store.decisions(subject, before=asked.before, limit=asked.limit))
         before = found[-1].sequence if len(found) == asked.limit else None
-        return JSONResponse({"decisions": [answers.entry(one) for one in found], "before": before})
+        return JSONResponse({"decisions": [answers.entry(each) for each in found], "before": before})
 
     async def decision(self, request: Request) -> Response:
         """One decision."""
@@ -135,7 +135,7 @@ class Webhook:
         return JSONResponse(description())
 
     def _caller(self, request: Request, role: Role) -> Caller:
-        caller = self.holder.current.tokens.caller(request.headers.get("authorization"))
+        caller = self.configuration.current.tokens.caller(request.headers.get("authorization"))
         if caller is None:
             raise RefusedError(401, "unauthenticated", "send a valid token: `Authorization: Bearer ...`")
         if role is Role.APPROVE and caller.role is not Role.APPROVE:

@@ -224,8 +224,8 @@ def _shaped(shape: type[Shape], value: object) -> Shape:
         return shape.model_validate(value)
     except ValidationError as error:
         problems = [
-            {"field": ".".join(map(str, one["loc"]))[:64], "problem": one["msg"]}
-            for one in error.errors(include_url=False, include_context=False, include_input=False)
+            {"field": ".".join(map(str, problem["loc"]))[:64], "problem": problem["msg"]}
+            for problem in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         raise MalformedError("the request is not as it should be; /openapi.json describes it", problems) from error
 

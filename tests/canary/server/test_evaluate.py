@@ -80,7 +80,7 @@ def test_a_slow_prometheus_is_not_waited_for(hook_of: MakeHook) -> None:
 
 
 def test_nothing_of_the_configuration_is_told(hook: Hook) -> None:
-    address = str(hook.webhook.holder.current.prometheus.url)
+    address = str(hook.webhook.configuration.current.prometheus.url)
     for body, _ in ODD.values():
         hook.stub.body = body
         text = str(hook.evaluate())
@@ -430,22 +430,22 @@ def test_a_bad_configuration_leaves_the_last_good_one(hook: Hook) -> None:
     def broken() -> object:
         raise SloctlError("specs.yaml:3:1: nonsense")
 
-    good = hook.webhook.holder._load
-    hook.webhook.holder._load = broken  # type: ignore[assignment]
-    assert not hook.webhook.holder.reload()
+    good = hook.webhook.configuration._load
+    hook.webhook.configuration._load = broken  # type: ignore[assignment]
+    assert not hook.webhook.configuration.reload()
     assert hook.metric("sloctl_canary_configuration_reload_successful") == 0
     assert hook.said() == "promote/healthy"
-    hook.webhook.holder._load = good
+    hook.webhook.configuration._load = good
     digest = hook.evaluate()["config_digest"]
     hook.specs.write_text(SPEC.replace("0.5%", "0.4%"), encoding="utf-8")
-    assert hook.webhook.holder.reload()
+    assert hook.webhook.configuration.reload()
     assert hook.evaluate()["config_digest"] != digest
 
 
 def test_what_no_verdict_depends_on_does_not_change_the_digest(hook: Hook) -> None:
     digest = hook.evaluate()["config_digest"]
     hook.specs.write_text(SPEC.replace("    alerts", "    # a comment\n    description: words\n    alerts"), "utf-8")
-    assert hook.webhook.holder.reload()
+    assert hook.webhook.configuration.reload()
     assert hook.evaluate()["config_digest"] == digest
 
 
