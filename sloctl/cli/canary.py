@@ -183,7 +183,7 @@ def _service(catalogue: Catalogue, name: str) -> Service:
     from difflib import get_close_matches
 
     platform, _, own = name.rpartition("/")
-    every = [(one.name, service) for one in catalogue.platforms for service in one.services]
+    every = [(known.name, service) for known in catalogue.platforms for service in known.services]
     found = [service for where, service in every if service.name == own and platform in {"", where}]
     if len(found) > 1:
         places = ", ".join(f"{where}/{own}" for where, service in every if service.name == own)

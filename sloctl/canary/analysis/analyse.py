@@ -70,26 +70,27 @@ def _slo_finding(check: SloCheck, samples: CheckSamples, question: Question) -> 
         text = f"the histogram of `{slo.name}` has no bucket at its bound"
         return Finding(check.name, reason=Reason.NO_DATA, sentence=text)
     judge = judge_ratio if check.quantile is None else judge_quantile
-    finding = judge(check, slo, samples, question)
-    if finding.decision is Decision.ROLLBACK:
-        return finding  # bad evidence stands, whatever is missing
     problem = (
         _incomplete(samples.canary)
         or _incomplete(samples.baseline, is_baseline=True)
         or (None if question.is_last_step else _no_baseline(samples, slo.indicator))
         or _implausible(samples, slo.indicator)
     )
-    return finding if problem is None else finding.saying(Decision.CONTINUE, *problem)
+    return _unless(judge(check, slo, samples, question), problem)
 
 
 def _whole(finding: Finding, arm: Samples, name: str) -> Finding:
     """A finding of one arm alone, unless its samples are incomplete."""
-    if finding.decision is Decision.ROLLBACK:
-        return finding
-    if arm.is_empty:
+    if arm.is_empty and finding.decision is not Decision.ROLLBACK:
         return Finding(name, reason=Reason.NO_DATA, sentence="no sample")
-    problem = _incomplete(arm)
-    return finding if problem is None else finding.saying(Decision.CONTINUE, *problem)
+    return _unless(finding, _incomplete(arm))
+
+
+def _unless(finding: Finding, problem: tuple[Reason, str] | None) -> Finding:
+    """Bad evidence stands, whatever is missing; anything else waits for it."""
+    if problem is None or finding.decision is Decision.ROLLBACK:
+        return finding
+    return finding.saying(Decision.CONTINUE, *problem)
 
 
 def _incomplete(arm: Samples, *, is_baseline: bool = False) -> tuple[Reason, str] | None:

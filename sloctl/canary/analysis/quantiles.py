@@ -123,27 +123,31 @@ class Looks:
 
 def judge_quantile(check: SloCheck, slo: Slo, samples: CheckSamples, question: Question) -> Finding:
     """What a check with `quantile` says, once samples of the canary are there."""
-    assert check.worse_by is not None
     assert isinstance(slo.indicator, Latency)
-    found, slower = histogram(samples), 1 + float(check.worse_by)
+    found = histogram(samples)
     evidence, looks = compared(check, slo, found, question)
     if not evidence.is_harmed:
         return _not_slower(check, evidence, found, looks, question)
     finding = harmed_finding(check, evidence)
-    if looks.last[0] <= slower * looks.last[1]:
-        return replace(finding, quantiles=looks.last)
-    return replace(finding, sentence=_comparison(check, slo.indicator, looks), quantiles=looks.last)
+    if looks.last[0] > _compares(check)[1] * looks.last[1]:
+        finding = replace(finding, sentence=_comparison(check, slo.indicator, looks))
+    return replace(finding, quantiles=looks.last)
+
+
+def _compares(check: SloCheck) -> tuple[float, float]:
+    """Which quantile, and how many times the baseline's it may be."""
+    assert check.quantile is not None
+    assert check.worse_by is not None
+    return float(check.quantile), 1 + float(check.worse_by)
 
 
 def compared(check: SloCheck, slo: Slo, found: Histogram, question: Question) -> tuple[GroupEvidence, Looks]:
     """The evidence that the canary's quantile is too much above the baseline's, and both at each look."""
-    assert check.quantile is not None
-    assert check.worse_by is not None
-    slower = 1 + float(check.worse_by)
+    q, slower = _compares(check)
     pairs, fine = found.pairs(slower)
     if not fine:
         question.warnings.append(_coarse(check))
-    looks = _looks(found, float(check.quantile), fine=fine)
+    looks = _looks(found, q, fine=fine)
     return _evidence(check, slo, found, pairs, looks.slower_than(slower), question), looks
 
 
@@ -206,17 +210,15 @@ def _not_slower(
     check: SloCheck, evidence: GroupEvidence, found: Histogram, looks: Looks, question: Question
 ) -> Finding:
     """Promote when the quantile is shown to lie below the next bound above the tolerance, or why not yet."""
-    assert check.quantile is not None
-    assert check.worse_by is not None
-    limit = 1 - float(check.quantile)
-    reach = (1 + float(check.worse_by)) * looks.last[1]
+    q, slower = _compares(check)
+    reach = slower * looks.last[1]
     bound = min((edge for edge in found.bounds if edge >= reach), default=None)
     if bound is None:
         text = f"no bucket lies above {reach:.4g}, the slowest that is allowed"
         return Finding(check.name, sentence=text, quantiles=looks.last)
     samples, alone = found.samples, replace(evidence.limits, margin=None)
     tail = Group((), found.at(samples.canary, bound), found.at(samples.baseline, bound), found.history(bound))
-    total = replace(evidence, group=tail, limits=replace(alone, error_rate=limit))
+    total = replace(evidence, group=tail, limits=replace(alone, error_rate=1 - q))
     finding = healthy_finding(check, total, [total], question)
     if alone.error_rate is not None and finding.decision is Decision.PROMOTE:
         finding = healthy_finding(check, replace(evidence, limits=alone), [], question)
@@ -225,11 +227,10 @@ def _not_slower(
 
 
 def _comparison(check: SloCheck, indicator: Latency | None, looks: Looks) -> str:
-    assert check.quantile is not None
     unit = "" if indicator is None or indicator.unit is Unit.NONE else f" {indicator.unit.value}"
     canary, baseline = looks.last
     more = percent(canary / baseline - 1) if baseline > 0 else "much"
-    return f"p{float(check.quantile) * 100:g} is {canary:.4g}{unit}, the baseline's {baseline:.4g}{unit} ({more} more)"
+    return f"p{_compares(check)[0] * 100:g} is {canary:.4g}{unit}, the baseline's {baseline:.4g}{unit} ({more} more)"
 
 
 def _coarse(check: SloCheck) -> str:

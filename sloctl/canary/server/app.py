@@ -24,7 +24,14 @@ from sloctl.canary.server.configuration import CurrentConfiguration
 from sloctl.canary.server.evaluation import Evaluation, UnknownError
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.openapi import description
-from sloctl.canary.server.shapes import MalformedError, read_approval, read_decisions_query, read_evaluation
+from sloctl.canary.server.shapes import (
+    ApprovalRequest,
+    DecisionsQuery,
+    EvaluateRequest,
+    MalformedError,
+    read,
+    read_body,
+)
 
 LOG: Final = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -83,7 +90,7 @@ class Webhook:
         caller, configuration = self._caller(request, Role.EVALUATE), self.configuration.current
         if self.draining:
             raise RefusedError(503, "shutting_down", "this server is going away; ask again")
-        asked = read_evaluation(await _body(request))
+        asked = read_body(EvaluateRequest, await _body(request))
         if self.in_flight >= self.at_once:
             raise RefusedError(429, "overloaded", f"{self.at_once} analyses are under way; ask again")
         self._more(1)
@@ -94,16 +101,15 @@ class Webhook:
     async def approve(self, request: Request) -> Response:
         """A person lets a deployment go on."""
         caller, configuration = self._caller(request, Role.APPROVE), self.configuration.current
-        asked = read_approval(await _body(request))
+        asked = read_body(ApprovalRequest, await _body(request))
         done = await self._started(lambda: self.evaluation.approve(asked, caller.name, configuration))
         return JSONResponse(done, 201)
 
     async def decisions(self, request: Request) -> Response:
         """What was decided, newest first."""
         self._caller(request, Role.EVALUATE)
-        asked = read_decisions_query(dict(request.query_params))
-        platform, _, service = asked.service.rpartition("/")
-        subject = Subject(platform, service, asked.canary, revision=asked.revision)
+        asked = read(DecisionsQuery, dict(request.query_params))
+        subject = Subject.of(asked.service, asked.canary, asked.revision)
         store = self.evaluation.store
         found = await self._started(lambda: store.decisions(subject, before=asked.before, limit=asked.limit))
         before = found[-1].sequence if len(found) == asked.limit else None

@@ -1,7 +1,7 @@
 """Who may ask: bearer tokens, kept as digests only.
 
-A tokens file has one token per line: a name, a role and the SHA-256 of the token. A name may stand on two lines, so that
-a token can be replaced without a moment in which neither is valid.
+A tokens file has one token per line: a name, a role and the SHA-256 of the token. A name may stand on two lines, so
+that a token can be replaced without a moment in which neither is valid.
 
     argo evaluate sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """

@@ -192,34 +192,21 @@ class ErrorAnswer(_Shape):
     problems: list[Problem] | None = None
 
 
-def read_evaluation(body: bytes) -> EvaluateRequest:
+def read_body(shape: type[Shape], body: bytes) -> Shape:
     """The request of a body.
 
     Raises:
         MalformedError: it is none.
     """
-    return _read(EvaluateRequest, body)
+    return read(shape, _strict_json(body))
 
 
-def read_approval(body: bytes) -> ApprovalRequest:
-    """The same for an approval."""
-    return _read(ApprovalRequest, body)
-
-
-def read_decisions_query(parameters: dict[str, str]) -> DecisionsQuery:
-    """The query of a URL.
+def read(shape: type[Shape], value: object) -> Shape:
+    """The request that plain values make, such as the query of a URL.
 
     Raises:
-        MalformedError: it is none.
+        MalformedError: they make none.
     """
-    return _shaped(DecisionsQuery, parameters)
-
-
-def _read(shape: type[Shape], body: bytes) -> Shape:
-    return _shaped(shape, _strict_json(body))
-
-
-def _shaped(shape: type[Shape], value: object) -> Shape:
     try:
         return shape.model_validate(value)
     except ValidationError as error:
