@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sloctl.diagnostics import Place
 from sloctl.model.quantities import ZERO, Duration
-from sloctl.model.selector import Matcher, Selectors
+from sloctl.model.selector import Matcher, MatchOperator, Selectors
 
 
 class Needs(Enum):
@@ -35,10 +35,23 @@ class WhenMissing(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Versions:
-    """Matchers that tell the two versions apart; values may hold `$canary` and `$stable`."""
+    """Matchers that tell the two versions apart; values may hold `$canary` and `$stable`, the versions' names."""
 
     canary: tuple[Matcher, ...]
     baseline: tuple[Matcher, ...]
+
+    @property
+    def matchers(self) -> tuple[Matcher, ...]:
+        """Those of both."""
+        return self.canary + self.baseline
+
+
+POD_HASH: Final = "rollouts_pod_template_hash"
+"""The label that Argo Rollouts puts on pods, as relabelling calls it by default."""
+BY_POD_HASH: Final = Versions(
+    (Matcher(POD_HASH, MatchOperator.EQUAL, "$canary"),), (Matcher(POD_HASH, MatchOperator.EQUAL, "$stable"),)
+)
+"""What `arms` of a specification are by default."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,11 +21,6 @@ from sloctl.promql.selectors import parse_matchers
 from sloctl.resolve import codes
 from sloctl.resolve.indicators import Reading
 
-HASH: Final = "rollouts_pod_template_hash"
-"""The label that Argo Rollouts puts on pods; what relabelling calls it by default."""
-DEFAULT_ARMS: Final = meant.Versions(
-    (Matcher(HASH, MatchOperator.EQUAL, "$canary"),), (Matcher(HASH, MatchOperator.EQUAL, "$stable"),)
-)
 DEFAULT_ALPHA: Final = Decimal("0.01")
 _PLACEHOLDER: Final = re.compile(r"\$([A-Za-z_]+)")
 
@@ -70,7 +65,7 @@ class _Resolving:
     def _arms(self) -> meant.Versions:
         written = self.spec.arms
         if written is None:
-            return DEFAULT_ARMS
+            return meant.BY_POD_HASH
         canary = self._arm("canary", written.canary, "canary")
         baseline = self._arm("baseline", written.baseline, "stable")
         return meant.Versions(canary, baseline)
@@ -83,7 +78,7 @@ class _Resolving:
             return ()
         names = {name for matcher in matchers for name in _PLACEHOLDER.findall(matcher.value)}
         if matchers and own not in names:
-            help_ = f'write ${own} where the hash of its pods stands, such as {HASH}="${own}"'
+            help_ = f'write ${own} where the hash of its pods stands, such as {meant.POD_HASH}="${own}"'
             self._error(f"nothing here tells the {arm} apart", help_, "arms", arm)
         for name in sorted(names - {"canary", "stable"}):
             self._error(f"there is no placeholder `${name}`", "write $canary or $stable", "arms", arm)
@@ -151,7 +146,7 @@ class _Resolving:
                 self._error(message, "name an SLO with `ratio`, `latency` or `probe`", *keys, "slo")
 
     def _arms_are_free(self, slo: Slo, arms: meant.Versions, *keys: Key) -> None:
-        labels = {matcher.label for matcher in (*arms.canary, *arms.baseline)}
+        labels = {matcher.label for matcher in arms.matchers}
         for selector in selectors_of(slo):
             for matcher in selector.matchers:
                 if matcher.label in labels and matcher.operator is MatchOperator.EQUAL:
@@ -163,8 +158,7 @@ class _Resolving:
         fixed = {
             matcher.label
             for matcher in (
-                *arms.canary,
-                *arms.baseline,
+                *arms.matchers,
                 *(matcher for selector in selectors_of(slo) for matcher in selector.matchers),
             )
             if matcher.operator is MatchOperator.EQUAL

@@ -133,25 +133,15 @@ def harm(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seco
         relative = _against_baseline(arms, limits.margin, history, level, degraded)
         worse = (relative > limits.threshold) & (np.cumsum(arms.canary.n, axis=-1) >= limits.least_n)
     if limits.error_rate is not None:
-        everything = _against_limit(arms.canary, limits.error_rate, history, grid_seconds)
-        shared_harm = _baseline_over_limit(arms.baseline, limits.error_rate, grid_seconds)
-        absolute = _against_limit(arms.canary, limits.error_rate, history, grid_seconds, but=shared_harm)
+        steps = absolute_evidence(arms.canary.x, arms.canary.n, limits.error_rate, OVER)
+        phi = _phi_at(limits.error_rate, arms.canary, history, grid_seconds)
+        in_both = _baseline_over_limit(arms.baseline, limits.error_rate, grid_seconds)
+        everything, absolute = mixed(steps, phi), mixed(np.where(in_both, 0.0, steps), phi)
         shared = _ever(everything > limits.threshold) & ~_ever(absolute > limits.threshold)
         absolute = everything if limits.shared_rolls_back else absolute
         over = absolute > limits.threshold
     worse, over = _ever(worse), _ever(over)
     return Harm(relative, absolute, degraded, shared, worse & over if limits.both else worse | over)
-
-
-def _against_limit(
-    counts: IntervalCounts,
-    limit: float,
-    history: BaselineHistory,
-    grid_seconds: float,
-    but: NDArray[np.bool_] | None = None,
-) -> Floats:
-    steps = absolute_evidence(counts.x, counts.n, limit, OVER)
-    return mixed(steps if but is None else np.where(but, 0.0, steps), _phi_at(limit, counts, history, grid_seconds))
 
 
 def _baseline_over_limit(baseline: IntervalCounts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
