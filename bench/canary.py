@@ -18,7 +18,7 @@ from bench.canary_worlds import LOOK_SECONDS, World
 from bench.rows import Row
 from sloctl.canary.analysis.evidence import BaselineHistory, CountsOfBoth, IntervalCounts, Limits, harm, health
 from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import Samples
+from sloctl.canary.analysis.samples import ArmSamples
 from sloctl.canary.analysis.statistics import Floats, divergence
 from testing import canaries as making
 
@@ -260,7 +260,7 @@ def endpoint_rows() -> Iterator[Row]:
 NAMES = ("errors", "transactions", "orders")
 
 
-def _fresh(arm: Samples) -> Samples:
+def _fresh(arm: ArmSamples) -> ArmSamples:
     """The same samples without what an earlier analysis remembered of them."""
     return replace(arm)
 

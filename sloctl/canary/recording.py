@@ -21,9 +21,9 @@ import numpy as np
 from pydantic import TypeAdapter
 
 from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import Samples, Series
+from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
 from sloctl.canary.analysis.statistics import Floats
-from sloctl.canary.analysis.verdict import Clock, Reason, Verdict, as_json, unanswered
+from sloctl.canary.analysis.verdict import Reason, RolloutClock, Verdict, as_json, unanswered
 from sloctl.canary.judging import Judged, judge_samples
 from sloctl.diagnostics import Place
 from sloctl.model import canary, catalogue, indicator, quantities, selector, window
@@ -123,7 +123,7 @@ def replayed(evidence: bytes, service: Service) -> tuple[dict[str, Any], dict[st
 
 def _again(recorded: Mapping[str, Any], service: Service) -> Verdict:
     assert service.canary is not None
-    clock = None if recorded["clock"] is None else Clock(**recorded["clock"])
+    clock = None if recorded["clock"] is None else RolloutClock(**recorded["clock"])
     if recorded["cause"] is not None:
         reason, sentence = recorded["cause"]
         return unanswered(Reason(reason), sentence, clock, service.canary.when_missing)
@@ -143,24 +143,24 @@ def _check(found: Mapping[str, Any]) -> CheckSamples:
     return CheckSamples(_samples(found["canary"]), _samples(found["baseline"]), history)
 
 
-def _samples_json(samples: Samples) -> dict[str, Any]:
+def _samples_json(samples: ArmSamples) -> dict[str, Any]:
     series = {role: list(map(_series_json, found)) for role, found in samples.series.items()}
     return {"points": samples.points, "targets": list(samples.target_labels), "series": series}
 
 
-def _samples(found: Mapping[str, Any]) -> Samples:
+def _samples(found: Mapping[str, Any]) -> ArmSamples:
     series = {role: tuple(map(_series, each)) for role, each in found["series"].items()}
-    return Samples(series, found["points"], tuple(found["targets"]))
+    return ArmSamples(series, found["points"], tuple(found["targets"]))
 
 
-def _series_json(series: Series) -> dict[str, Any]:
+def _series_json(series: CounterSeries) -> dict[str, Any]:
     values = [None if math.isnan(value) else value for value in series.values.tolist()]
     return {"labels": dict(series.labels), "values": values, "invalid": bool(series.invalid)}
 
 
-def _series(found: Mapping[str, Any]) -> Series:
+def _series(found: Mapping[str, Any]) -> CounterSeries:
     values: Floats = np.array([math.nan if value is None else value for value in found["values"]], dtype=np.float64)
-    return Series(found["labels"], values, found["invalid"])
+    return CounterSeries(found["labels"], values, found["invalid"])
 
 
 def _packed(value: object) -> bytes:

@@ -20,7 +20,7 @@ from sloctl.errors import OutsideError, SloctlError
 if TYPE_CHECKING:
     from sloctl.canary.analysis.verdict import Verdict
     from sloctl.canary.source.arms import Release
-    from sloctl.canary.source.look import Source
+    from sloctl.canary.source.look import CanarySource
     from sloctl.model.catalogue import Catalogue, Service
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
@@ -146,10 +146,10 @@ def evaluate(
     releases = _usage(lambda: list(map(release, found, canaries, stables)))
     asked = list(zip(found, releases, strict=True))
     from sloctl.canary.judging import judge_together
-    from sloctl.canary.source.look import Source
+    from sloctl.canary.source.look import CanarySource
 
     with client as prometheus:
-        source = Source(prometheus, at=at)
+        source = CanarySource(prometheus, at=at)
         verdicts = _watched(asked, source, form) if watch else judge_together(asked, source)
     if not watch or form == "json":
         canary_report.print_verdicts(verdicts, form)
@@ -196,7 +196,7 @@ def _service(catalogue: Catalogue, name: str) -> Service:
     return found[0]
 
 
-def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) -> list[Verdict]:
+def _watched(asked: list[tuple[Service, Release]], source: CanarySource, form: str) -> list[Verdict]:
     """Look with every scrape until everything is decided or overdue."""
     import time
 

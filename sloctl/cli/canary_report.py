@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from sloctl.canary.analysis.verdict import Finding, Tally, Verdict
-    from sloctl.cli.canary_parity import Comparison
+    from sloctl.cli.canary_parity import ParityReport
 
 _COLOURS: Final = {"promote": "green", "rollback": "bold red", "continue": "yellow"}
 
@@ -83,7 +83,7 @@ def _against(evidence: float | None, threshold: float | None) -> str:
     return f"{evidence:.3g} of {threshold:.3g}"
 
 
-def print_parity(found: Comparison) -> None:
+def print_parity(found: ParityReport) -> None:
     """What a comparison found, with the worst differences."""
     if found.records == 0:
         click.echo("continue (no_data): neither file holds a record")

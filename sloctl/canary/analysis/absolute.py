@@ -7,7 +7,7 @@ from typing import Final
 
 from sloctl.canary.analysis.evidence import IntervalCounts
 from sloctl.canary.analysis.question import AFTER, CheckSamples, Question, events, keeping
-from sloctl.canary.analysis.samples import Events, Samples
+from sloctl.canary.analysis.samples import ArmSamples, Events
 from sloctl.canary.analysis.statistics import OVER, UNDER, absolute_evidence, mixed
 from sloctl.canary.analysis.verdict import Decision, Finding, Reason, Tally
 from sloctl.canary.analysis.wording import grouped, out_of, percent
@@ -18,7 +18,7 @@ RARE: Final = 0.001
 """A check that allows no mismatch at all promotes when a mismatch rate of this much is excluded."""
 
 
-def judge_mismatches(check: MismatchCheck, samples: Samples, question: Question) -> Finding:
+def judge_mismatches(check: MismatchCheck, samples: ArmSamples, question: Question) -> Finding:
     """What a shadow comparison says. A mismatch counts once it is older than `settle`."""
     compared = Events(samples.path("mismatches"), samples.path("compared"))
     settled = max(0, samples.points - 1 - math.ceil(float(check.settle.seconds) / question.clock.grid_seconds))

@@ -14,7 +14,7 @@ from sloctl.canary.analysis.absolute import judge_after, judge_mismatches
 from sloctl.canary.analysis.quantiles import judge_quantile
 from sloctl.canary.analysis.question import AFTER, CheckSamples, Question, events, history_warnings, lacks_bucket
 from sloctl.canary.analysis.ratios import judge_ratio
-from sloctl.canary.analysis.samples import Samples
+from sloctl.canary.analysis.samples import ArmSamples
 from sloctl.canary.analysis.verdict import Decision, Finding, Reason, Verdict, conclude
 from sloctl.model.canary import MismatchCheck, Needs, SloCheck
 from sloctl.model.indicator import Indicator
@@ -57,8 +57,8 @@ def _absolute_part(check: SloCheck) -> SloCheck:
     return replace(check, worse_by=None, quantile=None, needs=Needs.ANY)
 
 
-def _nothing(samples: CheckSamples) -> Samples:
-    return Samples({}, samples.canary.points, samples.canary.target_labels)
+def _nothing(samples: CheckSamples) -> ArmSamples:
+    return ArmSamples({}, samples.canary.points, samples.canary.target_labels)
 
 
 def _slo_finding(check: SloCheck, samples: CheckSamples, question: Question) -> Finding:
@@ -79,7 +79,7 @@ def _slo_finding(check: SloCheck, samples: CheckSamples, question: Question) -> 
     return _unless(judge(check, slo, samples, question), problem)
 
 
-def _whole(finding: Finding, arm: Samples, name: str) -> Finding:
+def _whole(finding: Finding, arm: ArmSamples, name: str) -> Finding:
     """A finding of one arm alone, unless its samples are incomplete."""
     if arm.is_empty and finding.decision is not Decision.ROLLBACK:
         return Finding(name, reason=Reason.NO_DATA, sentence="no sample")
@@ -93,7 +93,7 @@ def _unless(finding: Finding, problem: tuple[Reason, str] | None) -> Finding:
     return finding.saying(Decision.CONTINUE, *problem)
 
 
-def _incomplete(arm: Samples, *, is_baseline: bool = False) -> tuple[Reason, str] | None:
+def _incomplete(arm: ArmSamples, *, is_baseline: bool = False) -> tuple[Reason, str] | None:
     """What forbids promotion. Processes of the baseline come and go; those of the canary must not."""
     if (what := arm.why_not_whole(gone_is_fine=is_baseline)) is not None:
         return Reason.STALE_DATA, what

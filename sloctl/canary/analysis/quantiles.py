@@ -18,9 +18,9 @@ from numpy.typing import NDArray
 from sloctl.canary.analysis.evidence import BaselineHistory, Harm, Limits, harm
 from sloctl.canary.analysis.question import BUCKET, CheckSamples, Question, events, history_of, tail_events
 from sloctl.canary.analysis.ratios import (
-    Group,
+    GapReading,
     GroupEvidence,
-    Reading,
+    RequestGroup,
     complete_until,
     harmed_finding,
     healthy_finding,
@@ -28,7 +28,7 @@ from sloctl.canary.analysis.ratios import (
     stacked,
     stacked_histories,
 )
-from sloctl.canary.analysis.samples import Events, Samples
+from sloctl.canary.analysis.samples import ArmSamples, Events
 from sloctl.canary.analysis.statistics import Floats, quantile
 from sloctl.canary.analysis.verdict import Decision, Finding
 from sloctl.canary.analysis.wording import percent
@@ -53,18 +53,18 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
+class CommonHistogram:
     """The finite bounds of a histogram in rising order, and each arm's observations."""
 
     bounds: tuple[float, ...]
     samples: CheckSamples
 
-    def at(self, arm: Samples, bound: float) -> Events:
+    def at(self, arm: ArmSamples, bound: float) -> Events:
         """Observations above a bound, and all."""
         total, below = tail_events(arm, BUCKET, bound, None)
         return Events(total - below, total)
 
-    def quantiles(self, arm: Samples, q: float) -> Floats:
+    def quantiles(self, arm: ArmSamples, q: float) -> Floats:
         """The quantile of everything observed so far, at each look."""
         paths = [tail_events(arm, BUCKET, bound, None)[1].low[1:] for bound in (*self.bounds, math.inf)]
         return quantile(q, np.array([*self.bounds, math.inf]), np.stack(paths, axis=-1))
@@ -94,11 +94,11 @@ class Histogram:
         return float(arm.bad.low[-1] / arm.total.low[-1]) if arm.total.low[-1] > 0 else 0.0
 
 
-def histogram(samples: CheckSamples) -> Histogram:
+def histogram(samples: CheckSamples) -> CommonHistogram:
     """The histogram that both arms have in common."""
     canary, baseline = (arm.bounds(BUCKET) for arm in (samples.canary, samples.baseline))
     common = canary & (baseline or canary)
-    return Histogram(tuple(sorted(bound for bound in common if math.isfinite(bound))), samples)
+    return CommonHistogram(tuple(sorted(bound for bound in common if math.isfinite(bound))), samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +141,7 @@ def _compares(check: SloCheck) -> tuple[float, float]:
     return float(check.quantile), 1 + float(check.worse_by)
 
 
-def compared(check: SloCheck, slo: Slo, found: Histogram, question: Question) -> tuple[GroupEvidence, Looks]:
+def compared(check: SloCheck, slo: Slo, found: CommonHistogram, question: Question) -> tuple[GroupEvidence, Looks]:
     """The evidence that the canary's quantile is too much above the baseline's, and both at each look."""
     q, slower = _compares(check)
     pairs, fine = found.pairs(slower)
@@ -151,7 +151,7 @@ def compared(check: SloCheck, slo: Slo, found: Histogram, question: Question) ->
     return _evidence(check, slo, found, pairs, looks.slower_than(slower), question), looks
 
 
-def _looks(found: Histogram, q: float, *, fine: bool) -> Looks:
+def _looks(found: CommonHistogram, q: float, *, fine: bool) -> Looks:
     canary, baseline = found.samples.canary, found.samples.baseline
     requests = tail_events(canary, BUCKET, math.inf, None)[0].low[1:]
     least = 2 / (1 - q) if fine else COARSE_REQUESTS
@@ -161,7 +161,7 @@ def _looks(found: Histogram, q: float, *, fine: bool) -> Looks:
 def _evidence(
     check: SloCheck,
     slo: Slo,
-    found: Histogram,
+    found: CommonHistogram,
     pairs: list[Pair],
     slower: NDArray[np.bool_],
     question: Question,
@@ -175,7 +175,7 @@ def _evidence(
         for pair in pairs
     ]
 
-    def reading(read: Reading, until: int | None) -> Harm:
+    def reading(read: GapReading, until: int | None) -> Harm:
         arms, histories = stacked([read(canary, baseline)], until), stacked_histories([history])
         own = harm(arms, replace(limits, margin=None), histories, grid)
         if not tails:
@@ -186,7 +186,7 @@ def _evidence(
 
     read = [canary, baseline, *(arm for c, b, _ in tails for arm in (c, b))]
     lenient, strict = readings(reading, complete_until(samples), read)
-    return GroupEvidence(Group((), canary, baseline, history), limits, lenient, strict)
+    return GroupEvidence(RequestGroup((), canary, baseline, history), limits, lenient, strict)
 
 
 def _combined(own: Harm, tails: Harm | None, slower: NDArray[np.bool_], limits: Limits) -> Harm:
@@ -207,7 +207,7 @@ def _combined(own: Harm, tails: Harm | None, slower: NDArray[np.bool_], limits: 
 
 
 def _not_slower(
-    check: SloCheck, evidence: GroupEvidence, found: Histogram, looks: Looks, question: Question
+    check: SloCheck, evidence: GroupEvidence, found: CommonHistogram, looks: Looks, question: Question
 ) -> Finding:
     """Promote when the quantile is shown to lie below the next bound above the tolerance, or why not yet."""
     q, slower = _compares(check)
@@ -217,7 +217,7 @@ def _not_slower(
         text = f"no bucket lies above {reach:.4g}, the slowest that is allowed"
         return Finding(check.name, sentence=text, quantiles=looks.last)
     samples, alone = found.samples, replace(evidence.limits, margin=None)
-    tail = Group((), found.at(samples.canary, bound), found.at(samples.baseline, bound), found.history(bound))
+    tail = RequestGroup((), found.at(samples.canary, bound), found.at(samples.baseline, bound), found.history(bound))
     total = replace(evidence, group=tail, limits=replace(alone, error_rate=1 - q))
     finding = healthy_finding(check, total, [total], question)
     if alone.error_rate is not None and finding.decision is Decision.PROMOTE:

@@ -13,26 +13,26 @@ from numpy.typing import NDArray
 from sloctl.canary.analysis.evidence import BaselineHistory, CountsOfBoth, Harm, IntervalCounts, Limits, harm, health
 from sloctl.canary.analysis.question import CheckSamples, Keep, Question, events, history_of, keeping
 from sloctl.canary.analysis.samples import (
+    ArmSamples,
     Events,
     LabelValues,
-    Samples,
     against_the_canary,
     as_counted,
     for_the_canary,
     pooled,
 )
 from sloctl.canary.analysis.statistics import Floats, divergence
-from sloctl.canary.analysis.verdict import Clock, Decision, Finding, Reason
+from sloctl.canary.analysis.verdict import Decision, Finding, Reason, RolloutClock
 from sloctl.canary.analysis.wording import against, grouped, percent, requests_failed
 from sloctl.model.canary import SloCheck
 from sloctl.model.catalogue import Slo
 
-Reading: TypeAlias = Callable[[Events, Events], CountsOfBoth]
+GapReading: TypeAlias = Callable[[Events, Events], CountsOfBoth]
 OTHER: Final = "_other"
 
 
 @dataclass(frozen=True, slots=True)
-class Group:
+class RequestGroup:
     """Requests that are judged together: all of them, or those of one value of the check's `by` labels."""
 
     value: LabelValues
@@ -45,7 +45,7 @@ class Group:
 class GroupEvidence:
     """A group with its limits and the evidence in both readings of what is missing."""
 
-    group: Group
+    group: RequestGroup
     limits: Limits
     lenient: Harm
     strict: Harm
@@ -107,14 +107,14 @@ def complete_until(samples: CheckSamples) -> int:
     return min(samples.canary.complete_until(), samples.baseline.complete_until())
 
 
-def _group(value: LabelValues, slo: Slo, samples: CheckSamples, keep: Keep | None) -> Group:
-    def count(arm: Samples) -> Events:
+def _group(value: LabelValues, slo: Slo, samples: CheckSamples, keep: Keep | None) -> RequestGroup:
+    def count(arm: ArmSamples) -> Events:
         return events(arm, slo.indicator, keep)
 
-    return Group(value, count(samples.canary), count(samples.baseline), history_of(samples.history, count))
+    return RequestGroup(value, count(samples.canary), count(samples.baseline), history_of(samples.history, count))
 
 
-def _groups(check: SloCheck, slo: Slo, samples: CheckSamples) -> list[Group]:
+def _groups(check: SloCheck, slo: Slo, samples: CheckSamples) -> list[RequestGroup]:
     """One group per value; at most `max_series`, the values with the fewest requests are one group."""
     by, seen = check.by, sorted({*samples.canary.values(check.by), *samples.baseline.values(check.by)})
     kept = seen
@@ -127,20 +127,22 @@ def _groups(check: SloCheck, slo: Slo, samples: CheckSamples) -> list[Group]:
     return groups
 
 
-def _evidence(groups: Sequence[Group], limits: Limits, until: int, grid: float) -> list[GroupEvidence]:
+def _evidence(groups: Sequence[RequestGroup], limits: Limits, until: int, grid: float) -> list[GroupEvidence]:
     """All groups at once: the first axis of every array is the group."""
     if not groups:
         return []
     histories = stacked_histories([group.history for group in groups])
 
-    def reading(read: Reading, until: int | None) -> Harm:
+    def reading(read: GapReading, until: int | None) -> Harm:
         return harm(stacked([read(group.canary, group.baseline) for group in groups], until), limits, histories, grid)
 
     lenient, strict = readings(reading, until, [arm for group in groups for arm in (group.canary, group.baseline)])
     return [GroupEvidence(group, limits, _row(lenient, i), _row(strict, i)) for i, group in enumerate(groups)]
 
 
-def readings(reading: Callable[[Reading, int | None], Harm], until: int, read: Iterable[Events]) -> tuple[Harm, Harm]:
+def readings(
+    reading: Callable[[GapReading, int | None], Harm], until: int, read: Iterable[Events]
+) -> tuple[Harm, Harm]:
     """The harm in the first `until` intervals as the canary's best reading has it, and in all as its worst.
 
     Args:
@@ -227,7 +229,7 @@ def healthy_finding(
     return finding.saying(Decision.PROMOTE, Reason.HEALTHY, _failed(finding))
 
 
-def _insufficient(finding: Finding, total: GroupEvidence, clock: Clock) -> Finding:
+def _insufficient(finding: Finding, total: GroupEvidence, clock: RolloutClock) -> Finding:
     """Not enough requests yet, with how many are needed at the present error ratios and when they are there."""
     assert finding.canary is not None
     seen, needed = finding.canary.n, _needed(total, finding)

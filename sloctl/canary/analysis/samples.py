@@ -27,11 +27,11 @@ Times: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class CounterSeries:
     """One counter on the grid.
 
     Attributes:
-        labels: of the series; those of `Samples.target_labels` say which process it comes from.
+        labels: of the series; those of `ArmSamples.target_labels` say which process it comes from.
         values: one per grid point, NaN where there is no sample.
         invalid: whether a sample was NaN, infinite or negative.
     """
@@ -120,7 +120,7 @@ def as_counted(canary: Events, baseline: Events) -> CountsOfBoth:
 
 
 @dataclass(frozen=True)
-class Samples:
+class ArmSamples:
     """The series of one arm that belong to one check.
 
     Attributes:
@@ -129,16 +129,16 @@ class Samples:
         target_labels: the labels that tell processes apart.
     """
 
-    series: Mapping[str, tuple[Series, ...]]
+    series: Mapping[str, tuple[CounterSeries, ...]]
     points: int
     target_labels: tuple[str, ...] = ("job", "instance", "pod")
 
-    def target(self, series: Series) -> LabelValues:
+    def target(self, series: CounterSeries) -> LabelValues:
         """Which process a series comes from."""
         return tuple(series.labels.get(label, "") for label in self.target_labels)
 
     @cached_property
-    def everything(self) -> tuple[Series, ...]:
+    def everything(self) -> tuple[CounterSeries, ...]:
         """All series, of every role."""
         return tuple(series for role in sorted(self.series) for series in self.series[role])
 
@@ -162,7 +162,7 @@ class Samples:
         found = {tuple(series.labels.get(label, "") for label in by) for series in self.everything}
         return sorted(value for value in found if all(value))
 
-    def path(self, role: str, keep: Callable[[Series], bool] | None = None, bound: float | None = None) -> Path:
+    def path(self, role: str, keep: Callable[[CounterSeries], bool] | None = None, bound: float | None = None) -> Path:
         """Events of one role, of the series that are kept, and of one bucket where it is a histogram."""
         if keep is None:
             return self._totals.get((role, bound)) or Path.nothing(self.points)
@@ -180,20 +180,20 @@ class Samples:
         return {key: self._sum(path for _, path in pairs) for key, pairs in self._paths.items()}
 
     @cached_property
-    def halves(self) -> tuple[Samples, Samples]:
+    def halves(self) -> tuple[ArmSamples, ArmSamples]:
         """Two halves of the targets that have nothing to do with their names, the same on every machine."""
         ranked = sorted(self.seen, key=lambda target: hashlib.sha256("\0".join(target).encode()).digest())
         return self._of(set(ranked[::2])), self._of(set(ranked[1::2]))
 
-    def _of(self, targets: Set[LabelValues]) -> Samples:
+    def _of(self, targets: Set[LabelValues]) -> ArmSamples:
         series = {
             role: tuple(each for each in found if self.target(each) in targets) for role, found in self.series.items()
         }
         return replace(self, series=series)
 
     @cached_property
-    def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[Series, Path]]]:
-        found: dict[tuple[str, float | None], list[tuple[Series, Path]]] = {}
+    def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[CounterSeries, Path]]]:
+        found: dict[tuple[str, float | None], list[tuple[CounterSeries, Path]]] = {}
         for role, series in self.series.items():
             paths = all_counted([each.values for each in series], [self.seen[self.target(each)] for each in series])
             for each, path in zip(series, paths, strict=True):
@@ -345,11 +345,11 @@ def pooled(values: Iterable[tuple[LabelValues, float]], most: int) -> list[Label
     return sorted(value for value, _ in ranked[:most])
 
 
-def _bound(series: Series) -> float | None:
+def _bound(series: CounterSeries) -> float | None:
     return float(series.labels["le"]) if "le" in series.labels else None
 
 
-def _name(series: Series) -> str:
+def _name(series: CounterSeries) -> str:
     inside = ", ".join(f'{label}="{value}"' for label, value in sorted(series.labels.items()) if label != "__name__")
     return f"{series.labels.get('__name__', '')}{{{inside}}}"
 

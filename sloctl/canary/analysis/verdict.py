@@ -142,7 +142,7 @@ class Finding:
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class RolloutClock:
     """Where the analysis stands.
 
     Attributes:
@@ -184,7 +184,7 @@ class Verdict:
     reason: Reason
     sentence: str
     findings: tuple[Finding, ...]
-    clock: Clock | None
+    clock: RolloutClock | None
     service: str = ""
     canary: str = ""
     stable: str = ""
@@ -199,7 +199,7 @@ class Verdict:
 
 
 def conclude(
-    findings: Sequence[Finding], clock: Clock | None, when_missing: WhenMissing, *, approved: bool = True
+    findings: Sequence[Finding], clock: RolloutClock | None, when_missing: WhenMissing, *, approved: bool = True
 ) -> Verdict:
     """One verdict of all findings: bad evidence beats missing evidence, and silence promotes nothing."""
 
@@ -220,7 +220,7 @@ def conclude(
     return verdict(Decision.PROMOTE, Reason.HEALTHY, "; ".join(map(_said, findings)))
 
 
-def _undecided(finding: Finding, clock: Clock | None, when_missing: WhenMissing) -> tuple[Decision, Reason, str]:
+def _undecided(finding: Finding, clock: RolloutClock | None, when_missing: WhenMissing) -> tuple[Decision, Reason, str]:
     overdue = clock is not None and clock.overdue
     if overdue and when_missing is WhenMissing.ROLLBACK and finding.reason in _MISSING:
         text = f"the step's deadline has passed without evidence: {_said(finding)}"
@@ -229,7 +229,7 @@ def _undecided(finding: Finding, clock: Clock | None, when_missing: WhenMissing)
     return Decision.CONTINUE, finding.reason, f"{_said(finding)}{late}"
 
 
-def unanswered(reason: Reason, sentence: str, clock: Clock | None, when_missing: WhenMissing) -> Verdict:
+def unanswered(reason: Reason, sentence: str, clock: RolloutClock | None, when_missing: WhenMissing) -> Verdict:
     """The verdict when the source gave no samples: never promote."""
     finding = Finding("source", Decision.CONTINUE, reason, sentence)
     return Verdict(*_undecided(finding, clock, when_missing), (), clock)

@@ -19,9 +19,9 @@ from starlette.routing import Route
 from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.audit.store import StoreError
 from sloctl.canary.server import answers
-from sloctl.canary.server.auth import Caller, Role
+from sloctl.canary.server.auth import AuthorizedCaller, Role
 from sloctl.canary.server.configuration import CurrentConfiguration
-from sloctl.canary.server.evaluation import Evaluation, UnknownError
+from sloctl.canary.server.evaluation import Evaluator, UnknownError
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.openapi import description
 from sloctl.canary.server.shapes import (
@@ -60,7 +60,7 @@ class Webhook:
     """
 
     configuration: CurrentConfiguration
-    evaluation: Evaluation
+    evaluation: Evaluator
     metrics: ServerMetrics
     at_once: int = AT_ONCE
     draining: bool = False
@@ -140,7 +140,7 @@ class Webhook:
         """The OpenAPI description."""
         return JSONResponse(description())
 
-    def _caller(self, request: Request, role: Role) -> Caller:
+    def _caller(self, request: Request, role: Role) -> AuthorizedCaller:
         caller = self.configuration.current.tokens.caller(request.headers.get("authorization"))
         if caller is None:
             raise RefusedError(401, "unauthenticated", "send a valid token: `Authorization: Bearer ...`")

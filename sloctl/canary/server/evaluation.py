@@ -23,7 +23,7 @@ from sloctl.canary.server.shapes import ApprovalRequest, EvaluateRequest, Malfor
 from sloctl.canary.server.turns import Turns
 from sloctl.canary.source.arms import Release
 from sloctl.canary.source.history import Recent
-from sloctl.canary.source.look import MAX_LENGTH, SKEW, Source
+from sloctl.canary.source.look import MAX_LENGTH, SKEW, CanarySource
 from sloctl.errors import SloctlError
 
 LOG: Final = logging.getLogger(__name__)
@@ -42,7 +42,7 @@ class UnknownError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class Evaluator:
     """Makes verdicts; blocks, so it runs in threads.
 
     Attributes:
@@ -155,7 +155,7 @@ class Evaluation:
         def look() -> Judged:
             with self.turns.one():
                 queries = TimedQueries(self.shared, self.look_seconds)
-                source = Source(queries, self.clock, history=self.shared.history)
+                source = CanarySource(queries, self.clock, history=self.shared.history)
                 return judge(judgeable.service, release, source, approved=approved)
 
         return self.looks.once((judgeable.platform, judgeable.digest, release, approved), look, FOLLOW_SECONDS)

@@ -33,7 +33,7 @@ CLOCK: Final = "time()"
 CLOCK_SECONDS: Final = 2.0
 
 
-class TheirClock:
+class PrometheusClock:
     """The clock of Prometheus: read now and then, and carried on by ours, which runs as fast."""
 
     def __init__(self) -> None:
@@ -66,7 +66,7 @@ class Shared:
         self.breaker = breaker or Breaker(on_change=metrics.breaker_open.set)
         self.coalescing = Coalescing(metrics.coalesced.inc)
         self.history = HistoryCache()
-        self.theirs = TheirClock()
+        self.clock = PrometheusClock()
 
 
 class TimedQueries:
@@ -80,7 +80,7 @@ class TimedQueries:
         """As `PrometheusClient.query`; its clock is read once in a few seconds."""
         if promql != CLOCK or at is not None:
             return self._ask((promql, at), lambda client: client.query(promql, at))
-        return self._shared.theirs.read(lambda: self._ask(CLOCK, lambda client: client.query(CLOCK)))
+        return self._shared.clock.read(lambda: self._ask(CLOCK, lambda client: client.query(CLOCK)))
 
     def query_range(self, promql: str, start: float, end: float, step: float) -> tuple[Series, ...]:
         """As `PrometheusClient.query_range`."""

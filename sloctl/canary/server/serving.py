@@ -25,7 +25,7 @@ from sloctl.canary.audit.store import Store
 from sloctl.canary.server import protocol
 from sloctl.canary.server.app import Webhook
 from sloctl.canary.server.configuration import Configuration, CurrentConfiguration
-from sloctl.canary.server.evaluation import Evaluation
+from sloctl.canary.server.evaluation import Evaluator
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.queries import Shared
 from sloctl.errors import OutsideError, SloctlError
@@ -77,7 +77,7 @@ def serve(listening: Listening, store: Store, load: Callable[[], Configuration],
     runtime = configure(SERVICE, registry=CollectorRegistry(), sample_ratio=0.0, set_global=False)
     metrics = ServerMetrics(runtime.registry)
     configuration = CurrentConfiguration(lambda: _safe(load(), listening), metrics)
-    evaluation = Evaluation(store, Shared(lambda: configuration.current.prometheus, metrics), metrics)
+    evaluation = Evaluator(store, Shared(lambda: configuration.current.prometheus, metrics), metrics)
     webhook = Webhook(configuration, evaluation, metrics)
     app = webhook.app()
     instrument_app(app, runtime, trust="edge")

@@ -10,7 +10,7 @@ from typing import Final, NamedTuple, TypeAlias
 import numpy as np
 
 from sloctl.canary.analysis.question import BAD_BUCKET, BUCKET
-from sloctl.canary.analysis.samples import Series, Times, all_on_grid
+from sloctl.canary.analysis.samples import CounterSeries, Times, all_on_grid
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Probe, Ratio
@@ -54,7 +54,7 @@ def _bucket_roles(latency: Latency, *, every_bucket: bool) -> Roles:
     return {BUCKET: buckets, BAD_BUCKET: tuple(selector.narrowed(*latency.bad_if) for selector in buckets)}
 
 
-def counters(found: Mapping[str, Iterable[Raw]], grid: Floats) -> dict[str, tuple[Series, ...]]:
+def counters(found: Mapping[str, Iterable[Raw]], grid: Floats) -> dict[str, tuple[CounterSeries, ...]]:
     """Raw series as counters on the grid, by role."""
     made: dict[str, list[Counter]] = {}
     for role, answer in found.items():
@@ -72,9 +72,9 @@ class Counter(NamedTuple):
     values: Sequence[float]
 
 
-def _placed(scraped: Sequence[Counter], grid: Floats) -> tuple[Series, ...]:
+def _placed(scraped: Sequence[Counter], grid: Floats) -> tuple[CounterSeries, ...]:
     placed = all_on_grid([(counter.times, counter.values) for counter in scraped], grid)
-    return tuple(Series(counter.labels, *found) for counter, found in zip(scraped, placed, strict=True))
+    return tuple(CounterSeries(counter.labels, *found) for counter, found in zip(scraped, placed, strict=True))
 
 
 def _of_series(role: str, raw: Raw) -> Iterator[tuple[str, Counter]]:

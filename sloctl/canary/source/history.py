@@ -7,7 +7,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import Final, Generic, TypeVar
 
-from sloctl.canary.analysis.samples import Samples
+from sloctl.canary.analysis.samples import ArmSamples
 
 V = TypeVar("V")
 SETTLED_SECONDS: Final = 60.0
@@ -38,13 +38,13 @@ class Recent(Generic[V]):
                 self._kept.popitem(last=False)
 
 
-class HistoryCache(Recent[Samples]):
+class HistoryCache(Recent[ArmSamples]):
     """The samples of the hours before canaries."""
 
     def __init__(self, most: int = MOST) -> None:
         super().__init__(most)
 
-    def once(self, key: Hashable, find: Callable[[], Samples], *, settled: bool) -> Samples:
+    def once(self, key: Hashable, find: Callable[[], ArmSamples], *, settled: bool) -> ArmSamples:
         """What is known under a key, or what `find` gives; that is kept when it is `settled`."""
         if (known := self.get(key)) is not None:
             return known

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from sloctl.canary.analysis.question import AFTER, CheckSamples, clock_at
-from sloctl.canary.analysis.verdict import Clock, Reason
+from sloctl.canary.analysis.verdict import Reason, RolloutClock
 from sloctl.canary.source.arms import Release, both_arms
 from sloctl.canary.source.history import HistoryCache
-from sloctl.canary.source.queries import Queries, Query
+from sloctl.canary.source.queries import LookQueries, Queries
 from sloctl.errors import SloctlError
 from sloctl.model.canary import Canary, SloCheck
 from sloctl.model.catalogue import Service, Slo
@@ -39,15 +39,15 @@ class NoAnswerError(SloctlError):
 
 
 @dataclass(frozen=True, slots=True)
-class Look:
+class LookSamples:
     """What the source gave: samples of each check by name, and where the rollout stands."""
 
     samples: Mapping[str, CheckSamples]
-    clock: Clock
+    clock: RolloutClock
     warnings: tuple[str, ...]
 
 
-class Source:
+class CanarySource:
     """The samples of releases, from one server.
 
     Args:
@@ -69,7 +69,7 @@ class Source:
         self._at = at
         self._history = history or HistoryCache()
 
-    def look(self, service: Service, release: Release) -> Look:
+    def look(self, service: Service, release: Release) -> LookSamples:
         """The samples of every check of a service.
 
         Raises:
@@ -81,7 +81,7 @@ class Source:
             reason = Reason.PARTIAL if error.fault is Fault.PARTIAL else Reason.SOURCE_UNAVAILABLE
             raise NoAnswerError(reason, str(error)) from error
 
-    def clock_without_samples(self, service: Service, release: Release) -> Clock | None:
+    def clock_without_samples(self, service: Service, release: Release) -> RolloutClock | None:
         """Where the rollout stands by our own clock, when its start is known."""
         canary = _canary_of(service)
         if release.started is None:
@@ -90,13 +90,13 @@ class Source:
         now = self._clock() if self._at is None else self._at
         return clock_at(canary, release.started, now, grid, release.step, release.step_started)
 
-    def _look(self, service: Service, release: Release) -> Look:
+    def _look(self, service: Service, release: Release) -> LookSamples:
         canary, grid = _canary_of(service), grid_seconds(service)
         now, warnings = self._now()
         end = math.floor((now - lag_seconds(service)) / grid) * grid
         slos = {slo.name: slo for slo in service.slos}
         arms = both_arms(release.matchers(canary.arms.canary), release.matchers(canary.arms.baseline))
-        query = Query(self._prometheus, *arms, slos, grid, end, self._history)
+        query = LookQueries(self._prometheus, *arms, slos, grid, end, self._history)
         start = _start(query, service, release)
         start = min(start + math.ceil(float(release.warm_up.seconds) / grid) * grid, end)
         is_last, began = release.step == canary.last_step, release.step_started
@@ -107,7 +107,7 @@ class Source:
         fetched = {check.name: query.check(check, start) for check in canary.checks}
         if canary.after is not None and is_last:
             fetched[AFTER] = query.slo(canary.after.slo, start)
-        return Look(fetched, clock, tuple(warnings))
+        return LookSamples(fetched, clock, tuple(warnings))
 
     def _now(self) -> tuple[float, list[str]]:
         """The server's clock, because it is the one that samples carry."""
@@ -122,7 +122,7 @@ class Source:
         return (theirs if self._at is None else self._at), warnings
 
 
-def _start(query: Query, service: Service, release: Release) -> float:
+def _start(query: LookQueries, service: Service, release: Release) -> float:
     """The grid point before the canary's first sample: of the first check that has one."""
     if release.started is not None:
         return math.floor(release.started / query.grid) * query.grid

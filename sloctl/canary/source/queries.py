@@ -15,7 +15,7 @@ import numpy as np
 
 from sloctl.canary.analysis.evidence import BLOCK_SECONDS
 from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import Samples
+from sloctl.canary.analysis.samples import ArmSamples
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.source.arms import Arm
 from sloctl.canary.source.counters import Roles, counters, moments, slo_roles
@@ -45,7 +45,7 @@ class Queries(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Query:
+class LookQueries:
     """Queries of one look; what an answer holds is not asked for again.
 
     Attributes:
@@ -79,7 +79,7 @@ class Query:
                 labels = next((slo.sampling.target_labels for slo in self.slos.values()), ())
                 roles = {"mismatches": check.mismatches, "compared": check.compared}
                 both = self._arm(roles, Arm.alone(()), start, labels)
-                return CheckSamples(both, Samples({}, both.points, labels))
+                return CheckSamples(both, ArmSamples({}, both.points, labels))
 
     def slo(self, name: str, start: float, *, every_bucket: bool = False) -> CheckSamples:
         """Both arms of an SLI from `start` to the look's end, and the baseline's history before it."""
@@ -88,12 +88,12 @@ class Query:
         canary, baseline = (self._arm(roles, arm, start, labels) for arm in (self.canary, self.baseline))
         return CheckSamples(canary, baseline, self._history(roles, start, labels))
 
-    def _arm(self, roles: Roles, arm: Arm, start: float, labels: tuple[str, ...]) -> Samples:
+    def _arm(self, roles: Roles, arm: Arm, start: float, labels: tuple[str, ...]) -> ArmSamples:
         points = max(2, round((self.end - start) / self.grid) + 1)
         grid: Floats = start + self.grid * np.arange(points, dtype=np.float64)
         length = Duration(math.ceil((self.end - start + LOOKBACK * self.grid) * 1000))
         found = {role: self._raw(selectors, arm, length) for role, selectors in roles.items()}
-        return Samples(counters(found, grid), points, labels)
+        return ArmSamples(counters(found, grid), points, labels)
 
     def _raw(self, selectors: Selectors, arm: Arm, length: Duration) -> list[Raw]:
         answers = (self._samples(selector.narrowed(*arm.asked), length) for selector in selectors)
@@ -117,7 +117,7 @@ class Query:
                     return tuple(raw for raw, each in zip(answer, fulfilled, strict=True) if False not in each)
         return None
 
-    def _history(self, roles: Roles, start: float, labels: tuple[str, ...]) -> Samples:
+    def _history(self, roles: Roles, start: float, labels: tuple[str, ...]) -> ArmSamples:
         """The baseline's hour before the canary, in blocks; evaluated by the server, which is enough for variances."""
         blocks = int(float(HISTORY.seconds) / BLOCK_SECONDS)
         grid: Floats = start + BLOCK_SECONDS * np.arange(-blocks, 1, dtype=np.float64)
@@ -126,9 +126,9 @@ class Query:
             for role, selectors in roles.items()
         }
 
-        def find() -> Samples:
+        def find() -> ArmSamples:
             found = {role: [raw for text in each for raw in self._ranged(text, grid)] for role, each in texts.items()}
-            return Samples(counters(found, grid), len(grid), labels)
+            return ArmSamples(counters(found, grid), len(grid), labels)
 
         key = (start, labels, *((role, *each) for role, each in texts.items()))
         return self.histories.once(key, find, settled=start < self.end - SETTLED_SECONDS)

@@ -22,7 +22,7 @@ from sloctl.canary.server import protocol
 from sloctl.canary.server.app import Webhook
 from sloctl.canary.server.auth import Tokens
 from sloctl.canary.server.configuration import Configuration, CurrentConfiguration, judgeable
-from sloctl.canary.server.evaluation import Evaluation
+from sloctl.canary.server.evaluation import Evaluator
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.openapi import description
 from sloctl.canary.server.queries import Shared
@@ -116,7 +116,7 @@ def hook_of(tmp_path: Path) -> Iterator[MakeHook]:
             stack.callback(store.close)
             in_force = CurrentConfiguration(configuration, metrics)
             shared = Shared(lambda: in_force.current.prometheus, metrics)
-            evaluation = Evaluation(store, shared, metrics, **{"clock": lambda: NOW, **limits})
+            evaluation = Evaluator(store, shared, metrics, **{"clock": lambda: NOW, **limits})
             webhook = Webhook(in_force, evaluation, metrics)
             client = stack.enter_context(httpx.Client(base_url=stack.enter_context(listening(webhook)), timeout=20))
             return Hook(stub, store, webhook, client, registry, specs)

@@ -15,7 +15,7 @@ import pytest
 
 from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.recording import replayed, service_from
-from sloctl.canary.server.auth import Caller, Role, Tokens
+from sloctl.canary.server.auth import AuthorizedCaller, Role, Tokens
 from tests.canary.server.conftest import ASKED, Hook, MakeHook, has_shape
 from tests.canary.source.test_look import ODD, SPEC
 from tests.canary.stub import NOW, matrix
@@ -260,9 +260,9 @@ def test_identical_questions_are_asked_once(hook: Hook) -> None:
 
 TOKENS = Tokens(
     (
-        (hashlib.sha256(b"old-secret").hexdigest(), Caller("argo", Role.EVALUATE)),
-        (hashlib.sha256(b"new-secret").hexdigest(), Caller("argo", Role.EVALUATE)),
-        (hashlib.sha256(b"release").hexdigest(), Caller("releases", Role.APPROVE)),
+        (hashlib.sha256(b"old-secret").hexdigest(), AuthorizedCaller("argo", Role.EVALUATE)),
+        (hashlib.sha256(b"new-secret").hexdigest(), AuthorizedCaller("argo", Role.EVALUATE)),
+        (hashlib.sha256(b"release").hexdigest(), AuthorizedCaller("releases", Role.APPROVE)),
     )
 )
 
@@ -474,7 +474,7 @@ def test_secrets_are_kept_as_digests(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     line = f"argo evaluate sha256:{token_digest(secret)}\n"
     file.write_text(f"# Argo's\n{line}{line}", encoding="utf-8")
-    assert read_tokens(file).caller(f"Bearer {secret}") == Caller("argo", Role.EVALUATE)
+    assert read_tokens(file).caller(f"Bearer {secret}") == AuthorizedCaller("argo", Role.EVALUATE)
     file.write_text(line * 3, encoding="utf-8")
     with pytest.raises(SloctlError, match="at most two"):
         read_tokens(file)

@@ -7,7 +7,7 @@ from typing import cast
 
 import pytest
 
-from sloctl.canary.analysis.verdict import Clock, Decision, Finding, Reason, Verdict
+from sloctl.canary.analysis.verdict import Decision, Finding, Reason, RolloutClock, Verdict
 from sloctl.canary.audit.chain import Entry, Subject
 from sloctl.canary.audit.store import GroupMember, ReleaseState, Store
 from sloctl.canary.server.configuration import JudgeableService
@@ -35,7 +35,7 @@ def after(other: Canary, *, step: int, ago: Duration, verdict: str = "continue")
 
     book = Service("book", None, (), Place("book.yaml"), "book.yaml", canary=other)
     pay = JudgeableService("shop", replace(book, name="pay"), canary(), b"", "", (book,))
-    clock = Clock(NOW - 600, NOW, 10.0, step, held=True, deadline=None)
+    clock = RolloutClock(NOW - 600, NOW, 10.0, step, held=True, deadline=None)
     own = Verdict(Decision.PROMOTE, Reason.HEALTHY, "", (HEALTHY,), clock)
     return after_group(own, pay, ReleaseState(first_at=0), cast("Store", Kept()), NOW).decision
 
