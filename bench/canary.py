@@ -16,10 +16,10 @@ from rich.table import Table
 
 from bench.canary_worlds import LOOK_SECONDS, World
 from bench.rows import Row
-from sloctl.canary.analysis.evidence import Arms, Counts, Limits, Usual, harm, health
+from sloctl.canary.analysis.evidence import BaselineHistory, CountsOfBoth, IntervalCounts, Limits, harm, health
 from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import Samples
-from sloctl.canary.analysis.statistics import Floats, relative_divergence
+from sloctl.canary.analysis.samples import ArmSamples
+from sloctl.canary.analysis.statistics import Floats, divergence
 from testing import canaries as making
 
 RUNS = 2000
@@ -55,9 +55,9 @@ def outcome(broken: Flags, every: float = LOOK_SECONDS) -> Outcome:
     return Outcome(np.logical_or.reduce(broken, axis=-1), (broken.argmax(axis=-1) + 1) * every)
 
 
-def ours(arms: Arms, usual: Usual) -> Outcome:
+def ours(arms: CountsOfBoth, history: BaselineHistory) -> Outcome:
     """`sloctl canary`: at most 0.5 % and not worse than the baseline."""
-    return outcome(harm(arms, LIMITS, usual, LOOK_SECONDS).rolls_back)
+    return outcome(harm(arms, LIMITS, history, LOOK_SECONDS).rolls_back)
 
 
 def window(counts: Floats, seconds: float, every: float) -> Floats:
@@ -67,14 +67,14 @@ def window(counts: Floats, seconds: float, every: float) -> Floats:
     return (total[:, width:] - total[:, :-width])[:, ::step]
 
 
-def threshold(arms: Arms, seconds: float = 60, every: float = 10) -> Outcome:
+def threshold(arms: CountsOfBoth, seconds: float = 60, every: float = 10) -> Outcome:
     """The usual rule: more than 0.5 % errors in the last minute, at any look."""
     errors, requests = (window(side, seconds, every) for side in (arms.canary.x, arms.canary.n))
     found = outcome(errors > LIMIT * np.maximum(requests, 1e-9), every)
     return Outcome(found.rolled_back, found.seconds + seconds - every)
 
 
-def peeked_z(arms: Arms, every: float = 10) -> Outcome:
+def peeked_z(arms: CountsOfBoth, every: float = 10) -> Outcome:
     """A two-proportion z-test at 1 %, looked at again and again."""
     step = round(every / LOOK_SECONDS)
     x_c, n_c, x_b, n_b = (
@@ -87,7 +87,7 @@ def peeked_z(arms: Arms, every: float = 10) -> Outcome:
     return outcome((x_c / n_c - x_b / n_b) / spread > 2.326, every)
 
 
-def mann_whitney(arms: Arms, piece: float = 10, every: float = 30) -> Outcome:
+def mann_whitney(arms: CountsOfBoth, piece: float = 10, every: float = 30) -> Outcome:
     """Rank test of the error ratios of ten-second pieces at 1 %, judged at each look from two minutes on."""
     c, b = (
         window(arm.x, piece, piece) / np.maximum(window(arm.n, piece, piece), 1) for arm in (arms.canary, arms.baseline)
@@ -109,7 +109,7 @@ def _ranks_differ(c: Floats, b: Floats) -> Flags:
     return differ
 
 
-RULES: dict[str, Callable[[Arms], Outcome]] = {
+RULES: dict[str, Callable[[CountsOfBoth], Outcome]] = {
     "> 0.5% in 1 min": threshold,
     "in 30 s": lambda arms: threshold(arms, seconds=30),
     "z-test, peeked": peeked_z,
@@ -168,9 +168,9 @@ def show_reach() -> None:
     for seed, rps in enumerate((0.1, 0.5, 1, 2, 5, 10, 50)):
         rng = np.random.default_rng(3000 + seed)
         world = World(rps / 0.05)
-        usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
-        promoted = f"{100 * promotions(arms, usual, ours(arms, usual)).mean():.3g}%"
-        found = [shown(ours(world.with_errors(rate).arms(rng, RUNS), usual)) for rate in REACH]
+        history, arms = world.history(rng, RUNS), world.arms(rng, RUNS)
+        promoted = f"{100 * promotions(arms, history, ours(arms, history)).mean():.3g}%"
+        found = [shown(ours(world.with_errors(rate).arms(rng, RUNS), history)) for rate in REACH]
         table.add_row(f"{rps:g}", promoted, *found)
     Console(width=150).print(table)
 
@@ -180,9 +180,9 @@ REACH = (0.01, 0.03, 0.1, 0.5)
 
 def _cell_rows(cell: Cell, seed: int, table: Table) -> Iterator[Row]:
     rng = np.random.default_rng(seed)
-    usual, arms = cell.world.usual(rng, RUNS), cell.world.arms(rng, RUNS)
-    found = ours(arms, usual)
-    promoted = 100 * float(promotions(arms, usual, found).mean())
+    history, arms = cell.world.history(rng, RUNS), cell.world.arms(rng, RUNS)
+    found = ours(arms, history)
+    promoted = 100 * float(promotions(arms, history, found).mean())
     others = [rule(arms) for rule in RULES.values()]
     table.add_row(cell.what, *map(shown, others), f"[bold]{shown(found)}", f"{promoted:.3g}%")
     if cell.rolled_back_at_most is not None:
@@ -195,10 +195,10 @@ def _cell_rows(cell: Cell, seed: int, table: Table) -> Iterator[Row]:
         yield Row(f"{cell.what}: promoted, %", promoted, at_most=cell.promoted_at_most)
 
 
-def promotions(arms: Arms, usual: Usual, found: Outcome) -> Flags:
+def promotions(arms: CountsOfBoth, history: BaselineHistory, found: Outcome) -> Flags:
     """Runs promoted at the end of the step."""
-    last = harm(arms, LIMITS, usual, LOOK_SECONDS)
-    shown_healthy = health(arms, LIMITS, usual, LOOK_SECONDS)[:, -1] > LIMITS.promote_threshold
+    last = harm(arms, LIMITS, history, LOOK_SECONDS)
+    shown_healthy = health(arms, LIMITS, history, LOOK_SECONDS)[:, -1] > LIMITS.promote_threshold
     return shown_healthy & ~found.rolled_back & ~last.degraded[:, -1] & ~last.shared[:, -1]
 
 
@@ -212,15 +212,28 @@ def floor_rows() -> Iterator[Row]:
     for seed, rate in enumerate((0.005, 0.01, 0.03)):
         rng = np.random.default_rng(1000 + seed)
         world = World(200, canary=rate)
-        usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
+        history, arms = world.history(rng, RUNS), world.arms(rng, RUNS)
         alone = Limits(None, 1.0, both=False, shared_rolls_back=False, alpha_rollback=ALPHA, alpha_promote=ALPHA)
-        found = harm(arms, alone, usual, LOOK_SECONDS).rolls_back
+        found = harm(arms, alone, history, LOOK_SECONDS).rolls_back
         requests = np.cumsum(arms.canary.n, axis=-1)[np.arange(RUNS), found.argmax(axis=-1)]
         least = np.log(1 / ALPHA) / relative_divergence(rate / world.rate, world.rate, world.weight)
         median = float(np.median(np.where(found.any(axis=-1), requests, np.inf)))
         yield Row(
             f"{100 * rate:g}% errors: median requests, times the floor of {least:.0f}", median / least, at_most=1.6
         )
+
+
+def relative_divergence(ratio: float, rate: float, weight: float) -> float:
+    """Information a canary request gives of a canary `ratio` times as bad as a baseline at `rate`, in nats.
+
+    Args:
+        ratio: error ratio of the canary divided by the baseline's.
+        rate: error ratio of the baseline.
+        weight: the canary's share of the traffic.
+    """
+    null, true = weight, ratio * weight / (ratio * weight + 1 - weight)
+    errors_per_request = rate * (ratio * weight + 1 - weight) / weight
+    return errors_per_request * divergence(true, null)
 
 
 def endpoint_rows() -> Iterator[Row]:
@@ -234,11 +247,11 @@ def endpoint_rows() -> Iterator[Row]:
             everyone = []
             for endpoint in range(ENDPOINTS):
                 world = World(rps / ENDPOINTS, canary=0.03 if bad and endpoint == 0 else 0.001)
-                usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
+                history, arms = world.history(rng, RUNS), world.arms(rng, RUNS)
                 everyone.append(arms)
-                broken |= harm(arms, each, usual, LOOK_SECONDS).rolls_back
+                broken |= harm(arms, each, history, LOOK_SECONDS).rolls_back
             total = _summed(everyone)
-            broken |= harm(total, half, World(rps).usual(rng, RUNS), LOOK_SECONDS).rolls_back
+            broken |= harm(total, half, World(rps).history(rng, RUNS), LOOK_SECONDS).rolls_back
             found = outcome(broken)
             what = f"20 endpoints, {rps} rps, {name}: {shown(found)}; rolled back, %"
             yield Row(what, found.share, at_least=power) if bad else Row(what, found.share, at_most=1)
@@ -247,7 +260,7 @@ def endpoint_rows() -> Iterator[Row]:
 NAMES = ("errors", "transactions", "orders")
 
 
-def _fresh(arm: Samples) -> Samples:
+def _fresh(arm: ArmSamples) -> ArmSamples:
     """The same samples without what an earlier analysis remembered of them."""
     return replace(arm)
 
@@ -271,8 +284,8 @@ def cost_rows() -> Iterator[Row]:
     )
 
 
-def _summed(everyone: list[Arms]) -> Arms:
-    def added(arm: str) -> Counts:
-        return Counts(sum(getattr(a, arm).x for a in everyone), sum(getattr(a, arm).n for a in everyone))
+def _summed(everyone: list[CountsOfBoth]) -> CountsOfBoth:
+    def added(arm: str) -> IntervalCounts:
+        return IntervalCounts(sum(getattr(a, arm).x for a in everyone), sum(getattr(a, arm).n for a in everyone))
 
-    return Arms(added("canary"), added("baseline"))
+    return CountsOfBoth(added("canary"), added("baseline"))

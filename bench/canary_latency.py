@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from bench.rows import Row
 from sloctl.canary.analysis.quantiles import compared, histogram
 from sloctl.canary.analysis.question import BUCKET, CheckSamples, Question, clock_at
-from sloctl.canary.analysis.samples import Samples, Series
+from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.model.canary import Needs, SloCheck, WhenShared
 from testing.canaries import LATENCY, PLACE, canary, slo
@@ -61,14 +61,14 @@ def histograms(rng: Generator, shift: Shift, looks: int, look_seconds: float) ->
 
 def _arm(
     rng: Generator, shift: Shift, pods: list[str], requests: float, factor: Floats, slow: float, *, fresh: bool = False
-) -> Samples:
+) -> ArmSamples:
     series = [one for pod in pods for one in _pod(rng, shift, pod, requests / len(pods), factor, slow, fresh=fresh)]
-    return Samples({BUCKET: tuple(series)}, len(factor) + 1, ("instance",))
+    return ArmSamples({BUCKET: tuple(series)}, len(factor) + 1, ("instance",))
 
 
 def _pod(
     rng: Generator, shift: Shift, pod: str, requests: float, factor: Floats, slow: float, *, fresh: bool
-) -> Iterator[Series]:
+) -> Iterator[CounterSeries]:
     edges = np.array([*shift.bounds, np.inf])
     factors, which = np.unique(factor, return_inverse=True)
     shares = (np.diff(_below(edges / factors[:, None]), axis=1, prepend=0.0) * (1 - slow))[which]
@@ -78,7 +78,7 @@ def _pod(
     start = np.full((1, total.shape[1]), np.nan if fresh else 0.0)
     values = np.concatenate([start, total])
     for index, bound in enumerate((*shift.bounds, np.inf)):
-        yield Series({"instance": pod, "le": str(bound)}, values[:, index])
+        yield CounterSeries({"instance": pod, "le": str(bound)}, values[:, index])
 
 
 def _below(latency: Floats) -> Floats:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.random import Generator
 
-from sloctl.canary.analysis.evidence import BLOCK_SECONDS, Arms, Counts, Usual
+from sloctl.canary.analysis.evidence import BLOCK_SECONDS, BaselineHistory, CountsOfBoth, IntervalCounts
 from sloctl.canary.analysis.statistics import Floats, dispersion
 
 LOOK_SECONDS = 2.0
@@ -44,21 +44,21 @@ class World:
         """The same with another error ratio of the canary."""
         return replace(self, canary=canary)
 
-    def arms(self, rng: Generator, runs: int) -> Arms:
-        """Counts of so many runs, a row each."""
+    def arms(self, rng: Generator, runs: int) -> CountsOfBoth:
+        """IntervalCounts of so many runs, a row each."""
         rate = np.full((runs, self.looks), self.rate)
         if self.incident:
             rate[:, INCIDENT] = self.incident
         seconds = self.rps * self.look_seconds
         canary = self._counts(rng, rate * self.canary / self.rate, seconds * self.weight)
-        return Arms(canary, self._counts(rng, rate, seconds * (1 - self.weight)))
+        return CountsOfBoth(canary, self._counts(rng, rate, seconds * (1 - self.weight)))
 
-    def _counts(self, rng: Generator, rate: Floats, requests: float) -> Counts:
+    def _counts(self, rng: Generator, rate: Floats, requests: float) -> IntervalCounts:
         runs, looks = rate.shape
         per_block = max(1, round(BLOCK_SECONDS / self.look_seconds))
         swing = np.repeat(self._swing(rng, (runs, looks // per_block + 1)), per_block, axis=1)[:, :looks]
         n = rng.poisson(requests, rate.shape)
-        return Counts(rng.binomial(n, np.clip(rate * swing, 0, 1)).astype(float), n.astype(float))
+        return IntervalCounts(rng.binomial(n, np.clip(rate * swing, 0, 1)).astype(float), n.astype(float))
 
     def _swing(self, rng: Generator, shape: tuple[int, int]) -> Floats:
         if not self.burst:
@@ -66,7 +66,7 @@ class World:
         square = self.burst**2
         return rng.gamma(1 / square, square, size=shape)
 
-    def usual(self, rng: Generator, runs: int) -> Usual:
+    def history(self, rng: Generator, runs: int) -> BaselineHistory:
         """What an hour of the stable version shows of so many runs: two halves of it, each with its own bursts."""
         shape = (runs, HISTORY_BLOCKS)
         halves = []
@@ -76,4 +76,4 @@ class World:
         (x_a, n_a), (x_b, n_b) = halves
         phi = np.array([dispersion(x_a[run], n_a[run], x_b[run], n_b[run]) for run in range(runs)])
         errors, requests = x_a + x_b, n_a + n_b
-        return Usual(errors.sum(-1) / requests.sum(-1), phi, (phi - 1) / np.maximum(errors.mean(-1), 1e-9))
+        return BaselineHistory(errors.sum(-1) / requests.sum(-1), phi, (phi - 1) / np.maximum(errors.mean(-1), 1e-9))

@@ -10,20 +10,20 @@ import numpy as np
 
 from sloctl.canary.analysis.analyse import analyse
 from sloctl.canary.analysis.question import AFTER, CheckSamples, Question, clock_at
-from sloctl.canary.analysis.samples import Samples, Series
+from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
 from sloctl.canary.analysis.verdict import Verdict
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Mode
 from sloctl.model.canary import (
     After,
     Alpha,
-    Arms,
     Canary,
     CanaryCheck,
     MismatchCheck,
     Needs,
     SloCheck,
     Step,
+    Versions,
     WhenMissing,
     WhenShared,
 )
@@ -78,7 +78,7 @@ def canary(
     """5 % for `hold`, at most twice as long, then everything."""
     equal = MatchOperator.EQUAL
     return Canary(
-        arms=Arms((Matcher("hash", equal, "$canary"),), (Matcher("hash", equal, "$stable"),)),
+        arms=Versions((Matcher("hash", equal, "$canary"),), (Matcher("hash", equal, "$stable"),)),
         steps=(Step(Decimal("0.05"), hold, hold * 2), Step(Decimal(1), None, None)),
         checks=checks or (errors(),),
         after=after,
@@ -109,22 +109,22 @@ def slo(indicator: Indicator = RATIO) -> Slo:
     )
 
 
-def counter(labels: Mapping[str, str], steps: Sequence[float], *, base: float | None = None) -> Series:
+def counter(labels: Mapping[str, str], steps: Sequence[float], *, base: float | None = None) -> CounterSeries:
     """A counter that grows by these steps; without `base` it is not there at the first grid point."""
     start = np.nan if base is None else base
     values = np.concatenate([[start], (base or 0.0) + np.cumsum(steps)])
-    return Series(dict(labels), values)
+    return CounterSeries(dict(labels), values)
 
 
 def arm(
     pods: Sequence[Mapping[str, str]], requests: float, bad: float, looks: int, *, base: float | None = None
-) -> Samples:
+) -> ArmSamples:
     """So many requests and errors an interval; errors are whole and fall on one pod after the other."""
     until = np.floor(np.arange(looks + 1) * bad + 1e-9)
     shares = np.stack([np.floor((until + pod) / len(pods)) for pod in range(len(pods))])
     total = [counter(pod, [requests / len(pods)] * looks, base=base) for pod in pods]
     failed = [counter(pod, np.diff(share), base=base) for pod, share in zip(pods, shares, strict=True)]
-    return Samples({"total": tuple(total), "bad": tuple(failed)}, looks + 1, ("instance",))
+    return ArmSamples({"total": tuple(total), "bad": tuple(failed)}, looks + 1, ("instance",))
 
 
 def samples(
@@ -161,7 +161,7 @@ def judged(
     return analyse(named, Question(spec, {"availability": slo(indicator)}, clock, approved))
 
 
-def without(arm_: Samples, role: str, index: int, points: Sequence[int]) -> Samples:
+def without(arm_: ArmSamples, role: str, index: int, points: Sequence[int]) -> ArmSamples:
     """The arm without the samples of one series at these grid points."""
     series = list(arm_.series[role])
     values = series[index].values.copy()
@@ -170,7 +170,7 @@ def without(arm_: Samples, role: str, index: int, points: Sequence[int]) -> Samp
     return replace(arm_, series={**arm_.series, role: tuple(series)})
 
 
-def without_scrapes(arm_: Samples, pod: int, points: Sequence[int]) -> Samples:
+def without_scrapes(arm_: ArmSamples, pod: int, points: Sequence[int]) -> ArmSamples:
     """The arm without whole scrapes of one pod."""
     for role in arm_.series:
         arm_ = without(arm_, role, pod, points)

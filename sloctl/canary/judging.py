@@ -7,8 +7,9 @@ from dataclasses import dataclass, field, replace
 
 from sloctl.canary.analysis.analyse import analyse
 from sloctl.canary.analysis.question import CheckSamples, Question
-from sloctl.canary.analysis.verdict import Clock, Reason, Verdict, in_group, together, unanswered
-from sloctl.canary.source import NoAnswerError, Release, Source
+from sloctl.canary.analysis.verdict import Reason, RolloutClock, Verdict, group_verdict, in_group, unanswered
+from sloctl.canary.source.arms import Release
+from sloctl.canary.source.look import CanarySource, NoAnswerError
 from sloctl.model.catalogue import Service
 
 
@@ -28,7 +29,7 @@ class Judged:
     cause: tuple[Reason, str] | None = None
 
 
-def judge(service: Service, release: Release, source: Source, *, approved: bool = True) -> Judged:
+def judge(service: Service, release: Release, source: CanarySource, *, approved: bool = True) -> Judged:
     """Look at a release once.
 
     Args:
@@ -37,7 +38,7 @@ def judge(service: Service, release: Release, source: Source, *, approved: bool 
     """
     assert service.canary is not None
     try:
-        found = source.find(service, release)
+        found = source.look(service, release)
     except NoAnswerError as error:
         clock = source.clock_without_samples(service, release)
         verdict = unanswered(error.reason, str(error), clock, service.canary.when_missing)
@@ -48,7 +49,7 @@ def judge(service: Service, release: Release, source: Source, *, approved: bool 
 
 
 def judge_samples(
-    service: Service, samples: Mapping[str, CheckSamples], clock: Clock, *, approved: bool = True
+    service: Service, samples: Mapping[str, CheckSamples], clock: RolloutClock, *, approved: bool = True
 ) -> Verdict:
     """What samples say; the same on any day."""
     assert service.canary is not None
@@ -56,10 +57,10 @@ def judge_samples(
     return analyse(samples, Question(service.canary, slos, clock, approved))
 
 
-def judge_together(asked: Sequence[tuple[Service, Release]], source: Source) -> list[Verdict]:
+def judge_together(asked: Sequence[tuple[Service, Release]], source: CanarySource) -> list[Verdict]:
     """The verdict of each service, after those of the others released with it."""
     verdicts = [judge(service, release, source).verdict for service, release in asked]
-    group = together(verdicts)
+    group = group_verdict(verdicts)
     return [in_group(verdict, group) for verdict in verdicts]
 
 

@@ -1,40 +1,52 @@
 """What a decision was made of, as JSON: enough to make it again on any day.
 
-The samples of both arms, where the rollout stood, and the service as it was specified then.
+The samples of both arms, where the rollout stood, and the service as it was specified then. Every value of the model
+is tagged with the name of its class, so those names and the names of their fields are a format that stores are kept in.
 """
 
 from __future__ import annotations
 
 import hashlib
+import inspect
 import json
 import math
 import zlib
-from collections.abc import Mapping
-from dataclasses import replace
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, replace
 from decimal import Decimal
+from enum import Enum
 from typing import Any, Final
 
 import numpy as np
 from pydantic import TypeAdapter
 
 from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import Samples, Series
+from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
 from sloctl.canary.analysis.statistics import Floats
-from sloctl.canary.analysis.verdict import Clock, Reason, Verdict, as_json, unanswered
+from sloctl.canary.analysis.verdict import Reason, RolloutClock, Verdict, as_json, unanswered
 from sloctl.canary.judging import Judged, judge_samples
 from sloctl.diagnostics import Place
-from sloctl.model.canary import Canary
+from sloctl.model import canary, catalogue, indicator, quantities, selector, window
 from sloctl.model.catalogue import Service, Slo
 
-_SERVICE: Final = TypeAdapter(Service)
-_CLOCK: Final = TypeAdapter(Clock)
-_NOWHERE: Final = Place("")
 _MOST_BYTES: Final = 256 * 1024 * 1024
+_MODULES: Final = (canary, catalogue, indicator, quantities, selector, window)
+_KINDS: Final = {name: kind for module in _MODULES for name, kind in vars(module).items() if isinstance(kind, type)}
+"""The classes that a recorded service is made of, by name."""
+_READ: Final[Mapping[type, Iterable[str]]] = {
+    Service: ("name", "slos", "canary"),
+    Slo: ("platform", "service", "name", "objective", "indicator", "window", "sampling", "mode", "max_series"),
+}
+"""What the analysis reads of these; no verdict depends on the rest, such as texts, teams and alerts."""
+_UNREAD: Final = {"place": Place(""), "path": "", "team": None, "tiers": ()}
+"""Stands in for what is not recorded and has no default."""
+_UNTAGGED: Final = TypeAdapter(Service)
+"""Reads what was recorded before kinds were tagged."""
 
 
 def service_bytes(service: Service) -> bytes:
     """What the analysis reads of a service; equal for specifications that say the same of it."""
-    return _packed(_SERVICE.dump_python(_bare(service), mode="json"))
+    return _packed(_tagged(service))
 
 
 def service_digest(packed: bytes) -> str:
@@ -44,7 +56,45 @@ def service_digest(packed: bytes) -> str:
 
 def service_from(packed: bytes) -> Service:
     """The service that `service_bytes` was given."""
-    return _SERVICE.validate_json(_unpacked(packed))
+    text = _unpacked(packed)
+    recorded = json.loads(text)
+    found: Service = _value(recorded) if "kind" in recorded else _UNTAGGED.validate_json(text)
+    return found
+
+
+def _tagged(value: Any) -> Any:
+    """A value of the model as JSON."""
+    match value:
+        case Enum():
+            fields = {"value": value.value}
+        case Decimal():
+            fields = {"value": str(value)}
+        case None | bool() | int() | str():
+            return value
+        case tuple() if not hasattr(value, "_fields"):  # no named tuple
+            return [_tagged(item) for item in value]
+        case _:
+            names = _READ.get(type(value)) or inspect.signature(type(value)).parameters.keys() - _UNREAD.keys()
+            fields = {name: _tagged(getattr(value, name)) for name in names}
+    kind = type(value).__name__
+    if _KINDS.get(kind) is not type(value):
+        raise TypeError(f"{kind} is not recorded")
+    return {"kind": kind, **fields}
+
+
+def _value(recorded: Any) -> Any:
+    """The value that `_tagged` was given."""
+    match recorded:
+        case {"kind": str(name), **fields}:
+            kind = _KINDS[name]
+            parameters = inspect.signature(kind).parameters.values()
+            needed = {parameter.name for parameter in parameters if parameter.default is parameter.empty}
+            unread = {name: value for name, value in _UNREAD.items() if name in needed}
+            return kind(**unread | {str(name): _value(value) for name, value in fields.items()})
+        case list():
+            return tuple(map(_value, recorded))
+        case _:
+            return recorded
 
 
 def evidence_bytes(judged: Judged, *, approved: bool) -> bytes:
@@ -54,7 +104,7 @@ def evidence_bytes(judged: Judged, *, approved: bool) -> bytes:
         {
             "approved": approved,
             "cause": judged.cause and [judged.cause[0].value, judged.cause[1]],
-            "clock": None if clock is None else _CLOCK.dump_python(clock, mode="json"),
+            "clock": None if clock is None else asdict(clock),
             "samples": {name: _check_json(found) for name, found in judged.samples.items()},
             "warnings": list(judged.warnings),
             "verdict": as_json(judged.verdict),
@@ -73,7 +123,7 @@ def replayed(evidence: bytes, service: Service) -> tuple[dict[str, Any], dict[st
 
 def _again(recorded: Mapping[str, Any], service: Service) -> Verdict:
     assert service.canary is not None
-    clock = None if recorded["clock"] is None else _CLOCK.validate_python(recorded["clock"])
+    clock = None if recorded["clock"] is None else RolloutClock(**recorded["clock"])
     if recorded["cause"] is not None:
         reason, sentence = recorded["cause"]
         return unanswered(Reason(reason), sentence, clock, service.canary.when_missing)
@@ -81,35 +131,6 @@ def _again(recorded: Mapping[str, Any], service: Service) -> Verdict:
     samples = {name: _check(found) for name, found in recorded["samples"].items()}
     verdict = judge_samples(service, samples, clock, approved=recorded["approved"])
     return replace(verdict, warnings=(*recorded["warnings"], *verdict.warnings))
-
-
-def _bare(service: Service) -> Service:
-    """The service without what no verdict depends on, such as texts, alerts and where something is written."""
-    assert service.canary is not None
-    return Service(
-        service.name, None, tuple(map(_bare_slo, service.slos)), _NOWHERE, "", canary=_bare_canary(service.canary)
-    )
-
-
-def _bare_slo(slo: Slo) -> Slo:
-    return Slo(
-        slo.platform,
-        slo.service,
-        slo.name,
-        slo.objective,
-        slo.indicator,
-        slo.window,
-        (),
-        slo.sampling,
-        slo.mode,
-        _NOWHERE,
-        max_series=slo.max_series,
-    )
-
-
-def _bare_canary(canary: Canary) -> Canary:
-    checks = tuple(replace(check, place=_NOWHERE) for check in canary.checks)
-    return replace(canary, checks=checks, place=_NOWHERE)
 
 
 def _check_json(found: CheckSamples) -> dict[str, Any]:
@@ -122,37 +143,29 @@ def _check(found: Mapping[str, Any]) -> CheckSamples:
     return CheckSamples(_samples(found["canary"]), _samples(found["baseline"]), history)
 
 
-def _samples_json(samples: Samples) -> dict[str, Any]:
-    series = {role: [_series_json(one) for one in found] for role, found in samples.series.items()}
+def _samples_json(samples: ArmSamples) -> dict[str, Any]:
+    series = {role: list(map(_series_json, found)) for role, found in samples.series.items()}
     return {"points": samples.points, "targets": list(samples.target_labels), "series": series}
 
 
-def _samples(found: Mapping[str, Any]) -> Samples:
-    series = {role: tuple(_series(one) for one in each) for role, each in found["series"].items()}
-    return Samples(series, found["points"], tuple(found["targets"]))
+def _samples(found: Mapping[str, Any]) -> ArmSamples:
+    series = {role: tuple(map(_series, each)) for role, each in found["series"].items()}
+    return ArmSamples(series, found["points"], tuple(found["targets"]))
 
 
-def _series_json(series: Series) -> dict[str, Any]:
+def _series_json(series: CounterSeries) -> dict[str, Any]:
     values = [None if math.isnan(value) else value for value in series.values.tolist()]
     return {"labels": dict(series.labels), "values": values, "invalid": bool(series.invalid)}
 
 
-def _series(found: Mapping[str, Any]) -> Series:
+def _series(found: Mapping[str, Any]) -> CounterSeries:
     values: Floats = np.array([math.nan if value is None else value for value in found["values"]], dtype=np.float64)
-    return Series(found["labels"], values, found["invalid"])
+    return CounterSeries(found["labels"], values, found["invalid"])
 
 
 def _packed(value: object) -> bytes:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False, default=_plain)
-    return zlib.compress(text.encode(), 1)
-
-
-def _plain(value: object) -> str:
-    if isinstance(value, Decimal):
-        return str(value)
-    raise TypeError(f"{type(value).__name__} is not recorded")
+    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode(), 1)
 
 
 def _unpacked(packed: bytes) -> bytes:
-    unpacking = zlib.decompressobj()
-    return unpacking.decompress(packed, _MOST_BYTES)
+    return zlib.decompressobj().decompress(packed, _MOST_BYTES)

@@ -19,7 +19,8 @@ from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
     from sloctl.canary.analysis.verdict import Verdict
-    from sloctl.canary.source import Release, Source
+    from sloctl.canary.source.arms import Release
+    from sloctl.canary.source.look import CanarySource
     from sloctl.model.catalogue import Catalogue, Service
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
@@ -135,20 +136,20 @@ def evaluate(
     catalogue = _loaded(context, paths, root)
 
     def release(service: Service, canary_hash: str, stable_hash: str) -> Release:
-        from sloctl.canary.source import Release
+        from sloctl.canary.source.arms import Release
 
-        if service.canary is not None and step >= len(service.canary.steps):
-            raise SloctlError(f"{service.name} has steps 0 to {len(service.canary.steps) - 1}, not {step}")
+        if service.canary is not None and step > service.canary.last_step:
+            raise SloctlError(f"{service.name} has steps 0 to {service.canary.last_step}, not {step}")
         return Release(canary_hash, stable_hash, started, step, step_started, warm_up)
 
     found = _usage(lambda: [_service(catalogue, name) for name in services])
     releases = _usage(lambda: list(map(release, found, canaries, stables)))
     asked = list(zip(found, releases, strict=True))
     from sloctl.canary.judging import judge_together
-    from sloctl.canary.source import Source
+    from sloctl.canary.source.look import CanarySource
 
     with client as prometheus:
-        source = Source(prometheus, at=at)
+        source = CanarySource(prometheus, at=at)
         verdicts = _watched(asked, source, form) if watch else judge_together(asked, source)
     if not watch or form == "json":
         canary_report.print_verdicts(verdicts, form)
@@ -182,7 +183,7 @@ def _service(catalogue: Catalogue, name: str) -> Service:
     from difflib import get_close_matches
 
     platform, _, own = name.rpartition("/")
-    every = [(one.name, service) for one in catalogue.platforms for service in one.services]
+    every = [(known.name, service) for known in catalogue.platforms for service in known.services]
     found = [service for where, service in every if service.name == own and platform in {"", where}]
     if len(found) > 1:
         places = ", ".join(f"{where}/{own}" for where, service in every if service.name == own)
@@ -195,7 +196,7 @@ def _service(catalogue: Catalogue, name: str) -> Service:
     return found[0]
 
 
-def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) -> list[Verdict]:
+def _watched(asked: list[tuple[Service, Release]], source: CanarySource, form: str) -> list[Verdict]:
     """Look with every scrape until everything is decided or overdue."""
     import time
 
@@ -204,7 +205,7 @@ def _watched(asked: list[tuple[Service, Release]], source: Source, form: str) ->
 
     from sloctl.canary.analysis.verdict import Decision
     from sloctl.canary.judging import judge_together
-    from sloctl.canary.source import grid_seconds
+    from sloctl.canary.source.look import grid_seconds
 
     pause = max(1.0, min(grid_seconds(service) for service, _ in asked))
     with Live(console=Console(stderr=form == "json"), auto_refresh=False) as live:
@@ -243,7 +244,7 @@ def parity(context: click.Context, old: Path, new: Path, key: str, numbers: Deci
     Numbers agree within a tolerance, everything else exactly; a missing record is a mismatch.
     Exit code 0 promote, 1 rollback, 4 continue: there is nothing to compare.
     """
-    from sloctl.canary.parity import compare
+    from sloctl.cli.canary_parity import compare
 
     found = _usage(lambda: compare(old, new, key, numbers, worst))
     canary_report.print_parity(found)

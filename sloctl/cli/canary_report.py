@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.text import Text
 
     from sloctl.canary.analysis.verdict import Finding, Tally, Verdict
-    from sloctl.canary.parity import Parity
+    from sloctl.cli.canary_parity import ParityReport
 
 _COLOURS: Final = {"promote": "green", "rollback": "bold red", "continue": "yellow"}
 
@@ -83,7 +83,7 @@ def _against(evidence: float | None, threshold: float | None) -> str:
     return f"{evidence:.3g} of {threshold:.3g}"
 
 
-def print_parity(found: Parity) -> None:
+def print_parity(found: ParityReport) -> None:
     """What a comparison found, with the worst differences."""
     if found.records == 0:
         click.echo("continue (no_data): neither file holds a record")
@@ -91,6 +91,6 @@ def print_parity(found: Parity) -> None:
     verdict = "rollback (mismatch)" if found.mismatches else "promote (healthy)"
     share = f"{100 * found.ratio:.3g}%"
     click.echo(f"{verdict}: {found.mismatches} of {found.records} records do not match ({share})")
-    for one in found.worst:
-        by = "" if one.by == float("inf") else f" ({100 * one.by:.3g}%)"
-        click.echo(escaped(f"  {one.key} {one.field or 'record'}: {one.old} -> {one.new}{by}"))
+    for worst in found.worst:
+        by = "" if worst.by == float("inf") else f" ({100 * worst.by:.3g}%)"
+        click.echo(escaped(f"  {worst.key} {worst.field or 'record'}: {worst.old} -> {worst.new}{by}"))

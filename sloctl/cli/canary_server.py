@@ -93,7 +93,7 @@ def _configuration(
     paths: tuple[str, ...], root: Path | None, tokens: Path | None, connect: Callable[[], PrometheusClient]
 ) -> Configuration:
     from sloctl.canary.server.auth import Tokens, read_tokens
-    from sloctl.canary.server.configuration import Configuration, subjects
+    from sloctl.canary.server.configuration import Configuration, judgeable
     from sloctl.compiler import load
     from sloctl.diagnostics import Diagnostics
 
@@ -103,7 +103,7 @@ def _configuration(
         lines = [f"{error.place}: error[{error.code}]: {error.message}" for error in found.errors]
         raise SloctlError("\n".join(["the specifications have errors; `sloctl validate` shows more", *lines]))
     known = read_tokens(tokens) if tokens is not None else Tokens()
-    return Configuration(tuple(subjects(catalogue)), known, connect())
+    return Configuration(tuple(judgeable(catalogue)), known, connect())
 
 
 def _stamp(paths: tuple[str, ...], tokens: Path | None) -> frozenset[tuple[str, int, int]]:
@@ -150,8 +150,7 @@ def history(context: click.Context, service: str, store: str, limit: int, replay
     with _opened(store) as opened:
         if replay is not None:
             context.exit(0 if _replayed(opened, replay, form) else _DIFFERENT)
-        platform, _, name = service.rpartition("/")
-        _print_entries(opened.decisions(Subject(platform, name), limit=limit), form)
+        _print_entries(opened.decisions(Subject.of(service), limit=limit), form)
 
 
 def _print_entries(entries: list[Entry], form: str) -> None:
@@ -160,27 +159,18 @@ def _print_entries(entries: list[Entry], form: str) -> None:
     from sloctl.canary.server.answers import entry, moment
 
     if form == "json":
-        click.echo(orjson.dumps([entry(one) for one in entries], option=orjson.OPT_INDENT_2).decode())
+        click.echo(orjson.dumps(list(map(entry, entries)), option=orjson.OPT_INDENT_2).decode())
         return
     from rich.console import Console
     from rich.table import Table
 
     table = Table("at", "service", "canary", "revision", "step", "decision", "by", "id", box=None, pad_edge=False)
-    for one in entries:
-        said = f"{one.verdict} ({one.reason})" if one.verdict else "approved"
-        step = "" if one.step < 0 else str(one.step)
-        subject = one.subject
+    for recorded in entries:
+        said = f"{recorded.verdict} ({recorded.reason})" if recorded.verdict else "approved"
+        step = "" if recorded.step < 0 else str(recorded.step)
+        subject, at, identity = recorded.subject, moment(recorded.at / 1000), recorded.id[:_SHORT]
         where = f"{subject.platform}/{subject.service}"
-        cells = (
-            moment(one.at / 1000),
-            where,
-            subject.canary,
-            subject.revision,
-            step,
-            said,
-            one.caller,
-            one.id[:_SHORT],
-        )
+        cells = (at, where, subject.canary, subject.revision, step, said, recorded.caller, identity)
         table.add_row(*map(escaped, cells))
     Console(width=200).print(table if entries else "nothing was decided")
 
@@ -220,18 +210,19 @@ def _only(found: list[Entry], what: str) -> Entry:
 def approve(service: str, revision: str, by: str, store: str) -> None:
     """Let one of the first deployments of SERVICE be promoted once the evidence says so."""
     import getpass
+    from dataclasses import replace
 
     from sloctl.canary.audit.chain import Subject
 
     if not by.strip() or not by.isprintable():
         raise click.UsageError("--by is the name of a person")
     with _opened(store) as opened:
-        platform, _, name = service.rpartition("/")
-        known = {one.subject.platform for one in opened.decisions(Subject(platform, name), limit=500)}
+        subject = Subject.of(service, revision=revision)
+        known = {entry.subject.platform for entry in opened.decisions(replace(subject, revision=""), limit=500)}
         if len(known) != 1:
-            several = f"write one of {', '.join(sorted(f'{where}/{name}' for where in known))}"
+            several = f"write one of {', '.join(sorted(f'{where}/{subject.service}' for where in known))}"
             raise SloctlError(several if known else f"nothing was ever decided for {service!r}")
-        entry = opened.approve(Subject(known.pop(), name, revision=revision), by, f"cli:{getpass.getuser()}")
+        entry = opened.approve(replace(subject, platform=known.pop()), by, f"cli:{getpass.getuser()}")
     click.echo(f"approved {service} revision {revision} by {by} (entry {entry.sequence})")
 
 

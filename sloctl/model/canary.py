@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 from sloctl.diagnostics import Place
-from sloctl.model.quantities import Duration
-from sloctl.model.selector import Matcher, Selectors
+from sloctl.model.quantities import ZERO, Duration
+from sloctl.model.selector import Matcher, MatchOperator, Selectors
 
 
 class Needs(Enum):
@@ -34,11 +34,24 @@ class WhenMissing(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Arms:
-    """Matchers that tell the two versions apart; values may hold `$canary` and `$stable`."""
+class Versions:
+    """Matchers that tell the two versions apart; values may hold `$canary` and `$stable`, the versions' names."""
 
     canary: tuple[Matcher, ...]
     baseline: tuple[Matcher, ...]
+
+    @property
+    def matchers(self) -> tuple[Matcher, ...]:
+        """Those of both."""
+        return self.canary + self.baseline
+
+
+POD_HASH: Final = "rollouts_pod_template_hash"
+"""The label that Argo Rollouts puts on pods, as relabelling calls it by default."""
+BY_POD_HASH: Final = Versions(
+    (Matcher(POD_HASH, MatchOperator.EQUAL, "$canary"),), (Matcher(POD_HASH, MatchOperator.EQUAL, "$stable"),)
+)
+"""What `arms` of a specification are by default."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +124,7 @@ class Parity:
 class Canary:
     """The canary analysis of one service."""
 
-    arms: Arms
+    arms: Versions
     steps: tuple[Step, ...]
     checks: tuple[CanaryCheck, ...]
     after: After | None
@@ -122,9 +135,26 @@ class Canary:
     parity: Parity | None
     place: Place
 
+    @property
+    def last_step(self) -> int:
+        """The index of the step at which all traffic is the canary's."""
+        return len(self.steps) - 1
 
-def gated_steps(canary: Canary) -> tuple[int, ...]:
-    """The steps that wait for a verdict: the last one only when something is to be judged at it."""
-    last = len(canary.steps) - 1
-    waits = canary.after is not None or canary.steps[last].hold is not None or last == 0
-    return tuple(range(last + 1 if waits else last))
+    @property
+    def gated_steps(self) -> range:
+        """The steps that wait for a verdict: the last one only when something is to be judged at it."""
+        waits = self.after is not None or self.steps[-1].hold is not None or self.last_step == 0
+        return range(self.last_step + waits)
+
+    def shortest(self, step: int) -> Duration:
+        """How long a step lasts at least: its `hold`, and after promotion what `after` looks at."""
+        hold = self.steps[step].hold or ZERO
+        return max(hold, self.after.within) if self.after is not None and step == self.last_step else hold
+
+    def begins(self, step: int) -> Duration:
+        """When a step begins at the earliest, after the start of the first."""
+        return sum(map(self.shortest, range(step)), ZERO)
+
+    def longest(self, step: int) -> Duration | None:
+        """How long a step may go without a verdict: its `deadline`, or twice its shortest time; None for no limit."""
+        return self.steps[step].deadline or self.shortest(step) * 2 or None

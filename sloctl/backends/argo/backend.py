@@ -9,7 +9,6 @@ from sloctl import conventions
 from sloctl.backends.argo.steps import rollout
 from sloctl.backends.argo.templates import gate, guard
 from sloctl.model.artifact import Artifact
-from sloctl.model.canary import gated_steps
 from sloctl.model.catalogue import Catalogue, Service
 
 
@@ -37,5 +36,5 @@ class ArgoBackend:
 def templates(platform: str, service: Service) -> dict[str, Any]:
     """A gate for each step that waits for a verdict, and the guard beside all of them."""
     assert service.canary is not None
-    gates = [gate(platform, service, step) for step in gated_steps(service.canary)]
+    gates = [gate(platform, service, step) for step in service.canary.gated_steps]
     return {"apiVersion": "v1", "kind": "List", "items": [*gates, guard(platform, service)]}

@@ -3,14 +3,11 @@
 from __future__ import annotations
 
 from decimal import Decimal
-from typing import Any, Final
+from typing import Any
 
 from sloctl import conventions
-from sloctl.model.canary import Arms, Canary, gated_steps
+from sloctl.model.canary import POD_HASH, Canary, Versions
 from sloctl.model.catalogue import Service
-
-HASH: Final = "rollouts_pod_template_hash"
-"""The label by which the arms tell Argo's pods apart."""
 
 
 def rollout(service: Service) -> dict[str, Any]:
@@ -34,7 +31,7 @@ def rollout(service: Service) -> dict[str, Any]:
 
 def _steps(service: Service, canary: Canary, arguments: list[dict[str, Any]], scale: int) -> list[dict[str, Any]]:
     steps: list[dict[str, Any]] = []
-    for step in gated_steps(canary):
+    for step in canary.gated_steps:
         steps.append({"setWeight": int(canary.steps[step].weight * scale)})
         steps.append({"analysis": _analysis(conventions.argo_gate(service, step), arguments)})
     return steps
@@ -44,9 +41,9 @@ def _analysis(template: str, arguments: list[dict[str, Any]]) -> dict[str, Any]:
     return {"templates": [{"templateName": template}], "args": arguments}
 
 
-def _arguments(arms: Arms) -> list[dict[str, Any]]:
+def _arguments(arms: Versions) -> list[dict[str, Any]]:
     """Where Argo finds the versions: its pod template hashes, or annotations that whoever deploys has to set."""
-    by_pod = any(matcher.label == HASH for matcher in (*arms.canary, *arms.baseline))
+    by_pod = any(matcher.label == POD_HASH for matcher in arms.matchers)
     if by_pod:
         versions = {"canary": {"podTemplateHashValue": "Latest"}, "stable": {"podTemplateHashValue": "Stable"}}
     else:

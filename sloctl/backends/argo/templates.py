@@ -13,7 +13,7 @@ from typing import Any, Final
 from sloctl import conventions
 from sloctl.model.canary import Canary
 from sloctl.model.catalogue import Service
-from sloctl.model.quantities import Duration
+from sloctl.model.quantities import ZERO, Duration
 
 INTERVAL: Final = Duration.of(seconds=30)
 """Between looks."""
@@ -113,15 +113,5 @@ def _provider(platform: str, service: Service, step: int | None) -> dict[str, An
 def _looks(service: Service, canary: Canary, step: int) -> int:
     """Until the step's deadline, and until samples from beyond it are there."""
     sampling = [slo.sampling for slo in service.slos]
-    late = max((one.shift + one.scrape_interval for one in sampling), default=INTERVAL)
-    return math.ceil((_longest(canary, step) + late) / INTERVAL) + MARGIN
-
-
-def _longest(canary: Canary, step: int) -> Duration:
-    current = canary.steps[step]
-    if current.deadline is not None:
-        return current.deadline
-    hold = current.hold or Duration(0)
-    if canary.after is not None and step == len(canary.steps) - 1:
-        hold = max(hold, canary.after.within)
-    return hold * 2
+    late = max((each.shift + each.scrape_interval for each in sampling), default=INTERVAL)
+    return math.ceil(((canary.longest(step) or ZERO) + late) / INTERVAL) + MARGIN

@@ -28,20 +28,15 @@ from sloctl.backends.grafana.panels import (
 )
 from sloctl.backends.grafana.queries import equal, raw, selector, shown
 from sloctl.backends.grafana.texts import literal, markdown
-from sloctl.model.canary import Arms, SloCheck
+from sloctl.model.canary import BY_POD_HASH, SloCheck, Versions
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Latency, Ratio, RunningTotal, Unit
 from sloctl.model.quantities import number
-from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
+from sloctl.model.selector import Matcher, Selector, Selectors
 from sloctl.promql.build import indent
 from sloctl.promql.expressions import parse_expression
 from sloctl.promql.selectors import matchers_text
 
-HASH: Final = "rollouts_pod_template_hash"
-DEFAULT_ARMS: Final = Arms(
-    (Matcher(HASH, MatchOperator.EQUAL, "$canary"),), (Matcher(HASH, MatchOperator.EQUAL, "$stable"),)
-)
-"""Argo Rollouts' pod template hash, the default of a specification's `arms`."""
 MOST: Final = 12
 """Every line is a query on raw series, so only so many services are shown, those with a `canary` first."""
 CHARTS_A_ROW: Final = 4
@@ -86,9 +81,9 @@ def _service(platform: Platform, service: Service) -> Iterator[Panel]:
     yield from _lines(platform, service)
 
 
-def arms(service: Service) -> Arms:
+def arms(service: Service) -> Versions:
     """The matchers of a service's two versions."""
-    return service.canary.arms if service.canary else DEFAULT_ARMS
+    return service.canary.arms if service.canary else BY_POD_HASH
 
 
 def _ratio(service: Service) -> Slo | None:

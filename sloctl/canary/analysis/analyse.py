@@ -14,7 +14,7 @@ from sloctl.canary.analysis.absolute import judge_after, judge_mismatches
 from sloctl.canary.analysis.quantiles import judge_quantile
 from sloctl.canary.analysis.question import AFTER, CheckSamples, Question, events, history_warnings, lacks_bucket
 from sloctl.canary.analysis.ratios import judge_ratio
-from sloctl.canary.analysis.samples import Samples
+from sloctl.canary.analysis.samples import ArmSamples
 from sloctl.canary.analysis.verdict import Decision, Finding, Reason, Verdict, conclude
 from sloctl.model.canary import MismatchCheck, Needs, SloCheck
 from sloctl.model.indicator import Indicator
@@ -31,7 +31,7 @@ def analyse(samples: Mapping[str, CheckSamples], question: Question) -> Verdict:
     verdict = conclude(findings, question.clock, question.canary.when_missing, approved=question.approved)
     if question.is_last_step:
         return verdict
-    history = [text for one in samples.values() for text in history_warnings(one.history)]
+    history = [text for found in samples.values() for text in history_warnings(found.history)]
     return replace(verdict, warnings=tuple(dict.fromkeys([*question.warnings, *history])))
 
 
@@ -57,50 +57,47 @@ def _absolute_part(check: SloCheck) -> SloCheck:
     return replace(check, worse_by=None, quantile=None, needs=Needs.ANY)
 
 
-def _nothing(samples: CheckSamples) -> Samples:
-    return Samples({}, samples.canary.points, samples.canary.target_labels)
+def _nothing(samples: CheckSamples) -> ArmSamples:
+    return ArmSamples({}, samples.canary.points, samples.canary.target_labels)
 
 
 def _slo_finding(check: SloCheck, samples: CheckSamples, question: Question) -> Finding:
     if samples.canary.is_empty or question.clock.look < 1:
-        return Finding(check.name, Decision.CONTINUE, Reason.NO_DATA, "no sample of the canary")
+        return Finding(check.name, reason=Reason.NO_DATA, sentence="no sample of the canary")
     slo = question.slos[check.slo]
     needed = check.quantile is None or check.error_rate is not None
     if needed and any(lacks_bucket(arm, slo.indicator) for arm in (samples.canary, samples.baseline)):
         text = f"the histogram of `{slo.name}` has no bucket at its bound"
-        return Finding(check.name, Decision.CONTINUE, Reason.NO_DATA, text)
+        return Finding(check.name, reason=Reason.NO_DATA, sentence=text)
     judge = judge_ratio if check.quantile is None else judge_quantile
-    finding = judge(check, slo, samples, question)
-    if finding.decision is Decision.ROLLBACK:
-        return finding  # bad evidence stands, whatever is missing
     problem = (
         _incomplete(samples.canary)
-        or _incomplete(samples.baseline, stable=True)
+        or _incomplete(samples.baseline, is_baseline=True)
         or (None if question.is_last_step else _no_baseline(samples, slo.indicator))
         or _implausible(samples, slo.indicator)
     )
-    return finding if problem is None else _but(finding, *problem)
+    return _unless(judge(check, slo, samples, question), problem)
 
 
-def _whole(finding: Finding, arm: Samples, name: str) -> Finding:
+def _whole(finding: Finding, arm: ArmSamples, name: str) -> Finding:
     """A finding of one arm alone, unless its samples are incomplete."""
-    if finding.decision is Decision.ROLLBACK:
+    if arm.is_empty and finding.decision is not Decision.ROLLBACK:
+        return Finding(name, reason=Reason.NO_DATA, sentence="no sample")
+    return _unless(finding, _incomplete(arm))
+
+
+def _unless(finding: Finding, problem: tuple[Reason, str] | None) -> Finding:
+    """Bad evidence stands, whatever is missing; anything else waits for it."""
+    if problem is None or finding.decision is Decision.ROLLBACK:
         return finding
-    if arm.is_empty:
-        return Finding(name, Decision.CONTINUE, Reason.NO_DATA, "no sample")
-    problem = _incomplete(arm)
-    return finding if problem is None else _but(finding, *problem)
+    return finding.saying(Decision.CONTINUE, *problem)
 
 
-def _but(finding: Finding, reason: Reason, sentence: str) -> Finding:
-    return replace(finding, decision=Decision.CONTINUE, reason=reason, sentence=sentence)
-
-
-def _incomplete(arm: Samples, *, stable: bool = False) -> tuple[Reason, str] | None:
-    """What forbids promotion. Processes of the stable version come and go; those of the canary must not."""
-    if (what := arm.why_not_whole(gone_is_fine=stable)) is not None:
+def _incomplete(arm: ArmSamples, *, is_baseline: bool = False) -> tuple[Reason, str] | None:
+    """What forbids promotion. Processes of the baseline come and go; those of the canary must not."""
+    if (what := arm.why_not_whole(gone_is_fine=is_baseline)) is not None:
         return Reason.STALE_DATA, what
-    if not stable and (what := arm.restarted()) is not None:
+    if not is_baseline and (what := arm.restarted()) is not None:
         return Reason.COUNTER_RESET, f"{what} went back: a process restarted, and what it had counted is lost"
     return None
 

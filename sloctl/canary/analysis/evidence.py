@@ -1,6 +1,6 @@
 """What counts of two arms say about the limits of a check, at each look. Pure functions of numpy arrays.
 
-Arrays have one number a scrape interval along the last axis and any leading axes (endpoints, replications), so
+Arrays have one number per scrape interval along the last axis and any leading axes (endpoints, replications), so
 the analysis and the simulation that proves its error rates run the same code.
 """
 
@@ -32,14 +32,14 @@ EXCLUDED_RATIO: Final = 2.0
 
 
 @dataclass(frozen=True, slots=True)
-class Counts:
+class IntervalCounts:
     """Requests `n` and errors `x` of each interval."""
 
     x: Floats
     n: Floats
 
-    def __getitem__(self, index: slice | int | NDArray[np.bool_]) -> Counts:
-        return Counts(self.x[..., index], self.n[..., index])
+    def __getitem__(self, index: slice | int | NDArray[np.bool_]) -> IntervalCounts:
+        return IntervalCounts(self.x[..., index], self.n[..., index])
 
     @property
     def totals(self) -> tuple[float, float]:
@@ -48,19 +48,19 @@ class Counts:
 
 
 @dataclass(frozen=True, slots=True)
-class Arms:
-    """Counts of both versions over the same intervals."""
+class CountsOfBoth:
+    """IntervalCounts of both versions over the same intervals."""
 
-    canary: Counts
-    baseline: Counts
+    canary: IntervalCounts
+    baseline: IntervalCounts
 
 
 @dataclass(frozen=True, slots=True)
-class Usual:
-    """What the stable version does without a canary, from its history.
+class BaselineHistory:
+    """What the baseline did in the hour before the canary.
 
     Attributes:
-        rate: its error ratio; None without history.
+        rate: its error ratio; None without samples of that hour.
         phi: dispersion between halves of it, at least 1.
         cv2: squared coefficient of variation of its error intensity from block to block.
     """
@@ -123,19 +123,20 @@ class Harm:
     rolls_back: NDArray[np.bool_]
 
 
-def harm(arms: Arms, limits: Limits, usual: Usual, grid_seconds: float) -> Harm:
+def harm(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float) -> Harm:
     """Evidence that the canary breaks the limits, at each look."""
-    level, degraded = _degradation(arms.baseline, usual, grid_seconds)
+    level, degraded = _degradation(arms.baseline, history, grid_seconds)
     relative = absolute = None
     nothing = np.zeros(arms.canary.n.shape, dtype=bool)
     worse, over, shared = nothing, nothing, nothing
     if limits.margin is not None:
-        relative = _against_baseline(arms, limits.margin, usual, level, degraded)
+        relative = _against_baseline(arms, limits.margin, history, level, degraded)
         worse = (relative > limits.threshold) & (np.cumsum(arms.canary.n, axis=-1) >= limits.least_n)
     if limits.error_rate is not None:
-        everything = _against_limit(arms.canary, limits.error_rate, usual, grid_seconds)
-        to_blame = _blames_the_world(arms.baseline, limits.error_rate, grid_seconds)
-        absolute = _against_limit(arms.canary, limits.error_rate, usual, grid_seconds, but=to_blame)
+        steps = absolute_evidence(arms.canary.x, arms.canary.n, limits.error_rate, OVER)
+        phi = _phi_at(limits.error_rate, arms.canary, history, grid_seconds)
+        in_both = _baseline_over_limit(arms.baseline, limits.error_rate, grid_seconds)
+        everything, absolute = mixed(steps, phi), mixed(np.where(in_both, 0.0, steps), phi)
         shared = _ever(everything > limits.threshold) & ~_ever(absolute > limits.threshold)
         absolute = everything if limits.shared_rolls_back else absolute
         over = absolute > limits.threshold
@@ -143,17 +144,10 @@ def harm(arms: Arms, limits: Limits, usual: Usual, grid_seconds: float) -> Harm:
     return Harm(relative, absolute, degraded, shared, worse & over if limits.both else worse | over)
 
 
-def _against_limit(
-    counts: Counts, limit: float, usual: Usual, grid_seconds: float, but: NDArray[np.bool_] | None = None
-) -> Floats:
-    steps = absolute_evidence(counts.x, counts.n, limit, OVER)
-    return mixed(steps if but is None else np.where(but, 0.0, steps), _phi_at(limit, counts, usual, grid_seconds))
+def _baseline_over_limit(baseline: IntervalCounts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
+    """Intervals, and blocks of 30 s ending there, in which the baseline itself breaks the absolute limit.
 
-
-def _blames_the_world(baseline: Counts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
-    """Intervals in which the baseline itself is above the limit, alone or with the block that they end.
-
-    That depends on the baseline only, so leaving them out keeps the test of the canary valid.
+    Which these are depends on the baseline only, so leaving them out keeps the test of the canary valid.
     """
     width = max(1, round(BLOCK_SECONDS / grid_seconds))
     alone = baseline.x > limit * baseline.n
@@ -161,15 +155,17 @@ def _blames_the_world(baseline: Counts, limit: float, grid_seconds: float) -> ND
     return over
 
 
-def _against_baseline(arms: Arms, margin: float, usual: Usual, level: Floats, degraded: NDArray[np.bool_]) -> Floats:
+def _against_baseline(
+    arms: CountsOfBoth, margin: float, history: BaselineHistory, level: Floats, degraded: NDArray[np.bool_]
+) -> Floats:
     """Dispersion grows with the baseline's level; intervals in which it is degraded say nothing."""
     c, b = arms.canary, arms.baseline
     steps = relative_evidence(c.x, c.n, b.x, b.n, margin, WORSE)
-    phi = 1 + (_column(usual.phi) - 1) * np.maximum(level, 1.0)
+    phi = 1 + (_column(history.phi) - 1) * np.maximum(level, 1.0)
     return mixed(np.where(degraded, 0.0, steps), phi)
 
 
-def health(arms: Arms, limits: Limits, usual: Usual, grid_seconds: float) -> Floats:
+def health(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float) -> Floats:
     """Evidence that the canary keeps its limits, at each look, as a logarithm.
 
     Against the absolute limit where there is one; otherwise against being `EXCLUDED_RATIO` times as bad as the
@@ -177,42 +173,44 @@ def health(arms: Arms, limits: Limits, usual: Usual, grid_seconds: float) -> Flo
     """
     c, b = arms.canary, arms.baseline
     if limits.error_rate is not None:
-        phi = _phi_at(limits.error_rate, c, usual, grid_seconds)
+        phi = _phi_at(limits.error_rate, c, history, grid_seconds)
         return mixed(absolute_evidence(c.x, c.n, limits.error_rate, UNDER), phi)
     assert limits.margin is not None
     steps = relative_evidence(c.x, c.n, b.x, b.n, limits.margin * EXCLUDED_RATIO, UNDER)
-    return mixed(steps, 1 + (_column(usual.phi) - 1) * limits.margin * EXCLUDED_RATIO)
+    return mixed(steps, 1 + (_column(history.phi) - 1) * limits.margin * EXCLUDED_RATIO)
 
 
-def _phi_at(limit: float, canary: Counts, usual: Usual, grid_seconds: float) -> Floats:
+def _phi_at(limit: float, canary: IntervalCounts, history: BaselineHistory, grid_seconds: float) -> Floats:
     """Dispersion of a canary at the limit.
 
-    What is constant is how much the intensity varies, cv^2 = (phi - 1) / errors a block; its effect grows with them.
+    What is constant is how much the intensity varies, cv^2 = (phi - 1) / errors per block; its effect grows with them.
     """
     per_block = canary.n.mean(axis=-1, keepdims=True) * (BLOCK_SECONDS / grid_seconds)
-    phi: Floats = np.maximum(_column(usual.phi), 1 + _column(usual.cv2) * per_block * limit)
+    phi: Floats = np.maximum(_column(history.phi), 1 + _column(history.cv2) * per_block * limit)
     return phi
 
 
-def _degradation(baseline: Counts, usual: Usual, grid_seconds: float) -> tuple[Floats, NDArray[np.bool_]]:
-    """The baseline's error ratio of the last block over its usual one, and whether it is far too high.
+def _degradation(
+    baseline: IntervalCounts, history: BaselineHistory, grid_seconds: float
+) -> tuple[Floats, NDArray[np.bool_]]:
+    """The baseline's error ratio of the last block over that of its history, and whether it is far too high.
 
     It is when the block or the interval alone shows it, and for a block after that. Few errors are no degradation:
-    what chance brings at four times the usual rate does not count.
+    what chance brings at four times that rate does not count.
     """
-    if usual.rate is None:
+    if history.rate is None:
         return np.ones(baseline.n.shape), np.zeros(baseline.n.shape, dtype=bool)
     width = max(1, round(BLOCK_SECONDS / grid_seconds))
-    errors, expected = _trailing(baseline.x, width), _trailing(baseline.n, width) * _column(usual.rate)
+    errors, expected = _trailing(baseline.x, width), _trailing(baseline.n, width) * _column(history.rate)
     likely = expected + 2 * np.sqrt(expected) + 3
     level = np.where(errors > likely, errors / np.maximum(expected, 1.0), 1.0)
-    suddenly = baseline.x > _most(baseline.n * _column(usual.rate))
+    suddenly = baseline.x > _most(baseline.n * _column(history.rate))
     degraded = suddenly | (errors > _most(expected))
     return level, _trailing(degraded.astype(float), width + 1) > 0
 
 
 def _most(expected: Floats) -> Floats:
-    """Errors that a baseline at `DEGRADED` times its usual rate hardly exceeds."""
+    """Errors that a baseline at `DEGRADED` times the rate of its history hardly exceeds."""
     most: Floats = DEGRADED * expected + 3 * np.sqrt(DEGRADED * expected) + 3
     return most
 

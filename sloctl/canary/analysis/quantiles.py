@@ -15,23 +15,23 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from sloctl.canary.analysis.evidence import Harm, Limits, Usual, harm
-from sloctl.canary.analysis.question import BUCKET, CheckSamples, Question, events, tail_events, usual
+from sloctl.canary.analysis.evidence import BaselineHistory, Harm, Limits, harm
+from sloctl.canary.analysis.question import BUCKET, CheckSamples, Question, events, history_of, tail_events
 from sloctl.canary.analysis.ratios import (
-    Group,
-    Judged,
-    Reading,
+    GapReading,
+    GroupEvidence,
+    RequestGroup,
     complete_until,
     harmed_finding,
     healthy_finding,
-    percent,
     readings,
     stacked,
-    together,
+    stacked_histories,
 )
-from sloctl.canary.analysis.samples import Events, Samples
+from sloctl.canary.analysis.samples import ArmSamples, Events
 from sloctl.canary.analysis.statistics import Floats, quantile
-from sloctl.canary.analysis.verdict import Decision, Finding, Reason
+from sloctl.canary.analysis.verdict import Decision, Finding
+from sloctl.canary.analysis.wording import percent
 from sloctl.model.canary import SloCheck
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Unit
@@ -53,25 +53,25 @@ class Pair:
 
 
 @dataclass(frozen=True, slots=True)
-class Histogram:
+class CommonHistogram:
     """The finite bounds of a histogram in rising order, and each arm's observations."""
 
     bounds: tuple[float, ...]
     samples: CheckSamples
 
-    def at(self, arm: Samples, bound: float) -> Events:
+    def at(self, arm: ArmSamples, bound: float) -> Events:
         """Observations above a bound, and all."""
         total, below = tail_events(arm, BUCKET, bound, None)
         return Events(total - below, total)
 
-    def quantiles(self, arm: Samples, q: float) -> Floats:
+    def quantiles(self, arm: ArmSamples, q: float) -> Floats:
         """The quantile of everything observed so far, at each look."""
         paths = [tail_events(arm, BUCKET, bound, None)[1].low[1:] for bound in (*self.bounds, math.inf)]
         return quantile(q, np.array([*self.bounds, math.inf]), np.stack(paths, axis=-1))
 
-    def usual(self, bound: float) -> Usual:
+    def history(self, bound: float) -> BaselineHistory:
         """The baseline's history above a bound."""
-        return usual(self.samples.history, lambda half: self.at(half, bound))
+        return history_of(self.samples.history, lambda half: self.at(half, bound))
 
     def pairs(self, slower: float) -> tuple[list[Pair], bool]:
         """The bounds to judge, and whether the buckets are fine enough to hold the tolerance strictly."""
@@ -79,7 +79,7 @@ class Histogram:
         judged = [pair for pair in strict if TAILS[0] <= self._tail(pair.baseline) <= TAILS[1]]
         if judged and all(pair.bound / slower <= pair.baseline * FINE for pair in judged):
             return judged, True
-        return [Pair(one, one) for one in self.bounds if TAILS[0] <= self._tail(one) <= TAILS[1]], False
+        return [Pair(bound, bound) for bound in self.bounds if TAILS[0] <= self._tail(bound) <= TAILS[1]], False
 
     def _below(self, value: float) -> float | None:
         fitting = [bound for bound in self.bounds if 0 < bound <= value * (1 + 1e-9)]
@@ -87,18 +87,18 @@ class Histogram:
 
     def _tail(self, bound: float) -> float:
         """The share of the baseline's requests above a bound: of its history, or else of this analysis."""
-        known = self.usual(bound).rate
-        if known is not None:
-            return float(known)
+        rate = self.history(bound).rate
+        if rate is not None:
+            return float(rate)
         arm = self.at(self.samples.baseline, bound)
         return float(arm.bad.low[-1] / arm.total.low[-1]) if arm.total.low[-1] > 0 else 0.0
 
 
-def histogram(samples: CheckSamples) -> Histogram:
+def histogram(samples: CheckSamples) -> CommonHistogram:
     """The histogram that both arms have in common."""
     canary, baseline = (arm.bounds(BUCKET) for arm in (samples.canary, samples.baseline))
     common = canary & (baseline or canary)
-    return Histogram(tuple(sorted(bound for bound in common if math.isfinite(bound))), samples)
+    return CommonHistogram(tuple(sorted(bound for bound in common if math.isfinite(bound))), samples)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,65 +123,70 @@ class Looks:
 
 def judge_quantile(check: SloCheck, slo: Slo, samples: CheckSamples, question: Question) -> Finding:
     """What a check with `quantile` says, once samples of the canary are there."""
-    assert check.worse_by is not None
     assert isinstance(slo.indicator, Latency)
-    found, slower = histogram(samples), 1 + float(check.worse_by)
-    judged, looks = compared(check, slo, found, question)
-    if not judged.is_harmed:
-        return _not_slower(check, judged, found, looks, question)
-    finding = harmed_finding(check, judged)
-    if looks.last[0] <= slower * looks.last[1]:
-        return replace(finding, quantiles=looks.last)
-    return replace(finding, sentence=_comparison(check, slo.indicator, looks), quantiles=looks.last)
+    found = histogram(samples)
+    evidence, looks = compared(check, slo, found, question)
+    if not evidence.is_harmed:
+        return _not_slower(check, evidence, found, looks, question)
+    finding = harmed_finding(check, evidence)
+    if looks.last[0] > _compares(check)[1] * looks.last[1]:
+        finding = replace(finding, sentence=_comparison(check, slo.indicator, looks))
+    return replace(finding, quantiles=looks.last)
 
 
-def compared(check: SloCheck, slo: Slo, found: Histogram, question: Question) -> tuple[Judged, Looks]:
-    """The evidence that the canary's quantile is too much above the baseline's, and both at each look."""
+def _compares(check: SloCheck) -> tuple[float, float]:
+    """Which quantile, and how many times the baseline's it may be."""
     assert check.quantile is not None
     assert check.worse_by is not None
-    slower = 1 + float(check.worse_by)
+    return float(check.quantile), 1 + float(check.worse_by)
+
+
+def compared(check: SloCheck, slo: Slo, found: CommonHistogram, question: Question) -> tuple[GroupEvidence, Looks]:
+    """The evidence that the canary's quantile is too much above the baseline's, and both at each look."""
+    q, slower = _compares(check)
     pairs, fine = found.pairs(slower)
     if not fine:
         question.warnings.append(_coarse(check))
-    looks = _looks(found, float(check.quantile), fine=fine)
-    return _judged(check, slo, found, pairs, looks.slower_than(slower), question), looks
+    looks = _looks(found, q, fine=fine)
+    return _evidence(check, slo, found, pairs, looks.slower_than(slower), question), looks
 
 
-def _looks(found: Histogram, q: float, *, fine: bool) -> Looks:
+def _looks(found: CommonHistogram, q: float, *, fine: bool) -> Looks:
     canary, baseline = found.samples.canary, found.samples.baseline
     requests = tail_events(canary, BUCKET, math.inf, None)[0].low[1:]
     least = 2 / (1 - q) if fine else COARSE_REQUESTS
     return Looks(found.quantiles(canary, q), found.quantiles(baseline, q), requests >= least)
 
 
-def _judged(
+def _evidence(
     check: SloCheck,
     slo: Slo,
-    found: Histogram,
+    found: CommonHistogram,
     pairs: list[Pair],
     slower: NDArray[np.bool_],
     question: Question,
-) -> Judged:
+) -> GroupEvidence:
     """Evidence against the baseline, the mean over the bounds; and of the error ratio, where it has a limit."""
     samples, limits, grid = found.samples, question.limits(check), question.clock.grid_seconds
     canary, baseline = (events(arm, slo.indicator) for arm in (samples.canary, samples.baseline))
-    known = usual(samples.history, lambda half: events(half, slo.indicator))
+    history = history_of(samples.history, lambda half: events(half, slo.indicator))
     tails = [
-        (found.at(samples.canary, pair.bound), found.at(samples.baseline, pair.baseline), found.usual(pair.baseline))
+        (found.at(samples.canary, pair.bound), found.at(samples.baseline, pair.baseline), found.history(pair.baseline))
         for pair in pairs
     ]
 
-    def reading(read: Reading, until: int | None) -> Harm:
-        own = harm(stacked([read(canary, baseline)], until), replace(limits, margin=None), together([known]), grid)
+    def reading(read: GapReading, until: int | None) -> Harm:
+        arms, histories = stacked([read(canary, baseline)], until), stacked_histories([history])
+        own = harm(arms, replace(limits, margin=None), histories, grid)
         if not tails:
             return _combined(own, None, slower[:until], limits)
-        arms = stacked([read(c, b) for c, b, _ in tails], until)
-        each = harm(arms, replace(limits, error_rate=None, margin=1.0), together([one for _, _, one in tails]), grid)
+        arms, histories = stacked([read(c, b) for c, b, _ in tails], until), stacked_histories([h for _, _, h in tails])
+        each = harm(arms, replace(limits, error_rate=None, margin=1.0), histories, grid)
         return _combined(own, each, slower[:until], limits)
 
     read = [canary, baseline, *(arm for c, b, _ in tails for arm in (c, b))]
     lenient, strict = readings(reading, complete_until(samples), read)
-    return Judged(Group((), canary, baseline, known), limits, lenient, strict)
+    return GroupEvidence(RequestGroup((), canary, baseline, history), limits, lenient, strict)
 
 
 def _combined(own: Harm, tails: Harm | None, slower: NDArray[np.bool_], limits: Limits) -> Harm:
@@ -201,34 +206,31 @@ def _combined(own: Harm, tails: Harm | None, slower: NDArray[np.bool_], limits: 
     return Harm(np.append(0.0, relative), absolute, *flags)
 
 
-def _not_slower(check: SloCheck, judged: Judged, found: Histogram, looks: Looks, question: Question) -> Finding:
+def _not_slower(
+    check: SloCheck, evidence: GroupEvidence, found: CommonHistogram, looks: Looks, question: Question
+) -> Finding:
     """Promote when the quantile is shown to lie below the next bound above the tolerance, or why not yet."""
-    assert check.quantile is not None
-    assert check.worse_by is not None
-    limit = 1 - float(check.quantile)
-    reach = (1 + float(check.worse_by)) * looks.last[1]
-    bound = min((one for one in found.bounds if one >= reach), default=None)
+    q, slower = _compares(check)
+    reach = slower * looks.last[1]
+    bound = min((edge for edge in found.bounds if edge >= reach), default=None)
     if bound is None:
         text = f"no bucket lies above {reach:.4g}, the slowest that is allowed"
-        return Finding(check.name, Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text, quantiles=looks.last)
-    known = found.usual(bound)
-    samples = found.samples
-    tail = Group((), found.at(samples.canary, bound), found.at(samples.baseline, bound), known)
-    limits = replace(judged.limits, error_rate=limit, margin=None)
-    total = replace(judged, group=tail, limits=limits)
+        return Finding(check.name, sentence=text, quantiles=looks.last)
+    samples, alone = found.samples, replace(evidence.limits, margin=None)
+    tail = RequestGroup((), found.at(samples.canary, bound), found.at(samples.baseline, bound), found.history(bound))
+    total = replace(evidence, group=tail, limits=replace(alone, error_rate=1 - q))
     finding = healthy_finding(check, total, [total], question)
-    if judged.limits.error_rate is not None and finding.decision is Decision.PROMOTE:
-        finding = healthy_finding(check, replace(judged, limits=replace(judged.limits, margin=None)), [], question)
+    if alone.error_rate is not None and finding.decision is Decision.PROMOTE:
+        finding = healthy_finding(check, replace(evidence, limits=alone), [], question)
     said = _comparison(check, None, looks) if finding.decision is Decision.PROMOTE else finding.sentence
     return replace(finding, sentence=said, quantiles=looks.last)
 
 
 def _comparison(check: SloCheck, indicator: Latency | None, looks: Looks) -> str:
-    assert check.quantile is not None
     unit = "" if indicator is None or indicator.unit is Unit.NONE else f" {indicator.unit.value}"
     canary, baseline = looks.last
     more = percent(canary / baseline - 1) if baseline > 0 else "much"
-    return f"p{float(check.quantile) * 100:g} is {canary:.4g}{unit}, the baseline's {baseline:.4g}{unit} ({more} more)"
+    return f"p{_compares(check)[0] * 100:g} is {canary:.4g}{unit}, the baseline's {baseline:.4g}{unit} ({more} more)"
 
 
 def _coarse(check: SloCheck) -> str:

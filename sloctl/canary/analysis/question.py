@@ -8,10 +8,10 @@ from typing import Final
 
 import numpy as np
 
-from sloctl.canary.analysis.evidence import Limits, Usual
-from sloctl.canary.analysis.samples import Events, Path, Samples, Series, Value
+from sloctl.canary.analysis.evidence import BaselineHistory, Limits
+from sloctl.canary.analysis.samples import ArmSamples, CounterSeries, Events, LabelValues, Path
 from sloctl.canary.analysis.statistics import dispersion
-from sloctl.canary.analysis.verdict import Clock
+from sloctl.canary.analysis.verdict import RolloutClock
 from sloctl.model.canary import Canary, Needs, SloCheck, WhenShared
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Indicator, Latency, Probe, Ratio
@@ -22,16 +22,16 @@ BUCKET: Final = "bucket"
 BAD_BUCKET: Final = "bad_bucket"
 FEW_BLOCKS: Final = 40
 """Below so many blocks of history the answer warns that dispersion is hardly known."""
-Keep = Callable[[Series], bool]
+Keep = Callable[[CounterSeries], bool]
 
 
 @dataclass(frozen=True, slots=True)
 class CheckSamples:
-    """The samples of one check: both arms on the grid, and the stable version's past on a grid of blocks."""
+    """The samples of one check: both arms on the grid, and the baseline's history on a grid of blocks."""
 
-    canary: Samples
-    baseline: Samples
-    history: Samples | None = None
+    canary: ArmSamples
+    baseline: ArmSamples
+    history: ArmSamples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,14 +45,14 @@ class Question:
 
     canary: Canary
     slos: Mapping[str, Slo]
-    clock: Clock
+    clock: RolloutClock
     approved: bool = True
     warnings: list[str] = field(default_factory=list)
 
     @property
     def is_last_step(self) -> bool:
         """Whether all traffic is the canary's, so that there is nothing to compare with."""
-        return self.clock.step == len(self.canary.steps) - 1
+        return self.clock.step == self.canary.last_step
 
     def limits(self, check: SloCheck, parts: int = 1) -> Limits:
         """A check's limits with its part of the chances.
@@ -73,21 +73,17 @@ class Question:
 
 def clock_at(
     canary: Canary, start: float, end: float, grid_seconds: float, step: int, step_started: float | None = None
-) -> Clock:
+) -> RolloutClock:
     """Where a rollout stands; without `step_started`, earlier steps are taken to have lasted their shortest time."""
-    current = canary.steps[step]
     if step_started is None:
-        earlier = [float(one.hold.seconds) for one in canary.steps[:step] if one.hold is not None]
-        step_started = start + sum(earlier)
-    hold = float(current.hold.seconds) if current.hold is not None else 0.0
-    if canary.after is not None and step == len(canary.steps) - 1:
-        hold = max(hold, float(canary.after.within.seconds))
-    longest = float(current.deadline.seconds) if current.deadline is not None else 2 * hold
-    deadline = step_started + longest if longest > 0 else None
-    return Clock(start, end, grid_seconds, step, held=end - step_started >= hold, deadline=deadline)
+        step_started = start + float(canary.begins(step).seconds)
+    longest = canary.longest(step)
+    deadline = None if longest is None else step_started + float(longest.seconds)
+    held = end - step_started >= float(canary.shortest(step).seconds)
+    return RolloutClock(start, end, grid_seconds, step, held, deadline)
 
 
-def events(samples: Samples, indicator: Indicator, keep: Keep | None = None) -> Events:
+def events(samples: ArmSamples, indicator: Indicator, keep: Keep | None = None) -> Events:
     """Bad and all events of an indicator, of the series that are kept."""
     match indicator:
         case Ratio():
@@ -100,14 +96,14 @@ def events(samples: Samples, indicator: Indicator, keep: Keep | None = None) -> 
             raise AssertionError("resolve lets no other kind through")
 
 
-def _ratio_events(samples: Samples, ratio: Ratio, keep: Keep | None) -> Events:
+def _ratio_events(samples: ArmSamples, ratio: Ratio, keep: Keep | None) -> Events:
     bad, good, total = (samples.path(role, keep) for role in ("bad", "good", "total"))
     if ratio.total is None:
         return Events(bad, bad + good)
     return Events(bad if ratio.bad is not None else total - good, total)
 
 
-def _latency_events(samples: Samples, latency: Latency, keep: Keep | None) -> Events:
+def _latency_events(samples: ArmSamples, latency: Latency, keep: Keep | None) -> Events:
     total, fast = tail_events(samples, BUCKET, float(latency.at_most), keep)
     if latency.bad_if:
         _, fast_but_bad = tail_events(samples, BAD_BUCKET, float(latency.at_most), keep)
@@ -115,50 +111,54 @@ def _latency_events(samples: Samples, latency: Latency, keep: Keep | None) -> Ev
     return Events(total - fast, total)
 
 
-def tail_events(samples: Samples, role: str, bound: float, keep: Keep | None) -> tuple[Path, Path]:
+def tail_events(samples: ArmSamples, role: str, bound: float, keep: Keep | None) -> tuple[Path, Path]:
     """All observations of a histogram, and those at or below a bound, interpolated where it is no edge."""
     total = samples.path(role, keep, np.inf)
     edges = samples.bounds(role)
     if bound in edges or not edges:
         return total, samples.path(role, keep, bound)
-    below, above = max((edge for edge in edges if edge < bound), default=0.0), min(e for e in edges if e > bound)
+    below, above = (
+        max((edge for edge in edges if edge < bound), default=0.0),
+        min(edge for edge in edges if edge > bound),
+    )
     share = 0.0 if np.isinf(above) else (bound - below) / (above - below)
     low, high = samples.path(role, keep, below), samples.path(role, keep, above)
     return total, Path(low.low + share * (high.low - low.low), low.high + share * (high.high - low.high))
 
 
-def lacks_bucket(samples: Samples, indicator: Indicator) -> bool:
+def lacks_bucket(samples: ArmSamples, indicator: Indicator) -> bool:
     """Whether a classic histogram has no bucket for the bound of its SLI: that is missing data, not slowness."""
     if not isinstance(indicator, Latency) or indicator.native or samples.is_empty:
         return False
     return float(indicator.at_most) not in samples.bounds(BUCKET)
 
 
-def keeping(by: tuple[str, ...], value: Value) -> Keep:
-    """Series with these values of the labels."""
-    return lambda series: tuple(series.labels.get(label, "") for label in by) == value
+def keeping(by: tuple[str, ...], *values: LabelValues) -> Keep:
+    """Series with any of these values of the labels."""
+    wanted = set(values)
+    return lambda series: tuple(series.labels.get(label, "") for label in by) in wanted
 
 
-def usual(history: Samples | None, count: Callable[[Samples], Events]) -> Usual:
-    """What the stable version does without a canary: its error ratio, and how much halves of it differ.
+def history_of(samples: ArmSamples | None, count: Callable[[ArmSamples], Events]) -> BaselineHistory:
+    """The baseline's error ratio before the canary, and how much halves of it differ.
 
     Args:
-        history: on a grid of blocks.
+        samples: of the baseline, on a grid of blocks.
         count: the events of one half.
     """
-    if history is None or history.points < 2 or history.is_empty:
-        return Usual()
-    left, right = map(count, history.halves)
+    if samples is None or samples.points < 2 or samples.is_empty:
+        return BaselineHistory()
+    left, right = map(count, samples.halves)
     x_a, n_a, x_b, n_b = left.bad.late, left.total.late, right.bad.late, right.total.late
     requests = float(n_a.sum() + n_b.sum())
     if requests <= 0:
-        return Usual()
+        return BaselineHistory()
     phi = dispersion(x_a, n_a, x_b, n_b)
     errors = float((x_a + x_b).mean())
-    return Usual(float(x_a.sum() + x_b.sum()) / requests, phi, (phi - 1) / errors if errors > 0 else 0.0)
+    return BaselineHistory(float(x_a.sum() + x_b.sum()) / requests, phi, (phi - 1) / errors if errors > 0 else 0.0)
 
 
-def history_warnings(history: Samples | None) -> list[str]:
+def history_warnings(history: ArmSamples | None) -> list[str]:
     """What makes the dispersion uncertain, in words."""
     if history is None or history.is_empty:
         return ["no history of the stable version: its errors are taken as independent of each other"]

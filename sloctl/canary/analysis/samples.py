@@ -17,22 +17,22 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sloctl.canary.analysis.evidence import Arms, Counts
+from sloctl.canary.analysis.evidence import CountsOfBoth, IntervalCounts
 from sloctl.canary.analysis.statistics import Floats
 
 GRACE: Final = 2
 """A target that is missing for so many grid points is late; for more it is gone."""
-Value: TypeAlias = tuple[str, ...]
+LabelValues: TypeAlias = tuple[str, ...]
 Times: TypeAlias = tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)
-class Series:
+class CounterSeries:
     """One counter on the grid.
 
     Attributes:
-        labels: of the series; those of `Samples.target_labels` say which process it comes from.
-        values: one a grid point, NaN where there is no sample.
+        labels: of the series; those of `ArmSamples.target_labels` say which process it comes from.
+        values: one per grid point, NaN where there is no sample.
         invalid: whether a sample was NaN, infinite or negative.
     """
 
@@ -98,23 +98,29 @@ class Events:
         return self.bad.is_certain and self.total.is_certain
 
 
-def for_the_canary(canary: Events, baseline: Events) -> Arms:
+def for_the_canary(canary: Events, baseline: Events) -> CountsOfBoth:
     """The reading of both arms that shows the least harm."""
-    return Arms(Counts(canary.bad.late, canary.total.most), Counts(baseline.bad.early, baseline.total.least))
+    return CountsOfBoth(
+        IntervalCounts(canary.bad.late, canary.total.most), IntervalCounts(baseline.bad.early, baseline.total.least)
+    )
 
 
-def against_the_canary(canary: Events, baseline: Events) -> Arms:
+def against_the_canary(canary: Events, baseline: Events) -> CountsOfBoth:
     """The reading of both arms that shows the most harm."""
-    return Arms(Counts(canary.bad.early, canary.total.least), Counts(baseline.bad.late, baseline.total.most))
+    return CountsOfBoth(
+        IntervalCounts(canary.bad.early, canary.total.least), IntervalCounts(baseline.bad.late, baseline.total.most)
+    )
 
 
-def as_counted(canary: Events, baseline: Events) -> Arms:
+def as_counted(canary: Events, baseline: Events) -> CountsOfBoth:
     """Both arms with every event in the interval whose scrape shows it."""
-    return Arms(Counts(canary.bad.late, canary.total.late), Counts(baseline.bad.late, baseline.total.late))
+    return CountsOfBoth(
+        IntervalCounts(canary.bad.late, canary.total.late), IntervalCounts(baseline.bad.late, baseline.total.late)
+    )
 
 
 @dataclass(frozen=True)
-class Samples:
+class ArmSamples:
     """The series of one arm that belong to one check.
 
     Attributes:
@@ -123,23 +129,23 @@ class Samples:
         target_labels: the labels that tell processes apart.
     """
 
-    series: Mapping[str, tuple[Series, ...]]
+    series: Mapping[str, tuple[CounterSeries, ...]]
     points: int
     target_labels: tuple[str, ...] = ("job", "instance", "pod")
 
-    def target(self, series: Series) -> Value:
+    def target(self, series: CounterSeries) -> LabelValues:
         """Which process a series comes from."""
         return tuple(series.labels.get(label, "") for label in self.target_labels)
 
     @cached_property
-    def everything(self) -> tuple[Series, ...]:
+    def everything(self) -> tuple[CounterSeries, ...]:
         """All series, of every role."""
         return tuple(series for role in sorted(self.series) for series in self.series[role])
 
     @cached_property
-    def seen(self) -> Mapping[Value, NDArray[np.bool_]]:
+    def seen(self) -> Mapping[LabelValues, NDArray[np.bool_]]:
         """For each target, at which grid points it was scraped."""
-        found: dict[Value, NDArray[np.bool_]] = {}
+        found: dict[LabelValues, NDArray[np.bool_]] = {}
         for series in self.everything:
             here = ~np.isnan(series.values)
             target = self.target(series)
@@ -151,12 +157,12 @@ class Samples:
         """Whether nothing was ever seen."""
         return not any(here.any() for here in self.seen.values())
 
-    def values(self, by: tuple[str, ...]) -> list[Value]:
+    def values(self, by: tuple[str, ...]) -> list[LabelValues]:
         """The combinations of these labels' values, sorted; series without one of them belong to none."""
         found = {tuple(series.labels.get(label, "") for label in by) for series in self.everything}
         return sorted(value for value in found if all(value))
 
-    def path(self, role: str, keep: Callable[[Series], bool] | None = None, bound: float | None = None) -> Path:
+    def path(self, role: str, keep: Callable[[CounterSeries], bool] | None = None, bound: float | None = None) -> Path:
         """Events of one role, of the series that are kept, and of one bucket where it is a histogram."""
         if keep is None:
             return self._totals.get((role, bound)) or Path.nothing(self.points)
@@ -174,31 +180,31 @@ class Samples:
         return {key: self._sum(path for _, path in pairs) for key, pairs in self._paths.items()}
 
     @cached_property
-    def halves(self) -> tuple[Samples, Samples]:
+    def halves(self) -> tuple[ArmSamples, ArmSamples]:
         """Two halves of the targets that have nothing to do with their names, the same on every machine."""
         ranked = sorted(self.seen, key=lambda target: hashlib.sha256("\0".join(target).encode()).digest())
         return self._of(set(ranked[::2])), self._of(set(ranked[1::2]))
 
-    def _of(self, targets: Set[Value]) -> Samples:
+    def _of(self, targets: Set[LabelValues]) -> ArmSamples:
         series = {
-            role: tuple(one for one in found if self.target(one) in targets) for role, found in self.series.items()
+            role: tuple(each for each in found if self.target(each) in targets) for role, found in self.series.items()
         }
         return replace(self, series=series)
 
     @cached_property
-    def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[Series, Path]]]:
-        found: dict[tuple[str, float | None], list[tuple[Series, Path]]] = {}
+    def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[CounterSeries, Path]]]:
+        found: dict[tuple[str, float | None], list[tuple[CounterSeries, Path]]] = {}
         for role, series in self.series.items():
-            paths = all_counted([one.values for one in series], [self.seen[self.target(one)] for one in series])
-            for one, path in zip(series, paths, strict=True):
-                found.setdefault((role, _bound(one)), []).append((one, path))
+            paths = all_counted([each.values for each in series], [self.seen[self.target(each)] for each in series])
+            for each, path in zip(series, paths, strict=True):
+                found.setdefault((role, _bound(each)), []).append((each, path))
         return found
 
     def bounds(self, role: str) -> set[float]:
         """The bounds of a histogram's buckets."""
         return {bound for name, bound in self._paths if name == role and bound is not None}
 
-    def last_seen(self) -> dict[Value, int]:
+    def last_seen(self) -> dict[LabelValues, int]:
         """The last grid point at which each target was scraped."""
         return {target: int(np.flatnonzero(here)[-1]) for target, here in self.seen.items() if here.any()}
 
@@ -212,7 +218,7 @@ class Samples:
         """What is missing of these samples at the end, in words; None when nothing is.
 
         Args:
-            gone_is_fine: whether targets may have gone away, as those of a stable version do.
+            gone_is_fine: whether targets may have gone away, as those of a baseline do.
         """
         last = self.points - 1
         for series in self.everything:
@@ -258,13 +264,13 @@ def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:
     high[last:] = total[-1]
     high = np.minimum.accumulate(high[::-1])[::-1]
     before = np.flatnonzero(seen[:first])
-    born = int(before[-1]) + 1 if len(before) else first
-    high[:born] = 0.0
+    created = int(before[-1]) + 1 if len(before) else first
+    high[:created] = 0.0
     return Path(low, np.maximum(high, low))
 
 
 def all_counted(rows: Sequence[Floats], seen: Sequence[NDArray[np.bool_]]) -> list[Path]:
-    """What `counted` says of each counter; the usual ones, without gaps since they appeared, are counted at once."""
+    """What `counted` says of each counter; those without gaps since they appeared are counted at once."""
     if not rows:
         return []
     values = np.stack(rows)
@@ -280,7 +286,7 @@ def all_counted(rows: Sequence[Floats], seen: Sequence[NDArray[np.bool_]]) -> li
 
 
 def _whole_since_they_appeared(gaps: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Which counters have gaps before their first sample only, and appeared with their target or while it was seen."""
+    """Counters without ambiguity: no gap after the first sample, and its target was seen just before it, or never."""
     leading = (np.logical_and.accumulate(gaps, axis=1) == gaps).all(axis=1)
     shown = seen & gaps
     last = np.maximum(gaps.sum(axis=1) - 1, 0)
@@ -308,11 +314,11 @@ def on_grid(times: Sequence[float], values: Sequence[float], grid: Floats) -> tu
 
 def all_on_grid(scraped: Sequence[tuple[Times, Sequence[float]]], grid: Floats) -> list[tuple[Floats, bool]]:
     """What `on_grid` says of each pair of times and values; what was scraped at the same times is placed at once."""
-    together: dict[Times, list[int]] = {}
+    by_times: dict[Times, list[int]] = {}
     for index, (times, _) in enumerate(scraped):
-        together.setdefault(times, []).append(index)
+        by_times.setdefault(times, []).append(index)
     found: dict[int, tuple[Floats, bool]] = {}
-    for times, indices in together.items():
+    for times, indices in by_times.items():
         moments, counts = np.array(times), np.array([scraped[index][1] for index in indices])
         if not len(moments) or (np.diff(moments) <= 0).any() or not (np.isfinite(counts) & (counts >= 0)).all():
             found |= {index: on_grid(times, scraped[index][1], grid) for index in indices}
@@ -333,20 +339,20 @@ def _newest(moments: Floats, grid: Floats) -> tuple[NDArray[np.bool_], NDArray[n
     return here, index[here]
 
 
-def pooled(values: Iterable[tuple[Value, float]], most: int) -> list[Value]:
+def pooled(values: Iterable[tuple[LabelValues, float]], most: int) -> list[LabelValues]:
     """The values with the most requests, at most so many, sorted; the others are pooled by the caller."""
     ranked = sorted(values, key=lambda pair: (-pair[1], pair[0]))
     return sorted(value for value, _ in ranked[:most])
 
 
-def _bound(series: Series) -> float | None:
+def _bound(series: CounterSeries) -> float | None:
     return float(series.labels["le"]) if "le" in series.labels else None
 
 
-def _name(series: Series) -> str:
+def _name(series: CounterSeries) -> str:
     inside = ", ".join(f'{label}="{value}"' for label, value in sorted(series.labels.items()) if label != "__name__")
     return f"{series.labels.get('__name__', '')}{{{inside}}}"
 
 
-def _words(target: Value) -> str:
+def _words(target: LabelValues) -> str:
     return " ".join(part for part in target if part) or "the only target"

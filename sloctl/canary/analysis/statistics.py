@@ -4,7 +4,7 @@ Every test is an e-process: a number that starts at 1 and, while the hypothesis 
 time with a chance of at most alpha (Ville 1939; Ramdas, Gruenwald, Vovk & Shafer, Statistical Science 2023,
 arXiv 2210.01948). So looking every few seconds costs nothing. Evidence is kept as its natural logarithm.
 
-Arrays hold one number a scrape interval along the last axis; leading axes (endpoints, bounds, replications) are
+Arrays hold one number per scrape interval along the last axis; leading axes (endpoints, bounds, replications) are
 independent of each other.
 """
 
@@ -27,6 +27,8 @@ UNDER: Final = (0.02, 0.1, 0.2, 0.4, 0.6)
 PRIOR_BLOCKS: Final = 10
 """How many blocks of history it takes to believe them as much as that arms are Poisson."""
 _TINY: Final = 1e-300
+_LARGEST: Final = 700.0
+"""exp of more is no finite number."""
 
 
 def relative_evidence(
@@ -73,12 +75,17 @@ def mixed(steps: Floats, phi: Floats | float = 1.0) -> Floats:
     Args:
         steps: logarithms of likelihood ratios of each interval.
         phi: dispersion of the counts, 1 for Poisson arms; it divides the logarithms (quasi-likelihood, McCullagh &
-            Nelder 1989, chapter 9). One number, or one an interval.
+            Nelder 1989, chapter 9). One number, or one per interval.
     """
     paths = np.cumsum(steps / phi, axis=-1)
     highest = paths.max(axis=0)
     mean: Floats = highest + np.log(np.exp(paths - highest).mean(axis=0))
     return mean
+
+
+def e_value(logarithm: float | None) -> float | None:
+    """Evidence as a finite number, from its logarithm; None for none."""
+    return None if logarithm is None else math.exp(min(logarithm, _LARGEST))
 
 
 def dispersion(x_a: Floats, n_a: Floats, x_b: Floats, n_b: Floats) -> float:
@@ -96,25 +103,12 @@ def dispersion(x_a: Floats, n_a: Floats, x_b: Floats, n_b: Floats) -> float:
 
 
 def divergence(p: float, q: float) -> float:
-    """Kullback-Leibler divergence between two error ratios, in nats a request.
+    """Kullback-Leibler divergence between two error ratios, in nats per request.
 
     ln(1/alpha) divided by it is the least number of requests any test needs on average (Wald 1945).
     """
     left = p * math.log(p / q) if p > 0 else 0.0
     return left + (1 - p) * (math.log1p(-p) - math.log1p(-q))
-
-
-def relative_divergence(ratio: float, rate: float, weight: float) -> float:
-    """Information a canary request gives of a canary `ratio` times as bad as a baseline at `rate`, in nats.
-
-    Args:
-        ratio: error ratio of the canary divided by the baseline's.
-        rate: error ratio of the baseline.
-        weight: the canary's share of the traffic.
-    """
-    null, true = weight, ratio * weight / (ratio * weight + 1 - weight)
-    errors_per_request = rate * (ratio * weight + 1 - weight) / weight
-    return errors_per_request * divergence(true, null)
 
 
 def wilson(x: float, n: float, z: float = 2.576) -> tuple[float, float]:

@@ -6,11 +6,13 @@ A verdict of promote is made by `conclude` alone, and its class refuses one with
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass, fields, replace
 from enum import Enum
-from typing import Any
+from typing import Any, Final
 
+from sloctl.canary.analysis.evidence import IntervalCounts
+from sloctl.canary.analysis.statistics import e_value, wilson
 from sloctl.model.canary import WhenMissing
 
 
@@ -62,6 +64,12 @@ class Tally:
     n: float
     x: float
 
+    @classmethod
+    def of(cls, counts: IntervalCounts) -> Tally:
+        """The sums over all intervals."""
+        errors, requests = counts.totals
+        return cls(requests, errors)
+
     @property
     def rate(self) -> float | None:
         """The error ratio; None without requests."""
@@ -87,9 +95,9 @@ class Finding:
     """
 
     check: str
-    decision: Decision
-    reason: Reason
-    sentence: str
+    decision: Decision = Decision.CONTINUE
+    reason: Reason = Reason.INSUFFICIENT_EVIDENCE
+    sentence: str = ""
     series: dict[str, str] | None = None
     canary: Tally | None = None
     baseline: Tally | None = None
@@ -103,9 +111,38 @@ class Finding:
     eta_seconds: int | None = None
     quantiles: tuple[float, float] | None = None
 
+    @classmethod
+    def counted(
+        cls,
+        check: str,
+        canary: IntervalCounts,
+        baseline: IntervalCounts | None = None,
+        *,
+        harm: float | None = None,
+        health: float | None = None,
+        threshold: float | None = None,
+        promote_threshold: float | None = None,
+    ) -> Finding:
+        """A finding that decides nothing yet, with its numbers; evidence and thresholds are given as logarithms."""
+        tally = Tally.of(canary)
+        return cls(
+            check,
+            canary=tally,
+            baseline=None if baseline is None else Tally.of(baseline),
+            e_rollback=e_value(harm),
+            e_promote=e_value(health),
+            threshold=e_value(threshold),
+            promote_threshold=e_value(promote_threshold),
+            interval=wilson(tally.x, tally.n),
+        )
+
+    def saying(self, decision: Decision, reason: Reason, sentence: str) -> Finding:
+        """The same numbers with what follows from them."""
+        return replace(self, decision=decision, reason=reason, sentence=sentence)
+
 
 @dataclass(frozen=True, slots=True)
-class Clock:
+class RolloutClock:
     """Where the analysis stands.
 
     Attributes:
@@ -147,7 +184,7 @@ class Verdict:
     reason: Reason
     sentence: str
     findings: tuple[Finding, ...]
-    clock: Clock | None
+    clock: RolloutClock | None
     service: str = ""
     canary: str = ""
     stable: str = ""
@@ -162,40 +199,43 @@ class Verdict:
 
 
 def conclude(
-    findings: Sequence[Finding], clock: Clock | None, when_missing: WhenMissing, *, approved: bool = True
+    findings: Sequence[Finding], clock: RolloutClock | None, when_missing: WhenMissing, *, approved: bool = True
 ) -> Verdict:
     """One verdict of all findings: bad evidence beats missing evidence, and silence promotes nothing."""
-    worst = _first(findings, Decision.ROLLBACK) or _first(findings, Decision.CONTINUE)
-    if worst is not None and worst.decision is Decision.CONTINUE:
-        return _undecided(worst, findings, clock, when_missing)
-    if worst is not None:
-        return _verdict(Decision.ROLLBACK, worst.reason, _said(worst), findings, clock)
+
+    def verdict(decision: Decision, reason: Reason, sentence: str) -> Verdict:
+        return Verdict(decision, reason, sentence, tuple(findings), clock)
+
+    if (harmed := _first(findings, Decision.ROLLBACK)) is not None:
+        return verdict(Decision.ROLLBACK, harmed.reason, _said(harmed))
+    if (undecided := _first(findings, Decision.CONTINUE)) is not None:
+        return verdict(*_undecided(undecided, clock, when_missing))
     if clock is None or not findings:
-        return _verdict(Decision.CONTINUE, Reason.NO_DATA, "nothing was judged", findings, clock)
+        return verdict(Decision.CONTINUE, Reason.NO_DATA, "nothing was judged")
     if not clock.held:
-        return _verdict(Decision.CONTINUE, Reason.HOLDING, "healthy so far; the step goes on", findings, clock)
+        return verdict(Decision.CONTINUE, Reason.HOLDING, "healthy so far; the step goes on")
     if not approved:
         text = "the evidence says promote; a person approves the first deployments of this service"
-        return _verdict(Decision.CONTINUE, Reason.APPROVAL_PENDING, text, findings, clock)
-    text = "; ".join(map(_said, findings))
-    return _verdict(Decision.PROMOTE, Reason.HEALTHY, text, findings, clock)
+        return verdict(Decision.CONTINUE, Reason.APPROVAL_PENDING, text)
+    return verdict(Decision.PROMOTE, Reason.HEALTHY, "; ".join(map(_said, findings)))
 
 
-def _undecided(worst: Finding, findings: Sequence[Finding], clock: Clock | None, when_missing: WhenMissing) -> Verdict:
+def _undecided(finding: Finding, clock: RolloutClock | None, when_missing: WhenMissing) -> tuple[Decision, Reason, str]:
     overdue = clock is not None and clock.overdue
-    if overdue and when_missing is WhenMissing.ROLLBACK and worst.reason in _MISSING:
-        text = f"the step's deadline has passed without evidence: {_said(worst)}"
-        return _verdict(Decision.ROLLBACK, Reason.DEADLINE, text, findings, clock)
+    if overdue and when_missing is WhenMissing.ROLLBACK and finding.reason in _MISSING:
+        text = f"the step's deadline has passed without evidence: {_said(finding)}"
+        return Decision.ROLLBACK, Reason.DEADLINE, text
     late = "; the step's deadline has passed, so a person decides" if overdue else ""
-    return _verdict(Decision.CONTINUE, worst.reason, f"{_said(worst)}{late}", findings, clock)
+    return Decision.CONTINUE, finding.reason, f"{_said(finding)}{late}"
 
 
-def unanswered(reason: Reason, sentence: str, clock: Clock | None, when_missing: WhenMissing) -> Verdict:
+def unanswered(reason: Reason, sentence: str, clock: RolloutClock | None, when_missing: WhenMissing) -> Verdict:
     """The verdict when the source gave no samples: never promote."""
-    return _undecided(Finding("source", Decision.CONTINUE, reason, sentence), (), clock, when_missing)
+    finding = Finding("source", Decision.CONTINUE, reason, sentence)
+    return Verdict(*_undecided(finding, clock, when_missing), (), clock)
 
 
-def together(verdicts: Sequence[Verdict]) -> Verdict:
+def group_verdict(verdicts: Sequence[Verdict]) -> Verdict:
     """One verdict of services that are released together: one rollback is all's, promote only when all are ready."""
     for decision in (Decision.ROLLBACK, Decision.CONTINUE):
         for verdict in verdicts:
@@ -211,17 +251,11 @@ def in_group(own: Verdict, group: Verdict) -> Verdict:
     return replace(own, decision=group.decision, reason=Reason.GROUP, sentence=group.sentence)
 
 
-def _verdict(
-    decision: Decision, reason: Reason, sentence: str, findings: Iterable[Finding], clock: Clock | None
-) -> Verdict:
-    return Verdict(decision, reason, sentence, tuple(findings), clock)
-
-
 def _first(findings: Sequence[Finding], decision: Decision) -> Finding | None:
     """The finding with the first reason of `Reason`."""
     order = list(Reason)
-    found = [finding for finding in findings if finding.decision is decision]
-    return min(found, key=lambda finding: order.index(finding.reason), default=None)
+    alike = [finding for finding in findings if finding.decision is decision]
+    return min(alike, key=lambda finding: order.index(finding.reason), default=None)
 
 
 def _said(finding: Finding) -> str:
@@ -247,29 +281,22 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
 
 
 def _finding_json(finding: Finding) -> dict[str, Any]:
-    return {
-        "name": finding.check,
-        "verdict": finding.decision.value,
-        "reason": finding.reason.value,
-        "sentence": finding.sentence,
-        "series": finding.series,
-        "canary": _tally_json(finding.canary),
-        "baseline": _tally_json(finding.baseline),
-        "e_rollback": _finite(finding.e_rollback),
-        "e_promote": _finite(finding.e_promote),
-        "threshold": _finite(finding.threshold),
-        "promote_threshold": _finite(finding.promote_threshold),
-        "interval": finding.interval and [_finite(end) for end in finding.interval],
-        "phi": _finite(finding.phi),
-        "needs_requests": finding.needs_requests,
-        "eta_s": finding.eta_seconds,
-        "quantiles": finding.quantiles and [_finite(value) for value in finding.quantiles],
-    }
+    return {_NAMES.get(name, name): _plain(getattr(finding, name)) for name in _FIELDS}
 
 
-def _tally_json(tally: Tally | None) -> dict[str, float | None] | None:
-    return None if tally is None else {"n": _finite(tally.n), "x": _finite(tally.x), "rate": _finite(tally.rate)}
+_FIELDS: Final = tuple(field.name for field in fields(Finding))
+_NAMES: Final = {"check": "name", "decision": "verdict", "eta_seconds": "eta_s"}
 
 
-def _finite(value: float | None) -> float | None:
-    return value if value is not None and math.isfinite(value) else None
+def _plain(value: object) -> object:
+    match value:
+        case Enum():
+            return value.value
+        case Tally():
+            return {"n": _plain(value.n), "x": _plain(value.x), "rate": _plain(value.rate)}
+        case tuple():
+            return [_plain(number) for number in value]
+        case float():
+            return value if math.isfinite(value) else None
+        case _:
+            return value

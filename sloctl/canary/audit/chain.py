@@ -35,6 +35,12 @@ class Subject:
     stable: str = ""
     revision: str = ""
 
+    @classmethod
+    def of(cls, service: str, canary: str = "", revision: str = "") -> Subject:
+        """The deployment of a `service` or `platform/service`."""
+        platform, _, name = service.rpartition("/")
+        return cls(platform, name, canary, revision=revision)
+
 
 @dataclass(frozen=True, slots=True)
 class Entry:

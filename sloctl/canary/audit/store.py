@@ -30,7 +30,7 @@ _RELEASE: Final = "platform = :platform AND service = :service AND canary = :can
 
 
 @dataclass(frozen=True, slots=True)
-class Standing:
+class ReleaseState:
     """What earlier looks have left of one release.
 
     Attributes:
@@ -51,7 +51,7 @@ class Standing:
 
 
 @dataclass(frozen=True, slots=True)
-class Mate:
+class GroupMember:
     """Where another service of the same group stands.
 
     Attributes:
@@ -124,7 +124,7 @@ class Store:
                 raise SloctlError(f"no deployment of {subject.service} with revision {subject.revision}{known}")
             return _append(connection, Entry(Kind.APPROVAL.value, identity, now, subject, caller=by, body=body))
 
-    def standing(self, subject: Subject) -> Standing:
+    def release_state(self, subject: Subject) -> ReleaseState:
         """What earlier looks have left of a release."""
         decided = f"kind = 'decision' AND {_RELEASE}"
         back = f"{_SELECT} WHERE {decided} AND verdict = 'rollback' ORDER BY sequence LIMIT 1"
@@ -139,18 +139,18 @@ class Store:
                 AND NOT (canary = :canary AND revision = :revision)) AS deployments) AS promoted"""
         where = _where(subject)
         with self._database.reading() as connection:
-            known = _all(connection, steps, **where)
+            seen = _all(connection, steps, **where)
             ((approvals, promoted),) = _all(connection, others, **where)
-            return Standing(
-                rolled_back=_one(connection, back, **where) if any(one.rolled_back for one in known) else None,
-                first_at=min((int(one.began) for one in known), default=None),
-                step=int(max(known, key=lambda one: one.latest).step) if known else None,
-                steps_began=tuple((int(one.step), int(one.began)) for one in known),
+            return ReleaseState(
+                rolled_back=_one(connection, back, **where) if any(step.rolled_back for step in seen) else None,
+                first_at=min((int(step.began) for step in seen), default=None),
+                step=int(max(seen, key=lambda step: step.latest).step) if seen else None,
+                steps_began=tuple((int(step.step), int(step.began)) for step in seen),
                 approved=int(approvals) > 0,
                 promoted=int(promoted),
             )
 
-    def mate(self, platform: str, service: str, since: int) -> Mate:
+    def group_member(self, platform: str, service: str, since: int) -> GroupMember:
         """Where another service of the group stands; rollbacks count from `since`, in Unix milliseconds."""
         subject = Subject(platform, service)
         of_service = "kind = 'decision' AND platform = :platform AND service = :service"
@@ -163,7 +163,7 @@ class Store:
             if latest is not None:
                 promoted = _all(connection, ready, **_where(latest.subject))[0][0]
             rolled_back = _one(connection, back, since=since, **_where(subject))
-        return Mate(rolled_back, latest, -1 if promoted is None else int(promoted))
+        return GroupMember(rolled_back, latest, -1 if promoted is None else int(promoted))
 
     def decisions(self, subject: Subject, *, before: int | None = None, limit: int = 50) -> list[Entry]:
         """Decisions and approvals, newest first; empty values of `subject` match all."""
@@ -300,4 +300,4 @@ def _now() -> int:
     return time.time_ns() // 1_000_000
 
 
-__all__ = ["Mate", "Standing", "Store", "StoreError"]
+__all__ = ["GroupMember", "ReleaseState", "Store", "StoreError"]

@@ -39,24 +39,24 @@ def answer(recorded: str, decision: Entry) -> dict[str, Any]:
     return {**found, "decision_id": decision.id, "argo": argo}
 
 
-def entry(one: Entry) -> dict[str, Any]:
+def entry(recorded: Entry) -> dict[str, Any]:
     """An entry of the audit store for those who ask what was decided."""
-    subject = one.subject
+    subject = recorded.subject
     return {
-        "kind": one.kind,
-        "id": one.id,
-        "sequence": one.sequence,
-        "at": moment(one.at / 1000),
+        "kind": recorded.kind,
+        "id": recorded.id,
+        "sequence": recorded.sequence,
+        "at": moment(recorded.at / 1000),
         "platform": subject.platform,
         "service": subject.service,
         "canary": subject.canary,
         "stable": subject.stable,
         "revision": subject.revision,
-        "verdict": one.verdict,
-        "reason": one.reason,
-        "caller": one.caller,
-        "digest": one.digest,
-        "details": json.loads(one.body),
+        "verdict": recorded.verdict,
+        "reason": recorded.reason,
+        "caller": recorded.caller,
+        "digest": recorded.digest,
+        "details": json.loads(recorded.body),
     }
 
 

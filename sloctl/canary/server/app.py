@@ -19,12 +19,19 @@ from starlette.routing import Route
 from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.audit.store import StoreError
 from sloctl.canary.server import answers
-from sloctl.canary.server.auth import Caller, Role
-from sloctl.canary.server.configuration import Holder
-from sloctl.canary.server.evaluation import Evaluation, UnknownError
+from sloctl.canary.server.auth import AuthorizedCaller, Role
+from sloctl.canary.server.configuration import CurrentConfiguration
+from sloctl.canary.server.evaluation import Evaluator, UnknownError
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.openapi import description
-from sloctl.canary.server.shapes import MalformedError, read_approval, read_decisions_query, read_evaluation
+from sloctl.canary.server.shapes import (
+    ApprovalRequest,
+    DecisionsQuery,
+    EvaluateRequest,
+    MalformedError,
+    read,
+    read_body,
+)
 
 LOG: Final = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -52,8 +59,8 @@ class Webhook:
         draining: set on SIGTERM: what is under way is finished, nothing new is begun.
     """
 
-    holder: Holder
-    evaluation: Evaluation
+    configuration: CurrentConfiguration
+    evaluation: Evaluator
     metrics: ServerMetrics
     at_once: int = AT_ONCE
     draining: bool = False
@@ -80,10 +87,10 @@ class Webhook:
 
     async def evaluate(self, request: Request) -> Response:
         """One look at one release."""
-        caller, configuration = self._caller(request, Role.EVALUATE), self.holder.current
+        caller, configuration = self._caller(request, Role.EVALUATE), self.configuration.current
         if self.draining:
             raise RefusedError(503, "shutting_down", "this server is going away; ask again")
-        asked = read_evaluation(await _body(request))
+        asked = read_body(EvaluateRequest, await _body(request))
         if self.in_flight >= self.at_once:
             raise RefusedError(429, "overloaded", f"{self.at_once} analyses are under way; ask again")
         self._more(1)
@@ -93,21 +100,20 @@ class Webhook:
 
     async def approve(self, request: Request) -> Response:
         """A person lets a deployment go on."""
-        caller, configuration = self._caller(request, Role.APPROVE), self.holder.current
-        asked = read_approval(await _body(request))
+        caller, configuration = self._caller(request, Role.APPROVE), self.configuration.current
+        asked = read_body(ApprovalRequest, await _body(request))
         done = await self._started(lambda: self.evaluation.approve(asked, caller.name, configuration))
         return JSONResponse(done, 201)
 
     async def decisions(self, request: Request) -> Response:
         """What was decided, newest first."""
         self._caller(request, Role.EVALUATE)
-        asked = read_decisions_query(dict(request.query_params))
-        platform, _, service = asked.service.rpartition("/")
-        subject = Subject(platform, service, asked.canary, revision=asked.revision)
+        asked = read(DecisionsQuery, dict(request.query_params))
+        subject = Subject.of(asked.service, asked.canary, asked.revision)
         store = self.evaluation.store
         found = await self._started(lambda: store.decisions(subject, before=asked.before, limit=asked.limit))
         before = found[-1].sequence if len(found) == asked.limit else None
-        return JSONResponse({"decisions": [answers.entry(one) for one in found], "before": before})
+        return JSONResponse({"decisions": [answers.entry(each) for each in found], "before": before})
 
     async def decision(self, request: Request) -> Response:
         """One decision."""
@@ -134,8 +140,8 @@ class Webhook:
         """The OpenAPI description."""
         return JSONResponse(description())
 
-    def _caller(self, request: Request, role: Role) -> Caller:
-        caller = self.holder.current.tokens.caller(request.headers.get("authorization"))
+    def _caller(self, request: Request, role: Role) -> AuthorizedCaller:
+        caller = self.configuration.current.tokens.caller(request.headers.get("authorization"))
         if caller is None:
             raise RefusedError(401, "unauthenticated", "send a valid token: `Authorization: Bearer ...`")
         if role is Role.APPROVE and caller.role is not Role.APPROVE:

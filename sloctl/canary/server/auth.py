@@ -1,7 +1,7 @@
 """Who may ask: bearer tokens, kept as digests only.
 
-A tokens file has one token a line: a name, a role and the SHA-256 of the token. A name may stand on two lines, so that
-a token can be replaced without a moment in which neither is valid.
+A tokens file has one token per line: a name, a role and the SHA-256 of the token. A name may stand on two lines, so
+that a token can be replaced without a moment in which neither is valid.
 
     argo evaluate sha256:9f86d081884c7d659a2feaa0c55ad015a3bf4f1b2b0b822cd15d6c15b0f00a08
 """
@@ -35,7 +35,7 @@ class Role(Enum):
 
 
 @dataclass(frozen=True, slots=True)
-class Caller:
+class AuthorizedCaller:
     """Who asks."""
 
     name: str
@@ -46,15 +46,15 @@ class Caller:
 class Tokens:
     """The valid tokens by their digest; none at all lets everybody in."""
 
-    callers: tuple[tuple[str, Caller], ...] = ()
+    callers: tuple[tuple[str, AuthorizedCaller], ...] = ()
 
-    def caller(self, authorization: str | None) -> Caller | None:
+    def caller(self, authorization: str | None) -> AuthorizedCaller | None:
         """Who sent this header; None for nobody we know.
 
         Every digest is compared, in the same time whether it is the right one.
         """
         if not self.callers:
-            return Caller(ANYONE, Role.APPROVE)
+            return AuthorizedCaller(ANYONE, Role.APPROVE)
         scheme, _, token = (authorization or "").partition(" ")
         if scheme.lower() != "bearer" or not 0 < len(token) <= _LONGEST:
             return None
@@ -97,11 +97,11 @@ def read_tokens(path: Path) -> Tokens:
     return Tokens(tuple(callers))
 
 
-def _read(line: str, place: str) -> tuple[str, Caller]:
+def _read(line: str, place: str) -> tuple[str, AuthorizedCaller]:
     found = _LINE.fullmatch(line)
     if found is None:
         raise SloctlError(f"{place}: this is no token; write NAME ROLE sha256:DIGEST, see `sloctl canary token`")
     roles = {role.value: role for role in Role}
     if found["role"] not in roles:
         raise SloctlError(f"{place}: there is no such role; write {' or '.join(roles)}")
-    return found["digest"], Caller(found["name"], roles[found["role"]])
+    return found["digest"], AuthorizedCaller(found["name"], roles[found["role"]])

@@ -12,6 +12,7 @@ from sloctl.canary.recording import service_bytes, service_digest
 from sloctl.canary.server.auth import Tokens
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.errors import SloctlError
+from sloctl.model.canary import Canary
 from sloctl.model.catalogue import Catalogue, Service
 from sloctl.prometheus import PrometheusClient
 
@@ -19,8 +20,8 @@ LOG: Final = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
-class Subjected:
-    """A service that can be judged.
+class JudgeableService:
+    """A service with a canary.
 
     Attributes:
         packed: what the analysis reads of it; see `recording.service_bytes`.
@@ -30,6 +31,7 @@ class Subjected:
 
     platform: str
     service: Service
+    canary: Canary
     packed: bytes
     digest: str
     group: tuple[Service, ...] = ()
@@ -39,49 +41,46 @@ class Subjected:
 class Configuration:
     """One state of the configuration; a new one takes its place as a whole."""
 
-    subjects: tuple[Subjected, ...]
+    services: tuple[JudgeableService, ...]
     tokens: Tokens
     prometheus: PrometheusClient
-    digest: str = ""
-    _by_name: dict[str, list[Subjected]] = field(init=False, default_factory=dict, repr=False)
+    _by_name: dict[str, list[JudgeableService]] = field(init=False, default_factory=dict, repr=False)
 
     def __post_init__(self) -> None:
-        for subject in self.subjects:
-            for name in (subject.service.name, f"{subject.platform}/{subject.service.name}"):
-                self._by_name.setdefault(name, []).append(subject)
+        for each in self.services:
+            for name in (each.service.name, f"{each.platform}/{each.service.name}"):
+                self._by_name.setdefault(name, []).append(each)
 
-    def find(self, name: str) -> list[Subjected]:
+    def find(self, name: str) -> list[JudgeableService]:
         """The services of this name, or of `platform/name`; several where platforms share a name."""
         return self._by_name.get(name, [])
 
 
-def subjects(catalogue: Catalogue) -> Iterable[Subjected]:
+def judgeable(catalogue: Catalogue) -> Iterable[JudgeableService]:
     """Every service with a canary.
 
     Raises:
         SloctlError: there is none.
     """
     found = [
-        (platform.name, service)
+        (platform.name, service, service.canary)
         for platform in catalogue.platforms
         for service in platform.services
         if service.canary is not None
     ]
     if not found:
         raise SloctlError("no service has a `canary`; write one, see docs/canary.md")
-    for platform, service in found:
+    groups: dict[tuple[str, str | None], list[Service]] = {}
+    for platform, service, canary in found:
+        groups.setdefault((platform, canary.group), []).append(service)
+    for platform, service, canary in found:
+        others = groups[platform, canary.group] if canary.group is not None else []
+        group = tuple(other for other in others if other is not service)
         packed = service_bytes(service)
-        group = tuple(other for where, other in found if where == platform and _together(service, other))
-        yield Subjected(platform, service, packed, f"sha256:{service_digest(packed)}", group)
+        yield JudgeableService(platform, service, canary, packed, f"sha256:{service_digest(packed)}", group)
 
 
-def _together(one: Service, other: Service) -> bool:
-    assert one.canary is not None
-    assert other.canary is not None
-    return one is not other and one.canary.group is not None and one.canary.group == other.canary.group
-
-
-class Holder:
+class CurrentConfiguration:
     """The configuration in force.
 
     Args:
@@ -103,7 +102,7 @@ class Holder:
             return False
         self.current = fresh
         self._loaded()
-        LOG.info("the configuration was read again: %d services", len(fresh.subjects))
+        LOG.info("the configuration was read again: %d services", len(fresh.services))
         return True
 
     def _loaded(self) -> None:

@@ -8,53 +8,43 @@ from typing import Final
 from sloctl.canary.analysis.verdict import Decision, Verdict, in_group, unanswered
 from sloctl.canary.analysis.verdict import Reason as Why
 from sloctl.canary.audit.chain import Entry
-from sloctl.canary.audit.store import Mate, Standing, Store
-from sloctl.canary.server.configuration import Subjected
-from sloctl.model.canary import WhenMissing, gated_steps
+from sloctl.canary.audit.store import GroupMember, ReleaseState, Store
+from sloctl.canary.server.configuration import JudgeableService
+from sloctl.model.canary import WhenMissing
 from sloctl.model.catalogue import Service
-from sloctl.model.quantities import HOUR, Duration
+from sloctl.model.quantities import HOUR
 
-_NO_LIMIT: Final = HOUR
-"""How long a release without deadline is taken to go on after its last decision."""
+RELEASE_STALE_AFTER: Final = HOUR
+"""Without `hold` and `deadline`, a release counts as under way for so long after its last decision."""
 
 
-def after_group(own: Verdict, one: Subjected, standing: Standing, store: Store, now: float) -> Verdict:
+def after_group(own: Verdict, judged: JudgeableService, state: ReleaseState, store: Store, now: float) -> Verdict:
     """A service's verdict after those of the services that are being released together with it.
 
     Args:
         now: Unix seconds.
     """
-    since = standing.first_at if standing.first_at is not None else int(now * 1000)
-    step = own.clock.step if own.clock is not None else standing.step or 0
-    for other in one.group:
-        mate = store.mate(one.platform, other.name, since)
-        if mate.rolled_back is not None:
-            return in_group(own, _stands_for(mate.rolled_back, Decision.ROLLBACK, "was rolled back"))
-        if own.decision is Decision.PROMOTE and mate.latest is not None and _holds(mate, other, step, now):
-            return in_group(own, _stands_for(mate.latest, Decision.CONTINUE, f"is at {mate.latest.reason}"))
+    since = state.first_at if state.first_at is not None else int(now * 1000)
+    step = own.clock.step if own.clock is not None else state.step or 0
+    for other in judged.group:
+        member = store.group_member(judged.platform, other.name, since)
+        if member.rolled_back is not None:
+            return in_group(own, _stands_for(member.rolled_back, Decision.ROLLBACK, "was rolled back"))
+        if own.decision is Decision.PROMOTE and member.latest is not None and _holds(member, other, step, now):
+            return in_group(own, _stands_for(member.latest, Decision.CONTINUE, f"is at {member.latest.reason}"))
     return own
 
 
-def _holds(mate: Mate, service: Service, step: int, now: float) -> bool:
+def _holds(member: GroupMember, service: Service, step: int, now: float) -> bool:
     """Whether another service is being released and is not as far as this one."""
-    assert mate.latest is not None
+    assert member.latest is not None
     assert service.canary is not None
-    latest, last = mate.latest, gated_steps(service.canary)[-1]
-    if (
-        now * 1000 - latest.at > _longest(service, latest.step).milliseconds
-        or latest.verdict == Decision.ROLLBACK.value
-    ):
+    canary, latest = service.canary, member.latest
+    longest = canary.longest(min(max(latest.step, 0), canary.last_step)) or RELEASE_STALE_AFTER
+    if now * 1000 - latest.at > longest.milliseconds or latest.verdict == Decision.ROLLBACK.value:
         return False
-    return latest.step <= min(step, last) and mate.promoted_step < min(step, last)
-
-
-def _longest(service: Service, step: int) -> Duration:
-    assert service.canary is not None
-    steps = service.canary.steps
-    current = steps[min(max(step, 0), len(steps) - 1)]
-    if current.deadline is not None:
-        return current.deadline
-    return _NO_LIMIT if current.hold is None else current.hold * 2
+    step = min(step, canary.gated_steps[-1])
+    return latest.step <= step and member.promoted_step < step
 
 
 def _stands_for(entry: Entry, decision: Decision, what: str) -> Verdict:

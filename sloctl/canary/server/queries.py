@@ -10,10 +10,10 @@ import time
 from collections.abc import Callable, Hashable
 from typing import Final, TypeVar
 
-from sloctl.canary.past import Past
 from sloctl.canary.server.breaker import Breaker
 from sloctl.canary.server.coalescing import Coalescing
 from sloctl.canary.server.metrics import ServerMetrics
+from sloctl.canary.source.history import HistoryCache
 from sloctl.prometheus import Fault, PrometheusClient, PrometheusError, Sample, Series
 
 LOG: Final = logging.getLogger(__name__)
@@ -33,7 +33,7 @@ CLOCK: Final = "time()"
 CLOCK_SECONDS: Final = 2.0
 
 
-class TheirClock:
+class PrometheusClock:
     """The clock of Prometheus: read now and then, and carried on by ours, which runs as fast."""
 
     def __init__(self) -> None:
@@ -65,8 +65,8 @@ class Shared:
         self.metrics = metrics
         self.breaker = breaker or Breaker(on_change=metrics.breaker_open.set)
         self.coalescing = Coalescing(metrics.coalesced.inc)
-        self.past = Past()
-        self.theirs = TheirClock()
+        self.history = HistoryCache()
+        self.clock = PrometheusClock()
 
 
 class TimedQueries:
@@ -80,7 +80,7 @@ class TimedQueries:
         """As `PrometheusClient.query`; its clock is read once in a few seconds."""
         if promql != CLOCK or at is not None:
             return self._ask((promql, at), lambda client: client.query(promql, at))
-        return self._shared.theirs.read(lambda: self._ask(CLOCK, lambda client: client.query(CLOCK)))
+        return self._shared.clock.read(lambda: self._ask(CLOCK, lambda client: client.query(CLOCK)))
 
     def query_range(self, promql: str, start: float, end: float, step: float) -> tuple[Series, ...]:
         """As `PrometheusClient.query_range`."""

@@ -24,8 +24,8 @@ from prometheus_client import CollectorRegistry
 from sloctl.canary.audit.store import Store
 from sloctl.canary.server import protocol
 from sloctl.canary.server.app import Webhook
-from sloctl.canary.server.configuration import Configuration, Holder
-from sloctl.canary.server.evaluation import Evaluation
+from sloctl.canary.server.configuration import Configuration, CurrentConfiguration
+from sloctl.canary.server.evaluation import Evaluator
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.queries import Shared
 from sloctl.errors import OutsideError, SloctlError
@@ -76,9 +76,9 @@ def serve(listening: Listening, store: Store, load: Callable[[], Configuration],
     log_as_json()
     runtime = configure(SERVICE, registry=CollectorRegistry(), sample_ratio=0.0, set_global=False)
     metrics = ServerMetrics(runtime.registry)
-    holder = Holder(lambda: _safe(load(), listening), metrics)
-    evaluation = Evaluation(store, Shared(lambda: holder.current.prometheus, metrics), metrics)
-    webhook = Webhook(holder, evaluation, metrics)
+    configuration = CurrentConfiguration(lambda: _safe(load(), listening), metrics)
+    evaluation = Evaluator(store, Shared(lambda: configuration.current.prometheus, metrics), metrics)
+    webhook = Webhook(configuration, evaluation, metrics)
     app = webhook.app()
     instrument_app(app, runtime, trust="edge")
     config = uvicorn.Config(
@@ -148,7 +148,7 @@ class CanaryServer(uvicorn.Server):
         self.should_exit = True
 
     async def _reload(self) -> None:
-        await asyncio.to_thread(self._webhook.holder.reload)
+        await asyncio.to_thread(self._webhook.configuration.reload)
 
     async def _watch(self) -> None:
         """Kubernetes changes mounted files without telling anybody."""
@@ -171,7 +171,7 @@ def _safe(configuration: Configuration, listening: Listening) -> Configuration:
 
 
 def log_as_json() -> None:
-    """One JSON object a line on standard error."""
+    """One JSON object per line on standard error."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter())
     handler.addFilter(_plain)

@@ -8,12 +8,13 @@ from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
 
+from sloctl.canary.source.arms import HASH
+
 NAME: Final = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/)?[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?$"
-HASH: Final = r"^[A-Za-z0-9]([-._A-Za-z0-9]{0,61}[A-Za-z0-9])?$"
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Verdict = Literal["promote", "rollback", "continue"]
-Hash = Annotated[str, Field(pattern=HASH, description="Pod template hash or another name of a version.")]
+Hash = Annotated[str, Field(pattern=f"^{HASH}$", description="Pod template hash or another name of a version.")]
 
 
 class MalformedError(Exception):
@@ -69,7 +70,7 @@ class ApprovalRequest(_Shape):
     """A person lets a deployment go on."""
 
     service: Annotated[str, Field(pattern=NAME)]
-    revision: Annotated[str, Field(pattern=HASH, description="Revision of the Rollout, or hash of the canary.")]
+    revision: Annotated[str, Field(pattern=f"^{HASH}$", description="Revision of the Rollout, or hash of the canary.")]
     by: Annotated[str, Field(pattern=r"^[^\x00-\x1f\x7f-\x9f]{1,200}$", description="Who approves.")]
 
 
@@ -77,8 +78,8 @@ class DecisionsQuery(_Shape):
     """Which decisions are asked for; an empty value matches all."""
 
     service: Annotated[str, Field(pattern=f"{NAME}|^$", description="`service` or `platform/service`.")] = ""
-    canary: Annotated[str, Field(pattern=f"{HASH}|^$")] = ""
-    revision: Annotated[str, Field(pattern=f"{HASH}|^$")] = ""
+    canary: Annotated[str, Field(pattern=f"^{HASH}$|^$")] = ""
+    revision: Annotated[str, Field(pattern=f"^{HASH}$|^$")] = ""
     before: Annotated[int | None, Field(ge=1, description="`before` of the answer before.")] = None
     limit: Annotated[int, Field(ge=1, le=500)] = 50
 
@@ -191,40 +192,27 @@ class ErrorAnswer(_Shape):
     problems: list[Problem] | None = None
 
 
-def read_evaluation(body: bytes) -> EvaluateRequest:
+def read_body(shape: type[Shape], body: bytes) -> Shape:
     """The request of a body.
 
     Raises:
         MalformedError: it is none.
     """
-    return _read(EvaluateRequest, body)
+    return read(shape, _strict_json(body))
 
 
-def read_approval(body: bytes) -> ApprovalRequest:
-    """The same for an approval."""
-    return _read(ApprovalRequest, body)
-
-
-def read_decisions_query(parameters: dict[str, str]) -> DecisionsQuery:
-    """The query of a URL.
+def read(shape: type[Shape], value: object) -> Shape:
+    """The request that plain values make, such as the query of a URL.
 
     Raises:
-        MalformedError: it is none.
+        MalformedError: they make none.
     """
-    return _shaped(DecisionsQuery, parameters)
-
-
-def _read(shape: type[Shape], body: bytes) -> Shape:
-    return _shaped(shape, _strict_json(body))
-
-
-def _shaped(shape: type[Shape], value: object) -> Shape:
     try:
         return shape.model_validate(value)
     except ValidationError as error:
         problems = [
-            {"field": ".".join(map(str, one["loc"]))[:64], "problem": one["msg"]}
-            for one in error.errors(include_url=False, include_context=False, include_input=False)
+            {"field": ".".join(map(str, problem["loc"]))[:64], "problem": problem["msg"]}
+            for problem in error.errors(include_url=False, include_context=False, include_input=False)
         ]
         raise MalformedError("the request is not as it should be; /openapi.json describes it", problems) from error
 

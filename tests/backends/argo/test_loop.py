@@ -143,7 +143,7 @@ def test_the_real_webhook_understands_what_argo_sends(hook_of: MakeHook) -> None
     from sloctl.backends.argo.templates import gate
 
     hook = hook_of()
-    one = hook.webhook.holder.current.subjects[0]
+    one = hook.webhook.configuration.current.services[0]
     template = gate(one.platform, one.service, 0)
     assert Run(template, ARGUMENTS, through(hook)).until(HOUR) == (Phase.SUCCESSFUL, 0.0)
     hook.stub.body = lambda _: (200, matrix())
@@ -156,7 +156,7 @@ def test_the_real_webhook_aborts_by_gate_and_guard(hook_of: MakeHook) -> None:
     from sloctl.backends.argo.templates import gate
 
     hook = hook_of()
-    one = hook.webhook.holder.current.subjects[0]
+    one = hook.webhook.configuration.current.services[0]
     hook.stub.fails = lambda query: "7ddf8" in query
     for template in (gate(one.platform, one.service, 0), guard(one.platform, one.service)):
         phase, when = Run(template, ARGUMENTS, through(hook)).until(HOUR)

@@ -68,33 +68,33 @@ def test_everything_comes_back_as_it_was_written(store: Store) -> None:
 
 
 def test_what_a_release_has_behind_it(store: Store) -> None:
-    assert store.standing(PAY).first_at is None
+    assert store.release_state(PAY).first_at is None
     decide(store, at=1_000)
     decide(store, at=2_000, verdict="promote", own="promote")
     decide(store, at=3_000, step=1)
-    standing = store.standing(PAY)
-    assert (standing.first_at, standing.step, standing.steps_began) == (1_000, 1, ((0, 1_000), (1, 3_000)))
-    assert (standing.rolled_back, standing.approved, standing.promoted) == (None, False, 0)
+    state = store.release_state(PAY)
+    assert (state.first_at, state.step, state.steps_began) == (1_000, 1, ((0, 1_000), (1, 3_000)))
+    assert (state.rolled_back, state.approved, state.promoted) == (None, False, 0)
     other = replace(PAY, canary="8ffff", revision="4")
-    assert store.standing(other).promoted == 1
+    assert store.release_state(other).promoted == 1
     back = decide(store, at=4_000, verdict="rollback")
-    assert store.standing(PAY).rolled_back == back
-    assert store.standing(other).rolled_back is None
-    assert store.standing(replace(PAY, revision="5")).rolled_back is None
+    assert store.release_state(PAY).rolled_back == back
+    assert store.release_state(other).rolled_back is None
+    assert store.release_state(replace(PAY, revision="5")).rolled_back is None
 
 
 def test_a_mate_is_seen_by_its_last_release(store: Store) -> None:
     decide(store, verdict="rollback", at=500)
     newer = replace(PAY, canary="9aaaa", revision="4")
     decide(store, subject=newer, own="promote", reason="group", at=1_000)
-    mate = store.mate("shop", "pay", since=600)
-    assert (mate.rolled_back, mate.promoted_step) == (None, 0)
-    assert mate.latest is not None
-    assert mate.latest.subject == newer
-    rolled_back = store.mate("shop", "pay", since=400).rolled_back
+    member = store.group_member("shop", "pay", since=600)
+    assert (member.rolled_back, member.promoted_step) == (None, 0)
+    assert member.latest is not None
+    assert member.latest.subject == newer
+    rolled_back = store.group_member("shop", "pay", since=400).rolled_back
     assert rolled_back is not None
     assert rolled_back.at == 500
-    assert store.mate("shop", "book", since=0).latest is None
+    assert store.group_member("shop", "book", since=0).latest is None
 
 
 def test_an_approval_needs_a_deployment(store: Store) -> None:
@@ -105,8 +105,8 @@ def test_an_approval_needs_a_deployment(store: Store) -> None:
     with pytest.raises(SloctlError, match="judged were 3, 7ddf8"):
         store.approve(replace(revision, revision="4"), "Ada", "cli")
     store.approve(revision, "Ada", "cli")
-    assert store.standing(PAY).approved
-    assert not store.standing(replace(PAY, revision="4", canary="9")).approved
+    assert store.release_state(PAY).approved
+    assert not store.release_state(replace(PAY, revision="4", canary="9")).approved
     assert store.decisions(Subject("", "pay"))[0].caller == "Ada"
 
 
@@ -114,7 +114,7 @@ def test_the_canary_s_hash_names_a_deployment_without_revision(store: Store) -> 
     bare = replace(PAY, revision="")
     decide(store, subject=bare)
     store.approve(Subject("shop", "pay", revision=bare.canary), "Ada", "cli")
-    assert store.standing(bare).approved
+    assert store.release_state(bare).approved
 
 
 def test_replicas_that_decide_the_same_have_one_decision(open_store: OpenStore) -> None:

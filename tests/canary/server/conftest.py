@@ -21,16 +21,16 @@ from sloctl.canary.audit.store import Store
 from sloctl.canary.server import protocol
 from sloctl.canary.server.app import Webhook
 from sloctl.canary.server.auth import Tokens
-from sloctl.canary.server.configuration import Configuration, Holder, subjects
-from sloctl.canary.server.evaluation import Evaluation
+from sloctl.canary.server.configuration import Configuration, CurrentConfiguration, judgeable
+from sloctl.canary.server.evaluation import Evaluator
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.openapi import description
 from sloctl.canary.server.queries import Shared
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from sloctl.prometheus import PrometheusClient
+from tests.canary.source.test_look import SPEC
 from tests.canary.stub import NOW, Stub, serving
-from tests.canary.test_source import SPEC
 
 ASKED = {"service": "pay", "canary": "7ddf8", "stable": "5c577", "revision": "3", "step": 0}
 
@@ -108,16 +108,16 @@ def hook_of(tmp_path: Path) -> Iterator[MakeHook]:
                 found = Diagnostics()
                 catalogue = load((str(specs),), found, root=tmp_path)
                 assert not found.errors, found.errors
-                return Configuration(tuple(subjects(catalogue)), tokens or Tokens(), prometheus)
+                return Configuration(tuple(judgeable(catalogue)), tokens or Tokens(), prometheus)
 
             registry = CollectorRegistry()
             metrics = ServerMetrics(registry)
             store = Store.open(str(tmp_path / "audit.db"))
             stack.callback(store.close)
-            holder = Holder(configuration, metrics)
-            shared = Shared(lambda: holder.current.prometheus, metrics)
-            evaluation = Evaluation(store, shared, metrics, **{"clock": lambda: NOW, **limits})
-            webhook = Webhook(holder, evaluation, metrics)
+            in_force = CurrentConfiguration(configuration, metrics)
+            shared = Shared(lambda: in_force.current.prometheus, metrics)
+            evaluation = Evaluator(store, shared, metrics, **{"clock": lambda: NOW, **limits})
+            webhook = Webhook(in_force, evaluation, metrics)
             client = stack.enter_context(httpx.Client(base_url=stack.enter_context(listening(webhook)), timeout=20))
             return Hook(stub, store, webhook, client, registry, specs)
 

@@ -15,10 +15,10 @@ import pytest
 
 from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.recording import replayed, service_from
-from sloctl.canary.server.auth import Caller, Role, Tokens
+from sloctl.canary.server.auth import AuthorizedCaller, Role, Tokens
 from tests.canary.server.conftest import ASKED, Hook, MakeHook, has_shape
+from tests.canary.source.test_look import ODD, SPEC
 from tests.canary.stub import NOW, matrix
-from tests.canary.test_source import ODD, SPEC
 
 
 def test_a_healthy_canary_is_promoted(hook: Hook) -> None:
@@ -80,7 +80,7 @@ def test_a_slow_prometheus_is_not_waited_for(hook_of: MakeHook) -> None:
 
 
 def test_nothing_of_the_configuration_is_told(hook: Hook) -> None:
-    address = str(hook.webhook.holder.current.prometheus.url)
+    address = str(hook.webhook.configuration.current.prometheus.url)
     for body, _ in ODD.values():
         hook.stub.body = body
         text = str(hook.evaluate())
@@ -260,9 +260,9 @@ def test_identical_questions_are_asked_once(hook: Hook) -> None:
 
 TOKENS = Tokens(
     (
-        (hashlib.sha256(b"old-secret").hexdigest(), Caller("argo", Role.EVALUATE)),
-        (hashlib.sha256(b"new-secret").hexdigest(), Caller("argo", Role.EVALUATE)),
-        (hashlib.sha256(b"release").hexdigest(), Caller("releases", Role.APPROVE)),
+        (hashlib.sha256(b"old-secret").hexdigest(), AuthorizedCaller("argo", Role.EVALUATE)),
+        (hashlib.sha256(b"new-secret").hexdigest(), AuthorizedCaller("argo", Role.EVALUATE)),
+        (hashlib.sha256(b"release").hexdigest(), AuthorizedCaller("releases", Role.APPROVE)),
     )
 )
 
@@ -430,22 +430,22 @@ def test_a_bad_configuration_leaves_the_last_good_one(hook: Hook) -> None:
     def broken() -> object:
         raise SloctlError("specs.yaml:3:1: nonsense")
 
-    good = hook.webhook.holder._load
-    hook.webhook.holder._load = broken  # type: ignore[assignment]
-    assert not hook.webhook.holder.reload()
+    good = hook.webhook.configuration._load
+    hook.webhook.configuration._load = broken  # type: ignore[assignment]
+    assert not hook.webhook.configuration.reload()
     assert hook.metric("sloctl_canary_configuration_reload_successful") == 0
     assert hook.said() == "promote/healthy"
-    hook.webhook.holder._load = good
+    hook.webhook.configuration._load = good
     digest = hook.evaluate()["config_digest"]
     hook.specs.write_text(SPEC.replace("0.5%", "0.4%"), encoding="utf-8")
-    assert hook.webhook.holder.reload()
+    assert hook.webhook.configuration.reload()
     assert hook.evaluate()["config_digest"] != digest
 
 
 def test_what_no_verdict_depends_on_does_not_change_the_digest(hook: Hook) -> None:
     digest = hook.evaluate()["config_digest"]
     hook.specs.write_text(SPEC.replace("    alerts", "    # a comment\n    description: words\n    alerts"), "utf-8")
-    assert hook.webhook.holder.reload()
+    assert hook.webhook.configuration.reload()
     assert hook.evaluate()["config_digest"] == digest
 
 
@@ -474,7 +474,7 @@ def test_secrets_are_kept_as_digests(tmp_path: Path) -> None:
     file = tmp_path / "tokens"
     line = f"argo evaluate sha256:{token_digest(secret)}\n"
     file.write_text(f"# Argo's\n{line}{line}", encoding="utf-8")
-    assert read_tokens(file).caller(f"Bearer {secret}") == Caller("argo", Role.EVALUATE)
+    assert read_tokens(file).caller(f"Bearer {secret}") == AuthorizedCaller("argo", Role.EVALUATE)
     file.write_text(line * 3, encoding="utf-8")
     with pytest.raises(SloctlError, match="at most two"):
         read_tokens(file)

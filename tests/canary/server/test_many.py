@@ -12,7 +12,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from sloctl.canary.server.breaker import Breaker
-from sloctl.canary.server.queries import TheirClock
+from sloctl.canary.server.queries import PrometheusClock
 from sloctl.prometheus import PrometheusClient
 from tests.canary.server.conftest import ASKED, Hook, MakeHook
 from tests.canary.stub import NOW, RESET, Answer, matrix, spoiled
@@ -45,7 +45,7 @@ def half(hook: Hook) -> Body:
 
 def shifted(hook: Hook) -> Body:
     hook.stub.now = NOW + 90
-    hook.webhook.evaluation.shared.theirs = TheirClock()
+    hook.webhook.evaluation.shared.clock = PrometheusClock()
     return hook.stub.healthy
 
 
@@ -85,7 +85,7 @@ def test_a_thousand_analyses_with_faults(hook_of: MakeHook) -> None:
         elif number % 10 == 2 and fault in {"hung", "slow"}:
             fault = "killed"  # waiting is dear
         hook.stub.delay, hook.stub.now = 0.0, NOW
-        shared.prometheus, shared.theirs = alive, TheirClock()
+        shared.prometheus, shared.clock = alive, PrometheusClock()
         hook.stub.body, wanted = (hook.stub.healthy, "healthy") if fault is None else _spoil(hook, fault)
         began = time.perf_counter()
         response = hook.client.post("/v1/canary/evaluate", json={**ASKED, "revision": str(number // 100)})

@@ -21,8 +21,8 @@ from sloctl.cli import main
 from testing import servers
 from tests.canary.audit.conftest import KINDS, new_database
 from tests.canary.server.conftest import ASKED
+from tests.canary.source.test_look import SPEC
 from tests.canary.stub import LiveStub, serving
-from tests.canary.test_source import SPEC
 
 pytestmark = pytest.mark.server
 

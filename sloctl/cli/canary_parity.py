@@ -19,7 +19,7 @@ from typing import Any, Final, TypeAlias
 
 from sloctl.errors import OutsideError, SloctlError
 
-Value: TypeAlias = Any
+PlainValue: TypeAlias = Any
 _NUMBER: Final = re.compile(r"[-+]?(0|[1-9][0-9]*)?(\.[0-9]+)?([eE][-+]?[0-9]{1,3})?")
 """What a number looks like in CSV; `007` is a category."""
 _NOT_FINITE: Final = {
@@ -55,7 +55,7 @@ class Difference:
 
 
 @dataclass(frozen=True, slots=True)
-class Parity:
+class ParityReport:
     """What a comparison found.
 
     Attributes:
@@ -74,7 +74,7 @@ class Parity:
         return self.mismatches / self.records if self.records else 0.0
 
 
-def compare(old: Path, new: Path, key: str, tolerance: Decimal, worst: int = 10) -> Parity:
+def compare(old: Path, new: Path, key: str, tolerance: Decimal, worst: int = 10) -> ParityReport:
     """Compare the records of two files.
 
     Args:
@@ -91,16 +91,16 @@ def compare(old: Path, new: Path, key: str, tolerance: Decimal, worst: int = 10)
     before, after = keyed(old, key), keyed(new, key)
     keys = sorted(before.keys() | after.keys())
     mismatches, found = 0, list[Difference]()
-    for one in keys:
-        differences = list(_record(one, before.get(one), after.get(one), tolerance))
+    for name in keys:
+        differences = list(_record(name, before.get(name), after.get(name), tolerance))
         mismatches += bool(differences)
         found = heapq.nlargest(worst, [*found, *differences], key=lambda difference: difference.by)
-    return Parity(len(keys), mismatches, tuple(found))
+    return ParityReport(len(keys), mismatches, tuple(found))
 
 
-def keyed(path: Path, key: str) -> dict[str, Mapping[str, Value]]:
+def keyed(path: Path, key: str) -> dict[str, Mapping[str, PlainValue]]:
     """The records of a file by their key."""
-    found: dict[str, Mapping[str, Value]] = {}
+    found: dict[str, Mapping[str, PlainValue]] = {}
     lines: dict[str, int] = {}
     for line, record in _records(path):
         if key not in record:
@@ -115,7 +115,7 @@ def keyed(path: Path, key: str) -> dict[str, Mapping[str, Value]]:
     return found
 
 
-def _record(key: str, old: Value, new: Value, tolerance: Decimal) -> Iterator[Difference]:
+def _record(key: str, old: PlainValue, new: PlainValue, tolerance: Decimal) -> Iterator[Difference]:
     if old is None or new is None:
         missing = "missing"
         yield Difference(key, "", missing if old is None else "there", missing if new is None else "there", math.inf)
@@ -129,7 +129,7 @@ def _record(key: str, old: Value, new: Value, tolerance: Decimal) -> Iterator[Di
 _MISSING: Final = object()
 
 
-def _leaves(old: Value, new: Value, path: str) -> Iterator[tuple[str, Value, Value]]:
+def _leaves(old: PlainValue, new: PlainValue, path: str) -> Iterator[tuple[str, PlainValue, PlainValue]]:
     """Pairs of plain values at the same place; a place that only one has is paired with nothing."""
     if isinstance(old, dict) and isinstance(new, dict):
         for name in sorted(old.keys() | new.keys()):
@@ -142,7 +142,7 @@ def _leaves(old: Value, new: Value, path: str) -> Iterator[tuple[str, Value, Val
         yield path, old, new
 
 
-def difference(old: Value, new: Value) -> Decimal:
+def difference(old: PlainValue, new: PlainValue) -> Decimal:
     """How far two plain values are apart: 0 for equal ones, relative for numbers, infinite for anything else."""
     infinite = Decimal("Infinity")
     if not (isinstance(old, Decimal) and isinstance(new, Decimal)):
@@ -156,18 +156,18 @@ def difference(old: Value, new: Value) -> Decimal:
     return abs(old - new) / max(abs(old), abs(new))
 
 
-def _is_nan(value: Value) -> bool:
+def _is_nan(value: PlainValue) -> bool:
     return isinstance(value, Decimal) and value.is_nan()
 
 
-def _shown(value: Value) -> str:
+def _shown(value: PlainValue) -> str:
     if value is _MISSING:
         return "missing"
     text = str(value) if isinstance(value, Decimal | str) else json.dumps(value, default=str)
     return text if len(text) <= 60 else f"{text[:57]}..."
 
 
-def _records(path: Path) -> Iterator[tuple[int, Mapping[str, Value]]]:
+def _records(path: Path) -> Iterator[tuple[int, Mapping[str, PlainValue]]]:
     """Each record with the line on which it begins."""
     try:
         text = path.read_text(encoding="utf-8-sig")
@@ -181,13 +181,13 @@ def _records(path: Path) -> Iterator[tuple[int, Mapping[str, Value]]]:
     yield from read(path, text)
 
 
-def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Value]]]:
+def _json_lines(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, PlainValue]]]:
     for line, row in enumerate(text.split("\n"), start=1):
         if row.strip():
             yield line, _object(path, line, _parsed(path, line, row))
 
 
-def _json(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Value]]]:
+def _json(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, PlainValue]]]:
     records = _parsed(path, 1, text)
     if not isinstance(records, list):
         raise ParityError(f"{path}:1:1: a JSON file holds a list of records; for one a line name it .jsonl")
@@ -195,7 +195,7 @@ def _json(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Value]]]:
         yield 1, _object(path, 1, record)
 
 
-def _csv(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Value]]]:
+def _csv(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, PlainValue]]]:
     rows = csv.DictReader(text.splitlines(keepends=True), strict=True)
     try:
         for row in rows:
@@ -206,7 +206,7 @@ def _csv(path: Path, text: str) -> Iterator[tuple[int, Mapping[str, Value]]]:
         raise ParityError(f"{path}:{rows.line_num}:1: this is not CSV: {error}") from error
 
 
-FORMATS: Final[dict[str, Callable[[Path, str], Iterable[tuple[int, Mapping[str, Value]]]]]] = {
+FORMATS: Final[dict[str, Callable[[Path, str], Iterable[tuple[int, Mapping[str, PlainValue]]]]]] = {
     ".jsonl": _json_lines,
     ".ndjson": _json_lines,
     ".json": _json,
@@ -214,7 +214,7 @@ FORMATS: Final[dict[str, Callable[[Path, str], Iterable[tuple[int, Mapping[str, 
 }
 
 
-def _parsed(path: Path, line: int, text: str) -> Value:
+def _parsed(path: Path, line: int, text: str) -> PlainValue:
     try:
         return json.loads(text, parse_int=_decimal, parse_float=_decimal, parse_constant=_constant)
     except json.JSONDecodeError as error:
@@ -224,7 +224,7 @@ def _parsed(path: Path, line: int, text: str) -> Value:
         raise ParityError(f"{path}:{line}:1: this is nested too deeply, or holds no number") from error
 
 
-def _object(path: Path, line: int, record: Value) -> Mapping[str, Value]:
+def _object(path: Path, line: int, record: PlainValue) -> Mapping[str, PlainValue]:
     if isinstance(record, dict):
         return record
     raise ParityError(f'{path}:{line}:1: a record is an object such as {{"id": 7}}')
@@ -238,7 +238,7 @@ def _constant(text: str) -> Decimal:
     return Decimal(_NOT_FINITE[text])
 
 
-def _cell(text: str) -> Value:
+def _cell(text: str) -> PlainValue:
     """A cell of CSV: a number when it is written as one."""
     stripped = text.strip()
     if stripped in _NOT_FINITE:

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from bench.canary_latency import BOUNDS, COARSE, Shift, histograms
-from sloctl.canary.analysis.samples import Samples
+from sloctl.canary.analysis.samples import ArmSamples
 from sloctl.canary.analysis.verdict import Decision, Reason
 from testing.canaries import LATENCY, canary, errors, judged
 
@@ -80,5 +80,5 @@ def test_a_bound_within_a_bucket_of_a_native_histogram_is_interpolated() -> None
 @pytest.mark.parametrize("arm", ["canary", "baseline"])
 def test_an_arm_without_buckets_is_not_judged(arm: str) -> None:
     found = histograms(np.random.default_rng(5), Shift(1.0), looks=60, look_seconds=10)
-    empty = replace(found, **{arm: Samples({}, 61, ("instance",))})
+    empty = replace(found, **{arm: ArmSamples({}, 61, ("instance",))})
     assert judged(empty, canary(CHECK), indicator=LATENCY).decision is Decision.CONTINUE

@@ -22,11 +22,11 @@ def name(world: World) -> str:
 @pytest.mark.parametrize("world", UNCHANGED, ids=name)
 def test_an_unchanged_canary_is_hardly_ever_rolled_back(world: World) -> None:
     rng = np.random.default_rng(5)
-    usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
-    found = bench.ours(arms, usual)
+    history, arms = world.history(rng, RUNS), world.arms(rng, RUNS)
+    found = bench.ours(arms, history)
     assert found.share <= (1.5 if world.burst else 1)
     if world.incident:
-        assert bench.promotions(arms, usual, found).mean() <= 0.01
+        assert bench.promotions(arms, history, found).mean() <= 0.01
 
 
 @pytest.mark.parametrize("burst", [0.0, bench.BURST])
@@ -35,16 +35,16 @@ def test_a_canary_at_or_above_the_limit_is_hardly_ever_promoted(rate: float, bur
     for rps in (200, 10_000):
         rng = np.random.default_rng(6)
         world = World(rps, canary=rate, burst=burst)
-        usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
-        assert bench.promotions(arms, usual, bench.ours(arms, usual)).mean() <= 0.01
+        history, arms = world.history(rng, RUNS), world.arms(rng, RUNS)
+        assert bench.promotions(arms, history, bench.ours(arms, history)).mean() <= 0.01
 
 
 @pytest.mark.parametrize(("rate", "rps", "seconds"), [(0.01, 200, 60), (0.01, 1000, 15), (0.03, 200, 30)])
 def test_a_bad_canary_is_found_in_time(rate: float, rps: float, seconds: float) -> None:
     rng = np.random.default_rng(7)
     world = World(rps, canary=rate)
-    usual, arms = world.usual(rng, RUNS), world.arms(rng, RUNS)
-    found = bench.ours(arms, usual)
+    history, arms = world.history(rng, RUNS), world.arms(rng, RUNS)
+    found = bench.ours(arms, history)
     assert found.share >= 99
     assert found.median <= seconds
 
@@ -53,6 +53,6 @@ def test_without_the_dispersion_bursts_would_be_taken_for_harm() -> None:
     """The bound above is not empty: the same worlds break it when the arms are taken as Poisson."""
     rng = np.random.default_rng(8)
     world = World(10_000, burst=bench.BURST)
-    poisson = World(10_000).usual(rng, RUNS)
+    poisson = World(10_000).history(rng, RUNS)
     broken = harm(world.arms(rng, RUNS), bench.LIMITS, poisson, world.look_seconds).rolls_back
     assert broken[:, -1].mean() > 0.2

@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sloctl.canary.parity import compare, difference
 from sloctl.cli import main
+from sloctl.cli.canary_parity import compare, difference
 
 TOLERANCE = Decimal("0.001")
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -235,21 +234,3 @@ def test_the_whole_group_rolls_back(evaluate: Evaluate, capsys: pytest.CaptureFi
     assert main([*words, "--format", "json"]) == 1
     answers = json.loads(capsys.readouterr().out)
     assert [(one["verdict"], one["reason"]) for one in answers] == [("rollback", "group"), ("rollback", "harm")]
-
-
-def test_native_histograms_are_read_by_their_buckets() -> None:
-    from sloctl.canary.source import _native
-    from sloctl.prometheus import Histogram, Series
-
-    one = (
-        Histogram(10.0, 3, ((0.5, 1.0, 2), (1.0, 2.0, 1))),
-        Histogram(20.0, 9, ((0.5, 1.0, 2), (1.0, 2.0, 1), (2.0, 4.0, 6))),
-    )
-    found = _native(Series({"job": "pay"}, (), (), one))
-    assert {counter.times for counter in found} == {(10.0, 20.0)}
-    assert [(float(counter.labels["le"]), counter.values) for counter in found] == [
-        (1.0, [2, 2]),
-        (2.0, [3, 3]),
-        (4.0, [3, 9]),
-        (math.inf, [3, 9]),
-    ]

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import Samples, Series
+from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.analysis.verdict import Decision, Reason, Verdict, as_json
 from sloctl.model.canary import After, Needs, WhenMissing, WhenShared
@@ -27,7 +27,7 @@ from testing.canaries import (
     without_scrapes,
 )
 
-NOTHING = Samples({}, 61, ("instance",))
+NOTHING = ArmSamples({}, 61, ("instance",))
 
 
 def answer(verdict: Verdict) -> str:
@@ -75,7 +75,7 @@ def test_a_canary_without_samples_is_not_judged() -> None:
 )
 def test_at_the_deadline_the_specification_decides_what_missing_data_mean(when_missing, expected) -> None:
     late = samples(looks=120)
-    late = replace(late, canary=Samples({}, 121, ("instance",)))
+    late = replace(late, canary=ArmSamples({}, 121, ("instance",)))
     assert answer(judged(late, canary(when_missing=when_missing))) == expected
 
 
@@ -186,15 +186,15 @@ def by_route(bad_rate: float, requests: float = 20.0) -> dict[str, CheckSamples]
     rng = np.random.default_rng(7)
     routes = ["/pay", *(f"/r{number}" for number in range(19))]
 
-    def one(pods: list[dict[str, str]], requests: float, base: float | None, pay: float = 0.001) -> Samples:
-        series: dict[str, list[Series]] = {"total": [], "bad": []}
+    def one(pods: list[dict[str, str]], requests: float, base: float | None, pay: float = 0.001) -> ArmSamples:
+        series: dict[str, list[CounterSeries]] = {"total": [], "bad": []}
         for pod in pods:
             for route in routes:
                 share = requests / len(pods)
                 bad = rng.poisson(share * (pay if route == "/pay" else 0.001), 60)
                 series["total"].append(counter({**pod, "http_route": route}, [share] * 60, base=base))
                 series["bad"].append(counter({**pod, "http_route": route}, bad, base=base))
-        return Samples({role: tuple(found) for role, found in series.items()}, 61, ("instance",))
+        return ArmSamples({role: tuple(found) for role, found in series.items()}, 61, ("instance",))
 
     baseline = one(STABLE_PODS, requests * 19, 0.0)
     return {
@@ -217,7 +217,7 @@ def test_twenty_good_endpoints_are_promoted() -> None:
 
 
 def ledger(wrong: Floats, compared: float = 1000.0, looks: int = 60) -> dict[str, CheckSamples]:
-    found = Samples(
+    found = ArmSamples(
         {
             "mismatches": (counter(CANARY_POD, wrong, base=0.0),),
             "compared": (counter(CANARY_POD, [compared] * looks, base=0.0),),

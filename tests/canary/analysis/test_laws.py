@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import GRACE, Samples, all_counted, all_on_grid, counted, on_grid
+from sloctl.canary.analysis.samples import GRACE, ArmSamples, all_counted, all_on_grid, counted, on_grid
 from sloctl.canary.analysis.statistics import OVER, WORSE, absolute_evidence, mixed, relative_evidence
 from sloctl.canary.analysis.verdict import Decision, Verdict
 from sloctl.model.quantities import Duration
@@ -32,7 +32,7 @@ def worlds(draw: st.DrawFn) -> CheckSamples:
     burst = draw(st.sampled_from([0, 0, 3, 10, 30]))
     at = draw(st.integers(0, LOOKS - 1))
 
-    def one(pods: list[dict[str, str]], requests: int, rate: float, base: float | None, burst: int = 0) -> Samples:
+    def one(pods: list[dict[str, str]], requests: int, rate: float, base: float | None, burst: int = 0) -> ArmSamples:
         total, bad = [], []
         for pod in pods:
             n = rng.poisson(requests / len(pods), LOOKS)
@@ -40,7 +40,7 @@ def worlds(draw: st.DrawFn) -> CheckSamples:
             x[at] = min(n[at], x[at] + burst)
             total.append(counter(pod, n, base=base))
             bad.append(counter(pod, x, base=base))
-        return Samples({"total": tuple(total), "bad": tuple(bad)}, LOOKS + 1, ("instance",))
+        return ArmSamples({"total": tuple(total), "bad": tuple(bad)}, LOOKS + 1, ("instance",))
 
     return CheckSamples(one(PODS, requests, rate, None, burst), one(STABLE_PODS, 19 * requests, 0.001, 100.0))
 
@@ -81,7 +81,7 @@ def check_no_better(whole: Verdict, spoiled: Verdict) -> None:
 @given(worlds())
 @settings(max_examples=100)
 def test_no_canary_and_no_baseline_never_decide(found: CheckSamples) -> None:
-    nothing = Samples({}, LOOKS + 1, ("instance",))
+    nothing = ArmSamples({}, LOOKS + 1, ("instance",))
     assert judged(replace(found, canary=nothing), SPEC).decision is Decision.CONTINUE
     assert judged(replace(found, baseline=nothing), SPEC).decision is not Decision.PROMOTE
 
@@ -89,7 +89,7 @@ def test_no_canary_and_no_baseline_never_decide(found: CheckSamples) -> None:
 @given(worlds(), st.randoms(use_true_random=False))
 @settings(max_examples=100)
 def test_the_order_of_series_changes_nothing(found: CheckSamples, random: st.DataObject) -> None:
-    def shuffled(arm: Samples) -> Samples:
+    def shuffled(arm: ArmSamples) -> ArmSamples:
         return replace(arm, series={role: tuple(random.sample(series, len(series)))
                                     for role, series in reversed(arm.series.items())})  # fmt: skip
 

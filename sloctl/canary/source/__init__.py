@@ -1,0 +1,1 @@
+"""The samples of a release from Prometheus, Thanos or Mimir."""
