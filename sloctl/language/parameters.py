@@ -8,8 +8,8 @@ from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language.problems import nearest
-from sloctl.language.texts import STRING, is_closed
 from sloctl.language.tree import Key, Mapping, Sequence, Tree, Value
+from sloctl.promql.limits import STRING, is_closed
 
 # These stand for something where a template declares no parameter of the name.
 BUILT_IN: Final = frozenset(

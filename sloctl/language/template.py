@@ -12,8 +12,8 @@ from sloctl.language.parameters import PARAMETER, QUOTED
 from sloctl.language.problems import nearest, validated
 from sloctl.language.refusals import shown
 from sloctl.language.rollout import Canary
-from sloctl.language.texts import is_closed
 from sloctl.language.tree import Absent, Key, Mapping, Sequence, Tree, Value
+from sloctl.promql.limits import is_closed
 
 
 @dataclass(frozen=True, slots=True)

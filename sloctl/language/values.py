@@ -27,6 +27,7 @@ from pydantic_core import CoreSchema, core_schema
 from sloctl.language import quantities, texts
 from sloctl.language.quantities import DAY, MINUTE, WrittenBound, WrittenCounts, WrittenRate
 from sloctl.language.refusals import refusal
+from sloctl.promql.limits import MAX_LENGTH
 
 RESERVED_LABELS: Final = frozenset(
     (
@@ -153,11 +154,11 @@ def _pattern(regex: re.Pattern[str], *examples: str) -> WithJsonSchema:
 
 
 _TEXT_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": texts.MAX_TEXT})
-_PROMQL_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": texts.MAX_PROMQL})
+_PROMQL_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": MAX_LENGTH})
 _SELECTORS_SCHEMA: Final = WithJsonSchema(
     {
         "oneOf": [
-            {"type": "string", "minLength": 1, "maxLength": texts.MAX_PROMQL},
+            {"type": "string", "minLength": 1, "maxLength": MAX_LENGTH},
             {"type": "array", "minItems": 1, "maxItems": texts.MAX_SELECTORS, "items": {"type": "string"}},
         ]
     }

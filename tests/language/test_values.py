@@ -267,9 +267,10 @@ def test_promql_that_could_kill_the_parser_is_refused_before(expression: str, me
         "a{b='" + "+" * 200 + "'}",
         "a{b=`" + "[" * 200 + "\\`}",
         'a{b="\\"' + "(" * 200 + '"}',
+        "+".join(['a{b="c", d!="e"}'] * 41),
     ],
 )
-def test_brackets_and_operators_inside_strings_do_not_count(expression: str) -> None:
+def test_brackets_and_operators_inside_strings_and_matchers_do_not_count(expression: str) -> None:
     assert accept(values.PromQL, expression) == expression
 
 
