@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Final, TypeVar
+from typing import Final
 
-from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import PromqlError
 from sloctl.language import rollout
 from sloctl.language.problems import nearest
@@ -18,11 +17,10 @@ from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Probe, Ratio, RunningTotal
 from sloctl.model.quantities import Duration
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.selectors import parse_matchers, parse_selector
+from sloctl.promql.selectors import parse_matchers
 from sloctl.resolve import codes
-from sloctl.resolve.layers import Located
+from sloctl.resolve.indicators import Reading
 
-T = TypeVar("T")
 HASH: Final = "rollouts_pod_template_hash"
 """The label that Argo Rollouts puts on pods; what relabelling calls it by default."""
 DEFAULT_ARMS: Final = meant.Arms(
@@ -32,45 +30,27 @@ DEFAULT_ALPHA: Final = Decimal("0.01")
 _PLACEHOLDER: Final = re.compile(r"\$([A-Za-z_]+)")
 
 
-@dataclass(frozen=True, slots=True)
-class Source:
-    """A canary as written, and where its parts stand.
-
-    Attributes:
-        use: where a service uses the template that brings it.
-    """
-
-    spec: rollout.Canary
-    document: Located
-    use: Place | None = None
-
-    def place(self, *keys: Key) -> Place:
-        """Where the value at this path below `canary` stands."""
-        return self.document.place("canary", *keys)
-
-
-def resolve_canary(source: Source, slos: Mapping[str, Slo | None], found: Diagnostics) -> meant.Canary | None:
-    """The canary of one service, or None with the reasons in `found`.
+def resolve_canary(spec: rollout.Canary, slos: Mapping[str, Slo | None], reading: Reading) -> meant.Canary | None:
+    """The canary of one service, or None with the reasons in the diagnostics of `reading`.
 
     Args:
-        source: what is written.
+        spec: what is written.
         slos: the service's SLOs by name; None for one that has errors of its own.
-        found: what is wrong is added here.
+        reading: how PromQL below `canary` is read.
     """
-    before = len(found.errors)
-    reading = _Reading(source, slos, found)
-    made = reading.canary()
-    return made if len(found.errors) == before else None
+    before = len(reading.found.errors)
+    made = _Resolving(spec, slos, reading).canary()
+    return made if len(reading.found.errors) == before else None
 
 
 @dataclass(frozen=True, slots=True)
-class _Reading:
-    source: Source
+class _Resolving:
+    spec: rollout.Canary
     slos: Mapping[str, Slo | None]
-    found: Diagnostics
+    reading: Reading
 
     def canary(self) -> meant.Canary:
-        spec, arms = self.source.spec, self._arms()
+        spec, arms = self.spec, self._arms()
         checks = [self._check(index, check, arms) for index, check in enumerate(spec.checks)]
         return meant.Canary(
             arms=arms,
@@ -82,11 +62,11 @@ class _Reading:
             when_missing=meant.WhenMissing(spec.when_missing or "hold"),
             alpha=_alpha(spec.alpha),
             parity=_parity(spec.parity),
-            place=self.source.place(),
+            place=self.reading.layer.place(),
         )
 
     def _arms(self) -> meant.Arms:
-        written = self.source.spec.arms
+        written = self.spec.arms
         if written is None:
             return DEFAULT_ARMS
         canary = self._arm("canary", written.canary, "canary")
@@ -94,7 +74,11 @@ class _Reading:
         return meant.Arms(canary, baseline)
 
     def _arm(self, arm: str, text: str, own: str) -> tuple[Matcher, ...]:
-        matchers = self._parsed(parse_matchers, text, "arms", arm) or ()
+        try:
+            matchers = parse_matchers(text)
+        except PromqlError as error:
+            self._error(str(error), error.help, "arms", arm, code=codes.PROMQL)
+            return ()
         names = {name for matcher in matchers for name in _PLACEHOLDER.findall(matcher.value)}
         if matchers and own not in names:
             help_ = f'write ${own} where the hash of its pods stands, such as {HASH}="${own}"'
@@ -122,7 +106,7 @@ class _Reading:
             quantile=check.quantile,
             needs=meant.Needs(check.needs or "any"),
             shared=meant.WhenShared(check.shared or "hold"),
-            place=self.source.place("checks", index, "name"),
+            place=self.reading.layer.place("checks", index, "name"),
         )
 
     def _mismatch(self, index: int, check: rollout.Check) -> meant.MismatchCheck:
@@ -132,11 +116,11 @@ class _Reading:
             compared=self._selectors(check.compared or (), "checks", index, "compared"),
             mismatch_rate=check.mismatch_rate or Decimal(0),
             settle=Duration(30_000 if check.settle is None else check.settle),
-            place=self.source.place("checks", index, "name"),
+            place=self.reading.layer.place("checks", index, "name"),
         )
 
     def _after(self, arms: meant.Arms) -> meant.After | None:
-        written = self.source.spec.after
+        written = self.spec.after
         if written is None:
             return None
         slo = self._slo(written.slo, "after", "slo")
@@ -149,7 +133,7 @@ class _Reading:
         if name not in self.slos:
             known = ", ".join(sorted(self.slos)) or "none"
             help_ = nearest(name, list(self.slos)) or f"write one of its SLOs: {known}"
-            self.found.error(codes.UNKNOWN_SLO, self.source.place(*keys), f"this service has no SLO `{name}`", help_)
+            self._error(f"this service has no SLO `{name}`", help_, *keys, code=codes.UNKNOWN_SLO)
         return self.slos.get(name)
 
     def _judged(self, slo: Slo, arms: meant.Arms, *keys: Key) -> None:
@@ -176,42 +160,35 @@ class _Reading:
     def _split(self, slo: Slo, arms: meant.Arms, by: tuple[str, ...], *keys: Key) -> None:
         fixed = {
             matcher.label
-            for matcher in (*arms.canary, *arms.baseline, *(m for one in selectors_of(slo) for m in one.matchers))
+            for matcher in (
+                *arms.canary,
+                *arms.baseline,
+                *(matcher for selector in selectors_of(slo) for matcher in selector.matchers),
+            )
             if matcher.operator is MatchOperator.EQUAL
         }
         for label in by:
             if label in fixed:
                 help_ = "remove the label here or the matcher there"
                 message = f"`by` splits by `{label}`, but a matcher fixes it"
-                self.found.error(codes.SPLIT_LABEL, self.source.place(*keys), message, help_, *self._related)
+                self._error(message, help_, *keys, code=codes.SPLIT_LABEL)
 
     def _selectors(self, texts: tuple[str, ...], *keys: Key) -> Selectors:
-        read = (
-            self._parsed(parse_selector, text, *keys, *((index,) if len(texts) > 1 else ()))
-            for index, text in enumerate(texts)
-        )
+        """Every selector of a list that can be read."""
+        places = [keys] if len(texts) == 1 else [(*keys, index) for index in range(len(texts))]
+        read = (self.reading.selector(text, *place) for text, place in zip(texts, places, strict=True))
         return tuple(selector for selector in read if selector is not None)
 
-    def _parsed(self, parse: Callable[[str], T], text: str, *keys: Key) -> T | None:
-        try:
-            return parse(text)
-        except PromqlError as error:
-            self.found.error(codes.PROMQL, self.source.place(*keys), str(error), error.help, *self._related)
-            return None
-
-    def _error(self, message: str, help_: str, *keys: Key) -> None:
-        self.found.error(codes.CANARY, self.source.place(*keys), message, help_, *self._related)
-
-    @property
-    def _related(self) -> tuple[Related, ...]:
-        return () if self.source.use is None else (Related(self.source.use, "used here"),)
+    def _error(self, message: str, help_: str, *keys: Key, code: str = codes.CANARY) -> None:
+        layer = self.reading.layer
+        self.reading.found.error(code, layer.place(*keys), message, help_, *layer.related)
 
 
 def selectors_of(slo: Slo) -> tuple[Selector, ...]:
     """The selectors of an SLI that a canary can judge."""
     match slo.indicator:
         case Ratio(total=total, bad=bad, good=good):
-            return tuple(one for side in (total, bad, good) if side for one in side)
+            return tuple(selector for side in (total, bad, good) if side for selector in side)
         case Latency(histogram=histogram):
             return histogram
         case Probe(gauge=gauge):

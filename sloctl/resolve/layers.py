@@ -107,6 +107,12 @@ class Layers:
                 merged.setdefault(name, (value, layer))
         return merged
 
+    @property
+    def matchers(self) -> dict[str, tuple[str, Place]]:
+        """Label and value of what is added to every selector, with the place that says so."""
+        merged = self.merged("matchers")
+        return {label: (value, layer.place("matchers", label)) for label, (value, layer) in merged.items()}
+
     def fields(self, key: str, *names: str) -> dict[str, Any]:
         """A nested model merged by its fields; what nobody writes is left out."""
         merged: dict[str, Any] = {}

@@ -20,7 +20,7 @@ from sloctl.model.catalogue import Dashboards, Expect, Inhibition, NewSeries, Pa
 from sloctl.model.ownership import OfficeHours, Route, Team
 from sloctl.model.periods import zone_names
 from sloctl.model.quantities import MINUTE, Duration
-from sloctl.model.selector import Expression
+from sloctl.model.selector import Expression, Matcher, MatchOperator
 from sloctl.promql.expressions import parse_expression
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer, Layers
@@ -34,7 +34,6 @@ class Scope:
 
     Attributes:
         policies: tiers by name, with the layer that wrote them.
-        matchers: added to every selector.
     """
 
     name: str
@@ -42,7 +41,6 @@ class Scope:
     place: Place
     teams: Mapping[str, Team]
     policies: Mapping[str, tuple[tuple[alerting.Tier, ...], Layer]]
-    matchers: Mapping[str, str]
     sources: tuple[str, ...] = ()
     services: list[Document] = field(default_factory=list)
 
@@ -109,12 +107,13 @@ def dashboards(layers: Layers, found: Diagnostics) -> Dashboards:
 
 
 def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
+    matchers = [Matcher(label, MatchOperator.EQUAL, value) for label, (value, _) in layers.matchers.items()]
     for layer in layers.writing("dashboards"):
         text = getattr(layer.spec, "dashboards").deploys  # noqa: B009 - a key of Platforms only
         if text is None:
             continue
         try:
-            return parse_expression(text)
+            return parse_expression(text, matchers)
         except PromqlError as error:
             help_ = error.help or "write PromQL whose samples mark a deployment"
             found.error(codes.PROMQL, layer.place("dashboards", "deploys"), str(error), help_)
@@ -200,14 +199,12 @@ def _unique_names(made: list[Scope], found: Diagnostics) -> None:
 def _scope(chain: list[Document], service: Document, found: Diagnostics) -> Scope:
     specs = [(one, one.spec) for one in chain if isinstance(one.spec, document.Platform)]
     layers = Layers(tuple(Layer(spec, one) for one, spec in specs))
-    matchers = {label: value for label, (value, _) in layers.merged("matchers").items()}
     return Scope(
         name=specs[0][1].name if specs else DEFAULT_NAME,
         layers=layers,
         place=chain[0].place("name") if chain else service.place("service"),
         teams={name: _team(name, team, layer, found) for name, (team, layer) in layers.merged("teams").items()},
         policies=layers.merged("policies"),
-        matchers=matchers,
         sources=tuple(one.path for one in chain),
     )
 

@@ -14,7 +14,8 @@ from sloctl.model.canary import Canary
 from sloctl.model.catalogue import Service, Slo
 from sloctl.model.selector import Expression
 from sloctl.resolve import codes
-from sloctl.resolve.canary import Source, resolve_canary
+from sloctl.resolve.canary import resolve_canary
+from sloctl.resolve.indicators import Reading
 from sloctl.resolve.layers import Layer, Layers
 from sloctl.resolve.platforms import Scope
 from sloctl.resolve.slos import Draft, resolve_slo
@@ -39,6 +40,10 @@ class _Owner:
         far = () if template is None else (template,)
         layers = Layers((*near, self.layer, *far, *self.scope.layers.stack))
         return Draft(self.spec.service, name, near + far, layers, self.scope, self.found)
+
+    def reading(self, layer: Layer) -> Reading:
+        """How PromQL in `layer` is read that belongs to no SLO."""
+        return Reading(layer, self.found, self.layers.matchers, by=(), buckets={})
 
 
 def service(scope: Scope, written: Document, templates: Mapping[str, Document], found: Diagnostics) -> Service:
@@ -107,17 +112,20 @@ def _brought(owner: _Owner, instances: list[Instance]) -> dict[str, Layer]:
 
 def _canary(owner: _Owner, instances: list[Instance], slos: Mapping[str, Slo | None]) -> Canary | None:
     """The service's own canary, or the one that a template brings."""
-    brought = [Source(one.canary, one, one.use) for one in instances if one.canary is not None]
-    own = [] if owner.spec.canary is None else [Source(owner.spec.canary, owner.layer.document)]
-    if not own and len(brought) > 1 and brought[0].use is not None and brought[1].use is not None:
-        related = Related(brought[0].use, "the other one")
+    if owner.spec.canary is not None:
+        layer = Layer(owner.spec, owner.layer.document, ("canary",))
+        return resolve_canary(owner.spec.canary, slos, owner.reading(layer))
+    brought = [(instance.canary, instance) for instance in instances if instance.canary is not None]
+    if not brought:
+        return None
+    if len(brought) > 1:
+        related = Related(brought[0][1].use, "the other one")
         help_ = "write a canary of the service's own"
-        owner.found.error(codes.TWO_CANARIES, brought[1].use, "two templates bring a canary", help_, related)
-    return next((resolve_canary(source, slos, owner.found) for source in (*own, *brought)), None)
+        owner.found.error(codes.TWO_CANARIES, brought[1][1].use, "two templates bring a canary", help_, related)
+    canary, instance = brought[0]
+    return resolve_canary(canary, slos, owner.reading(Layer(owner.spec, instance, ("canary",), instance.use)))
 
 
 def _cost(owner: _Owner) -> Expression | None:
-    if owner.spec.cost is None:
-        return None
-    draft = owner.draft(owner.spec.service, owner.layer, None)
-    return draft.reading(owner.layer).expression(owner.spec.cost, "cost")
+    cost = owner.spec.cost
+    return None if cost is None else owner.reading(owner.layer).expression(cost, "cost")

@@ -73,12 +73,8 @@ class Draft:
 
     def reading(self, layer: Layer) -> indicators.Reading:
         """How PromQL in `layer` is read for this SLO."""
-        matchers = {
-            label: (value, origin.place("matchers", label))
-            for label, (value, origin) in self.layers.merged("matchers").items()
-        }
         buckets = {name: bounds for name, (bounds, _) in self.layers.merged("buckets").items()}
-        return indicators.Reading(layer, self.found, matchers, self.by, buckets)
+        return indicators.Reading(layer, self.found, self.layers.matchers, self.by, buckets)
 
 
 def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
