@@ -8,18 +8,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from sloctl.errors import PromqlError
 from sloctl.language import rollout
-from sloctl.language.problems import nearest
+from sloctl.language.problems import did_you_mean
 from sloctl.language.tree import Key
 from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Probe, Ratio, RunningTotal
 from sloctl.model.quantities import Duration
-from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.selectors import parse_matchers
+from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.resolve import codes
-from sloctl.resolve.indicators import Reading
+from sloctl.resolve.reading import PromqlReading
 
 HASH: Final = "rollouts_pod_template_hash"
 """The label that Argo Rollouts puts on pods; what relabelling calls it by default."""
@@ -30,7 +28,7 @@ DEFAULT_ALPHA: Final = Decimal("0.01")
 _PLACEHOLDER: Final = re.compile(r"\$([A-Za-z_]+)")
 
 
-def resolve_canary(spec: rollout.Canary, slos: Mapping[str, Slo | None], reading: Reading) -> meant.Canary | None:
+def resolve_canary(spec: rollout.Canary, slos: Mapping[str, Slo | None], reading: PromqlReading) -> meant.Canary | None:
     """The canary of one service, or None with the reasons in the diagnostics of `reading`.
 
     Args:
@@ -47,7 +45,7 @@ def resolve_canary(spec: rollout.Canary, slos: Mapping[str, Slo | None], reading
 class _Resolving:
     spec: rollout.Canary
     slos: Mapping[str, Slo | None]
-    reading: Reading
+    reading: PromqlReading
 
     def canary(self) -> meant.Canary:
         spec, arms = self.spec, self._arms()
@@ -62,7 +60,7 @@ class _Resolving:
             when_missing=meant.WhenMissing(spec.when_missing or "hold"),
             alpha=_alpha(spec.alpha),
             parity=_parity(spec.parity),
-            place=self.reading.layer.place(),
+            place=self.reading.at.place(),
         )
 
     def _arms(self) -> meant.Arms:
@@ -74,11 +72,7 @@ class _Resolving:
         return meant.Arms(canary, baseline)
 
     def _arm(self, arm: str, text: str, own: str) -> tuple[Matcher, ...]:
-        try:
-            matchers = parse_matchers(text)
-        except PromqlError as error:
-            self._error(str(error), error.help, "arms", arm, code=codes.PROMQL)
-            return ()
+        matchers = self.reading.matchers_in(text, "arms", arm)
         names = {name for matcher in matchers for name in _PLACEHOLDER.findall(matcher.value)}
         if matchers and own not in names:
             help_ = f'write ${own} where the hash of its pods stands, such as {HASH}="${own}"'
@@ -106,17 +100,17 @@ class _Resolving:
             quantile=check.quantile,
             needs=meant.Needs(check.needs or "any"),
             shared=meant.WhenShared(check.shared or "hold"),
-            place=self.reading.layer.place("checks", index, "name"),
+            place=self.reading.at.place("checks", index, "name"),
         )
 
     def _mismatch(self, index: int, check: rollout.Check) -> meant.MismatchCheck:
         return meant.MismatchCheck(
             name=check.name,
-            mismatches=self._selectors(check.mismatches or (), "checks", index, "mismatches"),
-            compared=self._selectors(check.compared or (), "checks", index, "compared"),
+            mismatches=self.reading.selectors(check.mismatches or (), "checks", index, "mismatches"),
+            compared=self.reading.selectors(check.compared or (), "checks", index, "compared"),
             mismatch_rate=check.mismatch_rate or Decimal(0),
             settle=Duration(30_000 if check.settle is None else check.settle),
-            place=self.reading.layer.place("checks", index, "name"),
+            place=self.reading.at.place("checks", index, "name"),
         )
 
     def _after(self, arms: meant.Arms) -> meant.After | None:
@@ -132,7 +126,7 @@ class _Resolving:
     def _slo(self, name: str, *keys: Key) -> Slo | None:
         if name not in self.slos:
             known = ", ".join(sorted(self.slos)) or "none"
-            help_ = nearest(name, list(self.slos)) or f"write one of its SLOs: {known}"
+            help_ = did_you_mean(name, list(self.slos)) or f"write one of its SLOs: {known}"
             self._error(f"this service has no SLO `{name}`", help_, *keys, code=codes.UNKNOWN_SLO)
         return self.slos.get(name)
 
@@ -173,15 +167,8 @@ class _Resolving:
                 message = f"`by` splits by `{label}`, but a matcher fixes it"
                 self._error(message, help_, *keys, code=codes.SPLIT_LABEL)
 
-    def _selectors(self, texts: tuple[str, ...], *keys: Key) -> Selectors:
-        """Every selector of a list that can be read."""
-        places = [keys] if len(texts) == 1 else [(*keys, index) for index in range(len(texts))]
-        read = (self.reading.selector(text, *place) for text, place in zip(texts, places, strict=True))
-        return tuple(selector for selector in read if selector is not None)
-
     def _error(self, message: str, help_: str, *keys: Key, code: str = codes.CANARY) -> None:
-        layer = self.reading.layer
-        self.reading.found.error(code, layer.place(*keys), message, help_, *layer.related)
+        self.reading.error(code, message, help_, *keys)
 
 
 def selectors_of(slo: Slo) -> tuple[Selector, ...]:

@@ -32,22 +32,21 @@ class Located(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """One mapping that can give values: an SLO, a Service or a Platform.
+class Part:
+    """One mapping of a document or of what a template brought.
 
     Attributes:
         keys: the path of the mapping in its document.
         use: where a service uses the template that brought the mapping.
     """
 
-    spec: Inheritable
     document: Located
     keys: tuple[Key, ...] = ()
     use: Place | None = None
 
-    def has(self, key: str) -> bool:
-        """Whether the mapping writes this key."""
-        return key in self.spec.model_fields_set
+    def below(self, *keys: Key) -> Part:
+        """The part at this path below the mapping."""
+        return Part(self.document, (*self.keys, *keys), self.use)
 
     def place(self, *keys: Key) -> Place:
         """Where the value at this path below the mapping stands."""
@@ -66,6 +65,17 @@ class Layer:
     def related(self) -> tuple[Related, ...]:
         """The second place that a finding in a template involves."""
         return () if self.use is None else (Related(self.use, "used here"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer(Part):
+    """A mapping that can give values to SLOs: an SLO, a Service or a Platform."""
+
+    spec: Inheritable = field(kw_only=True)
+
+    def has(self, key: str) -> bool:
+        """Whether the mapping writes this key."""
+        return key in self.spec.model_fields_set
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from sloctl.errors import PromqlError
 from sloctl.language import alerting, document, ownership
 from sloctl.language.document import Document
 from sloctl.language.files import STDIN, RealPaths
-from sloctl.language.problems import nearest
+from sloctl.language.problems import did_you_mean, nearest
 from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import Dashboards, Expect, Inhibition, NewSeries, PagerDutyKeys, Sampling, Texts
 from sloctl.model.ownership import OfficeHours, Route, Team
@@ -136,7 +136,7 @@ def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
         return teams.get(name)
     related = Related(next(iter(teams.values())).place, "teams are named here")
     message = f"`{name}` is not a team of platform `{scope.name}`"
-    help_ = nearest(name, sorted(teams)) or f"write one of {', '.join(sorted(teams))}"
+    help_ = did_you_mean(name, sorted(teams)) or f"write one of {', '.join(sorted(teams))}"
     found.error(codes.UNKNOWN_TEAM, layer.place("team"), message, help_, related, *layer.related)
     return None
 
@@ -144,8 +144,12 @@ def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
 def zone_help(name: str) -> str:
     """What to write instead of a time zone that does not exist."""
     zones = {zone.lower(): zone for zone in sorted(zone_names()) if "/" in zone}  # abbreviations are all alike
-    near = nearest(name, list(zones)).partition("`")[2].partition("`")[0]
-    return f"did you mean `{zones[near]}`?" if near else "write an IANA name such as `Europe/Berlin` or `Asia/Kolkata`"
+    near = nearest(name, list(zones))
+    return (
+        f"did you mean `{zones[near]}`?"
+        if near is not None
+        else "write an IANA name such as `Europe/Berlin` or `Asia/Kolkata`"
+    )
 
 
 def pagerduty(layers: Layers) -> PagerDutyKeys:
@@ -198,7 +202,7 @@ def _unique_names(made: list[Scope], found: Diagnostics) -> None:
 
 def _scope(chain: list[Document], service: Document, found: Diagnostics) -> Scope:
     specs = [(one, one.spec) for one in chain if isinstance(one.spec, document.Platform)]
-    layers = Layers(tuple(Layer(spec, one) for one, spec in specs))
+    layers = Layers(tuple(Layer(one, spec=spec) for one, spec in specs))
     return Scope(
         name=specs[0][1].name if specs else DEFAULT_NAME,
         layers=layers,

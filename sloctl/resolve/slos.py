@@ -9,7 +9,7 @@ from typing import Final
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.language import alerting as written_alerting
 from sloctl.language.indicators import Sli
-from sloctl.language.problems import nearest
+from sloctl.language.problems import did_you_mean
 from sloctl.model.alerting import Credit, Forecast, Mode, Regression, Severity, Sla
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Indicator, Latency, Saturation, Threshold, counts_events
@@ -71,10 +71,10 @@ class Draft:
         place = self.place if layer is None else layer.place(key)
         self.found.error(code, place, message, help_, *related, *(layer or self.own[0]).related)
 
-    def reading(self, layer: Layer) -> indicators.Reading:
+    def reading(self, layer: Layer) -> indicators.IndicatorReading:
         """How PromQL in `layer` is read for this SLO."""
         buckets = {name: bounds for name, (bounds, _) in self.layers.merged("buckets").items()}
-        return indicators.Reading(layer, self.found, self.layers.matchers, self.by, buckets)
+        return indicators.IndicatorReading(layer, self.found, self.layers.matchers, self.by, buckets)
 
 
 def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
@@ -86,9 +86,10 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
     timeslices = layers.value("timeslices")
     slices = timeslices is not None or (indicator is not None and not counts_events(indicator))
     sampling = platforms.sampling(layers, draft.found)
-    reading = alerts.Reading(
-        scope=draft.scope,
+    reading = alerts.AlertsReading(
+        at=draft.own[0],
         found=draft.found,
+        scope=draft.scope,
         objective=objective or _ANY_OBJECTIVE,
         window=window or _DEFAULT_WINDOW,
         resolution=sampling.resolution,
@@ -155,7 +156,7 @@ def _indicator(draft: Draft, source: Draft, siblings: dict[str, Draft]) -> Indic
     layer = source.layers.source("sli")
     if layer is None:
         if source is draft:
-            help_ = nearest(draft.name, sorted(set(siblings) - {draft.name}))
+            help_ = did_you_mean(draft.name, sorted(set(siblings) - {draft.name}))
             help_ = help_ or "add `sli: {ratio: {total: 'requests_total{...}', bad_if: 'code=~\"5..\"'}}`"
             draft.error(codes.MISSING_KEY, "sli", f"`{draft.name}` does not say what is counted", help_)
         return None
@@ -168,7 +169,7 @@ def _referred(draft: Draft, name: str, siblings: dict[str, Draft]) -> Draft | No
     if name not in siblings:
         known = sorted(set(siblings) - {draft.name})
         others = f"write one of {', '.join(known)}, or an SLI" if known else "write an SLI, such as `{ratio: {...}}`"
-        help_ = nearest(name, known) or others
+        help_ = did_you_mean(name, known) or others
         draft.error(codes.UNKNOWN_SLI, "sli", f"this service has no SLO `{name}`", help_)
         return None
     if isinstance(siblings[name].sli, str):
