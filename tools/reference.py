@@ -18,7 +18,7 @@ from pydantic.fields import FieldInfo
 
 from sloctl.language import alerting, document, indicators, ownership, rollout
 from sloctl.language.fields import Written
-from sloctl.language.values import Called, _Pattern
+from sloctl.language.values import Read
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "specification.md"
 _TABLE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -141,17 +141,14 @@ def _names(hint: Any) -> Iterator[str]:
     elif hint is object:
         yield "any value"
     elif hint is not types.NoneType:
-        raise TypeError(f"{hint} has no name in the reference: annotate it with `Called`")
+        raise TypeError(f"{hint} has no name in the reference: annotate it with `Read`")
 
 
 def _annotated(arguments: tuple[Any, ...]) -> Iterator[str]:
     """The name that the type was given, the last one first, or that of the type inside."""
     for mark in reversed(arguments[1:]):
-        if isinstance(mark, Called):
-            yield mark.name
-            return
-        if isinstance(mark, _Pattern):
-            yield mark.what.removeprefix("a ").removeprefix("an ")
+        if isinstance(mark, Read):
+            yield mark.called
             return
     yield from _names(arguments[0])
 

@@ -37,6 +37,7 @@ from sloctl.language.values import (
     TimeZone,
     WindowLength,
 )
+from sloctl.model.quantities import percent
 
 Severity: TypeAlias = Literal["P1", "P2", "P3"]
 Labels: TypeAlias = dict[OwnLabel, LabelValue]
@@ -137,6 +138,5 @@ class Sla(Written):
 
     @model_validator(mode="after")
     def _each_limit_once(self) -> Self:
-        percentages = tuple(f"{credit.below.scaleb(2).normalize():f}%" for credit in self.credits)
-        unique(percentages, "SLO039", "the limit", "below", "credits")
+        unique(tuple(percent(credit.below) for credit in self.credits), "SLO039", "the limit", "below", "credits")
         return self

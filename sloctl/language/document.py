@@ -9,7 +9,7 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, model_validator
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language.alerting import Alerts, Annotations, Forecast, Labels, Policy, Regression, Sla, Window
@@ -26,7 +26,6 @@ from sloctl.language.rollout import Canary
 from sloctl.language.tree import Key, Mapping, Sequence, Tree
 from sloctl.language.values import (
     Boolean,
-    Called,
     Count,
     LabelName,
     MatchedValue,
@@ -41,6 +40,7 @@ from sloctl.language.values import (
     PositiveDuration,
     PromQL,
     Rate,
+    Read,
     Resolution,
     Runbook,
     SeverityWord,
@@ -217,18 +217,9 @@ def _raw_mapping(value: object) -> Mapping:
     raise refusal("SLO019", f"a mapping is needed, not {shown(value)}", "write `key: value` lines below it")
 
 
-def _raw_value(value: object) -> object:
-    return value
-
-
-RawList = Annotated[
-    Sequence,
-    PlainValidator(_raw_list),
-    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
-    Called("list of SLOs"),
-]
-RawMapping = Annotated[Mapping, PlainValidator(_raw_mapping), WithJsonSchema({"type": "object"}), Called("canary")]
-RawValue = Annotated[object, PlainValidator(_raw_value), WithJsonSchema({}), Called("any value")]
+RawList = Annotated[Sequence, Read(_raw_list, "list of SLOs", {"type": "array", "items": {"type": "object"}})]
+RawMapping = Annotated[Mapping, Read(_raw_mapping, "canary", {"type": "object"})]
+RawValue = Annotated[object, Read(lambda value: value, "any value", {})]
 
 
 class Template(Written):

@@ -125,7 +125,7 @@ class Throughput(Written):
         low, high = self.at_least, self.at_most
         if low is None and high is None:
             raise refusal("SLO033", "a throughput needs a bound", "write `at_least: 800K/min` or `at_most`")
-        if low and high and low.events * high.per_milliseconds >= high.events * low.per_milliseconds:
+        if low and high and low.during(high.per) >= high.events:
             raise _crossed()
         return self
 

@@ -105,12 +105,12 @@ class AlertsReading(Reading):
         return Tier(
             severity=severity,
             trigger=_trigger(written),
-            over=_duration(written.over),
-            also_over=_duration(written.also_over),
-            for_=_duration(written.for_) or ZERO,
-            keep_firing_for=default if keep is None else Duration(keep),
+            over=written.over,
+            also_over=written.also_over,
+            for_=written.for_ or ZERO,
+            keep_firing_for=default if keep is None else keep,
             min_events=written.min_events or 0,
-            min_bad=self._min_bad(written.min_bad, _duration(written.over)),
+            min_bad=self._min_bad(written.min_bad, written.over),
             guard=self._guard(written.guard),
             place=self.at.place(),
             notify=written.notify or (),
@@ -131,13 +131,13 @@ class AlertsReading(Reading):
 
     def _check_lengths(self, written: alerting.Tier) -> None:
         lengths = {"over": written.over, "also_over": written.also_over, "for": written.for_}
-        for key, milliseconds in lengths.items():
-            if milliseconds is not None and Duration(milliseconds) % self.resolution:
-                message = f"`{key}` {Duration(milliseconds)} is no multiple of the resolution {self.resolution}"
+        for key, length in lengths.items():
+            if length is not None and length % self.resolution:
+                message = f"`{key}` {length} is no multiple of the resolution {self.resolution}"
                 help_ = f"write a multiple of {self.resolution}, or another `resolution` in the Platform"
                 self.error(codes.TIER_LENGTH, message, help_, key)
-        if written.over is not None and Duration(written.over) > self.window.length:
-            message = f"`over` {Duration(written.over)} is longer than the window {self.window}"
+        if written.over is not None and written.over > self.window.length:
+            message = f"`over` {written.over} is longer than the window {self.window}"
             help_ = f"write at most {self.window.length}"
             self.error(codes.TIER_LENGTH, message, help_, "over")
 
@@ -179,7 +179,3 @@ def _trigger(written: alerting.Tier) -> Burn | ErrorRate | BudgetLeft:
         return ErrorRate(written.error_rate)
     assert written.budget_left is not None
     return BudgetLeft(written.budget_left)
-
-
-def _duration(milliseconds: int | None) -> Duration | None:
-    return None if milliseconds is None else Duration(milliseconds)

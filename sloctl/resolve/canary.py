@@ -14,7 +14,7 @@ from sloctl.language.tree import Key
 from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Probe, Ratio, RunningTotal
-from sloctl.model.quantities import Duration
+from sloctl.model.quantities import SECOND
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.resolve import codes
 from sloctl.resolve.reading import PromqlReading
@@ -109,7 +109,7 @@ class _Resolving:
             mismatches=self.reading.selectors(check.mismatches or (), "checks", index, "mismatches"),
             compared=self.reading.selectors(check.compared or (), "checks", index, "compared"),
             mismatch_rate=check.mismatch_rate or Decimal(0),
-            settle=Duration(30_000 if check.settle is None else check.settle),
+            settle=SECOND * 30 if check.settle is None else check.settle,
             place=self.reading.at.place("checks", index, "name"),
         )
 
@@ -121,7 +121,7 @@ class _Resolving:
         if slo is not None:
             self._judged(slo, arms, "after")
             self._split(slo, arms, written.by or (), "after", "by")
-        return meant.After(written.slo, written.by or (), Duration(written.within), written.success)
+        return meant.After(written.slo, written.by or (), written.within, written.success)
 
     def _slo(self, name: str, *keys: Key) -> Slo | None:
         if name not in self.slos:
@@ -185,9 +185,8 @@ def selectors_of(slo: Slo) -> tuple[Selector, ...]:
 
 
 def _step(step: rollout.Step) -> meant.Step:
-    hold = None if step.hold is None else Duration(step.hold)
-    deadline = Duration(step.deadline) if step.deadline is not None else hold * 2 if hold is not None else None
-    return meant.Step(step.weight, hold, deadline)
+    twice = None if step.hold is None else step.hold * 2
+    return meant.Step(step.weight, step.hold, step.deadline or twice)
 
 
 def _alpha(written: rollout.Alpha | None) -> meant.Alpha:

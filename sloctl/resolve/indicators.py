@@ -9,10 +9,10 @@ from typing import Final, assert_never
 
 from sloctl.diagnostics import Diagnostics
 from sloctl.language import indicators
-from sloctl.language.quantities import WrittenBound, WrittenCounts, WrittenRate
+from sloctl.language.quantities import WrittenBound
 from sloctl.language.tree import Key
 from sloctl.model import indicator as meant
-from sloctl.model.quantities import Duration, Rate, number
+from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Expression, Selector, Selectors
 from sloctl.resolve import codes
 from sloctl.resolve.reading import PromqlReading, RefusedError
@@ -72,7 +72,7 @@ class IndicatorReading(PromqlReading):
         if ratio.bad_if is not None:
             narrower = self.matchers_in(ratio.bad_if, "sli", "ratio", "bad_if")
             read["bad"] = tuple(selector.narrowed(*narrower) for selector in read["total"] or ())
-        return meant.Ratio(read["total"], read["bad"], read["good"], _counts(ratio.counts))
+        return meant.Ratio(read["total"], read["bad"], read["good"], ratio.counts or meant.RunningTotal())
 
     def _latency(self, latency: indicators.Latency) -> meant.Latency:
         histogram = self.selectors(latency.histogram, "sli", "latency", "histogram")
@@ -149,15 +149,15 @@ class IndicatorReading(PromqlReading):
             for key, text in sides.items()
         }
         across = meant.Across(freshness.across or "each")
-        return meant.Freshness(Duration(freshness.max_age), read["timestamp"], read["age"], across)
+        return meant.Freshness(freshness.max_age, read["timestamp"], read["age"], across)
 
     def _throughput(self, throughput: indicators.Throughput) -> meant.Throughput:
         counter = self.selectors(throughput.counter, "sli", "throughput", "counter")
         return meant.Throughput(
             counter,
-            _rate(throughput.at_least),
-            _rate(throughput.at_most),
-            _counts(throughput.counts),
+            throughput.at_least,
+            throughput.at_most,
+            throughput.counts or meant.RunningTotal(),
             meant.Across(throughput.across or "sum"),
         )
 
@@ -165,13 +165,8 @@ class IndicatorReading(PromqlReading):
         value = self.expression(threshold.value, "sli", "threshold", "value")
         if value is None:
             raise RefusedError
-        low, high = (None if bound is None else plain(bound) for bound in (threshold.at_least, threshold.at_most))
+        low, high = (None if bound is None else bound.value for bound in (threshold.at_least, threshold.at_most))
         return meant.Threshold(value, low, high, meant.Across(threshold.across or "each"))
-
-
-def plain(bound: WrittenBound) -> Decimal:
-    """A bound as a number: percentages as ratios, durations in seconds."""
-    return bound.value / 1000 if bound.unit == "duration" else bound.value
 
 
 def _base_name(metric: str) -> str:
@@ -184,27 +179,13 @@ def _as_written(bound: Decimal, at_most: Decimal, written: WrittenBound) -> str:
     """A bound in the words of the specification: `250ms` where a duration is written."""
     if written.unit != "duration":
         return number(bound)
-    return str(Duration(int(bound * (written.value / at_most))))
+    return str(Duration(int(bound * (written.value * 1000 / at_most))))
 
 
 def _in_unit(bound: WrittenBound, unit: meant.Unit) -> Decimal:
     if bound.unit != "duration":
         return bound.value
-    return bound.value if unit is meant.Unit.MILLISECONDS else bound.value / 1000
-
-
-def _rate(written: WrittenRate | None) -> Rate | None:
-    return None if written is None else Rate(written.events, Duration(written.per_milliseconds))
-
-
-def _counts(written: WrittenCounts | None) -> meant.Counts:
-    match written:
-        case None | WrittenCounts("counter"):
-            return meant.RunningTotal()
-        case WrittenCounts("per_second"):
-            return meant.PerSecond()
-        case WrittenCounts(_, milliseconds):
-            return meant.Every(Duration(milliseconds))
+    return bound.value * 1000 if unit is meant.Unit.MILLISECONDS else bound.value
 
 
 def _has_errors(found: Diagnostics, since: int) -> bool:

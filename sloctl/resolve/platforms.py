@@ -19,7 +19,7 @@ from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import Dashboards, Expect, Inhibition, NewSeries, PagerDutyKeys, Sampling, Texts
 from sloctl.model.ownership import OfficeHours, Route, Team
 from sloctl.model.periods import zone_names
-from sloctl.model.quantities import MINUTE, Duration
+from sloctl.model.quantities import MINUTE, SECOND
 from sloctl.model.selector import Expression, Matcher, MatchOperator
 from sloctl.promql.expressions import parse_expression
 from sloctl.resolve import codes
@@ -67,9 +67,9 @@ def scopes(documents: list[Document], found: Diagnostics) -> list[Scope]:
 
 def sampling(layers: Layers, found: Diagnostics) -> Sampling:
     """How raw series become tiles, with everything that must fit together."""
-    resolution = Duration(layers.value("resolution", MINUTE.milliseconds))
-    interval = Duration(layers.value("scrape_interval", 30_000))
-    timeout = Duration(layers.value("scrape_timeout", min(10_000, interval.milliseconds)))
+    resolution = layers.value("resolution", MINUTE)
+    interval = layers.value("scrape_interval", SECOND * 30)
+    timeout = layers.value("scrape_timeout", min(SECOND * 10, interval))
     if resolution < interval and (place := layers.place("scrape_interval") or layers.place("resolution")):
         message = f"a tile of {resolution} is shorter than one scrape of {interval}"
         found.error(codes.SAMPLING, place, message, "write a shorter `scrape_interval`, or a `resolution` up to 1m")
@@ -124,8 +124,7 @@ def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
 def expect(layers: Layers) -> Expect:
     """What `explain` must find."""
     wanted = layers.fields("expect", "detect_within", "false_pages")
-    within = wanted.get("detect_within")
-    return Expect(None if within is None else Duration(within), wanted.get("false_pages"))
+    return Expect(wanted.get("detect_within"), wanted.get("false_pages"))
 
 
 def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:

@@ -15,7 +15,7 @@ from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Indicator, Latency, Saturation, Threshold, counts_events
 from sloctl.model.ownership import Team
 from sloctl.model.periods import zone
-from sloctl.model.quantities import DAY, Duration, Objective, Rate
+from sloctl.model.quantities import DAY, Duration, Objective
 from sloctl.model.selector import Expression
 from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
 from sloctl.resolve import alerts, codes, indicators, platforms
@@ -101,7 +101,6 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
     labels, exclude_when, sla = _labels(draft), _exclude_when(draft), _sla(draft)
     if objective is None or indicator is None or window is None:
         return None
-    traffic = layers.value("traffic")
     return Slo(
         platform=draft.scope.name,
         service=draft.service,
@@ -118,7 +117,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         by=draft.by,
         max_series=layers.value("max_series", 1000),
         timeslices=_timeslices(draft, indicator),
-        traffic=None if traffic is None else Rate(traffic.events, Duration(traffic.per_milliseconds)),
+        traffic=layers.value("traffic"),
         exclude_when=exclude_when,
         forecast=_forecast(draft, indicator),
         regression=_regression(draft, indicator),
@@ -179,12 +178,12 @@ def _referred(draft: Draft, name: str, siblings: dict[str, Draft]) -> Draft | No
     return siblings[name]
 
 
-def _window(draft: Draft, written: int | written_alerting.Calendar | None, key: str) -> Window | None:
+def _window(draft: Draft, written: Duration | written_alerting.Calendar | None, key: str) -> Window | None:
     match written:
         case None:
             return _DEFAULT_WINDOW
-        case int():
-            return RollingWindow(Duration(written))
+        case Duration():
+            return RollingWindow(written)
         case _:
             name = written.time_zone or "UTC"
             return CalendarWindow(Calendar(written.calendar), name) if _is_zone(draft, name, key) else None
@@ -249,9 +248,9 @@ def _forecast(draft: Draft, indicator: Indicator) -> Forecast | None:
             return None
     assert default is not None
     return Forecast(
-        within=Duration(written.within),
-        since=DAY * 14 if written.from_ is None else Duration(written.from_),
-        to=default if written.to is None else indicators.plain(written.to),
+        within=written.within,
+        since=DAY * 14 if written.from_ is None else written.from_,
+        to=default if written.to is None else written.to.value,
         severity=Severity(written.severity or "P3"),
     )
 
@@ -265,8 +264,8 @@ def _regression(draft: Draft, indicator: Indicator) -> Regression | None:
         return None
     return Regression(
         quantile=written.quantile,
-        over=Duration(written.over),
-        earlier=Duration(written.earlier),
+        over=written.over,
+        earlier=written.earlier,
         worse_by=written.worse_by,
         severity=Severity(written.severity),
         min_events=1000 if written.min_events is None else written.min_events,
