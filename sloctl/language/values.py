@@ -18,7 +18,8 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final
+from enum import Enum
+from typing import Annotated, Final, TypeVar
 
 from pydantic import AfterValidator
 from pydantic.json_schema import JsonSchemaValue
@@ -139,6 +140,24 @@ class Read:
 
     def __get_pydantic_json_schema__(self, schema: object, handler: object) -> JsonSchemaValue:
         return dict(self.schema)
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An enum is written as one of the values of its members, or as one of `only`."""
+
+    only: tuple[str, ...] = ()
+
+    def of(self, enum: type[Enum]) -> list[str]:
+        """The words that may stand there."""
+        return list(self.only or (member.value for member in enum))
+
+    def __get_pydantic_core_schema__(self, source: type[Enum], handler: object) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(source, core_schema.literal_schema(self.of(source)))
+
+
+Member = TypeVar("Member", bound=Enum)
+Word = Annotated[Member, Words()]
 
 
 def _matching(pattern: re.Pattern[str], code: str, what: str, help_: str, example: str) -> Read:

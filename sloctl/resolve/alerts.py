@@ -18,6 +18,7 @@ from sloctl.model.ownership import Team
 from sloctl.model.quantities import ZERO, Duration, Objective
 from sloctl.model.window import Window
 from sloctl.resolve import codes
+from sloctl.resolve.building import built
 from sloctl.resolve.layers import Layer, Part
 from sloctl.resolve.platforms import Scope
 from sloctl.resolve.reading import Reading
@@ -99,23 +100,17 @@ class AlertsReading(Reading):
         self._check_lengths(written)
         self._check_routes(written)
         self._check_labels(written)
-        severity = Severity(written.severity)
-        keep = written.keep_firing_for
-        default = _FLAP if severity is Severity.P1 else ZERO
-        return Tier(
-            severity=severity,
+        keep, default = written.keep_firing_for, _FLAP if written.severity is Severity.P1 else ZERO
+        return built(
+            Tier,
+            written,
             trigger=_trigger(written),
-            over=written.over,
-            also_over=written.also_over,
-            for_=written.for_ or ZERO,
             keep_firing_for=default if keep is None else keep,
-            min_events=written.min_events or 0,
             min_bad=self._min_bad(written.min_bad, written.over),
             guard=self._guard(written.guard),
             place=self.at.place(),
-            notify=written.notify or (),
-            labels=dict(written.labels or {}),
-            annotations=dict(written.annotations or {}),
+            labels=written.labels or {},
+            annotations=written.annotations or {},
         )
 
     def _min_bad(self, written: int | None, over: Duration | None) -> int:
@@ -124,9 +119,9 @@ class AlertsReading(Reading):
         most = _SLICES if over is None else max(1, int(over / self.resolution))  # more could never be bad
         return min(_SLICES, most) if self.slices else 0
 
-    def _guard(self, written: str | None) -> Guard:
+    def _guard(self, written: Guard | None) -> Guard:
         if written is not None:
-            return Guard(written)
+            return written
         return Guard.NONE if self.slices else Guard.STATISTICAL
 
     def _check_lengths(self, written: alerting.Tier) -> None:
@@ -142,7 +137,7 @@ class AlertsReading(Reading):
             self.error(codes.TIER_LENGTH, message, help_, "over")
 
     def _check_routes(self, written: alerting.Tier) -> None:
-        for index, name in enumerate(written.notify or ()):
+        for index, name in enumerate(written.notify):
             if self.team is None or name in self.team.routes:
                 continue
             known = sorted(self.team.routes)

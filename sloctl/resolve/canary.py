@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Final
 
 from sloctl.language import rollout
@@ -14,9 +13,9 @@ from sloctl.language.tree import Key
 from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Probe, Ratio, RunningTotal
-from sloctl.model.quantities import SECOND
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.resolve import codes
+from sloctl.resolve.building import built
 from sloctl.resolve.reading import PromqlReading
 
 HASH: Final = "rollouts_pod_template_hash"
@@ -24,7 +23,6 @@ HASH: Final = "rollouts_pod_template_hash"
 DEFAULT_ARMS: Final = meant.Arms(
     (Matcher(HASH, MatchOperator.EQUAL, "$canary"),), (Matcher(HASH, MatchOperator.EQUAL, "$stable"),)
 )
-DEFAULT_ALPHA: Final = Decimal("0.01")
 _PLACEHOLDER: Final = re.compile(r"\$([A-Za-z_]+)")
 
 
@@ -50,16 +48,16 @@ class _Resolving:
     def canary(self) -> meant.Canary:
         spec, arms = self.spec, self._arms()
         checks = [self._check(index, check, arms) for index, check in enumerate(spec.checks)]
-        return meant.Canary(
+        return built(
+            meant.Canary,
+            spec,
             arms=arms,
             steps=tuple(_step(step) for step in spec.steps),
             checks=tuple(check for check in checks if check is not None),
             after=self._after(arms),
             first_deployments=spec.approval.first_deployments if spec.approval else 0,
-            group=spec.group,
-            when_missing=meant.WhenMissing(spec.when_missing or "hold"),
-            alpha=_alpha(spec.alpha),
-            parity=_parity(spec.parity),
+            alpha=built(meant.Alpha, spec.alpha or rollout.Alpha()),
+            parity=None if spec.parity is None else built(meant.Parity, spec.parity),
             place=self.reading.at.place(),
         )
 
@@ -87,29 +85,18 @@ class _Resolving:
         slo = self._slo(check.slo, "checks", index, "slo")
         if slo is not None:
             self._judged(slo, arms, "checks", index)
-            self._split(slo, arms, check.by or (), "checks", index, "by")
+            self._split(slo, arms, check.by, "checks", index, "by")
             if check.quantile is not None and not isinstance(slo.indicator, Latency):
                 message = f"`{slo.name}` has no quantile: it counts no latencies"
                 self._error(message, "name an SLO with `latency`, or remove `quantile`", "checks", index, "quantile")
-        return meant.SloCheck(
-            name=check.name,
-            slo=check.slo,
-            by=check.by or (),
-            error_rate=check.error_rate,
-            worse_by=check.worse_by,
-            quantile=check.quantile,
-            needs=meant.Needs(check.needs or "any"),
-            shared=meant.WhenShared(check.shared or "hold"),
-            place=self.reading.at.place("checks", index, "name"),
-        )
+        return built(meant.SloCheck, check, place=self.reading.at.place("checks", index, "name"))
 
     def _mismatch(self, index: int, check: rollout.Check) -> meant.MismatchCheck:
-        return meant.MismatchCheck(
-            name=check.name,
+        return built(
+            meant.MismatchCheck,
+            check,
             mismatches=self.reading.selectors(check.mismatches or (), "checks", index, "mismatches"),
             compared=self.reading.selectors(check.compared or (), "checks", index, "compared"),
-            mismatch_rate=check.mismatch_rate or Decimal(0),
-            settle=SECOND * 30 if check.settle is None else check.settle,
             place=self.reading.at.place("checks", index, "name"),
         )
 
@@ -120,8 +107,8 @@ class _Resolving:
         slo = self._slo(written.slo, "after", "slo")
         if slo is not None:
             self._judged(slo, arms, "after")
-            self._split(slo, arms, written.by or (), "after", "by")
-        return meant.After(written.slo, written.by or (), written.within, written.success)
+            self._split(slo, arms, written.by, "after", "by")
+        return built(meant.After, written)
 
     def _slo(self, name: str, *keys: Key) -> Slo | None:
         if name not in self.slos:
@@ -186,17 +173,4 @@ def selectors_of(slo: Slo) -> tuple[Selector, ...]:
 
 def _step(step: rollout.Step) -> meant.Step:
     twice = None if step.hold is None else step.hold * 2
-    return meant.Step(step.weight, step.hold, step.deadline or twice)
-
-
-def _alpha(written: rollout.Alpha | None) -> meant.Alpha:
-    if written is None:
-        return meant.Alpha(DEFAULT_ALPHA, DEFAULT_ALPHA)
-    return meant.Alpha(written.rollback or DEFAULT_ALPHA, written.promote or DEFAULT_ALPHA)
-
-
-def _parity(written: rollout.Parity | None) -> meant.Parity | None:
-    if written is None:
-        return None
-    numbers = Decimal("0.001") if written.numbers is None else written.numbers
-    return meant.Parity(written.key, numbers, written.categories or "exact")
+    return built(meant.Step, step, deadline=step.deadline or twice)

@@ -47,7 +47,7 @@ class IndicatorReading(PromqlReading):
                     return self._query(written)
                 case indicators.Probe():
                     gauge = self.needed_selector(written.gauge, "sli", "probe", "gauge")
-                    return meant.Probe(gauge, meant.Across(written.across or "each"))
+                    return meant.Probe(gauge, written.across)
                 case indicators.Freshness():
                     return self._freshness(written)
                 case indicators.Throughput():
@@ -72,7 +72,7 @@ class IndicatorReading(PromqlReading):
         if ratio.bad_if is not None:
             narrower = self.matchers_in(ratio.bad_if, "sli", "ratio", "bad_if")
             read["bad"] = tuple(selector.narrowed(*narrower) for selector in read["total"] or ())
-        return meant.Ratio(read["total"], read["bad"], read["good"], ratio.counts or meant.RunningTotal())
+        return meant.Ratio(read["total"], read["bad"], read["good"], ratio.counts)
 
     def _latency(self, latency: indicators.Latency) -> meant.Latency:
         histogram = self.selectors(latency.histogram, "sli", "latency", "histogram")
@@ -85,7 +85,7 @@ class IndicatorReading(PromqlReading):
         at_most = _in_unit(latency.at_most, unit)
         if not latency.native:
             self._check_bound(histogram, at_most, latency.at_most)
-        return meant.Latency(histogram, at_most, unit, bad_if, bool(latency.native))
+        return meant.Latency(histogram, at_most, unit, bad_if, latency.native)
 
     def _check_base_name(self, selector: Selector) -> None:
         keys = ("sli", "latency", "histogram")
@@ -101,7 +101,7 @@ class IndicatorReading(PromqlReading):
 
     def _unit(self, latency: indicators.Latency, histogram: Selectors) -> meant.Unit:
         if latency.unit is not None:
-            return meant.Unit(latency.unit)
+            return latency.unit
         names = [_base_name(selector.metric) for selector in histogram]
         if all(name.endswith("_milliseconds") for name in names):
             return meant.Unit.MILLISECONDS
@@ -148,7 +148,7 @@ class IndicatorReading(PromqlReading):
             key: None if text is None else self.needed_selector(text, "sli", "freshness", key)
             for key, text in sides.items()
         }
-        across = meant.Across(freshness.across or "each")
+        across = freshness.across
         return meant.Freshness(freshness.max_age, read["timestamp"], read["age"], across)
 
     def _throughput(self, throughput: indicators.Throughput) -> meant.Throughput:
@@ -157,8 +157,8 @@ class IndicatorReading(PromqlReading):
             counter,
             throughput.at_least,
             throughput.at_most,
-            throughput.counts or meant.RunningTotal(),
-            meant.Across(throughput.across or "sum"),
+            throughput.counts,
+            throughput.across,
         )
 
     def _threshold(self, threshold: indicators.Threshold) -> meant.Threshold:
@@ -166,7 +166,7 @@ class IndicatorReading(PromqlReading):
         if value is None:
             raise RefusedError
         low, high = (None if bound is None else bound.value for bound in (threshold.at_least, threshold.at_most))
-        return meant.Threshold(value, low, high, meant.Across(threshold.across or "each"))
+        return meant.Threshold(value, low, high, threshold.across)
 
 
 def _base_name(metric: str) -> str:

@@ -4,16 +4,24 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sloctl.diagnostics import Place, Related
-from sloctl.language.document import Inheritable
+from sloctl.language.document import Inheritable, Platform, Service, Slo
+from sloctl.language.fields import Written
 from sloctl.language.tree import Absent, Key, Tree
 
 _MERGED: Final = ("annotations", "dashboards", "labels", "severities", "texts")
 
 
 _Written: TypeAlias = tuple[Tree, tuple[Key, ...]]
+WrittenT = TypeVar("WrittenT", bound=Written)
+_DEFAULTS: Final = {
+    name: field.default
+    for model in (Platform, Service, Slo)
+    for name, field in model.model_fields.items()
+    if not field.is_required()
+}
 
 
 class Located(Protocol):
@@ -99,10 +107,10 @@ class Layers:
         """The nearest layer that writes `key`."""
         return self.nearest.get(key)
 
-    def value(self, key: str, default: Any = None) -> Any:
-        """The value in force."""
+    def value(self, key: str) -> Any:
+        """The value in force; where nobody writes one, the key's default."""
         layer = self.nearest.get(key)
-        return default if layer is None else getattr(layer.spec, key)
+        return _DEFAULTS[key] if layer is None else getattr(layer.spec, key)
 
     def place(self, key: str) -> Place | None:
         """Where the value in force was written; None for a default."""
@@ -123,15 +131,13 @@ class Layers:
         merged = self.merged("matchers")
         return {label: (value, layer.place("matchers", label)) for label, (value, layer) in merged.items()}
 
-    def fields(self, key: str, *names: str) -> dict[str, Any]:
-        """A nested model merged by its fields; what nobody writes is left out."""
+    def whole(self, key: str, model: type[WrittenT]) -> WrittenT:
+        """A nested mapping merged by its keys, with the defaults of those that nobody writes."""
         merged: dict[str, Any] = {}
         for layer in self.writing(key):
-            model = getattr(layer.spec, key)
-            for name in names:
-                if name in model.model_fields_set:
-                    merged.setdefault(name, getattr(model, name))
-        return merged
+            mapping = getattr(layer.spec, key)
+            merged = {name: getattr(mapping, name) for name in mapping.model_fields_set} | merged
+        return model.model_construct(**merged)
 
     def writing(self, key: str) -> Iterator[Layer]:
         """The layers that write `key`, nearest first."""

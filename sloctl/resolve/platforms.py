@@ -16,13 +16,14 @@ from sloctl.language.document import Document
 from sloctl.language.files import STDIN, RealPaths
 from sloctl.language.problems import did_you_mean, nearest
 from sloctl.model.alerting import Severity
-from sloctl.model.catalogue import Dashboards, Expect, Inhibition, NewSeries, PagerDutyKeys, Sampling, Texts
+from sloctl.model.catalogue import Dashboards, NewSeries, Sampling
 from sloctl.model.ownership import OfficeHours, Route, Team
 from sloctl.model.periods import zone_names
-from sloctl.model.quantities import MINUTE, SECOND
+from sloctl.model.quantities import SECOND
 from sloctl.model.selector import Expression, Matcher, MatchOperator
 from sloctl.promql.expressions import parse_expression
 from sloctl.resolve import codes
+from sloctl.resolve.building import built
 from sloctl.resolve.layers import Layer, Layers
 
 DEFAULT_NAME: Final = "default"
@@ -67,17 +68,16 @@ def scopes(documents: list[Document], found: Diagnostics) -> list[Scope]:
 
 def sampling(layers: Layers, found: Diagnostics) -> Sampling:
     """How raw series become tiles, with everything that must fit together."""
-    resolution = layers.value("resolution", MINUTE)
-    interval = layers.value("scrape_interval", SECOND * 30)
-    timeout = layers.value("scrape_timeout", min(SECOND * 10, interval))
+    resolution = layers.value("resolution")
+    interval = layers.value("scrape_interval")
+    timeout = layers.value("scrape_timeout") or min(SECOND * 10, interval)
     if resolution < interval and (place := layers.place("scrape_interval") or layers.place("resolution")):
         message = f"a tile of {resolution} is shorter than one scrape of {interval}"
         found.error(codes.SAMPLING, place, message, "write a shorter `scrape_interval`, or a `resolution` up to 1m")
     if timeout > interval and (written := layers.place("scrape_timeout")):
         message = f"`scrape_timeout` {timeout} is longer than `scrape_interval` {interval}"
         found.error(codes.SAMPLING, written, message, "write a time up to the scrape interval")
-    labels = tuple(layers.value("target_labels", ("job", "instance")))
-    new_series = NewSeries(layers.value("new_series", "count_if_up"))
+    labels, new_series = layers.value("target_labels"), layers.value("new_series")
     if not labels and new_series is NewSeries.COUNT_IF_UP:
         place = layers.place("target_labels")
         assert place is not None
@@ -91,19 +91,13 @@ _sampling: Final = lru_cache(maxsize=256)(Sampling)
 
 def severities(layers: Layers) -> dict[Severity, str]:
     """The platform's own words for the severities."""
-    words = layers.fields("severities", *(severity.value for severity in Severity))
-    return {severity: words.get(severity.value, severity.value) for severity in Severity}
-
-
-def texts(layers: Layers) -> Texts:
-    """The platform's own alert texts."""
-    return Texts(**layers.fields("texts", "summary", "description"))
+    words = layers.whole("severities", document.Severities)
+    return {severity: getattr(words, severity.value) for severity in Severity}
 
 
 def dashboards(layers: Layers, found: Diagnostics) -> Dashboards:
     """Where links lead."""
-    links = layers.fields("dashboards", "base_url", "logs", "traces", "folder")
-    return Dashboards(**links, deploys=_deploys(layers, found))
+    return built(Dashboards, layers.whole("dashboards", document.Dashboards), deploys=_deploys(layers, found))
 
 
 def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
@@ -119,12 +113,6 @@ def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
             found.error(codes.PROMQL, layer.place("dashboards", "deploys"), str(error), help_)
             return None
     return None
-
-
-def expect(layers: Layers) -> Expect:
-    """What `explain` must find."""
-    wanted = layers.fields("expect", "detect_within", "false_pages")
-    return Expect(wanted.get("detect_within"), wanted.get("false_pages"))
 
 
 def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
@@ -151,21 +139,9 @@ def zone_help(name: str) -> str:
     )
 
 
-def pagerduty(layers: Layers) -> PagerDutyKeys:
-    """One key a team or one for all."""
-    return PagerDutyKeys(layers.value("pagerduty", "per-team-key"))
-
-
-def inhibition(layers: Layers) -> Inhibition:
-    """Who mutes lower tiers."""
-    return Inhibition(layers.value("inhibition", "alertmanager"))
-
-
 def route(written: ownership.Route | None) -> Route | None:
     """A route, where one is written."""
-    if written is None:
-        return None
-    return Route(written.pagerduty, written.slack, written.email, written.sns, written.webhook)
+    return None if written is None else built(Route, written)
 
 
 def _folder(path: str, real: RealPaths) -> str:
@@ -229,8 +205,8 @@ def _office_hours(
 ) -> OfficeHours | None:
     if written is None:
         return None
-    zone = written.time_zone or "UTC"
+    zone = written.time_zone
     if zone not in zone_names():
         place = layer.place("teams", team, "office_hours", "time_zone")
         found.error(codes.UNKNOWN_ZONE, place, f"there is no time zone `{zone}`", zone_help(zone))
-    return OfficeHours(tuple(written.days), written.from_, written.to, zone)
+    return built(OfficeHours, written, start=written.from_, end=written.to)

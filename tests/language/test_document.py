@@ -15,6 +15,7 @@ from sloctl.language.ownership import Route
 from sloctl.language.quantities import WrittenBound
 from sloctl.model.indicator import Every
 from sloctl.model.quantities import DAY, MINUTE, SECOND, Rate
+from sloctl.model.window import Calendar as Period
 
 EXAMPLES = Path(__file__).parent / "examples"
 
@@ -65,10 +66,10 @@ def test_the_first_example_is_read_as_written() -> None:
     )
 
 
-def test_what_is_absent_is_none_and_known_to_be_absent() -> None:
+def test_what_is_absent_has_its_default_and_is_known_to_be_absent() -> None:
     (document,) = example("first")
     assert isinstance(document.spec, Service)
-    assert document.spec.window is None
+    assert (document.spec.window, document.spec.team) == (DAY * 30, None)
     assert document.spec.model_fields_set == {"api_version", "kind", "service", "slos"}
 
 
@@ -128,7 +129,7 @@ def test_values_are_plain_and_exact() -> None:
     assert slos["availability"].traffic == Rate(Decimal(8000), SECOND)
     assert slos["availability-by-region"].sli == "availability"
     assert isinstance(slos["track-latency"].window, Calendar)
-    assert slos["track-latency"].window.calendar == "quarter"
+    assert slos["track-latency"].window.calendar is Period.QUARTER
     assert isinstance(slos["function-errors"].sli, Sli)
     function_errors = slos["function-errors"].sli.indicator
     assert isinstance(function_errors, Ratio)
