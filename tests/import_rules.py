@@ -59,7 +59,7 @@ TABLE: Final = {
     "rendering": may("model", others="orjson"),
     "artifacts": may("model diagnostics", others="orjson"),
     "compiler": may("language resolve checks backends rendering model diagnostics"),
-    "explain": may("model conventions"),
+    "explain": may("model conventions promql diagnostics.Place"),
     "proof": may("model conventions promql rendering explain backends.prometheus", others="rstr"),
     "live": may("model conventions prometheus promql diagnostics"),
     "canary": may("model promql conventions prometheus", others="numpy"),

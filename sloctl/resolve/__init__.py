@@ -10,6 +10,7 @@ from sloctl.language.document import Document, Template
 from sloctl.model.catalogue import Catalogue, Expect, Platform, Service, Slo, Texts
 from sloctl.resolve import codes, platforms, services
 from sloctl.resolve.building import built
+from sloctl.resolve.layers import Places
 from sloctl.resolve.placeholders import check_placeholders
 from sloctl.resolve.platforms import Scope
 
@@ -70,6 +71,8 @@ def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) 
         inhibition=layers.value("inhibition"),
         description=layers.value("description") or "",
         sources=tuple(sorted({source for service in members for source in service.sources})),
+        matchers={label: value for label, (value, _) in layers.matchers.items()},
+        places=Places.of(layers.stack),
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
@@ -11,7 +11,10 @@ from sloctl.language.document import Inheritable, Platform, Service, Slo
 from sloctl.language.fields import Written
 from sloctl.language.tree import Absent, Key, Tree
 
-_MERGED: Final = ("annotations", "dashboards", "labels", "severities", "texts")
+_MERGED: Final = frozenset(
+    ("annotations", "buckets", "dashboards", "expect", "labels", "matchers", "policies", "severities", "teams", "texts")
+)
+"""Mappings that are merged key by key."""
 
 
 _Written: TypeAlias = tuple[Tree, tuple[Key, ...]]
@@ -146,7 +149,7 @@ class Layers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places(Mapping[str, Place]):
-    """Where each key in force was written, each key of the SLI as `sli.ratio.bad`, and each label as `labels.tier`.
+    """Where each key in force was written, by its path: `objective`, `sli.ratio.bad`, `labels.tier`, `canary.steps.0`.
 
     Few are ever asked for, so each is looked up when it is.
 
@@ -159,40 +162,38 @@ class Places(Mapping[str, Place]):
     sli: _Written | None = None
 
     @classmethod
-    def of(cls, layers: Layers, sli: Layer | None) -> Places:
-        """The places of an SLO. They hold trees only, so that the documents can be given up."""
-        return cls(tuple(layer.written for layer in layers.stack), sli.written if sli else None)
+    def of(cls, parts: Iterable[Part], sli: Part | None = None) -> Places:
+        """The places in some parts, nearest first. They hold trees only, so that the documents can be given up."""
+        return cls(tuple(part.written for part in parts), sli.written if sli else None)
 
     def __getitem__(self, key: str) -> Place:
-        head, _, below = key.partition(".")
-        if not below:
-            return self._nearest(self.stack, key, head)
-        if head == "sli":
-            return self._nearest((self.sli,) if self.sli else (), key, *key.split("."))
-        return self._nearest(self.stack if head in _MERGED else (), key, head, below)
-
-    def _nearest(self, stack: tuple[_Written, ...], key: str, *path: Key) -> Place:
-        for tree, keys in stack:
-            if not isinstance(tree.find(*keys, *path), Absent):
-                return tree.place(*keys, *path)
+        head, *below = key.split(".")
+        decides = below[:1] if head in _MERGED else []
+        for tree, keys in self.stack if head != "sli" or not below or self.sli is None else (self.sli,):
+            if not isinstance(tree.find(*keys, head, *decides), Absent):
+                return self._within(tree, *keys, head, *below)
         raise KeyError(key)
 
-    def __iter__(self) -> Iterator[str]:
-        keys = [key for tree, above in self.stack for key in _keys(tree, *above)]
-        merged = [f"{key}.{name}" for key in _MERGED for tree, above in self.stack for name in _keys(tree, *above, key)]
-        return iter(dict.fromkeys([*keys, *self._sli_keys(), *merged]))
+    def _within(self, tree: Tree, *path: Key) -> Place:
+        """The place in the tree that decides; items of lists are told by their index."""
+        indices = tuple(int(key) if isinstance(key, str) and key.isdigit() else key for key in path)
+        found = next((keys for keys in (path, indices) if not isinstance(tree.find(*keys), Absent)), None)
+        if found is None:
+            raise KeyError(path)
+        return tree.place(*found)
 
-    def _sli_keys(self) -> Iterator[str]:
-        if self.sli is not None:
-            tree, above = self.sli
-            for kind in _keys(tree, *above, "sli"):
-                yield from (f"sli.{kind}.{key}" for key in _keys(tree, *above, "sli", kind))
+    def __iter__(self) -> Iterator[str]:
+        trees = (*self.stack, *((self.sli,) if self.sli else ()))
+        paths = (".".join(map(str, path)) for tree, keys in trees for path in _paths(tree.find(*keys)))
+        return (path for path in dict.fromkeys(paths) if path in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
 
-def _keys(tree: Tree, *path: Key) -> list[str]:
-    """The keys of the mapping at a path; none where there is no mapping."""
-    value = tree.find(*path)
-    return list(value) if isinstance(value, Mapping) else []
+def _paths(value: object) -> Iterator[tuple[Key, ...]]:
+    """The paths of all that stands below a value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (key,)
+        yield from ((key, *below) for below in _paths(item))

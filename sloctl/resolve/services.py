@@ -15,7 +15,7 @@ from sloctl.model.catalogue import Service, Slo
 from sloctl.model.selector import Expression
 from sloctl.resolve import codes
 from sloctl.resolve.canary import resolve_canary
-from sloctl.resolve.layers import Layer, Layers, Part
+from sloctl.resolve.layers import Layer, Layers, Part, Places
 from sloctl.resolve.platforms import Scope
 from sloctl.resolve.reading import PromqlReading
 from sloctl.resolve.slos import Draft, resolve_slo
@@ -54,6 +54,7 @@ def service(scope: Scope, written: Document, templates: Mapping[str, Document], 
     instances = _instances(owner, written, templates)
     drafts = _drafts(owner, instances)
     slos = {name: resolve_slo(draft, drafts) for name, draft in drafts.items() if draft.enabled}
+    brought = (Part(instance) for instance in instances)
     used = (templates[name].path for name in _names(spec) if name in templates)
     return Service(
         name=spec.service,
@@ -66,6 +67,8 @@ def service(scope: Scope, written: Document, templates: Mapping[str, Document], 
         cost=_cost(owner),
         canary=_canary(owner, instances, slos),
         sources=tuple(sorted({written.path, *scope.sources, *used})),
+        matchers={label: value for label, (value, _) in owner.layers.matchers.items()},
+        places=Places.of((owner.layer, *brought, *scope.layers.stack)),
     )
 
 

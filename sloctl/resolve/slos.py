@@ -127,7 +127,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         runbook=layers.value("runbook"),
         labels=labels,
         annotations={name: text for name, (text, _) in sorted(Layers(draft.own).merged("annotations").items())},
-        places=Places.of(layers, (source or draft).layers.source("sli")),
+        places=Places.of(layers.stack, (source or draft).layers.source("sli")),
     )
 
 
