@@ -10,6 +10,8 @@ import re
 import sys
 import types
 from collections.abc import Iterator, Mapping
+from decimal import Decimal
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, Union, get_args, get_origin, get_type_hints
 
@@ -17,8 +19,10 @@ from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
 from sloctl.language import alerting, document, indicators, ownership, rollout
-from sloctl.language.fields import Written
-from sloctl.language.values import Called, _Pattern
+from sloctl.language.fields import Otherwise, Written
+from sloctl.language.values import Read, Words
+from sloctl.model.indicator import RunningTotal
+from sloctl.model.quantities import number, percent
 
 PAGE: Final = Path(__file__).parents[1] / "docs" / "specification.md"
 _TABLE: Final = re.compile(r"(<!-- table: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -29,62 +33,6 @@ MODELS: Final[Mapping[str, type[Written]]] = {
     for model in vars(module).values()
     if isinstance(model, type) and issubclass(model, Written) and model is not Written
 }
-
-DEFAULTS: Final[Mapping[str, str]] = {
-    "Platform.window": "`30d`",
-    "Platform.alerts": "`google`",
-    "Platform.scrape_interval": "`30s`",
-    "Platform.new_series": "`count_if_up`",
-    "Platform.mode": "`page`",
-    "Platform.resolution": "`1m`",
-    "Platform.target_labels": "`[job, instance]`",
-    "Platform.scrape_timeout": "`10s`, or `scrape_interval` where that is shorter",
-    "Platform.inhibition": "`alertmanager`",
-    "Platform.pagerduty": "`per-team-key`",
-    "Severities.P1": "`P1`",
-    "Severities.P2": "`P2`",
-    "Severities.P3": "`P3`",
-    "Texts.summary": "built in",
-    "Texts.description": "built in",
-    "Slo.by": "`[]`",
-    "Slo.max_series": "`1000`",
-    "Slo.exclude_when": "`[]`",
-    "Slo.enabled": "`true`",
-    "Tier.for": "`0s`",
-    "Tier.keep_firing_for": "`5m` for P1, else `0s`",
-    "Tier.min_events": "`0`",
-    "Tier.min_bad": "`3` where slices are counted, else `0`",
-    "Tier.guard": "`statistical` for ratio, latency and query, else `none`",
-    "Ratio.counts": "`counter`",
-    "Throughput.counts": "`counter`",
-    "Throughput.across": "`sum`",
-    "Probe.across": "`each`",
-    "Freshness.across": "`each`",
-    "Threshold.across": "`each`",
-    "Latency.native": "`false`",
-    "Latency.unit": "what the histogram's name ends with",
-    "Forecast.from": "`14d`",
-    "Forecast.to": "`100%` for saturation, the bound of the SLI for threshold",
-    "Forecast.severity": "`P3`",
-    "Regression.min_events": "`1000`",
-    "Sla.window": "`{calendar: month}`",
-    "Sla.currency": "`USD`",
-    "Calendar.time_zone": "`UTC`",
-    "OfficeHours.time_zone": "`UTC`",
-    "Step.deadline": "twice `hold`",
-    "Check.needs": "`any`",
-    "Check.shared": "`hold`",
-    "Check.mismatch_rate": "`0%`",
-    "Check.settle": "`30s`",
-    "Canary.arms": "Argo's hash of the pod template",
-    "Canary.when_missing": "`hold`",
-    "Approval.first_deployments": "`0`",
-    "Alpha.rollback": "`0.01`",
-    "Alpha.promote": "`0.01`",
-    "Parity.numbers": "`0.1%`",
-    "Parity.categories": "`exact`",
-}
-"""What holds where a key is not written, by model and key; a test compares them with what is resolved."""
 
 
 def page(text: str) -> str:
@@ -102,18 +50,42 @@ def table(model: type[Written]) -> str:
 
 def _row(model: type[Written], name: str, field: FieldInfo, hint: Any) -> str:
     key = field.alias or name
-    cells = [f"`{key}`", type_name(hint), default(model, key, field), field.description or ""]
+    cells = [f"`{key}`", type_name(hint), default(model, name, hint), field.description or ""]
     return f"| {' | '.join(cells)} |"
 
 
-def default(model: type[Written], key: str, field: FieldInfo) -> str:
+def default(model: type[Written], name: str, hint: Any) -> str:
     """What holds where the key is not written."""
+    field = model.model_fields[name]
     if field.is_required():
         return "required"
-    inherits = issubclass(model, document.Service | document.Slo) and key in document.Inheritable.model_fields
-    if inherits and key != "description":
+    inherits = issubclass(model, document.Service | document.Slo) and name in document.Inheritable.model_fields
+    if inherits and name != "description":
         return "inherited"
-    return DEFAULTS.get(f"{model.__name__}.{key}", "")
+    for mark in get_args(hint):
+        if isinstance(mark, Otherwise):
+            return mark.words
+    return "" if field.default is None else f"`{_written(field.default, type_name(hint))}`"
+
+
+def _written(value: Any, type_: str) -> str:
+    """A default as a specification would hold it."""
+    match value:
+        case bool():
+            return str(value).lower()
+        case tuple():
+            return f"[{', '.join(value)}]"
+        case Decimal():
+            return percent(value) if type_ == "percentage" else number(value)
+        case Enum():
+            return str(value.value)
+        case RunningTotal():
+            return "counter"
+        case Written():
+            pairs = ", ".join(f"{key}: {_written(getattr(value, key), key)}" for key in value.model_fields_set)
+            return f"{{{pairs}}}"
+        case _:
+            return str(value)
 
 
 def type_name(hint: Any) -> str:
@@ -141,17 +113,17 @@ def _names(hint: Any) -> Iterator[str]:
     elif hint is object:
         yield "any value"
     elif hint is not types.NoneType:
-        raise TypeError(f"{hint} has no name in the reference: annotate it with `Called`")
+        raise TypeError(f"{hint} has no name in the reference: annotate it with `Read`")
 
 
 def _annotated(arguments: tuple[Any, ...]) -> Iterator[str]:
     """The name that the type was given, the last one first, or that of the type inside."""
     for mark in reversed(arguments[1:]):
-        if isinstance(mark, Called):
-            yield mark.name
+        if isinstance(mark, Read):
+            yield mark.called
             return
-        if isinstance(mark, _Pattern):
-            yield mark.what.removeprefix("a ").removeprefix("an ")
+        if isinstance(mark, Words):
+            yield ", ".join(f"`{word}`" for word in mark.of(arguments[0]))
             return
     yield from _names(arguments[0])
 

@@ -63,7 +63,7 @@ class Length(click.ParamType["Duration"]):
         if isinstance(value, Duration):
             return value
         try:
-            return Duration(duration(str(value)))
+            return duration(str(value))
         except ValueError:
             self.fail(f"{str(value)!r} is no duration; write 90s or 5m", param, ctx)
 

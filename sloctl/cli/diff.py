@@ -18,17 +18,22 @@ if TYPE_CHECKING:
 @click.argument("old")
 @click.argument("new")
 @click.option("--specs", default="slo-specs", show_default=True, help="The folder of specifications in a git revision.")
+@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 @click.pass_context
-def diff(context: click.Context, old: str, new: str, specs: str) -> None:
+def diff(context: click.Context, old: str, new: str, specs: str, form: str) -> None:
     """Compare two folders of specifications, or two git revisions, in the words of the person on call.
 
-    OLD and NEW are a folder or a file, or else a revision such as main or HEAD~1.
+    OLD and NEW are a folder or a file, or else a revision such as main or HEAD~1. Every key in force is compared.
     """
-    from sloctl.explain.diff import compared
+    from sloctl.explain.diff import compared, markdown
 
-    before, after = _loaded(context, old, specs), _loaded(context, new, specs)
-    lines = compared(before, after)
-    click.echo("\n".join(lines).rstrip() if lines else "Nothing changes for the person on call.")
+    differences = compared(_loaded(context, old, specs), _loaded(context, new, specs))
+    if form == "json":
+        import orjson
+
+        click.echo(orjson.dumps(differences, option=orjson.OPT_INDENT_2).decode())
+    else:
+        click.echo(markdown(differences) or "Nothing changes for the person on call.")
 
 
 def _loaded(context: click.Context, what: str, specs: str) -> Catalogue:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import re
 from decimal import Decimal
 from pathlib import Path
@@ -19,8 +20,6 @@ if TYPE_CHECKING:
     from sloctl.explain.detection import Detection, SloExplanation, TierExplanation
     from sloctl.model.catalogue import Catalogue
     from sloctl.model.quantities import Duration, Rate
-
-_RATE = re.compile(r"(\d+(?:\.\d+)?)([KMG]?)/(s|min|h|d)")
 
 
 @click.command()
@@ -65,13 +64,12 @@ def _names(catalogue: Catalogue) -> str:
 
 
 def _rate(text: str) -> Rate:
-    from sloctl.model.quantities import DAY, HOUR, MINUTE, SECOND, Rate
+    from sloctl.language.quantities import rate
 
-    found = _RATE.fullmatch(text)
-    if found is None or Decimal(found[1]) == 0:
-        raise click.BadParameter(f"{text!r} is no rate; write 5/min, 800K/min or 8K/s", param_hint="--traffic")
-    scale = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}[found[2]]
-    return Rate(Decimal(found[1]) * scale, {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}[found[3]])
+    with contextlib.suppress(ValueError):
+        if (found := rate(text)).events:
+            return found
+    raise click.BadParameter(f"{text!r} is no rate; write 5/min, 800K/min or 8K/s", param_hint="--traffic")
 
 
 def _print(explanations: list[SloExplanation], form: str) -> None:

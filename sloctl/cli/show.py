@@ -1,7 +1,10 @@
-"""`sloctl show`: the values in force of each SLO, and where each comes from."""
+"""`sloctl show`: the values in force of each SLO, its service and its platform, and where each comes from."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,8 +15,35 @@ from sloctl.cli.report import escaped, failed
 from sloctl.cli.report import show as show_findings
 
 if TYPE_CHECKING:
-    from sloctl.cli.values import Value
-    from sloctl.model.catalogue import Catalogue, Platform, Slo
+    from sloctl.explain.entries import Entry
+    from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
+
+
+@dataclass(frozen=True, slots=True)
+class Table:
+    """The rows of one SLO, or of a service or a platform that has it."""
+
+    platform: Platform
+    service: Service | None = None
+    slo: Slo | None = None
+
+    @property
+    def title(self) -> str:
+        """Its first line."""
+        if self.service is None:
+            return f"platform {self.platform.name}"
+        name = f"service {self.service.name}" if self.slo is None else f"{self.service.name}/{self.slo.name}"
+        return f"{name} (platform {self.platform.name})"
+
+    def rows(self) -> Iterator[Entry]:
+        """What is in force, with the platform and the service of an SLO."""
+        from sloctl.explain.entries import Entry, entries, rows
+
+        if self.slo is not None and self.service is not None:
+            written = None if self.platform.place == self.service.place else self.platform.place
+            yield Entry("platform", "", self.platform.name, written)
+            yield Entry("service", "", self.service.name, self.service.place)
+        yield from rows(entries(self.slo or self.service or self.platform))
 
 
 @click.command()
@@ -23,9 +53,10 @@ if TYPE_CHECKING:
 @options.root
 @click.pass_context
 def show(context: click.Context, path: str, which: str, form: str, root: Path | None) -> None:
-    """Show every value in force of each SLO in PATH (default: slo-specs), or of some, and where it comes from.
+    """Show every value in force in PATH (default: slo-specs), or for some SLOs, and where it comes from.
 
-    A value that nobody wrote is a default.
+    Each SLO has a table; what its service (its canary, its cost) and its platform (teams, texts, dashboards) say for
+    all of theirs follows in one table each. A value that nobody wrote is a default.
     """
     from sloctl.compiler import load
     from sloctl.diagnostics import Diagnostics
@@ -35,67 +66,68 @@ def show(context: click.Context, path: str, which: str, form: str, root: Path | 
     if failed(found, strict=False):
         show_findings(found, "text")
         context.exit(1)
-    chosen = _chosen(catalogue, which)
-    if form == "json":
-        _print_json(chosen)
-    else:
-        _print_tables(chosen)
-
-
-def _chosen(catalogue: Catalogue, which: str) -> list[tuple[Platform, Slo]]:
-    service, _, name = which.partition("/")
-    slos = [(platform, slo) for platform in catalogue.platforms for slo in platform.slos]
-    chosen = [(platform, slo) for platform, slo in slos if service in {"", slo.service} and name in {"", slo.name}]
-    if not chosen:
-        known = ", ".join(f"{slo.service}/{slo.name}" for _, slo in slos[:20])
+    tables = list(_tables(catalogue, which))
+    if not tables:
+        known = ", ".join(f"{slo.service}/{slo.name}" for slo in islice(catalogue.slos, 20))
         raise click.UsageError(f"there is no SLO {which!r}; there are {known}")
-    return chosen
+    if form == "json":
+        _print_json(tables)
+    else:
+        _print_tables(tables)
 
 
-def _print_tables(chosen: list[tuple[Platform, Slo]]) -> None:
+def _tables(catalogue: Catalogue, which: str) -> Iterator[Table]:
+    """SLOs, then their service, and after its services the platform."""
+    wanted, _, name = which.partition("/")
+    for platform in catalogue.platforms:
+        chosen = [
+            (service, slos)
+            for service in platform.services
+            if wanted in {"", service.name} and (slos := [slo for slo in service.slos if name in {"", slo.name}])
+        ]
+        for service, slos in chosen:
+            yield from (Table(platform, service, slo) for slo in slos)
+            yield Table(platform, service)
+        if chosen:
+            yield Table(platform)
+
+
+def _print_tables(tables: list[Table]) -> None:
+    from rich import table as rich_table
     from rich.console import Console
-    from rich.table import Table
     from rich.text import Text
 
-    from sloctl.cli.values import values
-
     console = Console(highlight=False)
-    for number, (platform, slo) in enumerate(chosen):
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        table.add_column("key", no_wrap=True)
-        table.add_column("value", overflow="fold")
-        table.add_column("from", no_wrap=True)
-        for one in values(platform, slo):
-            origin = Text(_origin(one), style="dim" if one.place is None else "")
-            table.add_row(one.key, Text(escaped(one.text)), origin)
+    for number, table in enumerate(tables):
+        shown = rich_table.Table(box=None, pad_edge=False, header_style="bold")
+        shown.add_column("key", no_wrap=True)
+        shown.add_column("value", overflow="fold")
+        shown.add_column("from", no_wrap=True)
+        for row in table.rows():
+            origin = "default" if row.place is None else escaped(str(row.place))
+            shown.add_row(row.key, Text(escaped(row.text)), Text(origin, style="dim" if row.place is None else ""))
         if number:
             console.print()
-        console.print(Text(f"{slo.service}/{slo.name}", style="bold"), f"(platform {slo.platform})")
-        console.print(table)
+        console.print(Text(table.title, style="bold"))
+        console.print(shown)
 
 
-def _origin(value: Value) -> str:
-    return "default" if value.place is None else escaped(str(value.place))
-
-
-def _print_json(chosen: list[tuple[Platform, Slo]]) -> None:
+def _print_json(tables: list[Table]) -> None:
     import orjson
-
-    from sloctl.cli.values import values
 
     shown = [
         {
-            "platform": slo.platform,
-            "service": slo.service,
-            "slo": slo.id,
-            "values": [_as_mapping(one) for one in values(platform, slo)],
+            "platform": table.platform.name,
+            "service": table.service and table.service.name,
+            "slo": table.slo and table.slo.id,
+            "values": [_as_mapping(row) for row in table.rows()],
         }
-        for platform, slo in chosen
+        for table in tables
     ]
     click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
 
 
-def _as_mapping(value: Value) -> dict[str, Any]:
-    place = value.place
+def _as_mapping(row: Entry) -> dict[str, Any]:
+    place = row.place
     origin = None if place is None else {"path": place.path, "line": place.line, "column": place.column}
-    return {"key": value.key, "value": value.text, "from": origin}
+    return {"key": row.key, "value": row.text, "from": origin}

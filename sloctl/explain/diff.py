@@ -2,108 +2,160 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Container, Iterator, Mapping
+from dataclasses import dataclass
 from decimal import Decimal
+from itertools import groupby
+from typing import Final
 
 from sloctl import conventions
-from sloctl.conventions import severity_word
 from sloctl.explain.detection import RATIOS, pending_time
-from sloctl.model.alerting import Severity, Tier
+from sloctl.explain.entries import NONE, Entry, Owner, entries, line
+from sloctl.model.alerting import Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.quantities import percent
 
+_COUNTED: Final = ("sli", "timeslices", "exclude_when")
+_THRESHOLD: Final = ("burn", "error_rate", "budget_left", "over", "also_over")
 
-def compared(old: Catalogue, new: Catalogue) -> list[str]:
-    """Lines of Markdown; empty when nothing changes for the person on call."""
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """A platform, a service or an SLO that changes.
+
+    Attributes:
+        path: `platform`, `platform/service` or `platform/service/slo`.
+        sentences: what changes for the person on call, in Markdown.
+        values: old and new text of each key in force that differs; None where it is not in force.
+    """
+
+    path: str
+    sentences: list[str]
+    values: dict[str, tuple[str | None, str | None]]
+
+
+def compared(old: Catalogue, new: Catalogue) -> list[Difference]:
+    """What differs, by path; empty when nothing changes for the person on call."""
     before, after = _by_path(old), _by_path(new)
-    changes = {path: list(_changes(before.get(path), after.get(path))) for path in sorted(before.keys() | after.keys())}
-    found = {**dict(_platforms(old, new)), **changes}
-    lines = [[f"### {path}", "", *(f"- {change}" for change in told), ""] for path, told in found.items() if told]
-    return [line for section in lines for line in section]
+    found = (_difference(path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
+    return [difference for difference in found if difference.sentences]
 
 
-def _platforms(old: Catalogue, new: Catalogue) -> Iterator[tuple[str, list[str]]]:
-    """Who mutes lower tiers, and the words for severities, of platforms that stay."""
-    before = {platform.name: platform for platform in old.platforms}
-    for platform in new.platforms:
-        if (was := before.get(platform.name)) is not None:
-            words = [
-                ("inhibition", was.inhibition.value, platform.inhibition.value),
-                *((one.value, severity_word(was, one), severity_word(platform, one)) for one in Severity),
-            ]
-            yield platform.name, [f"{what}: {one} → {other}" for what, one, other in words if one != other]
+def markdown(differences: list[Difference]) -> str:
+    """A section for each difference."""
+    sections = ([f"### {found.path}", "", *(f"- {sentence}" for sentence in found.sentences)] for found in differences)
+    return "\n\n".join("\n".join(section) for section in sections)
 
 
-def _by_path(catalogue: Catalogue) -> dict[str, Slo]:
-    return {f"{slo.platform}/{slo.service}/{slo.name}": slo for slo in catalogue.slos}
+def _by_path(catalogue: Catalogue) -> dict[str, Owner]:
+    owners: dict[str, Owner] = {}
+    for platform in catalogue.platforms:
+        owners[platform.name] = platform
+        for service in platform.services:
+            owners[f"{platform.name}/{service.name}"] = service
+            owners |= {f"{platform.name}/{service.name}/{slo.name}": slo for slo in service.slos}
+    return owners
 
 
-def _changes(old: Slo | None, new: Slo | None) -> Iterator[str]:
-    if new is None:
-        yield "**removed**: nobody is told of it any more, and its series end"
-        return
-    if old is None:
-        tiers = ", ".join(conventions.burn_tier(tier) for tier in new.tiers) or "none"
-        yield f"**new**: {new.objective} over {new.window}, alerts: {tiers}; its budget is young for a window"
-        return
-    yield from _words(old, new)
-    yield from _tiers(old, new)
-    yield from _trends(old, new)
-    yield from _history(old, new)
+def _difference(path: str, old: Owner | None, new: Owner | None) -> Difference:
+    before, after = [entries(owner) if owner is not None else [] for owner in (old, new)]
+    texts = [{entry.key: entry.text for entry in found} for found in (before, after)]
+    keys = dict.fromkeys(key for found in texts for key in found)
+    values = {key: (texts[0].get(key), texts[1].get(key)) for key in keys}
+    values = {key: (was, now) for key, (was, now) in values.items() if was != now}
+    return Difference(path, list(_sentences(old, new, before, after)), values)
 
 
-def _words(old: Slo, new: Slo) -> Iterator[str]:
-    for what, before, after in (
-        ("objective", str(old.objective), str(new.objective)),
-        ("window", str(old.window), str(new.window)),
-        ("team", old.team or "nobody", new.team or "nobody"),
-        ("runbook", old.runbook or "none", new.runbook or "none"),
-        ("mode", old.mode.value, new.mode.value),
-    ):
-        if before != after:
-            yield f"{what}: {before} → {after}"
+def _sentences(old: Owner | None, new: Owner | None, before: list[Entry], after: list[Entry]) -> Iterator[str]:
+    if old is None or new is None:
+        yield from _come_or_gone(old, new)
+    elif isinstance(old, Slo) and isinstance(new, Slo):
+        told = {"alerts", *_COUNTED}
+        yield from _rows(_apart(before, told), _apart(after, told))
+        yield from _tiers(old, new, _by_row(before), _by_row(after))
+        if counted := list(_rows(_only(before, _COUNTED), _only(after, _COUNTED))):
+            yield "**counts something else**: until a window has passed, budget and averages mix both"
+            yield from counted
+        yield from _history(old, new)
+    else:
+        yield from _rows(before, after)
 
 
-def _tiers(old: Slo, new: Slo) -> Iterator[str]:
-    before = {conventions.burn_tier(tier): tier for tier in old.tiers}
-    after = {conventions.burn_tier(tier): tier for tier in new.tiers}
-    for name in [*before, *(name for name in after if name not in before)]:
-        if name not in after:
+def _only(found: list[Entry], keys: Container[str]) -> list[Entry]:
+    return [entry for entry in found if entry.row.partition(".")[0] in keys]
+
+
+def _apart(found: list[Entry], keys: Container[str]) -> list[Entry]:
+    return [entry for entry in found if entry.row.partition(".")[0] not in keys]
+
+
+def _come_or_gone(old: Owner | None, new: Owner | None) -> Iterator[str]:
+    match old, new:
+        case _, Slo():
+            tiers = ", ".join(conventions.burn_tier(tier) for tier in new.tiers) or "none"
+            yield f"**new**: {new.objective} over {new.window}, alerts: {tiers}; its budget is young for a window"
+        case Slo(), _:
+            yield "**removed**: nobody is told of it any more, and its series end"
+        case _:
+            yield "**new**" if old is None else "**removed**"
+
+
+def _rows(before: list[Entry], after: list[Entry]) -> Iterator[str]:
+    """Keys whose values differ; a mapping that comes or goes is told as a whole."""
+    old, new = _by_row(before), _by_row(after)
+    whole = [row for row in dict.fromkeys((*old, *new)) if _is_mapping(row, old) != _is_mapping(row, new)]
+    for row in dict.fromkeys((*old, *new)):
+        if any(row.startswith(f"{above}.") for above in whole):
+            continue
+        if row in whole:
+            yield f"{row} **added**: {_told(row, new)}" if _is_mapping(row, new) else f"{row} **removed**"
+        else:
+            yield from (f"{key}: {change}" for key, change in _keys(old.get(row, []), new.get(row, [])))
+
+
+def _by_row(found: list[Entry]) -> dict[str, list[Entry]]:
+    return {row: list(group) for row, group in groupby(found, lambda entry: entry.row)}
+
+
+def _is_mapping(row: str, rows: Mapping[str, list[Entry]]) -> bool:
+    """Whether a row holds keys, or others stand below it."""
+    return any(entry.name for entry in rows.get(row, ())) or any(other.startswith(f"{row}.") for other in rows)
+
+
+def _told(row: str, rows: Mapping[str, list[Entry]]) -> str:
+    """A mapping in one line, with those below it."""
+    if row in rows:
+        return line(rows[row])
+    below = {other.removeprefix(f"{row}."): found for other, found in rows.items() if other.startswith(f"{row}.")}
+    return "; ".join(f"{name} {line(found)}" for name, found in below.items() if found[0].name)
+
+
+def _keys(old: list[Entry], new: list[Entry]) -> Iterator[tuple[str, str]]:
+    """The keys of a row that differ, and how."""
+    before, after = ({entry.key: entry.text for entry in found} for found in (old, new))
+    for key in dict.fromkeys((*before, *after)):
+        was, now = (texts.get(key, NONE) for texts in (before, after))
+        if was != now:
+            nothing = "nobody" if key.rpartition(".")[2] in {"team", "notify"} else NONE
+            yield key, f"{nothing if was == NONE else was} → {nothing if now == NONE else now}"
+
+
+def _tiers(old: Slo, new: Slo, before: Mapping[str, list[Entry]], after: Mapping[str, list[Entry]]) -> Iterator[str]:
+    names = [[conventions.burn_tier(tier) for tier in slo.tiers] for slo in (old, new)]
+    for name in dict.fromkeys((*names[0], *names[1])):
+        if name not in names[1]:
             yield f"tier `{name}` **removed**"
-        elif name not in before:
+        elif name not in names[0]:
             yield f"tier `{name}` **added**: {_speed(new, name)}"
         else:
-            told = [change for change in (_threshold(old, new, name), _moments(old, new, name)) if change]
-            if told:
-                yield f"tier `{name}`: {'; '.join(told)}"
-            yield from (f"tier `{name}`: {change}" for change in _conditions(before[name], after[name]))
-
-
-def _conditions(old: Tier, new: Tier) -> Iterator[str]:
-    """What else decides whether somebody is told."""
-    for what, before, after in (
-        ("guard", old.guard.value, new.guard.value),
-        ("min_events", str(old.min_events), str(new.min_events)),
-        ("min_bad", str(old.min_bad), str(new.min_bad)),
-        ("keep_firing_for", str(old.keep_firing_for), str(new.keep_firing_for)),
-        ("notify", ", ".join(old.notify) or "nobody", ", ".join(new.notify) or "nobody"),
-    ):
-        if before != after:
-            yield f"{what}: {before} → {after}"
-
-
-def _trends(old: Slo, new: Slo) -> Iterator[str]:
-    for what, before, after in (
-        ("forecast", old.forecast, new.forecast),
-        ("regression", old.regression, new.regression),
-    ):
-        if before is None and after is not None:
-            yield f"{what} **added**"
-        elif after is None and before is not None:
-            yield f"{what} **removed**"
-        elif before != after:
-            yield f"{what} changed"
+            threshold, moments = _threshold(old, new, name), _moments(old, new, name)
+            if threshold or moments:
+                yield f"tier `{name}`: {'; '.join(change for change in (threshold, moments) if change)}"
+            told = {*(_THRESHOLD if threshold else ()), *(("for",) if moments else ())}
+            row = f"alerts.{name}"
+            changes = ((key.removeprefix(f"{row}."), change) for key, change in _keys(before[row], after[row]))
+            yield from (f"tier `{name}`: {key}: {change}" for key, change in changes if key not in told)
 
 
 def _tier(slo: Slo, name: str) -> Tier:
@@ -144,10 +196,7 @@ def _page(slo: Slo, tier: Tier, ratio: Decimal) -> str:
 
 
 def _history(old: Slo, new: Slo) -> Iterator[str]:
-    """Recordings begin anew when a label, a name or what is counted changes."""
-    counted = [(slo.indicator, slo.timeslices, slo.exclude_when) for slo in (old, new)]
-    if counted[0] != counted[1]:
-        yield "**counts something else**: until a window has passed, budget and averages mix both"
+    """Recordings begin anew when a label or a name changes."""
     if conventions.series_labels(old) != conventions.series_labels(new) or old.by != new.by:
         yield "**its series lose their history**: labels or `by` change, so budget and averages begin anew"
     elif old.sampling.resolution != new.sampling.resolution:

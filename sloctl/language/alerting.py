@@ -1,12 +1,13 @@
 """Windows, alert policies, forecasts, regressions and credits as written."""
 
-from typing import Annotated, Literal, Self, TypeAlias
+from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import AfterValidator, model_validator
 
 from sloctl.language.fields import (
     Filled,
     Maybe,
+    Otherwise,
     TextOrList,
     TextOrMapping,
     Written,
@@ -36,9 +37,12 @@ from sloctl.language.values import (
     Text,
     TimeZone,
     WindowLength,
+    Word,
 )
+from sloctl.model import alerting, window
+from sloctl.model.quantities import DAY, ZERO, percent
 
-Severity: TypeAlias = Literal["P1", "P2", "P3"]
+Severity: TypeAlias = Word[alerting.Severity]
 Labels: TypeAlias = dict[OwnLabel, LabelValue]
 Annotations: TypeAlias = dict[LabelName, Text]
 
@@ -46,8 +50,10 @@ Annotations: TypeAlias = dict[LabelName, Text]
 class Calendar(Written):
     """A calendar period in a named zone."""
 
-    calendar: Literal["week", "month", "quarter", "year"] = required("The period; weeks begin on Monday.")
-    time_zone: Maybe[TimeZone] = optional("IANA name of the zone whose midnight begins the period; UTC if absent.")
+    calendar: Word[window.Calendar] = required("The period; weeks begin on Monday.")
+    time_zone: TimeZone = optional(
+        "IANA name of the zone whose midnight begins the period; UTC if absent.", default="UTC"
+    )
 
 
 Window: TypeAlias = TextOrMapping[WindowLength, Calendar]
@@ -62,12 +68,18 @@ class Tier(Written):
     budget_left: Maybe[PartLeft] = optional("The part of the window's budget that is left is at or below this.")
     over: Maybe[PositiveDuration] = optional("The average is taken over this long.")
     also_over: Maybe[PositiveDuration] = optional("And over this shorter window, so that the alert ends soon.")
-    for_: Maybe[Duration] = optional("The condition must hold this long first.", "for")
-    keep_firing_for: Maybe[Duration] = optional("The alert stays this long after its condition has ended.")
-    min_events: Maybe[Count] = optional("Silent below so many events in `over`.")
-    min_bad: Maybe[Count] = optional("Silent below so many bad events in `over`.")
-    guard: Maybe[Literal["statistical", "none"]] = optional("Whether a handful of errors at low traffic counts.")
-    notify: Maybe[tuple[Name, ...]] = optional("Routes of the team besides the severity's.")
+    for_: Duration = optional("The condition must hold this long first.", "for", ZERO)
+    keep_firing_for: Annotated[Maybe[Duration], Otherwise("`5m` for P1, else `0s`")] = optional(
+        "The alert stays this long after its condition has ended."
+    )
+    min_events: Count = optional("Silent below so many events in `over`.", default=0)
+    min_bad: Annotated[Maybe[Count], Otherwise("`3` where slices are counted, else `0`")] = optional(
+        "Silent below so many bad events in `over`."
+    )
+    guard: Annotated[
+        Maybe[Word[alerting.Guard]], Otherwise("`statistical` for ratio, latency and query, else `none`")
+    ] = optional("Whether a handful of errors at low traffic counts.")
+    notify: tuple[Name, ...] = optional("Routes of the team besides the severity's.", default=())
     labels: Maybe[Labels] = optional("Labels of this alert.")
     annotations: Maybe[Annotations] = optional("Annotations of this alert.")
 
@@ -104,9 +116,11 @@ class Forecast(Written):
     """A straight line through the past reaches a limit soon."""
 
     within: PositiveDuration = required("How far ahead is looked.")
-    from_: Maybe[PositiveDuration] = optional("How long a past the line goes through.", "from")
-    to: Maybe[Bound] = optional("The value that is reached.")
-    severity: Maybe[Severity] = optional("How urgent it is.")
+    from_: PositiveDuration = optional("How long a past the line goes through.", "from", DAY * 14)
+    to: Annotated[Maybe[Bound], Otherwise("`100%` for saturation, the bound of the SLI for threshold")] = optional(
+        "The value that is reached."
+    )
+    severity: Severity = optional("How urgent it is.", default=alerting.Severity.P3)
 
 
 class Regression(Written):
@@ -117,7 +131,7 @@ class Regression(Written):
     earlier: PositiveDuration = required("How long before the time lies that it is compared with.")
     worse_by: AboveZero = required("By how much it may be worse.")
     severity: Severity = required("How urgent it is.")
-    min_events: Maybe[Count] = optional("Silent below so many events in `over`.")
+    min_events: Count = optional("Silent below so many events in `over`.", default=1000)
 
 
 class Credit(Written):
@@ -127,16 +141,18 @@ class Credit(Written):
     credit: PartOrWhole = required("The share of the contract's value that is owed.")
 
 
+_MONTH: Final = Calendar.model_construct(calendar=window.Calendar.MONTH)
+
+
 class Sla(Written):
     """What is owed to customers."""
 
-    window: Maybe[Window] = optional("The period of the contract.")
+    window: Window = optional("The period of the contract.", default=_MONTH)
     credits: Filled[Credit] = required("Which credit is owed below which share.")
     value: SelectorText = required("Selector of the contract's value a period, with the `by` labels.")
-    currency: Maybe[Currency] = optional("Three letters.")
+    currency: Currency = optional("Three letters.", default="USD")
 
     @model_validator(mode="after")
     def _each_limit_once(self) -> Self:
-        percentages = tuple(f"{credit.below.scaleb(2).normalize():f}%" for credit in self.credits)
-        unique(percentages, "SLO039", "the limit", "below", "credits")
+        unique(tuple(percent(credit.below) for credit in self.credits), "SLO039", "the limit", "below", "credits")
         return self

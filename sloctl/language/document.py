@@ -9,11 +9,11 @@ from decimal import Decimal
 from itertools import pairwise
 from typing import Annotated, Final, Literal, Self, TypeAlias
 
-from pydantic import AfterValidator, PlainValidator, WithJsonSchema, model_validator
+from pydantic import AfterValidator, model_validator
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language.alerting import Alerts, Annotations, Forecast, Labels, Policy, Regression, Sla, Window
-from sloctl.language.fields import Filled, Maybe, TextOrMapping, Written, optional, required, unique
+from sloctl.language.fields import Filled, Maybe, Otherwise, TextOrMapping, Written, optional, required, unique
 from sloctl.language.files import read_file
 from sloctl.language.header import checked_kind
 from sloctl.language.indicators import Sli
@@ -26,7 +26,6 @@ from sloctl.language.rollout import Canary
 from sloctl.language.tree import Key, Mapping, Sequence, Tree
 from sloctl.language.values import (
     Boolean,
-    Called,
     Count,
     LabelName,
     MatchedValue,
@@ -41,23 +40,28 @@ from sloctl.language.values import (
     PositiveDuration,
     PromQL,
     Rate,
+    Read,
     Resolution,
     Runbook,
     SeverityWord,
     Text,
     Url,
+    Word,
 )
+from sloctl.model.alerting import Mode
+from sloctl.model.catalogue import Inhibition, NewSeries, PagerDutyKeys
+from sloctl.model.quantities import DAY, MINUTE, SECOND
 
 
 class Inheritable(Written):
     """What a Platform says for its services, a Service for its SLOs, and an SLO for itself."""
 
     description: Maybe[Text] = optional("One sentence in the user's words.")
-    window: Maybe[Window] = optional("The time over which the objective holds.")
-    alerts: Maybe[Alerts] = optional("`none`, the name of a policy, or a list of tiers and policies.")
-    scrape_interval: Maybe[PositiveDuration] = optional("How often the metrics are scraped.")
-    new_series: Maybe[Literal["count_if_up", "count", "ignore"]] = optional("What a new counter's first value means.")
-    mode: Maybe[Literal["page", "observe"]] = optional("`observe` evaluates every alert and routes it to nobody.")
+    window: Window = optional("The time over which the objective holds.", default=DAY * 30)
+    alerts: Alerts = optional("`none`, the name of a policy, or a list of tiers and policies.", default="google")
+    scrape_interval: PositiveDuration = optional("How often the metrics are scraped.", default=SECOND * 30)
+    new_series: Word[NewSeries] = optional("What a new counter's first value means.", default=NewSeries.COUNT_IF_UP)
+    mode: Word[Mode] = optional("`observe` evaluates every alert and routes it to nobody.", default=Mode.PAGE)
     team: Maybe[Name] = optional("Who is told.")
     runbook: Maybe[Runbook] = optional("An https link; `$service` and `$slo` stand for their names.")
     labels: Maybe[Labels] = optional("Labels on every series and alert.")
@@ -92,33 +96,33 @@ class Slo(Inheritable):
     name: Name = required("Name of the SLO; its id is `<service>-<name>`.")
     objective: Maybe[ObjectivePercentage] = optional("The share of good events that is promised.")
     sli: Maybe[TextOrMapping[Name, Sli]] = optional("What is counted: one SLI kind, or the name of another SLO.")
-    by: Maybe[LabelNames] = optional("One objective, budget and set of alerts for each value of these labels.")
-    max_series: Maybe[Annotated[Count, AfterValidator(_at_least_one)]] = optional(
-        "Above so many values of `by` an alert says so."
+    by: LabelNames = optional("One objective, budget and set of alerts for each value of these labels.", default=())
+    max_series: Annotated[Count, AfterValidator(_at_least_one)] = optional(
+        "Above so many values of `by` an alert says so.", default=1000
     )
     timeslices: Maybe[Timeslices] = optional("Count slices of time instead of events.")
     traffic: Maybe[Rate] = optional("The typical rate, for `explain` and checks.")
-    exclude_when: Maybe[tuple[PromQL, ...]] = optional("While one of these returns a sample, nothing is counted.")
+    exclude_when: tuple[PromQL, ...] = optional("While one of these returns a sample, nothing is counted.", default=())
     forecast: Maybe[Forecast] = optional("Tell when a limit will be reached.")
     regression: Maybe[Regression] = optional("Tell when a quantile is worse than it was.")
     sla: Maybe[Sla] = optional("What is owed to customers.")
     annotations: Maybe[Annotations] = optional("Annotations of its alerts.")
-    enabled: Maybe[Boolean] = optional("`false` drops an SLO that a template brings.")
+    enabled: Boolean = optional("`false` drops an SLO that a template brings.", default=True)
 
 
 class Severities(Written):
     """The values of the alert label `severity`."""
 
-    P1: Maybe[SeverityWord] = optional("Value for P1.")
-    P2: Maybe[SeverityWord] = optional("Value for P2.")
-    P3: Maybe[SeverityWord] = optional("Value for P3.")
+    P1: SeverityWord = optional("Value for P1.", default="P1")
+    P2: SeverityWord = optional("Value for P2.", default="P2")
+    P3: SeverityWord = optional("Value for P3.", default="P3")
 
 
 class Texts(Written):
     """The texts of alerts; `$service`, `$slo` and other placeholders stand for values."""
 
-    summary: Maybe[Text] = optional("One line.")
-    description: Maybe[Text] = optional("What happened, and what to do.")
+    summary: Annotated[Maybe[Text], Otherwise("built in")] = optional("One line.")
+    description: Annotated[Maybe[Text], Otherwise("built in")] = optional("What happened, and what to do.")
 
 
 class Dashboards(Written):
@@ -157,8 +161,8 @@ class Platform(Inheritable):
     kind: Literal["Platform"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
     name: Name = required("Label `platform` on everything that is emitted.")
     policies: Maybe[dict[PolicyName, Policy]] = optional("Alert policies by name.")
-    resolution: Maybe[Resolution] = optional("Length of the smallest counted piece of time.")
-    target_labels: Maybe[LabelNames] = optional("Labels that identify a scraped target.")
+    resolution: Resolution = optional("Length of the smallest counted piece of time.", default=MINUTE)
+    target_labels: LabelNames = optional("Labels that identify a scraped target.", default=("job", "instance"))
     matchers: Maybe[Matched] = optional("Added to every selector.")
     severities: Maybe[Severities] = optional("Values of the alert label `severity`.")
     texts: Maybe[Texts] = optional("Texts of the alerts.")
@@ -167,9 +171,11 @@ class Platform(Inheritable):
     teams: Maybe[dict[Name, Team]] = optional("Teams by name.")
     fallback: Maybe[Route] = optional("Where alerts without a route go.")
     watchdog: Maybe[Route] = optional("Where the watchdog's heartbeat goes.")
-    pagerduty: Maybe[Literal["per-team-key", "single-orchestration"]] = optional("One key a team, or one for all.")
-    inhibition: Maybe[Literal["alertmanager", "rule", "none"]] = optional("Who mutes the lower tiers of one SLO.")
-    scrape_timeout: Maybe[PositiveDuration] = optional("How late a scrape may be; selectors are shifted by more.")
+    pagerduty: Word[PagerDutyKeys] = optional("One key a team, or one for all.", default=PagerDutyKeys.PER_TEAM_KEY)
+    inhibition: Word[Inhibition] = optional("Who mutes the lower tiers of one SLO.", default=Inhibition.ALERTMANAGER)
+    scrape_timeout: Annotated[
+        Maybe[PositiveDuration], Otherwise("`10s`, or `scrape_interval` where that is shorter")
+    ] = optional("How late a scrape may be; selectors are shifted by more.")
     expect: Maybe[Expect] = optional("What `explain` must be able to show.")
 
 
@@ -217,18 +223,9 @@ def _raw_mapping(value: object) -> Mapping:
     raise refusal("SLO019", f"a mapping is needed, not {shown(value)}", "write `key: value` lines below it")
 
 
-def _raw_value(value: object) -> object:
-    return value
-
-
-RawList = Annotated[
-    Sequence,
-    PlainValidator(_raw_list),
-    WithJsonSchema({"type": "array", "items": {"type": "object"}}),
-    Called("list of SLOs"),
-]
-RawMapping = Annotated[Mapping, PlainValidator(_raw_mapping), WithJsonSchema({"type": "object"}), Called("canary")]
-RawValue = Annotated[object, PlainValidator(_raw_value), WithJsonSchema({}), Called("any value")]
+RawList = Annotated[Sequence, Read(_raw_list, "list of SLOs", {"type": "array", "items": {"type": "object"}})]
+RawMapping = Annotated[Mapping, Read(_raw_mapping, "canary", {"type": "object"})]
+RawValue = Annotated[object, Read(lambda value: value, "any value", {})]
 
 
 class Template(Written):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, TypeVar
 
 from pydantic import (
@@ -29,10 +30,10 @@ MAPPING: Final = "<mapping>"
 
 
 class Written(BaseModel):
-    """A mapping of a specification as written: unknown keys are errors, absent keys are None.
+    """A mapping of a specification as written: unknown keys are errors.
 
-    The defaults of the language are not here: `model_fields_set` tells what was written, and inheritance
-    and defaults follow in `sloctl.resolve`.
+    An absent key has its default, or None where that follows from something else: `model_fields_set` tells what was
+    written, and inheritance follows in `sloctl.resolve`.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
@@ -84,9 +85,16 @@ TextOrMapping = Annotated[Annotated[T, Tag(TEXT)] | Annotated[M, Tag(MAPPING)], 
 TextOrList = Annotated[Annotated[T, Tag(TEXT)] | Annotated[M, Tag(LIST)], Discriminator(_text_or_list)]
 
 
-def optional(description: str, alias: str | None = None) -> Any:
+@dataclass(frozen=True, slots=True)
+class Otherwise:
+    """Marks a key whose default follows from something else, and says from what, in Markdown."""
+
+    words: str
+
+
+def optional(description: str, alias: str | None = None, default: Any = None) -> Any:
     """A key that may be left out."""
-    return Field(default=None, description=description, alias=alias)
+    return Field(default=default, description=description, alias=alias)
 
 
 def required(description: str, alias: str | None = None) -> Any:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics
-from sloctl.language.problems import nearest
+from sloctl.language.problems import did_you_mean
 from sloctl.language.refusals import shown
 from sloctl.language.tree import REFUSED, Mapping, Tree
 
@@ -37,7 +37,7 @@ def checked_kind(tree: Tree, found: Diagnostics) -> str | None:
     if "kind" not in head:
         found.error("SLO014", tree.place(), "`kind` is missing", f"add `kind: {_guess(head)}`")
     elif kind is not REFUSED:
-        help_ = nearest(str(kind), list(KINDS)) or "write `Platform`, `Service` or `Template`"
+        help_ = did_you_mean(str(kind), list(KINDS)) or "write `Platform`, `Service` or `Template`"
         given = "an empty one" if kind is None else shown(kind)
         found.error("SLO014", tree.place("kind"), f"{given} is no kind of document", help_)
     return None

@@ -1,10 +1,10 @@
 """The SLI kinds as written."""
 
-from typing import Literal, Self, TypeAlias
+from typing import Annotated, Self, TypeAlias
 
 from pydantic import ConfigDict, model_validator
 
-from sloctl.language.fields import Maybe, Written, apart, exactly_one, optional, required, written
+from sloctl.language.fields import Maybe, Otherwise, Written, apart, exactly_one, optional, required, written
 from sloctl.language.refusals import refusal
 from sloctl.language.values import (
     AboveZero,
@@ -19,9 +19,12 @@ from sloctl.language.values import (
     Selectors,
     SelectorText,
     WindowedPromQL,
+    Word,
+    Words,
 )
+from sloctl.model import indicator
 
-Across: TypeAlias = Literal["each", "any", "most", "all"]
+Across: TypeAlias = Annotated[indicator.Across, Words(("each", "any", "most", "all"))]
 
 
 class Ratio(Written):
@@ -31,7 +34,9 @@ class Ratio(Written):
     bad: Maybe[Selectors] = optional("The bad events, when they are another metric than `total`.")
     good: Maybe[Selectors] = optional("The good events.")
     bad_if: Maybe[Matchers] = optional("Matchers that make an event of `total` a bad one.")
-    counts: Maybe[Counts] = optional("What a sample holds: a running total, a rate, or the events of a time.")
+    counts: Counts = optional(
+        "What a sample holds: a running total, a rate, or the events of a time.", default=indicator.RunningTotal()
+    )
 
     @model_validator(mode="after")
     def _one_pair(self) -> Self:
@@ -66,9 +71,11 @@ class Latency(Written):
 
     histogram: Selectors = required("Base name of the histogram, without `_bucket`, `_count` or `_sum`.")
     at_most: LatencyBound = required("Good events lie at or below this duration or number.")
-    unit: Maybe[Literal["s", "ms", "none"]] = optional("Unit of the histogram's bounds.")
+    unit: Annotated[Maybe[Word[indicator.Unit]], Otherwise("what the histogram's name ends with")] = optional(
+        "Unit of the histogram's bounds."
+    )
     bad_if: Maybe[Matchers] = optional("Matchers that make an event bad however fast it was.")
-    native: Maybe[Boolean] = optional("Whether it is a native histogram.")
+    native: Boolean = optional("Whether it is a native histogram.", default=False)
 
 
 class Query(Written):
@@ -94,7 +101,7 @@ class Probe(Written):
     """A gauge between 0 and 1."""
 
     gauge: SelectorText = required("Selector of the gauge, 1 when well and 0 when not.")
-    across: Maybe[Across] = optional("How the series of a slice become events.")
+    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
 
 
 class Freshness(Written):
@@ -103,7 +110,7 @@ class Freshness(Written):
     timestamp: Maybe[SelectorText] = optional("Selector of a gauge that holds Unix seconds.")
     age: Maybe[SelectorText] = optional("Selector of a gauge that holds an age in seconds.")
     max_age: PositiveDuration = required("The oldest that is still good.")
-    across: Maybe[Across] = optional("How the series of a slice become events.")
+    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -117,15 +124,19 @@ class Throughput(Written):
     counter: Selectors = required("The events that are counted.")
     at_least: Maybe[Rate] = optional("A slice is good at or above this rate.")
     at_most: Maybe[Rate] = optional("A slice is good at or below this rate.")
-    counts: Maybe[Counts] = optional("What a sample holds: a running total, a rate, or the events of a time.")
-    across: Maybe[Literal["sum", "each"]] = optional("Whether all series count together, or each alone.")
+    counts: Counts = optional(
+        "What a sample holds: a running total, a rate, or the events of a time.", default=indicator.RunningTotal()
+    )
+    across: Annotated[indicator.Across, Words(("sum", "each"))] = optional(
+        "Whether all series count together, or each alone.", default=indicator.Across.SUM
+    )
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
         low, high = self.at_least, self.at_most
         if low is None and high is None:
             raise refusal("SLO033", "a throughput needs a bound", "write `at_least: 800K/min` or `at_most`")
-        if low and high and low.events * high.per_milliseconds >= high.events * low.per_milliseconds:
+        if low and high and low.during(high.per) >= high.events:
             raise _crossed()
         return self
 
@@ -144,7 +155,7 @@ class Threshold(Written):
     value: PromQL = required("PromQL that returns the gauges.")
     at_least: Maybe[Bound] = optional("A slice is good at or above this value.")
     at_most: Maybe[Bound] = optional("A slice is good at or below this value.")
-    across: Maybe[Across] = optional("How the series of a slice become events.")
+    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:

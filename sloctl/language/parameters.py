@@ -7,9 +7,9 @@ from collections.abc import Iterator
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place
-from sloctl.language.problems import nearest
-from sloctl.language.texts import STRING, is_closed
+from sloctl.language.problems import did_you_mean
 from sloctl.language.tree import Key, Mapping, Sequence, Tree, Value
+from sloctl.promql.limits import STRING, is_closed
 
 # These stand for something where a template declares no parameter of the name.
 BUILT_IN: Final = frozenset(
@@ -43,7 +43,7 @@ def _check_name(name: str, known: list[str], place: Place, found: Diagnostics, *
         help_ = "a parameter is a whole value, or stands inside a quoted label value"
         found.error("SLO045", place, f"`${name}` cannot stand here", help_)
     elif name not in known and name not in BUILT_IN and can_stand:
-        help_ = nearest(name, known) or "add it to `parameters`, or write `$` without a letter after it"
+        help_ = did_you_mean(name, known) or "add it to `parameters`, or write `$` without a letter after it"
         found.error("SLO042", place, f"unknown parameter `${name}`", help_)
 
 

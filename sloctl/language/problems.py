@@ -90,8 +90,8 @@ class _Problem:
         """The path that an unknown key was meant to have, if that can be told."""
         if self.kind != "extra_forbidden":
             return None
-        word = re.search("`(.*)`", nearest(str(self.path[-1]), self._known()))
-        return None if word is None else (*self.path[:-1], word[1])
+        word = nearest(str(self.path[-1]), self._known())
+        return None if word is None else (*self.path[:-1], word)
 
     def _known(self) -> list[str]:
         """The keys that could stand where the last of the path is."""
@@ -174,12 +174,12 @@ class _Problem:
                 "this looks like a part of a selector: put the whole selector in single quotes",
             )
         known = self._known()
-        return "SLO016", message, nearest(name, known) or f"the keys here are {listed(known)}"
+        return "SLO016", message, did_you_mean(name, known) or f"the keys here are {listed(known)}"
 
     def _unknown_word(self) -> tuple[str, str, str]:
         words = re.findall(r"'([^']*)'", self.context["expected"])
         value = self.details["input"]
-        better = nearest(value, words) if isinstance(value, str) else ""
+        better = did_you_mean(value, words) if isinstance(value, str) else ""
         return "SLO020", f"{shown(value)} is not known here", better or f"write {listed(words, 'or')}"
 
 
@@ -188,13 +188,18 @@ def _lines(text: str) -> list[str]:
     return text.split("\n")
 
 
-def nearest(name: str, known: list[str]) -> str:
-    """A question that names the nearest known word, or an empty text."""
-    if _OTHER_WORDS.get(name) in known:
-        return f"did you mean `{_OTHER_WORDS[name]}`?"
+def nearest(name: str, known: list[str]) -> str | None:
+    """The known word that is most likely meant, if there is one."""
+    if (other := _OTHER_WORDS.get(name)) in known:
+        return other
     close = get_close_matches(name.lower()[:80], known, n=1, cutoff=0.6)
-    close = close or [word for word in known if word.lower() == name.lower()]
-    return f"did you mean `{close[0]}`?" if close else ""
+    return next((word for word in (*close, *known) if word in close or word.lower() == name.lower()), None)
+
+
+def did_you_mean(name: str, known: list[str]) -> str:
+    """A question that names the nearest known word, or an empty text."""
+    word = nearest(name, known)
+    return "" if word is None else f"did you mean `{word}`?"
 
 
 def _fields_at(model: type[BaseModel], path: list[Key]) -> list[dict[str, FieldInfo]]:

@@ -1,20 +1,21 @@
 """Numbers with units, exact: percentages, durations, rates and bounds.
 
-Each function takes a written value and returns a plain one, or raises a refusal.
+Each function takes a written value and returns one of the model, or raises a refusal.
 """
 
 from __future__ import annotations
 
 import re
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final, Literal, NamedTuple
 
 from sloctl.language.refusals import refusal, shown
+from sloctl.model.indicator import Counts, Every, PerSecond, RunningTotal
+from sloctl.model.quantities import DAY, HOUR, MINUTE, SECOND, Duration, Rate, percent
 
-MINUTE: Final = 60_000
-DAY: Final = 86_400_000
-_UNITS: Final = {"w": 7 * DAY, "d": DAY, "h": 60 * MINUTE, "m": MINUTE, "s": 1000, "ms": 1}
-_PER: Final = {"s": 1000, "min": MINUTE, "h": 60 * MINUTE, "d": DAY}
+_UNITS: Final = {"w": DAY * 7, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": Duration(1)}
+_PER: Final = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 _POWERS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
 _DIGITS: Final = r"[0-9]+(?:\.[0-9]+)?"
 PERCENTAGE: Final = re.compile(rf"({_DIGITS})%")
@@ -24,25 +25,11 @@ _DECIMAL_DURATION: Final = re.compile(r"([0-9]+\.[0-9]+)(ms|[smhdw])")
 RATE: Final = re.compile(rf"({_DIGITS})([KMG]?)/(s|min|h|d)")
 
 
-class WrittenRate(NamedTuple):
-    """So many events in so many milliseconds."""
-
-    events: Decimal
-    per_milliseconds: int
-
-
 class WrittenBound(NamedTuple):
-    """A limit and what it is written in: a plain number, a ratio, or milliseconds."""
+    """A limit and what it is written in: a plain number, a ratio, or seconds."""
 
     value: Decimal
     unit: Literal["number", "percentage", "duration"]
-
-
-class WrittenCounts(NamedTuple):
-    """What a sample holds; `milliseconds` is the length of `every`, else 0."""
-
-    kind: Literal["counter", "per_second", "every"]
-    milliseconds: int = 0
 
 
 def decimal(value: object) -> Decimal:
@@ -75,46 +62,37 @@ def percentage(value: object) -> Decimal:
     raise refusal("SLO022", f"a percentage is needed, not {shown(value)}", help_)
 
 
-def _percentage_help(number: Decimal) -> str:
-    as_written, as_share = f"`{number:f}%`", f"`{_plain(Decimal(f'{number:f}e2'))}%`"
-    if number >= 1 or number == 0:
+def _percentage_help(value: Decimal) -> str:
+    as_written, as_share = f"`{value:f}%`", f"`{percent(value)}`"
+    if value >= 1 or value == 0:
         return f"write {as_written}"
-    return f"write {as_share}" if number > Decimal("0.5") else f"write {as_share}, or {as_written} if that is meant"
-
-
-def percent(ratio: Decimal) -> str:
-    """A ratio as it is written."""
-    return f"{_plain(Decimal(f'{ratio:f}e2'))}%"
-
-
-def _plain(number: Decimal) -> str:
-    text = f"{number:f}"
-    return text.rstrip("0").rstrip(".") if "." in text else text
+    return f"write {as_share}" if value > Decimal("0.5") else f"write {as_share}, or {as_written} if that is meant"
 
 
 def _is_number(text: str) -> bool:
     return re.fullmatch(rf"[-+]?{_DIGITS}", text) is not None
 
 
-def duration(value: object) -> int:
-    """Milliseconds from a duration such as `1h30m`."""
+def duration(value: object) -> Duration:
+    """A length of time such as `1h30m`."""
     if isinstance(value, str) and 0 < len(value) <= 40:
-        milliseconds = _milliseconds(value)
-        if milliseconds is not None:
-            return milliseconds
+        length = _length(value)
+        if length is not None:
+            return length
     raise refusal("SLO023", *_duration_problem(value))
 
 
-def _milliseconds(text: str) -> int | None:
+@lru_cache(maxsize=1024)  # few different ones are written many times
+def _length(text: str) -> Duration | None:
     if match := _SINGLE_DURATION.fullmatch(text):
-        return int(match[1]) * _UNITS[match[2]]
+        return _UNITS[match[2]] * int(match[1])
     if match := _DURATION.fullmatch(text):
         parts = zip(match.groups("0"), _UNITS.values(), strict=True)
-        return sum(int(number) * unit for number, unit in parts)
+        return Duration(sum(int(number) * unit.milliseconds for number, unit in parts))
     if match := _DECIMAL_DURATION.fullmatch(text):
         number, unit = match.groups()
-        exact = _exact_product(number, _UNITS[unit])
-        return int(exact) if exact == int(exact) else None
+        exact = _exact_product(number, _UNITS[unit].milliseconds)
+        return Duration(int(exact)) if exact == int(exact) else None
     return None
 
 
@@ -138,11 +116,11 @@ def _duration_problem(value: object) -> tuple[str, str]:
     )
 
 
-def rate(value: object) -> WrittenRate:
+def rate(value: object) -> Rate:
     """Events in a time, from `800K/min`."""
     if isinstance(value, str) and len(value) <= 40 and (match := RATE.fullmatch(value)):
         number, power, per = match.groups()
-        return WrittenRate(_exact_product(number, _POWERS[power]), _PER[per])
+        return Rate(_exact_product(number, _POWERS[power]), _PER[per])
     raise refusal("SLO024", f"a rate is needed, not {shown(value)}", _rate_help(value))
 
 
@@ -164,8 +142,8 @@ def bound(value: object) -> WrittenBound:
             return WrittenBound(Decimal(value), "number")
         case str() if value.endswith("%"):
             return WrittenBound(percentage(value), "percentage")
-        case str() if 0 < len(value) <= 40 and (milliseconds := _milliseconds(value)) is not None:
-            return WrittenBound(Decimal(milliseconds), "duration")
+        case str() if 0 < len(value) <= 40 and (length := _length(value)) is not None:
+            return WrittenBound(length.seconds, "duration")
     raise refusal(
         "SLO025",
         f"a number, percentage or duration is needed, not {shown(value)}",
@@ -183,16 +161,16 @@ def latency_bound(value: object) -> WrittenBound:
     return written
 
 
-def counts(value: object) -> WrittenCounts:
+def counts(value: object) -> Counts:
     """What a sample holds, from `counter`, `per_second` or `per_5m`."""
     if value == "counter":
-        return WrittenCounts("counter")
+        return RunningTotal()
     if value == "per_second":
-        return WrittenCounts("per_second")
+        return PerSecond()
     if isinstance(value, str) and value.startswith("per_") and 4 < len(value) <= 40:
-        milliseconds = _milliseconds(value[4:])
-        if milliseconds:
-            return WrittenCounts("every", milliseconds)
+        length = _length(value[4:])
+        if length:
+            return Every(length)
     message = f"`counts` must be `counter`, `per_second` or `per_<duration>`, not {shown(value)}"
     raise refusal("SLO020", message, "write `per_5m` when each sample holds the events of the last 5 minutes")
 

@@ -2,13 +2,14 @@
 
 from decimal import Decimal
 from itertools import pairwise
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import model_validator
 
 from sloctl.language.fields import (
     Filled,
     Maybe,
+    Otherwise,
     Written,
     apart,
     exactly_one,
@@ -33,7 +34,10 @@ from sloctl.language.values import (
     Selectors,
     Share,
     Text,
+    Word,
 )
+from sloctl.model.canary import Needs, WhenMissing, WhenShared
+from sloctl.model.quantities import SECOND
 
 
 class Arms(Written):
@@ -48,7 +52,9 @@ class Step(Written):
 
     weight: PartOrWhole = required("Share of the traffic.")
     hold: Maybe[PositiveDuration] = optional("The shortest time at this share; required except on the last step.")
-    deadline: Maybe[PositiveDuration] = optional("The longest time at this share.")
+    deadline: Annotated[Maybe[PositiveDuration], Otherwise("twice `hold`")] = optional(
+        "The longest time at this share."
+    )
 
     @model_validator(mode="after")
     def _hold_fits(self) -> Self:
@@ -70,16 +76,18 @@ class Check(Written):
 
     name: Name = required("Name of the check.")
     slo: Maybe[Name] = optional("The SLO whose SLI is judged.")
-    by: Maybe[tuple[LabelName, ...]] = optional("Judge it for each value of these labels as well.")
+    by: tuple[LabelName, ...] = optional("Judge it for each value of these labels as well.", default=())
     error_rate: Maybe[Share] = optional("Absolute limit.")
     worse_by: Maybe[Percentage] = optional("Limit against the baseline; `0%` is not worse.")
-    needs: Maybe[Literal["any", "both"]] = optional("Which limits must be broken to roll back.")
-    shared: Maybe[Literal["hold", "rollback"]] = optional("What happens when the baseline breaks the limit as well.")
+    needs: Word[Needs] = optional("Which limits must be broken to roll back.", default=Needs.ANY)
+    shared: Word[WhenShared] = optional(
+        "What happens when the baseline breaks the limit as well.", default=WhenShared.HOLD
+    )
     quantile: Maybe[Share] = optional("Which quantile `worse_by` compares, such as `99%`.")
     mismatches: Maybe[Selectors] = optional("Counter of the results that differed.")
     compared: Maybe[Selectors] = optional("Counter of the results that were compared.")
-    mismatch_rate: Maybe[PartLeft] = optional("The share of mismatches that is allowed.")
-    settle: Maybe[Duration] = optional("How long a mismatch may take to resolve itself.")
+    mismatch_rate: PartLeft = optional("The share of mismatches that is allowed.", default=Decimal(0))
+    settle: Duration = optional("How long a mismatch may take to resolve itself.", default=SECOND * 30)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -99,7 +107,7 @@ class Check(Written):
             raise refusal("SLO038", "the check has no limit", "write `error_rate` or `worse_by`")
         together(self, "SLO038", "quantile", "worse_by")
         together(self, "SLO038", "shared", "error_rate")
-        if self.needs == "both" and len(limits) < 2:
+        if self.needs is Needs.BOTH and len(limits) < 2:
             raise refusal("SLO038", "`needs: both` has one limit only", "write both limits", at=("needs",))
 
 
@@ -107,7 +115,7 @@ class After(Written):
     """What must hold after promotion."""
 
     slo: Name = required("The SLO whose SLI is judged.")
-    by: Maybe[tuple[LabelName, ...]] = optional("Judge it for each value of these labels.")
+    by: tuple[LabelName, ...] = optional("Judge it for each value of these labels.", default=())
     within: PositiveDuration = required("How long after promotion it is judged.")
     success: PartOrWhole = required("The share of good events that is needed.")
 
@@ -121,28 +129,30 @@ class Approval(Written):
 class Alpha(Written):
     """The chances of a wrong verdict over the whole analysis, divided among the checks."""
 
-    rollback: Maybe[Chance] = optional("Chance of rolling back a good version.")
-    promote: Maybe[Chance] = optional("Chance of promoting a bad version.")
+    rollback: Chance = optional("Chance of rolling back a good version.", default=Decimal("0.01"))
+    promote: Chance = optional("Chance of promoting a bad version.", default=Decimal("0.01"))
 
 
 class Parity(Written):
     """How closely the results of two versions must agree."""
 
     key: Text = required("The field that identifies a result.")
-    numbers: Maybe[Percentage] = optional("Relative tolerance of numbers.")
-    categories: Maybe[Literal["exact"]] = optional("Categories agree exactly.")
+    numbers: Percentage = optional("Relative tolerance of numbers.", default=Decimal("0.001"))
+    categories: Literal["exact"] = optional("Categories agree exactly.", default="exact")
 
 
 class Canary(Written):
     """How a new version is judged while it takes a share of the traffic."""
 
-    arms: Maybe[Arms] = optional("Matchers that tell the two versions apart.")
+    arms: Annotated[Maybe[Arms], Otherwise("Argo's hash of the pod template")] = optional(
+        "Matchers that tell the two versions apart."
+    )
     steps: Filled[Step] = required("The shares of traffic, one after the other.")
     checks: Filled[Check] = required("What the canary must keep.")
     after: Maybe[After] = optional("What must hold after promotion.")
     approval: Maybe[Approval] = optional("When a person decides.")
     group: Maybe[Name] = optional("Services of one group roll back together.")
-    when_missing: Maybe[Literal["hold", "rollback"]] = optional("The answer at the deadline without evidence.")
+    when_missing: Word[WhenMissing] = optional("The answer at the deadline without evidence.", default=WhenMissing.HOLD)
     alpha: Maybe[Alpha] = optional("Chances of a wrong verdict.")
     parity: Maybe[Parity] = optional("How closely results of two versions must agree.")
 

@@ -9,11 +9,11 @@ from decimal import Decimal
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.language.document import Document, Slo, TemplateBody
 from sloctl.language.parameters import PARAMETER, QUOTED
-from sloctl.language.problems import nearest, validated
+from sloctl.language.problems import did_you_mean, validated
 from sloctl.language.refusals import shown
 from sloctl.language.rollout import Canary
-from sloctl.language.texts import is_closed
 from sloctl.language.tree import Absent, Key, Mapping, Sequence, Tree, Value
+from sloctl.promql.limits import is_closed
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,7 +76,7 @@ def _arguments(template: Document, user: Document, index: int, found: Diagnostic
     for name in sorted(names.difference(known)):
         place = user.key_place("uses", index, "with", name)
         at = Related(template.place("name"), "the template")
-        help_ = nearest(name, known) or "remove it"
+        help_ = did_you_mean(name, known) or "remove it"
         found.error("SLO042", place, f"the template has no parameter {shown(name)}", help_, at)
     arguments = {name: _argument(name, template, user, index, found) for name in known}
     complete = {name: argument for name, argument in arguments.items() if argument is not None}

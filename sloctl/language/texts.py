@@ -12,15 +12,14 @@ from typing import Final, TypeVar
 
 from pydantic_core import PydanticCustomError
 
+from sloctl.errors import PromqlError
 from sloctl.language.refusals import refusal, shown
 from sloctl.language.tree import Mapping, Sequence
+from sloctl.promql.limits import check_limits, outside_strings
 
 MAX_TEXT: Final = 4096
 MAX_NAME: Final = 256
 MAX_LABEL_VALUE: Final = 1024
-MAX_PROMQL: Final = 2048
-MAX_BRACKETS: Final = 16
-MAX_OPERATORS: Final = 100
 MAX_SELECTORS: Final = 100
 
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
@@ -59,11 +58,6 @@ _PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
 _BRACE_BEFORE: Final = re.compile(r"\{\$[a-zA-Z]")  # the value may be a template action: `{` would join its braces
 SEVERITY: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
-# Strings of PromQL; one that is never closed ends with its line, so that a search stays linear.
-STRING: Final = r"\"(?:\\.|[^\"\\\n])*\"?|'(?:\\.|[^'\\\n])*'?|`[^`]*`?"
-_SKIPPED: Final = re.compile(f"#[^\n]*|({STRING})")
-_ESCAPED_END: Final = re.compile(r"(?<!\\)(?:\\\\)*\\$")
-_OPERATOR: Final = re.compile(r"\b(?:and|or|unless|atan2)\b|[-+*/%^]|[=!<>]+~?")
 
 T = TypeVar("T")
 
@@ -157,36 +151,17 @@ def promql(value: object) -> str:
     checked = plain_text(value)
     if not checked.strip():
         raise refusal("SLO028", "the expression is empty", "write a selector such as `http_requests_total`")
-    if len(checked) > MAX_PROMQL or len(checked.encode()) > MAX_PROMQL:
-        raise refusal("SLO028", "PromQL longer than 2 kB", "put the expression in a recording rule")
-    if len(checked) > MAX_OPERATORS or sum(map(checked.count, "([{")) > MAX_BRACKETS:
-        _check_shape(checked)
+    try:
+        check_limits(checked)
+    except PromqlError as error:
+        raise refusal("SLO028", str(error), error.help) from None
     return checked
-
-
-def _check_shape(expression: str) -> None:
-    if any(not is_closed(match[1]) for match in _SKIPPED.finditer(expression) if match[1]):
-        raise refusal("SLO028", "a quote in the expression is not closed", "close it on the same line")
-    code = _SKIPPED.sub("", expression)
-    depth = 0
-    for bracket in re.findall(r"[()\[\]{}]", code):
-        depth += 1 if bracket in "([{" else -1
-        if depth > MAX_BRACKETS:
-            raise refusal("SLO028", f"brackets nested deeper than {MAX_BRACKETS}", "use a recording rule")
-    if sum(1 for _ in _OPERATOR.finditer(code)) > MAX_OPERATORS:
-        raise refusal("SLO028", f"more than {MAX_OPERATORS} operators", "use a recording rule")
-
-
-def is_closed(string: str) -> bool:
-    """Whether a match of `STRING` ends with the quote that it began with."""
-    escaped = string[0] != "`" and _ESCAPED_END.search(string[1:-1])
-    return len(string) > 1 and string[-1] == string[0] and not escaped
 
 
 def windowed(value: object) -> str:
     """PromQL that contains `$window`, the time that sloctl puts in."""
     checked = promql(value)
-    if "window" not in placeholders(_SKIPPED.sub("", checked)):
+    if "window" not in placeholders(outside_strings(checked)):
         help_ = "write `$window` for the time, such as `sum(increase(x_total[$window]))`"
         raise refusal("SLO028", "the expression does not contain `$window`", help_)
     return checked

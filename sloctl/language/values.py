@@ -3,12 +3,12 @@
 | type | as written | Python value |
 |---|---|---|
 | Percentage | `99.95%` | Decimal ratio, `0.9995` |
-| Duration | `1h30m` | int milliseconds |
-| Rate | `800K/min` | `WrittenRate(events, per_milliseconds)` |
+| Duration | `1h30m` | `model.quantities.Duration` |
+| Rate | `800K/min` | `model.quantities.Rate` |
 | Number | `14.2` | Decimal |
 | Count | `1000` | int |
 | Bound | `2s`, `0.1`, `80%` | `WrittenBound(value, unit)` |
-| Counts | `counter`, `per_5m` | `WrittenCounts(kind, milliseconds)` |
+| Counts | `counter`, `per_5m` | `model.indicator.Counts` |
 | Selectors | a text or a list of texts | tuple of str |
 """
 
@@ -18,15 +18,20 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import Annotated, Final
+from enum import Enum
+from typing import Annotated, Final, TypeVar
 
-from pydantic import AfterValidator, PlainValidator, WithJsonSchema
+from pydantic import AfterValidator
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
 from sloctl.language import quantities, texts
-from sloctl.language.quantities import DAY, MINUTE, WrittenBound, WrittenCounts, WrittenRate
+from sloctl.language.quantities import WrittenBound
 from sloctl.language.refusals import refusal
+from sloctl.model import indicator
+from sloctl.model import quantities as meant
+from sloctl.model.quantities import DAY, MINUTE, ZERO, percent
+from sloctl.promql.limits import MAX_LENGTH
 
 RESERVED_LABELS: Final = frozenset(
     (
@@ -46,9 +51,9 @@ RESERVED_LABELS: Final = frozenset(
 )
 
 
-def positive(value: int) -> int:
+def positive(value: meant.Duration) -> meant.Duration:
     """More than no time at all."""
-    if value <= 0:
+    if value == ZERO:
         raise refusal("SLO046", "a time above zero is needed", "write one such as `5m`")
     return value
 
@@ -59,7 +64,7 @@ def between(
     words: str,
     *,
     include_high: bool = False,
-    written: Callable[[Decimal], str] = quantities.percent,
+    written: Callable[[Decimal], str] = percent,
 ) -> Callable[[Decimal], Decimal]:
     """A range without its lower end, and without its upper one unless `include_high`."""
     least, most = Decimal(low), Decimal(high)
@@ -77,18 +82,18 @@ def objective(value: Decimal) -> Decimal:
     if 0 < value < 1:
         return value
     why = "promises nothing" if value <= 0 else "leaves no error budget"
-    message = f"an objective of `{quantities.percent(value)}` {why}"
+    message = f"an objective of `{percent(value)}` {why}"
     raise refusal("SLO040", message, "write a share between 0% and 100%, such as `99.9%`")
 
 
-def at_most_minute(value: int) -> int:
+def at_most_minute(value: meant.Duration) -> meant.Duration:
     """The longest resolution."""
     if value > MINUTE:
         raise refusal("SLO046", "a resolution is at most `1m`", "write `1m`, or leave the key out")
     return value
 
 
-def at_least_day(value: int) -> int:
+def at_least_day(value: meant.Duration) -> meant.Duration:
     """The shortest window of an objective."""
     if value < DAY:
         raise refusal("SLO046", "a window is at least one day long", "write `1d` or more, such as `30d`")
@@ -117,75 +122,96 @@ def own_policy(name: str) -> str:
     return name
 
 
-@dataclass(frozen=True, slots=True)
-class Called:
-    """What the reference calls a type; it validates nothing."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Read:
+    """A value that `function` checks and turns into one of Python.
 
-    name: str
+    Attributes:
+        called: its name in the reference.
+        schema: its JSON Schema.
+    """
 
-
-@dataclass(frozen=True, slots=True)
-class _Pattern:
-    """A text that matches a regular expression: its validator and its JSON Schema."""
-
-    regex: re.Pattern[str]
-    code: str
-    what: str
-    help: str
-    example: str
+    function: Callable[[object], object]
+    called: str
+    schema: JsonSchemaValue
 
     def __get_pydantic_core_schema__(self, source: object, handler: object) -> CoreSchema:
-        return core_schema.no_info_plain_validator_function(self._check)
+        return core_schema.no_info_plain_validator_function(self.function)
 
     def __get_pydantic_json_schema__(self, schema: object, handler: object) -> JsonSchemaValue:
-        return _pattern_schema(self.regex, self.example)
-
-    def _check(self, value: object) -> str:
-        return texts.matching(self.regex, value, self.code, self.what, self.help)
+        return dict(self.schema)
 
 
-def _pattern_schema(regex: re.Pattern[str], *examples: str) -> JsonSchemaValue:
+@dataclass(frozen=True, slots=True)
+class Words:
+    """An enum is written as one of the values of its members, or as one of `only`."""
+
+    only: tuple[str, ...] = ()
+
+    def of(self, enum: type[Enum]) -> list[str]:
+        """The words that may stand there."""
+        return list(self.only or (member.value for member in enum))
+
+    def __get_pydantic_core_schema__(self, source: type[Enum], handler: object) -> CoreSchema:
+        return core_schema.no_info_after_validator_function(source, core_schema.literal_schema(self.of(source)))
+
+
+Member = TypeVar("Member", bound=Enum)
+Word = Annotated[Member, Words()]
+
+
+def _matching(pattern: re.Pattern[str], code: str, what: str, help_: str, example: str) -> Read:
+    """A text that matches a regular expression."""
+    called = what.removeprefix("a ").removeprefix("an ")
+    return Read(lambda value: texts.matching(pattern, value, code, what, help_), called, _pattern(pattern, example))
+
+
+def _pattern(regex: re.Pattern[str], *examples: str) -> JsonSchemaValue:
     return {"type": "string", "pattern": f"^(?:{regex.pattern})$", "examples": list(examples)}
 
 
-def _pattern(regex: re.Pattern[str], *examples: str) -> WithJsonSchema:
-    return WithJsonSchema(_pattern_schema(regex, *examples))
+def _text(most: int, *, least: int = 1) -> JsonSchemaValue:
+    return {"type": "string", "minLength": least, "maxLength": most} if least else {"type": "string", "maxLength": most}
 
 
-_TEXT_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": texts.MAX_TEXT})
-_PROMQL_SCHEMA: Final = WithJsonSchema({"type": "string", "minLength": 1, "maxLength": texts.MAX_PROMQL})
-_SELECTORS_SCHEMA: Final = WithJsonSchema(
-    {
-        "oneOf": [
-            {"type": "string", "minLength": 1, "maxLength": texts.MAX_PROMQL},
-            {"type": "array", "minItems": 1, "maxItems": texts.MAX_SELECTORS, "items": {"type": "string"}},
-        ]
-    }
-)
-_DURATION_PATTERN: Final = r"(?=.)(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?(?:[0-9]+ms)?"
-_DURATION_SCHEMA_PATTERN: Final = re.compile(rf"{_DURATION_PATTERN}|[0-9]+\.[0-9]+(?:ms|[smhdw])")
-_BOUND_PATTERN: Final = rf"^(?:{_DURATION_SCHEMA_PATTERN.pattern}|{quantities.PERCENTAGE.pattern})$"
+_LINK: Final = {"type": "string", "pattern": "^https://"}
+_PROMQL: Final = _text(MAX_LENGTH)
+_SELECTORS: Final = {
+    "oneOf": [
+        _PROMQL,
+        {"type": "array", "minItems": 1, "maxItems": texts.MAX_SELECTORS, "items": {"type": "string"}},
+    ]
+}
+_LENGTH: Final = r"(?=.)(?:[0-9]+w)?(?:[0-9]+d)?(?:[0-9]+h)?(?:[0-9]+m)?(?:[0-9]+s)?(?:[0-9]+ms)?"
+_DURATION: Final = re.compile(rf"{_LENGTH}|[0-9]+\.[0-9]+(?:ms|[smhdw])")
+_COUNTS: Final = re.compile(rf"counter|per_second|per_(?:{_LENGTH})")
+_BOUND: Final = {
+    "oneOf": [
+        {"type": "number"},
+        {"type": "string", "pattern": f"^(?:{_DURATION.pattern}|{quantities.PERCENTAGE.pattern})$"},
+    ]
+}
 
-Name = Annotated[str, _Pattern(texts.NAME, "SLO021", "a name", texts.NAME_HELP, "checkout")]
-LabelName = Annotated[str, _Pattern(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`", "tenant")]
+Name = Annotated[str, _matching(texts.NAME, "SLO021", "a name", texts.NAME_HELP, "checkout")]
+LabelName = Annotated[str, _matching(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`", "tenant")]
 ParameterName = Annotated[
-    str, _Pattern(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`", "job")
+    str, _matching(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`", "job")
 ]
 MetricName = Annotated[
-    str, _Pattern(texts.METRIC, "SLO021", "a metric name", "write it without labels", "http_duration_seconds")
+    str, _matching(texts.METRIC, "SLO021", "a metric name", "write it without labels", "http_duration_seconds")
 ]
 ClockTime = Annotated[
-    str, _Pattern(texts.CLOCK, "SLO026", "a time of day", "write hours and minutes: '09:00'", "09:00")
+    str, _matching(texts.CLOCK, "SLO026", "a time of day", "write hours and minutes: '09:00'", "09:00")
 ]
 TimeZone = Annotated[
-    str, _Pattern(texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin`", "UTC")
+    str, _matching(texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin`", "UTC")
 ]
 Currency = Annotated[
-    str, _Pattern(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`", "USD")
+    str, _matching(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`", "USD")
 ]
 SeverityWord = Annotated[
     str,
-    _Pattern(
+    _matching(
         texts.SEVERITY,
         "SLO021",
         "a word for a severity",
@@ -194,15 +220,15 @@ SeverityWord = Annotated[
     ),
 ]
 Channel = Annotated[
-    str, _Pattern(texts.CHANNEL, "SLO021", "a channel", "write its name in quotes: '#alerts'", "#alerts")
+    str, _matching(texts.CHANNEL, "SLO021", "a channel", "write its name in quotes: '#alerts'", "#alerts")
 ]
 Email = Annotated[
     str,
-    _Pattern(texts.EMAIL, "SLO021", "an e-mail address", "write `team@example.com`", "team@example.com"),
+    _matching(texts.EMAIL, "SLO021", "an e-mail address", "write `team@example.com`", "team@example.com"),
 ]
 Address = Annotated[
     str,
-    _Pattern(
+    _matching(
         texts.ADDRESS,
         "SLO021",
         "a topic or telephone number",
@@ -213,62 +239,34 @@ Address = Annotated[
 OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
 PolicyName = Annotated[Name, AfterValidator(own_policy)]
 
-Text = Annotated[str, PlainValidator(texts.text), _TEXT_SCHEMA, Called("text")]
-LabelValue = Annotated[
-    str,
-    PlainValidator(texts.label_value),
-    WithJsonSchema({"type": "string", "minLength": 1, "maxLength": texts.MAX_LABEL_VALUE}),
-    Called("text"),
-]
-MatchedValue = Annotated[
-    str,
-    PlainValidator(texts.matched_value),
-    WithJsonSchema({"type": "string", "maxLength": texts.MAX_LABEL_VALUE}),
-    Called("text"),
-]
-Url = Annotated[
-    str, PlainValidator(texts.url), WithJsonSchema({"type": "string", "pattern": "^https://"}), Called("https link")
-]
-Runbook = Annotated[
-    str, PlainValidator(texts.runbook), WithJsonSchema({"type": "string", "pattern": "^https://"}), Called("https link")
-]
+Text = Annotated[str, Read(texts.text, "text", _text(texts.MAX_TEXT))]
+LabelValue = Annotated[str, Read(texts.label_value, "text", _text(texts.MAX_LABEL_VALUE))]
+MatchedValue = Annotated[str, Read(texts.matched_value, "text", _text(texts.MAX_LABEL_VALUE, least=0))]
+Url = Annotated[str, Read(texts.url, "https link", _LINK)]
+Runbook = Annotated[str, Read(texts.runbook, "https link", _LINK)]
 
-PromQL = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA, Called("PromQL")]
-WindowedPromQL = Annotated[str, PlainValidator(texts.windowed), _PROMQL_SCHEMA, Called("PromQL with `$window`")]
-SelectorText = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA, Called("selector")]
-Matchers = Annotated[str, PlainValidator(texts.promql), _PROMQL_SCHEMA, Called("matchers")]
-Selectors = Annotated[tuple[str, ...], PlainValidator(texts.selectors), _SELECTORS_SCHEMA, Called("selectors")]
+PromQL = Annotated[str, Read(texts.promql, "PromQL", _PROMQL)]
+WindowedPromQL = Annotated[str, Read(texts.windowed, "PromQL with `$window`", _PROMQL)]
+SelectorText = Annotated[str, Read(texts.promql, "selector", _PROMQL)]
+Matchers = Annotated[str, Read(texts.promql, "matchers", _PROMQL)]
+Selectors = Annotated[tuple[str, ...], Read(texts.selectors, "selectors", _SELECTORS)]
 
-Boolean = Annotated[bool, PlainValidator(quantities.boolean), WithJsonSchema({"type": "boolean"}), Called("boolean")]
-Number = Annotated[Decimal, PlainValidator(quantities.decimal), WithJsonSchema({"type": "number"}), Called("number")]
-Count = Annotated[
-    int, PlainValidator(quantities.count), WithJsonSchema({"type": "integer", "minimum": 0}), Called("whole number")
-]
-Percentage = Annotated[
-    Decimal, PlainValidator(quantities.percentage), _pattern(quantities.PERCENTAGE, "99.95%"), Called("percentage")
-]
-Duration = Annotated[
-    int,
-    PlainValidator(quantities.duration),
-    _pattern(_DURATION_SCHEMA_PATTERN, "5m", "1h30m", "30d"),
-    Called("duration"),
-]
-Rate = Annotated[
-    WrittenRate, PlainValidator(quantities.rate), _pattern(quantities.RATE, "800K/min", "8K/s"), Called("rate")
-]
+Boolean = Annotated[bool, Read(quantities.boolean, "boolean", {"type": "boolean"})]
+Number = Annotated[Decimal, Read(quantities.decimal, "number", {"type": "number"})]
+Count = Annotated[int, Read(quantities.count, "whole number", {"type": "integer", "minimum": 0})]
+Percentage = Annotated[Decimal, Read(quantities.percentage, "percentage", _pattern(quantities.PERCENTAGE, "99.95%"))]
+Duration = Annotated[meant.Duration, Read(quantities.duration, "duration", _pattern(_DURATION, "5m", "1h30m", "30d"))]
+Rate = Annotated[meant.Rate, Read(quantities.rate, "rate", _pattern(quantities.RATE, "800K/min", "8K/s"))]
 Counts = Annotated[
-    WrittenCounts,
-    PlainValidator(quantities.counts),
-    _pattern(re.compile(rf"counter|per_second|per_(?:{_DURATION_PATTERN})"), "counter", "per_second", "per_5m"),
-    Called("`counter`, `per_second` or `per_<duration>`"),
+    indicator.Counts,
+    Read(
+        quantities.counts,
+        "`counter`, `per_second` or `per_<duration>`",
+        _pattern(_COUNTS, "counter", "per_second", "per_5m"),
+    ),
 ]
-_BOUND_SCHEMA: Final = WithJsonSchema({"oneOf": [{"type": "number"}, {"type": "string", "pattern": _BOUND_PATTERN}]})
-Bound = Annotated[
-    WrittenBound, PlainValidator(quantities.bound), _BOUND_SCHEMA, Called("number, percentage or duration")
-]
-LatencyBound = Annotated[
-    WrittenBound, PlainValidator(quantities.latency_bound), _BOUND_SCHEMA, Called("duration or number")
-]
+Bound = Annotated[WrittenBound, Read(quantities.bound, "number, percentage or duration", _BOUND)]
+LatencyBound = Annotated[WrittenBound, Read(quantities.latency_bound, "duration or number", _BOUND)]
 
 PositiveDuration = Annotated[Duration, AfterValidator(positive)]
 Resolution = Annotated[PositiveDuration, AfterValidator(at_most_minute)]

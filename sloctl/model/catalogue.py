@@ -57,8 +57,7 @@ class Slo:
     """One objective of a service, with every value in force; equal only to itself, so that texts are cached by it.
 
     Attributes:
-        places: where each key in force was written, by key, and each key of the SLI, such as `sli.ratio.bad`; a
-            default has none.
+        places: where each key in force was written, by its path, such as `sli.ratio.bad`; a default has none.
         by: one objective, budget and set of alerts for each value of these labels.
         timeslices: the share of good events that makes a slice good; None counts events.
     """
@@ -120,7 +119,12 @@ class Slo:
 
 @dataclass(frozen=True, slots=True)
 class Service:
-    """A service and its SLOs, in the order written."""
+    """A service and its SLOs, in the order written.
+
+    Attributes:
+        matchers: added to every selector, those of its platform among them.
+        places: where each key in force was written, as of an SLO.
+    """
 
     name: str
     team: str | None
@@ -132,6 +136,8 @@ class Service:
     cost: Expression | None = None
     canary: Canary | None = None
     sources: tuple[str, ...] = ()
+    matchers: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -178,7 +184,12 @@ class Inhibition(Enum):
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Platform:
-    """A platform with what its services share; equal only to itself."""
+    """A platform with what its services share; equal only to itself.
+
+    Attributes:
+        matchers: added to every selector.
+        places: where each key in force was written, as of an SLO.
+    """
 
     name: str
     services: tuple[Service, ...]
@@ -197,6 +208,8 @@ class Platform:
     inhibition: Inhibition = Inhibition.ALERTMANAGER
     description: str = ""
     sources: tuple[str, ...] = ()
+    matchers: Mapping[str, str] = field(default_factory=dict)
+    places: Mapping[str, Place] = field(default_factory=dict)
 
     @property
     def slos(self) -> Iterator[Slo]:

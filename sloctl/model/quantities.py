@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from decimal import Decimal, localcontext
+from decimal import Context, Decimal
 from functools import lru_cache
 from typing import Final
 
@@ -113,18 +113,19 @@ class Rate:
         return f"{number(self.events)}/{per}"
 
 
+_WIDE: Final = Context(prec=60)
+
+
 @lru_cache(maxsize=1024)
 def number(value: Decimal) -> str:
     """A decimal number without exponent and without trailing zeros: `0.0144`, `1000`, `0`.
 
     A quotient that does not end is cut at 28 significant digits, far beyond what Prometheus can hold.
     """
-    with localcontext() as context:
-        context.prec = 60
-        text = f"{value.normalize():f}"
+    text = f"{value.normalize(_WIDE):f}"
     return "0" if text in {"-0", "0"} else text
 
 
 def percent(ratio: Decimal) -> str:
     """A ratio as people write it: `99.95%`."""
-    return f"{number(ratio * 100)}%"
+    return f"{number(ratio.scaleb(2, _WIDE))}%"

@@ -8,8 +8,8 @@ from typing import Final, NamedTuple
 import promql_parser
 
 from sloctl.model.selector import Expression, Selector
-from sloctl.promql.expressions import parse_expression, plain_selector
-from sloctl.promql.parse import parse
+from sloctl.promql.expressions import selector_of
+from sloctl.promql.parse import parse_printed
 
 _STEP: Final = {"<": -1, "<=": 0, "==": 0, ">=": 0, ">": 1, "!=": 1}
 
@@ -23,12 +23,12 @@ class Comparison(NamedTuple):
 
 def comparison(condition: Expression) -> Comparison | None:
     """What a condition compares; None for any other form."""
-    node = parse(condition.text)
+    node = parse_printed(condition.text)
     while isinstance(node, promql_parser.ParenExpr):
         node = node.expr
     if not isinstance(node, promql_parser.BinaryExpr) or not isinstance(node.rhs, promql_parser.NumberLiteral):
         return None
-    step, selector = _STEP.get(str(node.op)), plain_selector(parse_expression(node.lhs.prettify()))
+    step, selector = _STEP.get(str(node.op)), selector_of(node.lhs)
     if step is None or selector is None:
         return None
     return Comparison(selector, Decimal(repr(node.rhs.val)) + step)

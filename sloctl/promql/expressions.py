@@ -12,16 +12,17 @@ import promql_parser
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
 from sloctl.model.selector import Expression, Matcher, Selector
-from sloctl.promql.parse import parse, parse_nodes
+from sloctl.promql.limits import STRING
+from sloctl.promql.parse import parse_nodes, parse_printed
 from sloctl.promql.selectors import from_tree, selector_text
 
 WINDOW: Final = "$window"
-# Stands for $window while an expression is parsed; nobody writes a range of this odd length.
-_STAND_IN: Final = timedelta(seconds=98_765_431)
+# Stands for $window while an expression is parsed, in as many characters; nobody writes a range of this odd length.
+_STAND_IN: Final = timedelta(seconds=987_653)
 _WORDS: Final = {"scalar": "a number", "string": "a text", "matrix": "a range"}
-_STAND_IN_WRITTEN: Final = "98765431s"
+_STAND_IN_WRITTEN: Final = "987653s"
 _STAND_IN_PRINTED: Final = promql_parser.display_duration(_STAND_IN)
-_STRING_OR_WINDOW: Final = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|`[^`]*`|\$window\b")
+_STRING_OR_WINDOW: Final = re.compile(rf"{STRING}|\$window\b")
 
 
 def parse_expression(text: str, matchers: Iterable[Matcher] = (), *, windowed: bool = False) -> Expression:
@@ -50,7 +51,11 @@ def with_window(expression: Expression, window: Duration) -> str:
 
 def plain_selector(expression: Expression) -> Selector | None:
     """The selector whose samples an expression returns as they are, or as the only one of a group; None otherwise."""
-    node = parse(_replaced(expression.text, _STAND_IN_WRITTEN))
+    return selector_of(parse_printed(_replaced(expression.text, _STAND_IN_WRITTEN)))
+
+
+def selector_of(node: promql_parser.Expr) -> Selector | None:
+    """As `plain_selector`, of a syntax tree."""
     while not isinstance(node, promql_parser.VectorSelector):
         match node:
             case promql_parser.ParenExpr(expr=inner):

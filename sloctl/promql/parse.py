@@ -1,7 +1,4 @@
-"""PromQL text to a syntax tree, within limits that keep the parser alive, and the tree's shape.
-
-The parser can end the process on long nested text, so length, nesting and operators are counted before it.
-"""
+"""PromQL text to a syntax tree, and the tree's shape."""
 
 from __future__ import annotations
 
@@ -11,43 +8,10 @@ from typing import Final
 import promql_parser
 
 from sloctl.errors import PromqlError
+from sloctl.promql.limits import check_limits
 
-MAX_LENGTH: Final = 2048
-MAX_NESTING: Final = 16
-MAX_OPERATORS: Final = 100
-
-_STRINGS: Final = re.compile(r'"(?:[^"\\]|\\.)*"|\'(?:[^\'\\]|\\.)*\'|`[^`]*`')
-_OPERATORS: Final = re.compile(
-    r"[-+*/%^]|==|!=|<=|>=|<|>|\b(?:and|or|unless|atan2|on|ignoring|by|without)\b", re.IGNORECASE
-)
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
-_BRACKETS: Final = re.compile(r"[][(){}]")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
-
-def check_limits(text: str) -> None:
-    """Refuse text that could hurt the parser.
-
-    Raises:
-        PromqlError: it is too long, nested too deep, or holds too many operators or a control character.
-    """
-    if len(text) > MAX_LENGTH:
-        raise PromqlError(
-            f"this is {len(text)} characters long; at most {MAX_LENGTH} are accepted",
-            "record parts of it by rules of your own and use their names",
-        )
-    if not text.isprintable() and _CONTROL.search(text):
-        raise PromqlError("this holds a control character")
-    if len(text) <= MAX_OPERATORS and sum(map(text.count, "([{")) <= MAX_NESTING:
-        return  # too short for what follows
-    outside = _STRINGS.sub('""', text)
-    depth = 0
-    for bracket in _BRACKETS.findall(outside):
-        depth += 1 if bracket in "([{" else -1
-        if depth > MAX_NESTING:
-            raise PromqlError(f"brackets are nested deeper than {MAX_NESTING}")
-    if len(_OPERATORS.findall(outside)) > MAX_OPERATORS:
-        raise PromqlError(f"this holds more than {MAX_OPERATORS} operators")
 
 
 def parse(text: str) -> promql_parser.Expr:
@@ -59,18 +23,29 @@ def parse_nodes(text: str) -> list[promql_parser.Expr]:
     """All nodes of the syntax tree of one PromQL expression, the whole one first.
 
     Raises:
-        PromqlError: it is no PromQL, or uses names that sloctl refuses.
+        PromqlError: it is no PromQL, exceeds a limit, or uses names or characters that sloctl refuses.
     """
     check_limits(text)
-    try:
-        tree: promql_parser.Expr = promql_parser.parse(text)
-    except (ValueError, OverflowError) as error:
-        raise PromqlError(f"this is not PromQL: {_sentence(str(error))}") from error
-    nodes = walk(tree)
+    if not text.isprintable() and _CONTROL.search(text):
+        raise PromqlError("this holds a control character")
+    nodes = walk(parse_printed(text))
     for node in nodes:
         if isinstance(node, promql_parser.VectorSelector):
             _refuse_odd_selector(node)
     return nodes
+
+
+def parse_printed(text: str) -> promql_parser.Expr:
+    """The syntax tree of text that was parsed before; matchers added since may have made it longer than a user's.
+
+    Raises:
+        PromqlError: it is no PromQL.
+    """
+    try:
+        tree: promql_parser.Expr = promql_parser.parse(text)
+    except (ValueError, OverflowError) as error:
+        raise PromqlError(f"this is not PromQL: {_sentence(str(error))}") from error
+    return tree
 
 
 def walk(tree: promql_parser.Expr) -> list[promql_parser.Expr]:

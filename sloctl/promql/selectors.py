@@ -10,7 +10,7 @@ import promql_parser
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
 from sloctl.model.selector import Matcher, MatchOperator, Selector
-from sloctl.promql.parse import check_limits, parse
+from sloctl.promql.parse import parse
 
 _OPERATORS: Final = {
     "MatchOp.Equal": MatchOperator.EQUAL,
@@ -48,7 +48,6 @@ def parse_matchers(text: str) -> tuple[Matcher, ...]:
     Raises:
         PromqlError: the text is no list of matchers.
     """
-    check_limits(text)
     if text.lstrip().startswith("{"):
         raise PromqlError("matchers are written without braces", 'write code=~"5.."')
     example = 'write matchers such as code=~"5..", method="GET"'

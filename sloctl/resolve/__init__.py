@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from sloctl.diagnostics import Diagnostics, Related
+from sloctl.language import document
 from sloctl.language.document import Document, Template
-from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
+from sloctl.model.catalogue import Catalogue, Expect, Platform, Service, Slo, Texts
 from sloctl.resolve import codes, platforms, services
+from sloctl.resolve.building import built
+from sloctl.resolve.layers import Places
 from sloctl.resolve.placeholders import check_placeholders
 from sloctl.resolve.platforms import Scope
 
@@ -58,16 +61,18 @@ def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) 
         severities=platforms.severities(layers),
         sampling=platforms.sampling(layers, found),
         place=scope.place,
-        texts=platforms.texts(layers),
+        texts=built(Texts, layers.whole("texts", document.Texts)),
         dashboards=platforms.dashboards(layers, found),
         buckets={name: bounds for name, (bounds, _) in layers.merged("buckets").items()},
-        expect=platforms.expect(layers),
+        expect=built(Expect, layers.whole("expect", document.Expect)),
         fallback=platforms.route(layers.value("fallback")),
         watchdog=platforms.route(layers.value("watchdog")),
-        pagerduty=platforms.pagerduty(layers),
-        inhibition=platforms.inhibition(layers),
-        description=layers.value("description", ""),
+        pagerduty=layers.value("pagerduty"),
+        inhibition=layers.value("inhibition"),
+        description=layers.value("description") or "",
         sources=tuple(sorted({source for service in members for source in service.sources})),
+        matchers={label: value for label, (value, _) in layers.matchers.items()},
+        places=Places.of(layers.stack),
     )
 
 

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from functools import lru_cache
 from typing import Final
 
-from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.diagnostics import Place, Related
 from sloctl.language import alerting
-from sloctl.language.problems import nearest
+from sloctl.language.problems import did_you_mean
 from sloctl.language.tree import Key
 from sloctl.model.alerting import BudgetLeft, Burn, ErrorRate, Guard, Severity, Tier
 from sloctl.model.budget import error_threshold
@@ -18,8 +18,10 @@ from sloctl.model.ownership import Team
 from sloctl.model.quantities import ZERO, Duration, Objective
 from sloctl.model.window import Window
 from sloctl.resolve import codes
-from sloctl.resolve.layers import Layer
+from sloctl.resolve.building import built
+from sloctl.resolve.layers import Layer, Part
 from sloctl.resolve.platforms import Scope
+from sloctl.resolve.reading import Reading
 
 GOOGLE: Final = (
     # severity, burn, over, also_over: The Site Reliability Workbook, chapter 5, table 5-8
@@ -42,11 +44,10 @@ class Alerting:
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """What is needed to read the alerts of one SLO."""
+class AlertsReading(Reading):
+    """What reads the alerts of one SLO; `at` is the SLO, or one tier while that is read."""
 
     scope: Scope
-    found: Diagnostics
     objective: Objective
     window: Window
     resolution: Duration
@@ -65,10 +66,10 @@ class Reading:
                 tiers += google.tiers
                 left_out += google.left_out
             elif not isinstance(written, str):
-                tiers.append(self._tier(written, row))
+                tiers.append(replace(self, at=row)._tier(written))
         return Alerting(tuple(tiers), tuple(left_out))
 
-    def _rows(self, layer: Layer) -> Iterator[tuple[alerting.Tier | str, _Row]]:
+    def _rows(self, layer: Layer) -> Iterator[tuple[alerting.Tier | str, Part]]:
         alerts = layer.spec.alerts
         assert alerts is not None
         if isinstance(alerts, str):
@@ -78,44 +79,38 @@ class Reading:
             if isinstance(row, str):
                 yield from self._policy(row, layer, "alerts", index)
             else:
-                yield row, _Row(layer, ("alerts", index))
+                yield row, layer.below("alerts", index)
 
-    def _policy(self, name: str, layer: Layer, *keys: Key) -> Iterator[tuple[alerting.Tier | str, _Row]]:
+    def _policy(self, name: str, layer: Layer, *keys: Key) -> Iterator[tuple[alerting.Tier | str, Part]]:
         if name == "google":
-            yield name, _Row(layer, keys)
+            yield name, layer.below(*keys)
         elif name in self.scope.policies:
             tiers, origin = self.scope.policies[name]
-            yield from ((tier, _Row(origin, ("policies", name, index))) for index, tier in enumerate(tiers))
+            yield from ((tier, origin.below("policies", name, index)) for index, tier in enumerate(tiers))
         elif name != "none":
             known = [*sorted(self.scope.policies), "google", "none"]
             message = f"there is no policy `{name}`"
-            help_ = nearest(name, known) or f"write one of {', '.join(known)}"
-            self.found.error(codes.UNKNOWN_POLICY, layer.place(*keys), message, help_, *layer.related)
+            help_ = did_you_mean(name, known) or f"write one of {', '.join(known)}"
+            replace(self, at=layer).error(codes.UNKNOWN_POLICY, message, help_, *keys)
 
     def _google(self, place: Place) -> Alerting:
         return _google(self.objective, self.window.length, self._min_bad(None, None), self._guard(None), place)
 
-    def _tier(self, written: alerting.Tier, row: _Row) -> Tier:
-        self._check_lengths(written, row)
-        self._check_routes(written, row)
-        self._check_labels(written, row)
-        severity = Severity(written.severity)
-        keep = written.keep_firing_for
-        default = _FLAP if severity is Severity.P1 else ZERO
-        return Tier(
-            severity=severity,
+    def _tier(self, written: alerting.Tier) -> Tier:
+        self._check_lengths(written)
+        self._check_routes(written)
+        self._check_labels(written)
+        keep, default = written.keep_firing_for, _FLAP if written.severity is Severity.P1 else ZERO
+        return built(
+            Tier,
+            written,
             trigger=_trigger(written),
-            over=_duration(written.over),
-            also_over=_duration(written.also_over),
-            for_=_duration(written.for_) or ZERO,
-            keep_firing_for=default if keep is None else Duration(keep),
-            min_events=written.min_events or 0,
-            min_bad=self._min_bad(written.min_bad, _duration(written.over)),
+            keep_firing_for=default if keep is None else keep,
+            min_bad=self._min_bad(written.min_bad, written.over),
             guard=self._guard(written.guard),
-            place=row.place(),
-            notify=written.notify or (),
-            labels=dict(written.labels or {}),
-            annotations=dict(written.annotations or {}),
+            place=self.at.place(),
+            labels=written.labels or {},
+            annotations=written.annotations or {},
         )
 
     def _min_bad(self, written: int | None, over: Duration | None) -> int:
@@ -124,57 +119,40 @@ class Reading:
         most = _SLICES if over is None else max(1, int(over / self.resolution))  # more could never be bad
         return min(_SLICES, most) if self.slices else 0
 
-    def _guard(self, written: str | None) -> Guard:
+    def _guard(self, written: Guard | None) -> Guard:
         if written is not None:
-            return Guard(written)
+            return written
         return Guard.NONE if self.slices else Guard.STATISTICAL
 
-    def _check_lengths(self, written: alerting.Tier, row: _Row) -> None:
+    def _check_lengths(self, written: alerting.Tier) -> None:
         lengths = {"over": written.over, "also_over": written.also_over, "for": written.for_}
-        for key, milliseconds in lengths.items():
-            if milliseconds is not None and Duration(milliseconds) % self.resolution:
-                message = f"`{key}` {Duration(milliseconds)} is no multiple of the resolution {self.resolution}"
+        for key, length in lengths.items():
+            if length is not None and length % self.resolution:
+                message = f"`{key}` {length} is no multiple of the resolution {self.resolution}"
                 help_ = f"write a multiple of {self.resolution}, or another `resolution` in the Platform"
-                self.found.error(codes.TIER_LENGTH, row.place(key), message, help_, *row.related)
-        if written.over is not None and Duration(written.over) > self.window.length:
-            message = f"`over` {Duration(written.over)} is longer than the window {self.window}"
+                self.error(codes.TIER_LENGTH, message, help_, key)
+        if written.over is not None and written.over > self.window.length:
+            message = f"`over` {written.over} is longer than the window {self.window}"
             help_ = f"write at most {self.window.length}"
-            self.found.error(codes.TIER_LENGTH, row.place("over"), message, help_, *row.related)
+            self.error(codes.TIER_LENGTH, message, help_, "over")
 
-    def _check_routes(self, written: alerting.Tier, row: _Row) -> None:
-        for index, name in enumerate(written.notify or ()):
+    def _check_routes(self, written: alerting.Tier) -> None:
+        for index, name in enumerate(written.notify):
             if self.team is None or name in self.team.routes:
                 continue
             known = sorted(self.team.routes)
             message = f"team `{self.team.name}` has no route `{name}`"
             related = Related(self.team.place, "the team's routes are here")
-            help_ = nearest(name, known) or f"add it there; its further routes are: {', '.join(known) or 'none yet'}"
-            place = row.place("notify", index)
-            self.found.error(codes.UNKNOWN_ROUTE, place, message, help_, related, *row.related)
+            help_ = (
+                did_you_mean(name, known) or f"add it there; its further routes are: {', '.join(known) or 'none yet'}"
+            )
+            self.error(codes.UNKNOWN_ROUTE, message, help_, "notify", index, related=(related,))
 
-    def _check_labels(self, written: alerting.Tier, row: _Row) -> None:
+    def _check_labels(self, written: alerting.Tier) -> None:
         for label in sorted(set(written.labels or ()) & set(self.by)):
             message = f"`{label}` is a label of `by`, whose values come from the data"
-            place = row.key_place("labels", label)
-            self.found.error(codes.SPLIT_LABEL, place, message, "remove it here, or from `by`", *row.related)
-
-
-@dataclass(frozen=True, slots=True)
-class _Row:
-    """Where a tier is written."""
-
-    layer: Layer
-    keys: tuple[Key, ...]
-
-    def place(self, *keys: Key) -> Place:
-        return self.layer.place(*self.keys, *keys)
-
-    def key_place(self, *keys: Key) -> Place:
-        return self.layer.key_place(*self.keys, *keys)
-
-    @property
-    def related(self) -> tuple[Related, ...]:
-        return self.layer.related
+            place = self.at.key_place("labels", label)
+            self.found.error(codes.SPLIT_LABEL, place, message, "remove it here, or from `by`", *self.at.related)
 
 
 @lru_cache(maxsize=256)
@@ -196,7 +174,3 @@ def _trigger(written: alerting.Tier) -> Burn | ErrorRate | BudgetLeft:
         return ErrorRate(written.error_rate)
     assert written.budget_left is not None
     return BudgetLeft(written.budget_left)
-
-
-def _duration(milliseconds: int | None) -> Duration | None:
-    return None if milliseconds is None else Duration(milliseconds)

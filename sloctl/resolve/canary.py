@@ -5,27 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from decimal import Decimal
 from typing import Final
 
-from sloctl.errors import PromqlError
 from sloctl.language import rollout
-from sloctl.language.problems import nearest
+from sloctl.language.problems import did_you_mean
 from sloctl.language.tree import Key
 from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Probe, Ratio, RunningTotal
-from sloctl.model.quantities import Duration
-from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.selectors import parse_matchers
+from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.resolve import codes
-from sloctl.resolve.indicators import Reading
+from sloctl.resolve.building import built
+from sloctl.resolve.reading import PromqlReading
 
-DEFAULT_ALPHA: Final = Decimal("0.01")
 _PLACEHOLDER: Final = re.compile(r"\$([A-Za-z_]+)")
 
 
-def resolve_canary(spec: rollout.Canary, slos: Mapping[str, Slo | None], reading: Reading) -> meant.Canary | None:
+def resolve_canary(spec: rollout.Canary, slos: Mapping[str, Slo | None], reading: PromqlReading) -> meant.Canary | None:
     """The canary of one service, or None with the reasons in the diagnostics of `reading`.
 
     Args:
@@ -42,22 +38,22 @@ def resolve_canary(spec: rollout.Canary, slos: Mapping[str, Slo | None], reading
 class _Resolving:
     spec: rollout.Canary
     slos: Mapping[str, Slo | None]
-    reading: Reading
+    reading: PromqlReading
 
     def canary(self) -> meant.Canary:
         spec, arms = self.spec, self._arms()
         checks = [self._check(index, check, arms) for index, check in enumerate(spec.checks)]
-        made = meant.Canary(
+        made = built(
+            meant.Canary,
+            spec,
             arms=arms,
-            steps=tuple(_step(step) for step in spec.steps),
+            steps=tuple(built(meant.Step, step) for step in spec.steps),
             checks=tuple(check for check in checks if check is not None),
             after=self._after(arms),
             first_deployments=spec.approval.first_deployments if spec.approval else 0,
-            group=spec.group,
-            when_missing=meant.WhenMissing(spec.when_missing or "hold"),
-            alpha=_alpha(spec.alpha),
-            parity=_parity(spec.parity),
-            place=self.reading.layer.place(),
+            alpha=built(meant.Alpha, spec.alpha or rollout.Alpha()),
+            parity=None if spec.parity is None else built(meant.Parity, spec.parity),
+            place=self.reading.at.place(),
         )
         in_force = (replace(step, deadline=made.longest(index)) for index, step in enumerate(made.steps))
         return replace(made, steps=tuple(in_force))
@@ -71,11 +67,7 @@ class _Resolving:
         return meant.Versions(canary, baseline)
 
     def _arm(self, arm: str, text: str, own: str) -> tuple[Matcher, ...]:
-        try:
-            matchers = parse_matchers(text)
-        except PromqlError as error:
-            self._error(str(error), error.help, "arms", arm, code=codes.PROMQL)
-            return ()
+        matchers = self.reading.matchers_in(text, "arms", arm)
         names = {name for matcher in matchers for name in _PLACEHOLDER.findall(matcher.value)}
         if matchers and own not in names:
             help_ = f'write ${own} where the hash of its pods stands, such as {meant.POD_HASH}="${own}"'
@@ -90,30 +82,19 @@ class _Resolving:
         slo = self._slo(check.slo, "checks", index, "slo")
         if slo is not None:
             self._judged(slo, arms, "checks", index)
-            self._split(slo, arms, check.by or (), "checks", index, "by")
+            self._split(slo, arms, check.by, "checks", index, "by")
             if check.quantile is not None and not isinstance(slo.indicator, Latency):
                 message = f"`{slo.name}` has no quantile: it counts no latencies"
                 self._error(message, "name an SLO with `latency`, or remove `quantile`", "checks", index, "quantile")
-        return meant.SloCheck(
-            name=check.name,
-            slo=check.slo,
-            by=check.by or (),
-            error_rate=check.error_rate,
-            worse_by=check.worse_by,
-            quantile=check.quantile,
-            needs=meant.Needs(check.needs or "any"),
-            shared=meant.WhenShared(check.shared or "hold"),
-            place=self.reading.layer.place("checks", index, "name"),
-        )
+        return built(meant.SloCheck, check, place=self.reading.at.place("checks", index, "name"))
 
     def _mismatch(self, index: int, check: rollout.Check) -> meant.MismatchCheck:
-        return meant.MismatchCheck(
-            name=check.name,
-            mismatches=self._selectors(check.mismatches or (), "checks", index, "mismatches"),
-            compared=self._selectors(check.compared or (), "checks", index, "compared"),
-            mismatch_rate=check.mismatch_rate or Decimal(0),
-            settle=Duration(30_000 if check.settle is None else check.settle),
-            place=self.reading.layer.place("checks", index, "name"),
+        return built(
+            meant.MismatchCheck,
+            check,
+            mismatches=self.reading.selectors(check.mismatches or (), "checks", index, "mismatches"),
+            compared=self.reading.selectors(check.compared or (), "checks", index, "compared"),
+            place=self.reading.at.place("checks", index, "name"),
         )
 
     def _after(self, arms: meant.Versions) -> meant.After | None:
@@ -123,13 +104,13 @@ class _Resolving:
         slo = self._slo(written.slo, "after", "slo")
         if slo is not None:
             self._judged(slo, arms, "after")
-            self._split(slo, arms, written.by or (), "after", "by")
-        return meant.After(written.slo, written.by or (), Duration(written.within), written.success)
+            self._split(slo, arms, written.by, "after", "by")
+        return built(meant.After, written)
 
     def _slo(self, name: str, *keys: Key) -> Slo | None:
         if name not in self.slos:
             known = ", ".join(sorted(self.slos)) or "none"
-            help_ = nearest(name, list(self.slos)) or f"write one of its SLOs: {known}"
+            help_ = did_you_mean(name, list(self.slos)) or f"write one of its SLOs: {known}"
             self._error(f"this service has no SLO `{name}`", help_, *keys, code=codes.UNKNOWN_SLO)
         return self.slos.get(name)
 
@@ -169,15 +150,8 @@ class _Resolving:
                 message = f"`by` splits by `{label}`, but a matcher fixes it"
                 self._error(message, help_, *keys, code=codes.SPLIT_LABEL)
 
-    def _selectors(self, texts: tuple[str, ...], *keys: Key) -> Selectors:
-        """Every selector of a list that can be read."""
-        places = [keys] if len(texts) == 1 else [(*keys, index) for index in range(len(texts))]
-        read = (self.reading.selector(text, *place) for text, place in zip(texts, places, strict=True))
-        return tuple(selector for selector in read if selector is not None)
-
     def _error(self, message: str, help_: str, *keys: Key, code: str = codes.CANARY) -> None:
-        layer = self.reading.layer
-        self.reading.found.error(code, layer.place(*keys), message, help_, *layer.related)
+        self.reading.error(code, message, help_, *keys)
 
 
 def selectors_of(slo: Slo) -> tuple[Selector, ...]:
@@ -191,21 +165,3 @@ def selectors_of(slo: Slo) -> tuple[Selector, ...]:
             return (gauge,)
         case _:
             return ()
-
-
-def _step(step: rollout.Step) -> meant.Step:
-    hold, deadline = (None if length is None else Duration(length) for length in (step.hold, step.deadline))
-    return meant.Step(step.weight, hold, deadline)
-
-
-def _alpha(written: rollout.Alpha | None) -> meant.Alpha:
-    if written is None:
-        return meant.Alpha(DEFAULT_ALPHA, DEFAULT_ALPHA)
-    return meant.Alpha(written.rollback or DEFAULT_ALPHA, written.promote or DEFAULT_ALPHA)
-
-
-def _parity(written: rollout.Parity | None) -> meant.Parity | None:
-    if written is None:
-        return None
-    numbers = Decimal("0.001") if written.numbers is None else written.numbers
-    return meant.Parity(written.key, numbers, written.categories or "exact")

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias
+from typing import Any, Final, Protocol, TypeAlias, TypeVar
 
 from sloctl.diagnostics import Place, Related
-from sloctl.language.document import Inheritable
+from sloctl.language.document import Inheritable, Platform, Service, Slo
+from sloctl.language.fields import Written
 from sloctl.language.tree import Absent, Key, Tree
 
-_MERGED: Final = ("annotations", "dashboards", "labels", "severities", "texts")
+_MERGED: Final = frozenset(
+    ("annotations", "buckets", "dashboards", "expect", "labels", "matchers", "policies", "severities", "teams", "texts")
+)
+"""Mappings that are merged key by key."""
 
 
 _Written: TypeAlias = tuple[Tree, tuple[Key, ...]]
+WrittenT = TypeVar("WrittenT", bound=Written)
+_DEFAULTS: Final = {
+    name: field.default
+    for model in (Platform, Service, Slo)
+    for name, field in model.model_fields.items()
+    if not field.is_required()
+}
 
 
 class Located(Protocol):
@@ -32,22 +43,21 @@ class Located(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
-class Layer:
-    """One mapping that can give values: an SLO, a Service or a Platform.
+class Part:
+    """One mapping of a document or of what a template brought.
 
     Attributes:
         keys: the path of the mapping in its document.
         use: where a service uses the template that brought the mapping.
     """
 
-    spec: Inheritable
     document: Located
     keys: tuple[Key, ...] = ()
     use: Place | None = None
 
-    def has(self, key: str) -> bool:
-        """Whether the mapping writes this key."""
-        return key in self.spec.model_fields_set
+    def below(self, *keys: Key) -> Part:
+        """The part at this path below the mapping."""
+        return Part(self.document, (*self.keys, *keys), self.use)
 
     def place(self, *keys: Key) -> Place:
         """Where the value at this path below the mapping stands."""
@@ -66,6 +76,17 @@ class Layer:
     def related(self) -> tuple[Related, ...]:
         """The second place that a finding in a template involves."""
         return () if self.use is None else (Related(self.use, "used here"),)
+
+
+@dataclass(frozen=True, slots=True)
+class Layer(Part):
+    """A mapping that can give values to SLOs: an SLO, a Service or a Platform."""
+
+    spec: Inheritable = field(kw_only=True)
+
+    def has(self, key: str) -> bool:
+        """Whether the mapping writes this key."""
+        return key in self.spec.model_fields_set
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +110,10 @@ class Layers:
         """The nearest layer that writes `key`."""
         return self.nearest.get(key)
 
-    def value(self, key: str, default: Any = None) -> Any:
-        """The value in force."""
+    def value(self, key: str) -> Any:
+        """The value in force; where nobody writes one, the key's default."""
         layer = self.nearest.get(key)
-        return default if layer is None else getattr(layer.spec, key)
+        return _DEFAULTS[key] if layer is None else getattr(layer.spec, key)
 
     def place(self, key: str) -> Place | None:
         """Where the value in force was written; None for a default."""
@@ -113,15 +134,13 @@ class Layers:
         merged = self.merged("matchers")
         return {label: (value, layer.place("matchers", label)) for label, (value, layer) in merged.items()}
 
-    def fields(self, key: str, *names: str) -> dict[str, Any]:
-        """A nested model merged by its fields; what nobody writes is left out."""
+    def whole(self, key: str, model: type[WrittenT]) -> WrittenT:
+        """A nested mapping merged by its keys, with the defaults of those that nobody writes."""
         merged: dict[str, Any] = {}
         for layer in self.writing(key):
-            model = getattr(layer.spec, key)
-            for name in names:
-                if name in model.model_fields_set:
-                    merged.setdefault(name, getattr(model, name))
-        return merged
+            mapping = getattr(layer.spec, key)
+            merged = {name: getattr(mapping, name) for name in mapping.model_fields_set} | merged
+        return model.model_construct(**merged)
 
     def writing(self, key: str) -> Iterator[Layer]:
         """The layers that write `key`, nearest first."""
@@ -130,7 +149,7 @@ class Layers:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Places(Mapping[str, Place]):
-    """Where each key in force was written, each key of the SLI as `sli.ratio.bad`, and each label as `labels.tier`.
+    """Where each key in force was written, by its path: `objective`, `sli.ratio.bad`, `labels.tier`, `canary.steps.0`.
 
     Few are ever asked for, so each is looked up when it is.
 
@@ -143,40 +162,38 @@ class Places(Mapping[str, Place]):
     sli: _Written | None = None
 
     @classmethod
-    def of(cls, layers: Layers, sli: Layer | None) -> Places:
-        """The places of an SLO. They hold trees only, so that the documents can be given up."""
-        return cls(tuple(layer.written for layer in layers.stack), sli.written if sli else None)
+    def of(cls, parts: Iterable[Part], sli: Part | None = None) -> Places:
+        """The places in some parts, nearest first. They hold trees only, so that the documents can be given up."""
+        return cls(tuple(part.written for part in parts), sli.written if sli else None)
 
     def __getitem__(self, key: str) -> Place:
-        head, _, below = key.partition(".")
-        if not below:
-            return self._nearest(self.stack, key, head)
-        if head == "sli":
-            return self._nearest((self.sli,) if self.sli else (), key, *key.split("."))
-        return self._nearest(self.stack if head in _MERGED else (), key, head, below)
-
-    def _nearest(self, stack: tuple[_Written, ...], key: str, *path: Key) -> Place:
-        for tree, keys in stack:
-            if not isinstance(tree.find(*keys, *path), Absent):
-                return tree.place(*keys, *path)
+        head, *below = key.split(".")
+        decides = below[:1] if head in _MERGED else []
+        for tree, keys in self.stack if head != "sli" or not below or self.sli is None else (self.sli,):
+            if not isinstance(tree.find(*keys, head, *decides), Absent):
+                return self._within(tree, *keys, head, *below)
         raise KeyError(key)
 
-    def __iter__(self) -> Iterator[str]:
-        keys = [key for tree, above in self.stack for key in _keys(tree, *above)]
-        merged = [f"{key}.{name}" for key in _MERGED for tree, above in self.stack for name in _keys(tree, *above, key)]
-        return iter(dict.fromkeys([*keys, *self._sli_keys(), *merged]))
+    def _within(self, tree: Tree, *path: Key) -> Place:
+        """The place in the tree that decides; items of lists are told by their index."""
+        indices = tuple(int(key) if isinstance(key, str) and key.isdigit() else key for key in path)
+        found = next((keys for keys in (path, indices) if not isinstance(tree.find(*keys), Absent)), None)
+        if found is None:
+            raise KeyError(path)
+        return tree.place(*found)
 
-    def _sli_keys(self) -> Iterator[str]:
-        if self.sli is not None:
-            tree, above = self.sli
-            for kind in _keys(tree, *above, "sli"):
-                yield from (f"sli.{kind}.{key}" for key in _keys(tree, *above, "sli", kind))
+    def __iter__(self) -> Iterator[str]:
+        trees = (*self.stack, *((self.sli,) if self.sli else ()))
+        paths = (".".join(map(str, path)) for tree, keys in trees for path in _paths(tree.find(*keys)))
+        return (path for path in dict.fromkeys(paths) if path in self)
 
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
 
-def _keys(tree: Tree, *path: Key) -> list[str]:
-    """The keys of the mapping at a path; none where there is no mapping."""
-    value = tree.find(*path)
-    return list(value) if isinstance(value, Mapping) else []
+def _paths(value: object) -> Iterator[tuple[Key, ...]]:
+    """The paths of all that stands below a value."""
+    items = value.items() if isinstance(value, dict) else enumerate(value) if isinstance(value, list) else ()
+    for key, item in items:
+        yield (key,)
+        yield from ((key, *below) for below in _paths(item))

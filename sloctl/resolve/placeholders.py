@@ -25,7 +25,7 @@ def check_placeholders(scope: Scope, templates: Iterable[Document], found: Diagn
     for place, name in _unknown(known, (text for layer in scope.layers.stack for text in _texts(layer))):
         help_ = _near(name, known) or f"write one of {', '.join(f'${one}' for one in known)}"
         found.error(codes.PLACEHOLDER, place, f"unknown placeholder `${name}`", help_)
-    layers = (*scope.layers.stack, *(Layer(spec, one) for one, spec in services))
+    layers = (*scope.layers.stack, *(Layer(one, spec=spec) for one, spec in services))
     for place, name in _unknown(known, (text for layer in layers for text in _annotations(layer))):
         if help_ := _near(name, known):
             message = f"`${name}` is no placeholder and is sent as it is"
@@ -37,7 +37,8 @@ def _unknown(known: list[str], texts: Iterable[tuple[Place, str]]) -> Iterator[t
 
 
 def _near(name: str, known: list[str]) -> str:
-    return nearest(name, known).replace("`", "`$", 1)
+    word = nearest(name, known)
+    return "" if word is None else f"did you mean `${word}`?"
 
 
 def _split_labels(services: Iterable[document.Service]) -> Iterator[str]:

@@ -14,15 +14,16 @@ from sloctl.errors import PromqlError
 from sloctl.language import alerting, document, ownership
 from sloctl.language.document import Document
 from sloctl.language.files import STDIN, RealPaths
-from sloctl.language.problems import nearest
+from sloctl.language.problems import did_you_mean, nearest
 from sloctl.model.alerting import Severity
-from sloctl.model.catalogue import Dashboards, Expect, Inhibition, NewSeries, PagerDutyKeys, Sampling, Texts
+from sloctl.model.catalogue import Dashboards, NewSeries, Sampling
 from sloctl.model.ownership import OfficeHours, Route, Team
 from sloctl.model.periods import zone_names
-from sloctl.model.quantities import MINUTE, Duration
+from sloctl.model.quantities import SECOND
 from sloctl.model.selector import Expression, Matcher, MatchOperator
 from sloctl.promql.expressions import parse_expression
 from sloctl.resolve import codes
+from sloctl.resolve.building import built
 from sloctl.resolve.layers import Layer, Layers
 
 DEFAULT_NAME: Final = "default"
@@ -67,17 +68,16 @@ def scopes(documents: list[Document], found: Diagnostics) -> list[Scope]:
 
 def sampling(layers: Layers, found: Diagnostics) -> Sampling:
     """How raw series become tiles, with everything that must fit together."""
-    resolution = Duration(layers.value("resolution", MINUTE.milliseconds))
-    interval = Duration(layers.value("scrape_interval", 30_000))
-    timeout = Duration(layers.value("scrape_timeout", min(10_000, interval.milliseconds)))
+    resolution = layers.value("resolution")
+    interval = layers.value("scrape_interval")
+    timeout = layers.value("scrape_timeout") or min(SECOND * 10, interval)
     if resolution < interval and (place := layers.place("scrape_interval") or layers.place("resolution")):
         message = f"a tile of {resolution} is shorter than one scrape of {interval}"
         found.error(codes.SAMPLING, place, message, "write a shorter `scrape_interval`, or a `resolution` up to 1m")
     if timeout > interval and (written := layers.place("scrape_timeout")):
         message = f"`scrape_timeout` {timeout} is longer than `scrape_interval` {interval}"
         found.error(codes.SAMPLING, written, message, "write a time up to the scrape interval")
-    labels = tuple(layers.value("target_labels", ("job", "instance")))
-    new_series = NewSeries(layers.value("new_series", "count_if_up"))
+    labels, new_series = layers.value("target_labels"), layers.value("new_series")
     if not labels and new_series is NewSeries.COUNT_IF_UP:
         place = layers.place("target_labels")
         assert place is not None
@@ -91,19 +91,13 @@ _sampling: Final = lru_cache(maxsize=256)(Sampling)
 
 def severities(layers: Layers) -> dict[Severity, str]:
     """The platform's own words for the severities."""
-    words = layers.fields("severities", *(severity.value for severity in Severity))
-    return {severity: words.get(severity.value, severity.value) for severity in Severity}
-
-
-def texts(layers: Layers) -> Texts:
-    """The platform's own alert texts."""
-    return Texts(**layers.fields("texts", "summary", "description"))
+    words = layers.whole("severities", document.Severities)
+    return {severity: getattr(words, severity.value) for severity in Severity}
 
 
 def dashboards(layers: Layers, found: Diagnostics) -> Dashboards:
     """Where links lead."""
-    links = layers.fields("dashboards", "base_url", "logs", "traces", "folder")
-    return Dashboards(**links, deploys=_deploys(layers, found))
+    return built(Dashboards, layers.whole("dashboards", document.Dashboards), deploys=_deploys(layers, found))
 
 
 def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
@@ -121,13 +115,6 @@ def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
     return None
 
 
-def expect(layers: Layers) -> Expect:
-    """What `explain` must find."""
-    wanted = layers.fields("expect", "detect_within", "false_pages")
-    within = wanted.get("detect_within")
-    return Expect(None if within is None else Duration(within), wanted.get("false_pages"))
-
-
 def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
     """The team that a layer names, or None where the Platform has no teams or another word is meant."""
     name, teams = layer.spec.team, scope.teams
@@ -136,7 +123,7 @@ def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
         return teams.get(name)
     related = Related(next(iter(teams.values())).place, "teams are named here")
     message = f"`{name}` is not a team of platform `{scope.name}`"
-    help_ = nearest(name, sorted(teams)) or f"write one of {', '.join(sorted(teams))}"
+    help_ = did_you_mean(name, sorted(teams)) or f"write one of {', '.join(sorted(teams))}"
     found.error(codes.UNKNOWN_TEAM, layer.place("team"), message, help_, related, *layer.related)
     return None
 
@@ -144,25 +131,17 @@ def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
 def zone_help(name: str) -> str:
     """What to write instead of a time zone that does not exist."""
     zones = {zone.lower(): zone for zone in sorted(zone_names()) if "/" in zone}  # abbreviations are all alike
-    near = nearest(name, list(zones)).partition("`")[2].partition("`")[0]
-    return f"did you mean `{zones[near]}`?" if near else "write an IANA name such as `Europe/Berlin` or `Asia/Kolkata`"
-
-
-def pagerduty(layers: Layers) -> PagerDutyKeys:
-    """One key a team or one for all."""
-    return PagerDutyKeys(layers.value("pagerduty", "per-team-key"))
-
-
-def inhibition(layers: Layers) -> Inhibition:
-    """Who mutes lower tiers."""
-    return Inhibition(layers.value("inhibition", "alertmanager"))
+    near = nearest(name, list(zones))
+    return (
+        f"did you mean `{zones[near]}`?"
+        if near is not None
+        else "write an IANA name such as `Europe/Berlin` or `Asia/Kolkata`"
+    )
 
 
 def route(written: ownership.Route | None) -> Route | None:
     """A route, where one is written."""
-    if written is None:
-        return None
-    return Route(written.pagerduty, written.slack, written.email, written.sns, written.webhook)
+    return None if written is None else built(Route, written)
 
 
 def _folder(path: str, real: RealPaths) -> str:
@@ -198,7 +177,7 @@ def _unique_names(made: list[Scope], found: Diagnostics) -> None:
 
 def _scope(chain: list[Document], service: Document, found: Diagnostics) -> Scope:
     specs = [(one, one.spec) for one in chain if isinstance(one.spec, document.Platform)]
-    layers = Layers(tuple(Layer(spec, one) for one, spec in specs))
+    layers = Layers(tuple(Layer(one, spec=spec) for one, spec in specs))
     return Scope(
         name=specs[0][1].name if specs else DEFAULT_NAME,
         layers=layers,
@@ -226,8 +205,8 @@ def _office_hours(
 ) -> OfficeHours | None:
     if written is None:
         return None
-    zone = written.time_zone or "UTC"
+    zone = written.time_zone
     if zone not in zone_names():
         place = layer.place("teams", team, "office_hours", "time_zone")
         found.error(codes.UNKNOWN_ZONE, place, f"there is no time zone `{zone}`", zone_help(zone))
-    return OfficeHours(tuple(written.days), written.from_, written.to, zone)
+    return built(OfficeHours, written, start=written.from_, end=written.to)

@@ -8,16 +8,16 @@ from dataclasses import dataclass
 from sloctl.diagnostics import Diagnostics, Related
 from sloctl.language import document
 from sloctl.language.document import Document
-from sloctl.language.problems import nearest
+from sloctl.language.problems import did_you_mean
 from sloctl.language.template import Instance, instantiate
 from sloctl.model.canary import Canary
 from sloctl.model.catalogue import Service, Slo
 from sloctl.model.selector import Expression
 from sloctl.resolve import codes
 from sloctl.resolve.canary import resolve_canary
-from sloctl.resolve.indicators import Reading
-from sloctl.resolve.layers import Layer, Layers
+from sloctl.resolve.layers import Layer, Layers, Part, Places
 from sloctl.resolve.platforms import Scope
+from sloctl.resolve.reading import PromqlReading
 from sloctl.resolve.slos import Draft, resolve_slo
 
 
@@ -41,19 +41,20 @@ class _Owner:
         layers = Layers((*near, self.layer, *far, *self.scope.layers.stack))
         return Draft(self.spec.service, name, near + far, layers, self.scope, self.found)
 
-    def reading(self, layer: Layer) -> Reading:
-        """How PromQL in `layer` is read that belongs to no SLO."""
-        return Reading(layer, self.found, self.layers.matchers, by=(), buckets={})
+    def reading(self, part: Part) -> PromqlReading:
+        """How PromQL in `part` is read that belongs to no SLO."""
+        return PromqlReading(part, self.found, self.layers.matchers)
 
 
 def service(scope: Scope, written: Document, templates: Mapping[str, Document], found: Diagnostics) -> Service:
     """One service with its SLOs; what is wrong is in `found`."""
     spec = written.spec
     assert isinstance(spec, document.Service)
-    owner = _Owner(scope, spec, Layer(spec, written), found)
+    owner = _Owner(scope, spec, Layer(written, spec=spec), found)
     instances = _instances(owner, written, templates)
     drafts = _drafts(owner, instances)
     slos = {name: resolve_slo(draft, drafts) for name, draft in drafts.items() if draft.enabled}
+    brought = (Part(instance) for instance in instances)
     used = (templates[name].path for name in _names(spec) if name in templates)
     return Service(
         name=spec.service,
@@ -66,6 +67,8 @@ def service(scope: Scope, written: Document, templates: Mapping[str, Document], 
         cost=_cost(owner),
         canary=_canary(owner, instances, slos),
         sources=tuple(sorted({written.path, *scope.sources, *used})),
+        matchers={label: value for label, (value, _) in owner.layers.matchers.items()},
+        places=Places.of((owner.layer, *brought, *scope.layers.stack)),
     )
 
 
@@ -77,7 +80,7 @@ def _instances(owner: _Owner, written: Document, templates: Mapping[str, Documen
     instances = []
     for index, name in enumerate(_names(owner.spec)):
         if name not in templates:
-            help_ = nearest(name, list(templates)) or "write a document of kind Template with this name"
+            help_ = did_you_mean(name, list(templates)) or "write a document of kind Template with this name"
             place = written.place("uses", index)
             owner.found.error(codes.UNKNOWN_TEMPLATE, place, f"there is no template `{name}`", help_)
             continue
@@ -91,7 +94,8 @@ def _drafts(owner: _Owner, instances: list[Instance]) -> dict[str, Draft]:
     """Every SLO by name: those of templates, overridden key by key by the service's own of the same name."""
     brought = _brought(owner, instances)
     own = {
-        slo.name: Layer(slo, owner.layer.document, ("slos", index)) for index, slo in enumerate(owner.spec.slos or ())
+        slo.name: Layer(owner.layer.document, ("slos", index), spec=slo)
+        for index, slo in enumerate(owner.spec.slos or ())
     }
     names = dict.fromkeys([*brought, *own])
     return {name: owner.draft(name, own.get(name), brought.get(name)) for name in names}
@@ -101,7 +105,7 @@ def _brought(owner: _Owner, instances: list[Instance]) -> dict[str, Layer]:
     brought: dict[str, Layer] = {}
     for instance in instances:
         for index, slo in enumerate(instance.slos):
-            layer = Layer(slo, instance, ("slos", index), instance.use)
+            layer = Layer(instance, ("slos", index), instance.use, spec=slo)
             first = brought.setdefault(slo.name, layer)
             if first is not layer and first.use is not None:
                 message = f"two templates bring the SLO `{slo.name}`"
@@ -113,8 +117,7 @@ def _brought(owner: _Owner, instances: list[Instance]) -> dict[str, Layer]:
 def _canary(owner: _Owner, instances: list[Instance], slos: Mapping[str, Slo | None]) -> Canary | None:
     """The service's own canary, or the one that a template brings."""
     if owner.spec.canary is not None:
-        layer = Layer(owner.spec, owner.layer.document, ("canary",))
-        return resolve_canary(owner.spec.canary, slos, owner.reading(layer))
+        return resolve_canary(owner.spec.canary, slos, owner.reading(owner.layer.below("canary")))
     brought = [(instance.canary, instance) for instance in instances if instance.canary is not None]
     if not brought:
         return None
@@ -123,7 +126,7 @@ def _canary(owner: _Owner, instances: list[Instance], slos: Mapping[str, Slo | N
         help_ = "write a canary of the service's own"
         owner.found.error(codes.TWO_CANARIES, brought[1][1].use, "two templates bring a canary", help_, related)
     canary, instance = brought[0]
-    return resolve_canary(canary, slos, owner.reading(Layer(owner.spec, instance, ("canary",), instance.use)))
+    return resolve_canary(canary, slos, owner.reading(Part(instance, ("canary",), instance.use)))
 
 
 def _cost(owner: _Owner) -> Expression | None:

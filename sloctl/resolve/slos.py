@@ -9,22 +9,23 @@ from typing import Final
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.language import alerting as written_alerting
 from sloctl.language.indicators import Sli
-from sloctl.language.problems import nearest
-from sloctl.model.alerting import Credit, Forecast, Mode, Regression, Severity, Sla
+from sloctl.language.problems import did_you_mean
+from sloctl.model.alerting import Credit, Forecast, Regression, Sla
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Indicator, Latency, Saturation, Threshold, counts_events
 from sloctl.model.ownership import Team
 from sloctl.model.periods import zone
-from sloctl.model.quantities import DAY, Duration, Objective, Rate
+from sloctl.model.quantities import DAY, Duration, Objective
 from sloctl.model.selector import Expression
-from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
+from sloctl.model.window import CalendarWindow, RollingWindow, Window
 from sloctl.resolve import alerts, codes, indicators, platforms
+from sloctl.resolve.building import built
 from sloctl.resolve.layers import Layer, Layers, Places
 from sloctl.resolve.platforms import Scope
 
-_DEFAULT_WINDOW: Final = RollingWindow(DAY * 30)
+# These stand in where none is written, so that the alerts are read all the same and every problem is shown at once.
 _ANY_OBJECTIVE: Final = Objective(Decimal("0.999"))
-"""Stands in where none is written, so that the alerts are read all the same and every problem is shown at once."""
+_ANY_WINDOW: Final = RollingWindow(DAY * 30)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,7 @@ class Draft:
     @property
     def by(self) -> tuple[str, ...]:
         """The labels it is split by."""
-        labels: tuple[str, ...] = self.layers.value("by", ())
+        labels: tuple[str, ...] = self.layers.value("by")
         return labels
 
     @property
@@ -63,7 +64,7 @@ class Draft:
     @property
     def enabled(self) -> bool:
         """Whether it exists at all."""
-        return bool(self.layers.value("enabled", default=True))
+        return bool(self.layers.value("enabled"))
 
     def error(self, code: str, key: str, message: str, help_: str, *related: Related) -> None:
         """An error at the place where `key` was written, or at the SLO's name."""
@@ -71,10 +72,10 @@ class Draft:
         place = self.place if layer is None else layer.place(key)
         self.found.error(code, place, message, help_, *related, *(layer or self.own[0]).related)
 
-    def reading(self, layer: Layer) -> indicators.Reading:
+    def reading(self, layer: Layer) -> indicators.IndicatorReading:
         """How PromQL in `layer` is read for this SLO."""
         buckets = {name: bounds for name, (bounds, _) in self.layers.merged("buckets").items()}
-        return indicators.Reading(layer, self.found, self.layers.matchers, self.by, buckets)
+        return indicators.IndicatorReading(layer, self.found, self.layers.matchers, self.by, buckets)
 
 
 def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
@@ -86,11 +87,12 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
     timeslices = layers.value("timeslices")
     slices = timeslices is not None or (indicator is not None and not counts_events(indicator))
     sampling = platforms.sampling(layers, draft.found)
-    reading = alerts.Reading(
-        scope=draft.scope,
+    reading = alerts.AlertsReading(
+        at=draft.own[0],
         found=draft.found,
+        scope=draft.scope,
         objective=objective or _ANY_OBJECTIVE,
-        window=window or _DEFAULT_WINDOW,
+        window=window or _ANY_WINDOW,
         resolution=sampling.resolution,
         slices=slices,
         team=_team(draft),
@@ -100,7 +102,6 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
     labels, exclude_when, sla = _labels(draft), _exclude_when(draft), _sla(draft)
     if objective is None or indicator is None or window is None:
         return None
-    traffic = layers.value("traffic")
     return Slo(
         platform=draft.scope.name,
         service=draft.service,
@@ -111,13 +112,13 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         tiers=alerting.tiers,
         left_out=alerting.left_out,
         sampling=sampling,
-        mode=Mode(layers.value("mode", "page")),
+        mode=layers.value("mode"),
         place=draft.place,
         description=_description(draft),
         by=draft.by,
-        max_series=layers.value("max_series", 1000),
+        max_series=layers.value("max_series"),
         timeslices=_timeslices(draft, indicator),
-        traffic=None if traffic is None else Rate(traffic.events, Duration(traffic.per_milliseconds)),
+        traffic=layers.value("traffic"),
         exclude_when=exclude_when,
         forecast=_forecast(draft, indicator),
         regression=_regression(draft, indicator),
@@ -126,13 +127,13 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         runbook=layers.value("runbook"),
         labels=labels,
         annotations={name: text for name, (text, _) in sorted(Layers(draft.own).merged("annotations").items())},
-        places=Places.of(layers, (source or draft).layers.source("sli")),
+        places=Places.of(layers.stack, (source or draft).layers.source("sli")),
     )
 
 
 def _description(draft: Draft) -> str:
     """Its own words; a service's description is about the service."""
-    text: str = Layers(draft.own).value("description", "")
+    text: str = Layers(draft.own).value("description") or ""
     return text
 
 
@@ -155,7 +156,7 @@ def _indicator(draft: Draft, source: Draft, siblings: dict[str, Draft]) -> Indic
     layer = source.layers.source("sli")
     if layer is None:
         if source is draft:
-            help_ = nearest(draft.name, sorted(set(siblings) - {draft.name}))
+            help_ = did_you_mean(draft.name, sorted(set(siblings) - {draft.name}))
             help_ = help_ or "add `sli: {ratio: {total: 'requests_total{...}', bad_if: 'code=~\"5..\"'}}`"
             draft.error(codes.MISSING_KEY, "sli", f"`{draft.name}` does not say what is counted", help_)
         return None
@@ -168,7 +169,7 @@ def _referred(draft: Draft, name: str, siblings: dict[str, Draft]) -> Draft | No
     if name not in siblings:
         known = sorted(set(siblings) - {draft.name})
         others = f"write one of {', '.join(known)}, or an SLI" if known else "write an SLI, such as `{ratio: {...}}`"
-        help_ = nearest(name, known) or others
+        help_ = did_you_mean(name, known) or others
         draft.error(codes.UNKNOWN_SLI, "sli", f"this service has no SLO `{name}`", help_)
         return None
     if isinstance(siblings[name].sli, str):
@@ -178,15 +179,10 @@ def _referred(draft: Draft, name: str, siblings: dict[str, Draft]) -> Draft | No
     return siblings[name]
 
 
-def _window(draft: Draft, written: int | written_alerting.Calendar | None, key: str) -> Window | None:
-    match written:
-        case None:
-            return _DEFAULT_WINDOW
-        case int():
-            return RollingWindow(Duration(written))
-        case _:
-            name = written.time_zone or "UTC"
-            return CalendarWindow(Calendar(written.calendar), name) if _is_zone(draft, name, key) else None
+def _window(draft: Draft, written: Duration | written_alerting.Calendar, key: str) -> Window | None:
+    if isinstance(written, Duration):
+        return RollingWindow(written)
+    return built(CalendarWindow, written) if _is_zone(draft, written.time_zone, key) else None
 
 
 def _is_zone(draft: Draft, name: str, key: str) -> bool:
@@ -247,12 +243,8 @@ def _forecast(draft: Draft, indicator: Indicator) -> Forecast | None:
             draft.error(codes.WRONG_KIND, "forecast", message, "remove it, or alert on `budget_left`")
             return None
     assert default is not None
-    return Forecast(
-        within=Duration(written.within),
-        since=DAY * 14 if written.from_ is None else Duration(written.from_),
-        to=default if written.to is None else indicators.plain(written.to),
-        severity=Severity(written.severity or "P3"),
-    )
+    to = default if written.to is None else written.to.value
+    return built(Forecast, written, since=written.from_, to=to)
 
 
 def _regression(draft: Draft, indicator: Indicator) -> Regression | None:
@@ -262,14 +254,7 @@ def _regression(draft: Draft, indicator: Indicator) -> Regression | None:
     if not isinstance(indicator, Latency):
         draft.error(codes.WRONG_KIND, "regression", "`regression` is for `latency`", "remove it")
         return None
-    return Regression(
-        quantile=written.quantile,
-        over=Duration(written.over),
-        earlier=Duration(written.earlier),
-        worse_by=written.worse_by,
-        severity=Severity(written.severity),
-        min_events=1000 if written.min_events is None else written.min_events,
-    )
+    return built(Regression, written)
 
 
 def _sla(draft: Draft) -> Sla | None:
@@ -277,8 +262,7 @@ def _sla(draft: Draft) -> Sla | None:
     if layer is None:
         return None
     written = draft.layers.value("sla")
-    month = written_alerting.Calendar(calendar="month")
-    window = _window(draft, written.window if written.window is not None else month, "sla")
+    window = _window(draft, written.window, "sla")
     value = draft.reading(layer).selector(written.value, "sla", "value")
     if window is None or value is None:
         return None
@@ -287,8 +271,8 @@ def _sla(draft: Draft) -> Sla | None:
         message = f"the contract's period {window} is another calendar than the SLO's window {own}"
         draft.error(codes.SLA_WINDOW, "sla", message, "write the same calendar in both, or a rolling `window`")
         return None
-    owed = tuple(Credit(credit.below, credit.credit) for credit in written.credits)
-    return Sla(window, owed, value, written.currency or "USD")
+    owed = tuple(built(Credit, credit) for credit in written.credits)
+    return built(Sla, written, window=window, credits=owed, value=value)
 
 
 def _labels(draft: Draft) -> dict[str, str]:

@@ -199,10 +199,12 @@ def test_diff_tells_moments_before_and_after_conditions_and_lost_history(
 
 ### bank/api/ok
 
+- by: none → tenant
 - tier `p1-1h`: above 1.42% errors over 1h → above 4% errors over 1h; \
 pages after 1m → 3m at 100%, 2m → 5m at 50%, 9m → 25m at 10%, 18m → 49m at 5%
 - tier `p1-1h`: guard: statistical → none
 - **counts something else**: until a window has passed, budget and averages mix both
+- sli.ratio.bad: failures_total → errors_total
 - **its series lose their history**: labels or `by` change, so budget and averages begin anew
 """
     )

@@ -51,6 +51,13 @@ slos:
     window: {calendar: month, time_zone: Asia/Kolkata}
     sli: {saturation: {used: used, capacity: [a, b], at_most: 80%}}
     forecast: {within: 15d}
+canary:
+  steps:
+    - weight: 5%
+      hold: 10m
+    - {weight: 100%}
+  checks:
+    - {name: errors, slo: availability, error_rate: 0.5%}
 """
 
 
@@ -64,10 +71,13 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def shown(which: str, capsys: pytest.CaptureFixture[str]) -> dict[str, tuple[str, str]]:
-    """Value and origin by key, as `--format json` has them."""
+    """Value and origin by key, as `--format json` has them: of an SLO, its service and its platform."""
     assert main(["show", "slo-specs", which, "--format", "json"]) == 0
-    (slo,) = json.loads(capsys.readouterr().out)
-    return {one["key"]: (one["value"], origin(one["from"])) for one in slo["values"]}
+    slo, service, platform = json.loads(capsys.readouterr().out)
+    assert [(table["service"], table["slo"]) for table in (service, platform)] == [("cart", None), (None, None)]
+    return {
+        row["key"]: (row["value"], origin(row["from"])) for table in (platform, service, slo) for row in table["values"]
+    }
 
 
 def origin(place: dict[str, Any] | None) -> str:
@@ -125,16 +135,32 @@ def test_windows_forecasts_and_shares_are_in_the_words_of_the_specification(
     assert values["alerts"] == ("none", "slo-specs/cart.yaml:15:13")
     assert values["sli.saturation.capacity"][0] == 'a{environment="prod"}, b{environment="prod"}'
     assert values["sli.saturation.at_most"][0] == "80%"
-    assert values["forecast"][0] == "within 15d, since 14d, to 1, severity P3"
+    assert values["forecast"][0] == "within 15d, from 14d, to 1, severity P3"
 
 
 def test_a_terminal_gets_a_table_for_each_slo(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["show"]) == 0
     lines = capsys.readouterr().out.splitlines()
-    titles = [line for line in lines if line.endswith("(platform shop)")]
-    assert titles == [f"cart/{name} (platform shop)" for name in ("latency", "availability", "load")]
+    titles = [line for line in lines if line.endswith(("(platform shop)", "platform shop"))]
+    assert titles == [
+        *(f"cart/{name} (platform shop)" for name in ("latency", "availability", "load")),
+        "service cart (platform shop)",
+        "platform shop",
+    ]
     assert any(line.split() == ["objective", "99.9%", "slo-specs/cart.yaml:8:16"] for line in lines)
     assert any(line.split() == ["max_series", "1000", "default"] for line in lines)
+
+
+def test_a_canary_teams_and_matchers_are_shown(capsys: pytest.CaptureFixture[str]) -> None:
+    values = shown("cart/availability", capsys)
+    assert values["matchers.environment"] == ("prod", "slo-specs/platform.yaml:7:25")
+    assert values["teams.web.P1"] == ("pagerduty web", "slo-specs/platform.yaml:10:19")
+    assert values["canary.steps.1"] == ("weight 5%, hold 10m, deadline 20m", "slo-specs/cart.yaml:21:7")
+    assert values["canary.checks.errors"] == (
+        "slo availability, error_rate 0.5%, needs any, shared hold",
+        "slo-specs/cart.yaml:25:14",
+    )
+    assert values["canary.alpha"] == ("rollback 0.01, promote 0.01", "default")
 
 
 def test_an_unknown_slo_is_wrong_usage_and_names_the_known_ones(capsys: pytest.CaptureFixture[str]) -> None:

@@ -12,7 +12,10 @@ from sloctl.language.alerting import Calendar, Tier
 from sloctl.language.document import Document, Platform, Service, Template, Use, parse_documents, read_documents
 from sloctl.language.indicators import Freshness, Latency, Ratio, Sli
 from sloctl.language.ownership import Route
-from sloctl.language.quantities import WrittenBound, WrittenCounts, WrittenRate
+from sloctl.language.quantities import WrittenBound
+from sloctl.model.indicator import Every
+from sloctl.model.quantities import DAY, MINUTE, SECOND, Rate
+from sloctl.model.window import Calendar as Period
 
 EXAMPLES = Path(__file__).parent / "examples"
 
@@ -63,10 +66,10 @@ def test_the_first_example_is_read_as_written() -> None:
     )
 
 
-def test_what_is_absent_is_none_and_known_to_be_absent() -> None:
+def test_what_is_absent_has_its_default_and_is_known_to_be_absent() -> None:
     (document,) = example("first")
     assert isinstance(document.spec, Service)
-    assert document.spec.window is None
+    assert (document.spec.window, document.spec.team) == (DAY * 30, None)
     assert document.spec.model_fields_set == {"api_version", "kind", "service", "slos"}
 
 
@@ -80,13 +83,13 @@ def test_several_documents_of_a_file_keep_their_places() -> None:
 def test_a_platform_is_read_whole() -> None:
     read = platform()
     assert read.expect is not None
-    assert read.expect.detect_within == 90_000
+    assert read.expect.detect_within == SECOND * 90
     assert read.expect.false_pages == Decimal("0.05")
     assert read.buckets == {"http_request_duration_seconds": tuple(map(Decimal, ("0.05", "0.1", "0.25", "1", "2")))}
     assert read.policies is not None
     assert [tier.burn for tier in read.policies["tiers"]] == [Decimal("14.2"), 6, 3]
-    assert read.policies["violated"][0].for_ == 120_000
-    assert read.resolution == 60_000
+    assert read.policies["violated"][0].for_ == MINUTE * 2
+    assert read.resolution == MINUTE
     assert read.matchers == {"environment": "prod", "tenant": ""}
 
 
@@ -123,14 +126,14 @@ def test_every_sli_kind_is_read() -> None:
 
 def test_values_are_plain_and_exact() -> None:
     slos = {slo.name: slo for slo in service().slos or ()}
-    assert slos["availability"].traffic == WrittenRate(Decimal(8000), 1000)
+    assert slos["availability"].traffic == Rate(Decimal(8000), SECOND)
     assert slos["availability-by-region"].sli == "availability"
     assert isinstance(slos["track-latency"].window, Calendar)
-    assert slos["track-latency"].window.calendar == "quarter"
+    assert slos["track-latency"].window.calendar is Period.QUARTER
     assert isinstance(slos["function-errors"].sli, Sli)
     function_errors = slos["function-errors"].sli.indicator
     assert isinstance(function_errors, Ratio)
-    assert function_errors.counts == WrittenCounts("every", 300_000)
+    assert function_errors.counts == Every(MINUTE * 5)
     assert isinstance(slos["layout-shift"].sli, Sli)
     shift = slos["layout-shift"].sli.indicator
     assert isinstance(shift, Latency)
@@ -138,10 +141,10 @@ def test_values_are_plain_and_exact() -> None:
     assert isinstance(slos["positions"].sli, Sli)
     positions = slos["positions"].sli.indicator
     assert isinstance(positions, Freshness)
-    assert positions.max_age == 900_000
+    assert positions.max_age == MINUTE * 15
     forecast = slos["write-capacity"].forecast
     assert forecast is not None
-    assert (forecast.within, forecast.from_) == (1_296_000_000, 1_209_600_000)
+    assert (forecast.within, forecast.from_) == (DAY * 15, DAY * 14)
 
 
 def test_alerts_are_a_word_or_a_list_of_tiers_and_policies() -> None:
@@ -150,7 +153,7 @@ def test_alerts_are_a_word_or_a_list_of_tiers_and_policies() -> None:
     policy, tier = slos["availability"].alerts or ()
     assert policy == "violated"
     assert isinstance(tier, Tier)
-    assert (tier.error_rate, tier.over, tier.notify) == (Decimal("0.002"), 300_000, ("incident",))
+    assert (tier.error_rate, tier.over, tier.notify) == (Decimal("0.002"), MINUTE * 5, ("incident",))
 
 
 def test_uses_are_names_or_have_arguments() -> None:

@@ -6,6 +6,7 @@ from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language.document import Service, Template, parse_documents
 from sloctl.language.indicators import Ratio, Sli
 from sloctl.language.template import Instance, instantiate
+from sloctl.model.quantities import MINUTE
 
 TEMPLATE = """apiVersion: sloctl/v1
 kind: Template
@@ -170,7 +171,7 @@ canary:
     assert list(found) == []
     assert instance is not None
     assert instance.canary is not None
-    assert instance.canary.steps[0].hold == 300_000
+    assert instance.canary.steps[0].hold == MINUTE * 5
     assert instance.canary.arms is not None
     assert instance.canary.arms.canary == 'hash="$canary"'
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import MINUTE, Duration
 from sloctl.model.selector import Matcher, MatchOperator, Selector
+from sloctl.promql.expressions import parse_expression, plain_selector
 from sloctl.promql.selectors import label_selector, parse_matchers, parse_selector, selector_text
 
 names = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,20}", fullmatch=True).filter(
@@ -51,7 +52,7 @@ def test_matchers_are_the_inside_of_the_braces() -> None:
         ('x{a=~"("}', "this is not PromQL"),
         ("", "this is not PromQL"),
         ('x{a="\\u0007"}', "control character"),
-        ("x" * 3000, "3000 characters long"),
+        ("x" * 3000, "longer than 2 kB"),
         ("(" * 200, "nested deeper than 16"),
         ("x" + "+x" * 200, "more than 100 operators"),
     ],
@@ -71,3 +72,17 @@ def test_matchers_cannot_leave_their_braces(text: str) -> None:
 
 def test_brackets_and_operators_inside_strings_are_not_counted() -> None:
     assert parse_selector('x{a="' + "(" * 100 + "+" * 200 + '"}').metric == "x"
+
+
+def test_what_the_language_accepts_is_parsed_by_the_same_limits() -> None:
+    text = "+".join(['a{b="c", d!="e"}'] * 41)
+    assert len(parse_expression(text).selectors) == 41
+    longest = "+".join(["increase(a[$window])"] * 50) + " " * 998
+    assert len(longest) == 2047
+    assert len(parse_expression(longest, windowed=True).selectors) == 50
+
+
+def test_matchers_of_the_platform_may_make_an_expression_longer_than_a_person_may_write() -> None:
+    added = [Matcher("environment", MatchOperator.EQUAL, "x" * 100)]
+    expression = parse_expression("+".join(["max(a)"] * 101), added)
+    assert plain_selector(expression) is None
