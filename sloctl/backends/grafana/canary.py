@@ -72,7 +72,7 @@ def _service(platform: Platform, service: Service) -> Iterator[p.Panel]:
     for first in range(0, len(charts), wide):
         line = charts[first : first + wide]
         for chart in line:
-            yield p.time_series(*chart, width=24 // len(line), styles=STYLES, minimum=Decimal(0), height=7)
+            yield p.time_series(*chart, width=24 // len(line), styles=STYLES, height=7)
 
 
 def arms(service: Service) -> Arms:

@@ -7,9 +7,9 @@ from decimal import Decimal
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
+from sloctl.backends.grafana import shared
 from sloctl.backends.grafana.dashboard import DashboardPage, split_variables
 from sloctl.backends.grafana.queries import Ask, chosen, equal, legend, like, selector, split_labels
-from sloctl.backends.grafana.shared import cost, cost_per_request, detail_link, hidden_columns, slo_columns, with_whom
 from sloctl.backends.grafana.texts import literal
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Saturation, Threshold
@@ -59,7 +59,6 @@ def _utilisation(ask: Ask, filled: list[Slo]) -> Iterator[p.Panel]:
             unit,
             decimals=0,
             styles=(p.Style("/^limit /", pattern=True, color=p.DARK_RED, dashed=True),),
-            minimum=Decimal(0),
             width=14,
             height=10,
         )
@@ -70,8 +69,7 @@ def _utilisation(ask: Ask, filled: list[Slo]) -> Iterator[p.Panel]:
             unit,
             decimals=0,
             steps=_fullness(slos),
-            minimum=Decimal(0),
-            maximum=Decimal(1) if unit == p.PERCENT else None,
+            maximum=1 if unit == p.PERCENT else None,
             width=10,
             height=10,
         )
@@ -115,11 +113,11 @@ def _forecasts(ask: Ask, filled: list[Slo]) -> Iterator[p.Panel]:
         "Forecast",
         f"A straight line through the last {since}: where it is in {ahead}, and when it reaches the limit. Nothing in "
         "the last column: it does not rise.",
-        [p.Target(with_whom(of, expr), name) for name, expr in columns.items()],
-        slo_columns(of),
+        [p.Target(shared.with_whom(of, expr), name) for name, expr in columns.items()],
+        shared.slo_columns(of),
         styles=(
-            detail_link(of),
-            *hidden_columns(of),
+            shared.detail_link(of),
+            *shared.hidden_columns(of),
             p.Style(now, unit=unit, decimals=0),
             p.Style(then, unit=unit, decimals=0, steps=_fullness(slos), background=True),
             p.Style(reaches, unit=p.SECONDS, decimals=1, steps=soon, background=True),
@@ -134,7 +132,7 @@ def _traffic(platform: Platform) -> Iterator[p.Panel]:
         seconds = number(max(slo.sampling.resolution for slo in counted).seconds)
         expr = f"topk(10, sum by (slo) ({Ask(platform, slos=counted).total()})) / {seconds}"
         text = "Events a second in each tile; the ten busiest SLOs."
-        yield p.time_series("Traffic", text, [p.Target(expr, "{{slo}}")], "cps", minimum=Decimal(0))
+        yield p.time_series("Traffic", text, [p.Target(expr, "{{slo}}")], "cps")
 
 
 def _costs(platform: Platform) -> Iterator[p.Panel]:
@@ -142,14 +140,14 @@ def _costs(platform: Platform) -> Iterator[p.Panel]:
     if not services:
         return
     yield p.row("Cost")
-    hourly = [p.Target(cost(service), service.name) for service in services]
-    yield p.time_series(
-        "Cost an hour", "What services cost an hour.", hourly, p.DOLLARS, decimals=2, minimum=Decimal(0)
-    )
-    each = [p.Target(expr, service.name) for service in services if (expr := cost_per_request(platform, service))]
+    hourly = [p.Target(shared.cost(service), service.name) for service in services]
+    yield p.time_series("Cost an hour", "What services cost an hour.", hourly, p.DOLLARS, decimals=2)
+    each = [
+        p.Target(expr, service.name) for service in services if (expr := shared.cost_per_request(platform, service))
+    ]
     if each:
         text = "Cost an hour divided by the requests of the last hour."
-        yield p.time_series("Cost per request", text, each, p.DOLLARS, minimum=Decimal(0))
+        yield p.time_series("Cost per request", text, each, p.DOLLARS)
     for service in services:
         yield from _cost_by(service)
 
@@ -161,4 +159,4 @@ def _cost_by(service: Service) -> Iterator[p.Panel]:
         title = literal(f"Cost an hour by {', '.join(labels)} ({service.name})")
         text = "What each costs an hour, the dearest first."
         targets = [p.Target(f"sort_desc({literal(service.cost.text)})", legend(labels))]
-        yield p.bars(title, text, targets, p.DOLLARS, decimals=2, minimum=Decimal(0))
+        yield p.bars(title, text, targets, p.DOLLARS, decimals=2)

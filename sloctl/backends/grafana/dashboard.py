@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.grafana.panels import DATASOURCE, LOGS_SOURCE, Json, Panel, panel_json
@@ -206,8 +206,8 @@ def _logs(page: DashboardPage) -> list[Json]:
 def _variable(variable: Variable) -> Json:
     value: Json = {"name": variable.name, "label": variable.label, "hide": 0, "skipUrlSync": False}
     if variable.query is None:
-        current = {"text": variable.default, "value": variable.default}
-        return value | {"type": "textbox", "query": variable.default, "current": current}
+        default = variable.default
+        return value | {"type": "textbox", "query": default, "current": {"text": default, "value": default}}
     value |= {
         "type": "query",
         "datasource": DATASOURCE,
@@ -226,10 +226,9 @@ def _variable(variable: Variable) -> Json:
 def _used_constants(value: Json) -> list[Json]:
     """Hidden constants for the signs that would begin a variable inside a specification's own words."""
     text = repr(value)
-    signs = {DOLLAR: "$", BRACKET: "["}
-    return [_constant(name.strip("${}"), sign) for name, sign in signs.items() if name in text]
-
-
-def _constant(name: str, value: str) -> dict[str, Any]:
-    current = {"text": value, "value": value}
-    return {"name": name, "type": "constant", "query": value, "hide": 2, "skipUrlSync": True, "current": current}
+    fixed = {"type": "constant", "hide": 2, "skipUrlSync": True}
+    return [
+        fixed | {"name": name.strip("${}"), "query": sign, "current": {"text": sign, "value": sign}}
+        for name, sign in ((DOLLAR, "$"), (BRACKET, "["))
+        if name in text
+    ]

@@ -4,25 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from decimal import Decimal
 from pathlib import PurePosixPath
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
-from sloctl.backends.grafana import queries
+from sloctl.backends.grafana import queries, shared
 from sloctl.backends.grafana.dashboard import DashboardPage, Variable, label_values, split_variables
 from sloctl.backends.grafana.queries import Ask, chosen, constant, equal, limits, only, selector, split_labels
 from sloctl.backends.grafana.raw_queries import quantile_of
-from sloctl.backends.grafana.shared import (
-    GONE,
-    LEFT_STEPS,
-    MEANING,
-    NEVER,
-    SOON_STEPS,
-    STATE_STEPS,
-    STATES,
-    severity_styles,
-)
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Latency, Unit
 from sloctl.model.quantities import DAY, number
@@ -65,15 +54,15 @@ def detail(platform: Platform) -> DashboardPage:
 
 def _stats(ask: Ask) -> Iterator[p.Panel]:
     """Large numbers about the chosen SLO: title, description, query, unit and look of each."""
-    worst: p.PanelFields = {"words": STATES, "steps": STATE_STEPS, "width": 3}
+    worst: p.PanelFields = {"words": shared.STATES, "steps": shared.STATE_STEPS, "width": 3}
     ratio: p.PanelFields = {"decimals": 3, "width": 3}
-    left: p.PanelFields = {"decimals": 1, "steps": LEFT_STEPS, "width": 3}
+    left: p.PanelFields = {"decimals": 1, "steps": shared.LEFT_STEPS, "width": 3}
     outage: p.PanelFields = {"decimals": 1, "steps": p.more_is_better(green=60)}
     events: p.PanelFields = {"decimals": 0, "steps": p.more_is_better(green=1)}
-    lasts: p.PanelFields = {"decimals": 1, "words": (NEVER, GONE), "steps": SOON_STEPS}
+    lasts: p.PanelFields = {"decimals": 1, "words": (shared.NEVER, shared.GONE), "steps": shared.SOON_STEPS}
     at_this_rate, until_gone = "Until the budget is gone at the rate of the last hour.", ask.exhaustion_or_never()
     rows = (
-        ("State", f"The worst of the chosen series. {MEANING}", f"max({ask.state()})", p.COUNT, worst),
+        ("State", f"The worst of the chosen series. {shared.MEANING}", f"max({ask.state()})", p.COUNT, worst),
         ("Objective", "The share of good events that is promised.", f"max({ask.info()})", p.PERCENT, ratio),
         ("Attained", "The share of good events in the SLO's window.", f"min({ask.attained()})", p.PERCENT, ratio),
         ("Budget left", "Below zero it is overspent.", f"min({ask.left()})", p.PERCENT, left),
@@ -93,9 +82,8 @@ def _time_left(ask: Ask) -> str:
     """Seconds of the window times the budget times what is left of it, for SLOs that share a window."""
     windows = [(slos, number(length.seconds)) for length, slos in queries.rolling(ask.platform)]
     for calendar, slos in queries.calendars(ask.platform):
-        end = queries.boundary(ask.platform, calendar, conventions.PERIOD_END)
-        start = queries.boundary(ask.platform, calendar, conventions.PERIOD_START)
-        windows.append((slos, f"({end} - {start})"))
+        start, end = queries.period(ask.platform, calendar)
+        windows.append((slos, f"(scalar({end}) - scalar({start}))"))
     parts = []
     for slos, seconds in windows:
         of = _about(ask, slos)
@@ -112,7 +100,7 @@ def _events_left(ask: Ask) -> str:
         totals.append((of, of.total(str(length))))
     for calendar, slos in queries.calendars(ask.platform):
         of = _about(ask, slos)
-        start = queries.period(ask.platform, calendar, conventions.PERIOD_START)
+        start, _ = queries.period(ask.platform, calendar)
         totals.append((of, of.total_of_period(str(calendar.longest), f'count_values("period", {start})')))
     parts = [of.times_budget(f"({of.left()})\n* {total}") for of, total in totals]
     return "\nor ".join(f"(sum(\n{indent(part)}\n))" for part in parts)
@@ -167,8 +155,7 @@ def _burn(ask: Ask) -> p.Panel:
         ],
         p.TIMES,
         decimals=2,
-        styles=severity_styles(ask.platform),
-        minimum=Decimal(0),
+        styles=shared.severity_styles(ask.platform),
         height=10,
     )
 
@@ -185,21 +172,17 @@ def _burn_down(ask: Ask) -> p.Panel:
         "The part of the error budget that is left, beside spending it evenly: to the end of the calendar period, or "
         "for a rolling window what was left at the beginning, to the end of the time shown. The forecast says what is "
         "left at the end of the period, or in seven days, if it goes on like now.",
-        [
-            p.Target(f"min({ask.left()})", "left"),
-            *_even(ask),
-            *_forecast(ask),
-            *_thresholds(ask.platform, left=True),
-        ],
+        [p.Target(f"min({ask.left()})", "left"), *_even(ask), *_forecast(ask), *_thresholds(ask.platform, left=True)],
         p.PERCENT,
         decimals=1,
         styles=(
             p.Style("left", color=p.BLUE),
             p.Style("even spending", color=p.GREY, dashed=True),
             p.Style("forecast", color=p.ORANGE, dashed=True),
-            *severity_styles(ask.platform),
+            *shared.severity_styles(ask.platform),
         ),
-        maximum=Decimal(1),
+        minimum=None,
+        maximum=1,
         time_from="30d",
         height=10,
     )
@@ -207,8 +190,7 @@ def _burn_down(ask: Ask) -> p.Panel:
 
 def _even(ask: Ask) -> Iterator[p.Target]:
     for calendar, slos in queries.calendars(ask.platform):
-        end = queries.boundary(ask.platform, calendar, conventions.PERIOD_END)
-        start = queries.boundary(ask.platform, calendar, conventions.PERIOD_START)
+        start, end = (f"scalar({moment})" for moment in queries.period(ask.platform, calendar))
         gate = only(ask.platform, slos, CHOSEN)
         yield p.Target(f"({end} - time()) / ({end} - {start})\n+ 0 * max({gate})", "even spending")
     if rolling := _rolling(ask.platform):
@@ -238,7 +220,6 @@ def _events(ask: Ask) -> p.Panel:
         [p.Target(f"sum({ask.errors()})", "bad"), p.Target(good, "good")],
         styles=(p.Style("bad", color=p.DARK_RED), p.Style("good", color=p.GREEN)),
         stacked=True,
-        minimum=Decimal(0),
     )
 
 
@@ -249,7 +230,6 @@ def _contributors(ask: Ask) -> p.Panel:
         [p.Target(f"topk(10, {ask.errors('$__range')} >= 0)", ask.legend)],
         steps=p.more_is_worse(orange=1),
         decimals=0,
-        minimum=Decimal(0),
         no_value="no events",
     )
 
@@ -277,7 +257,8 @@ def _splits(ask: Ask) -> p.Panel:
         [p.Target(f"bottomk(10, {ask.sli()})", ask.legend)],
         p.PERCENT,
         decimals=2,
-        maximum=Decimal(1),
+        minimum=None,
+        maximum=1,
         height=7,
     )
 
@@ -292,7 +273,6 @@ def _traced(platform: Platform) -> Iterator[p.Panel]:
             "p99 of the raw histogram of the chosen SLO; a dot is a request, and a click on it leads to its trace.",
             targets,
             p.SECONDS,
-            minimum=Decimal(0),
             no_value="the chosen SLO reads no histogram in seconds",
             width=24,
         )

@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
+from sloctl.backends.grafana import shared
 from sloctl.backends.grafana.dashboard import DashboardPage, split_variables
 from sloctl.backends.grafana.queries import Ask, chosen, equal, legend, selector, split_labels
 from sloctl.backends.grafana.raw_queries import histogram_quantile, quantile, raw, unit_of
-from sloctl.backends.grafana.shared import slo_table
 from sloctl.backends.grafana.texts import literal, markdown
 from sloctl.model.alerting import Regression
 from sloctl.model.catalogue import Platform, Slo
@@ -76,7 +75,6 @@ def _vital(slo: Slo, matchers: tuple[Matcher, ...]) -> list[p.Panel]:
             ],
             unit,
             styles=(limit,),
-            minimum=Decimal(0),
             width=14,
         ),
         p.table(
@@ -131,7 +129,7 @@ def _robots(ask: Ask, robots: list[Slo]) -> list[p.Panel]:
     return [
         p.row("Robots"),
         p.states("When robots failed", text, [failed], steps=p.more_is_worse(red=1), width=24, height=10),
-        slo_table("Journeys and probes", "One row a journey and vantage point, the most urgent first.", ask),
+        shared.slo_table("Journeys and probes", "One row a journey and vantage point, the most urgent first.", ask),
     ]
 
 
@@ -145,11 +143,11 @@ def _felt(ask: Ask) -> list[p.Panel]:
     text = "Share of events that users found good; the ten lowest."
     panels = [
         p.row("What users feel"),
-        p.time_series("Good for users, last hour", text, [lowest], p.PERCENT, decimals=2, maximum=Decimal(1)),
+        p.time_series("Good for users, last hour", text, [lowest], p.PERCENT, decimals=2, minimum=None, maximum=1),
     ]
     timed = [slo for slo in felt if isinstance(slo.indicator, Latency) and unit_of(slo) == p.SECONDS][:MOST_RAW]
     targets = [p.Target(quantile(slo, "0.99"), literal(slo.id), exemplar=True) for slo in timed]
     if targets:
         text = f"Of the first {MOST_RAW} latency SLOs, from raw histograms; a dot is a request and leads to its trace."
-        panels.append(p.time_series("Latency, p99, with exemplars", text, targets, p.SECONDS, minimum=Decimal(0)))
+        panels.append(p.time_series("Latency, p99, with exemplars", text, targets, p.SECONDS))
     return panels

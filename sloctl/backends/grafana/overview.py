@@ -8,21 +8,9 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
-from sloctl.backends.grafana import queries
+from sloctl.backends.grafana import queries, shared
 from sloctl.backends.grafana.dashboard import DashboardPage, Variable
 from sloctl.backends.grafana.queries import Ask, like
-from sloctl.backends.grafana.shared import (
-    MEANING,
-    cost,
-    detail_link,
-    hidden_columns,
-    objective_label,
-    severity_steps,
-    severity_words,
-    slo_columns,
-    slo_table,
-    with_whom,
-)
 from sloctl.model.catalogue import Platform
 from sloctl.model.indicator import Probe
 from sloctl.model.selector import Matcher, MatchOperator
@@ -35,21 +23,21 @@ WORST: Final = 10
 def overview(platform: Platform) -> DashboardPage:
     """The first page that a person opens."""
     ask = Ask(platform, (like("service", "$service"),), team="$team")
-    severities = "|".join(severity_steps(platform))
+    severities = "|".join(shared.severity_steps(platform))
     return DashboardPage(
         "overview",
         platform.description or f"What is broken on {platform.name}, for whom, and how long is left.",
         [
             *_counts(ask),
-            slo_table("Objectives, the most urgent first", f"One row a promise. {MEANING}", ask),
+            shared.slo_table("Objectives, the most urgent first", f"One row a promise. {shared.MEANING}", ask),
             _firing(ask),
             _worst(ask),
             p.row("Burn rates, success, nodes and cost in one place"),
             *_charts(ask),
         ],
         [
-            objective_label(platform, "team"),
-            objective_label(platform, "service"),
+            shared.objective_label(platform, "team"),
+            shared.objective_label(platform, "service"),
             Variable("severity", "Severity", f"label_values(ALERTS{{severity=~{quote(severities)}}}, severity)"),
         ],
     )
@@ -57,7 +45,7 @@ def overview(platform: Platform) -> DashboardPage:
 
 _COUNTS: Final = (
     ("Exhausted", queries.EXHAUSTED, p.DARK_RED, "SLOs that have spent more than their error budget."),
-    ("At risk", queries.AT_RISK, p.ORANGE, f"SLOs whose budget will soon be gone. {MEANING}"),
+    ("At risk", queries.AT_RISK, p.ORANGE, f"SLOs whose budget will soon be gone. {shared.MEANING}"),
     ("No data", queries.NO_DATA, p.PURPLE, "SLOs whose metric is gone: nothing is measured."),
     ("Quiet", queries.QUIET, p.GREY, "SLOs that counted no event in the last hour."),
     ("Fine", queries.FINE, p.GREEN, "SLOs within their budget."),
@@ -78,13 +66,13 @@ def _firing(ask: Ask) -> p.Panel:
     labels = ", ".join(("severity", "alertname", "team", *ask.labels))
     heartbeat = Matcher("alertname", MatchOperator.NOT_EQUAL, conventions.WATCHDOG)
     firing = ask.alerts(heartbeat, like("severity", "$severity"), like("team", "$team"))
-    severity = p.Style("Severity", words=severity_words(ask.platform), background=True, width=90)
+    severity = p.Style("Severity", words=shared.severity_words(ask.platform), background=True, width=90)
     return p.table(
         "Firing alerts",
         "Alerts that fire now, pages first; empty is good. A click on the SLO leads to its detail.",
-        [p.Target(with_whom(ask, f"max by ({labels}) ({firing})"))],
-        slo_columns(ask, "severity", "alertname", "team"),
-        styles=(severity, detail_link(ask), *hidden_columns(ask)),
+        [p.Target(shared.with_whom(ask, f"max by ({labels}) ({firing})"))],
+        shared.slo_columns(ask, "severity", "alertname", "team"),
+        styles=(severity, shared.detail_link(ask), *shared.hidden_columns(ask)),
         sort_by="Severity",
         width=14,
         no_value="no alert fires",
@@ -100,7 +88,6 @@ def _worst(ask: Ask) -> p.Panel:
         decimals=1,
         steps=p.more_is_worse(orange=1, red="14.4"),
         width=10,
-        minimum=Decimal(0),
     )
 
 
@@ -108,14 +95,14 @@ def _charts(ask: Ask) -> Iterator[p.Panel]:
     """Burn rates, success, the health of nodes, robots and other gauges, and cost."""
     text = f"Burn rate of the last hour of the {WORST} SLOs that burn most; 1x spends a budget exactly in its window."
     burning = p.Target(f"topk({WORST}, {ask.of_team(ask.burn())})", ask.legend)
-    yield p.time_series("Burn rates", text, [burning], p.TIMES, decimals=1, minimum=Decimal(0))
+    yield p.time_series("Burn rates", text, [burning], p.TIMES, decimals=1)
     text = f"Share of good events in the last hour; the {WORST} SLOs with the lowest."
     good = p.Target(f"bottomk({WORST}, {ask.of_team(ask.sli())})", ask.legend)
-    yield p.time_series("Success", text, [good], p.PERCENT, decimals=2, maximum=Decimal(1))
+    yield p.time_series("Success", text, [good], p.PERCENT, decimals=2, minimum=None, maximum=1)
     if probed := [slo for slo in ask.of if isinstance(slo.indicator, Probe)]:
         text, of = "Share of probes that found things well in the last hour.", ask.about(probed)
         well = p.Target(of.of_team(of.sli()), of.legend)
-        yield p.time_series("Health of nodes and probes", text, [well], p.PERCENT, decimals=1, maximum=Decimal(1))
-    if costs := [p.Target(cost(service), service.name) for service in ask.platform.services if service.cost]:
+        yield p.time_series("Health of nodes and probes", text, [well], p.PERCENT, decimals=1, minimum=None, maximum=1)
+    if costs := [p.Target(shared.cost(service), service.name) for service in ask.platform.services if service.cost]:
         text = "What services cost an hour, as their specifications read it."
-        yield p.time_series("Cost an hour", text, costs, p.DOLLARS, decimals=2, minimum=Decimal(0))
+        yield p.time_series("Cost an hour", text, costs, p.DOLLARS, decimals=2)

@@ -121,8 +121,8 @@ class Panel:
     sort_by: str | None = None
     descending: bool = False
     stacked: bool = False
-    minimum: Decimal | None = None
-    maximum: Decimal | None = None
+    minimum: int | None = None
+    maximum: int | None = None
     markdown: str = ""
     time_from: str | None = None
 
@@ -141,13 +141,14 @@ class PanelFields(TypedDict, total=False):
     sort_by: str | None
     descending: bool
     stacked: bool
-    minimum: Decimal | None
-    maximum: Decimal | None
+    minimum: int | None
+    maximum: int | None
     time_from: str | None
 
 
 _SMALL: Final[PanelFields] = {"width": 4, "height": 4}
 _WHOLE_WIDTH: Final[PanelFields] = {"width": 24}
+_FROM_ZERO: Final[PanelFields] = {"minimum": 0}
 _NOTE: Final[PanelFields] = {"width": 24, "height": 3}
 
 
@@ -165,35 +166,35 @@ def _reached(*steps: tuple[str, Decimal | int | str | None]) -> Iterator[ColorSt
     return (ColorStep(color, Decimal(at)) for color, at in steps if at is not None)
 
 
-def stat(title: str, description: str, expr: str, unit: str = COUNT, **look: Unpack[PanelFields]) -> Panel:
+def stat(title: str, description: str, expr: str, unit: str = COUNT, **fields: Unpack[PanelFields]) -> Panel:
     """One large number."""
-    return Panel("stat", title, description, (Target(expr),), unit, **(_SMALL | look))
+    return Panel("stat", title, description, (Target(expr),), unit, **(_SMALL | fields))
 
 
 def time_series(
-    title: str, description: str, targets: Iterable[Target], unit: str = COUNT, **look: Unpack[PanelFields]
+    title: str, description: str, targets: Iterable[Target], unit: str = COUNT, **fields: Unpack[PanelFields]
 ) -> Panel:
-    """Lines over time."""
-    return Panel("timeseries", title, description, tuple(targets), unit, **look)
+    """Lines over time, from zero up."""
+    return Panel("timeseries", title, description, tuple(targets), unit, **(_FROM_ZERO | fields))
 
 
 def table(
-    title: str, description: str, targets: Iterable[Target], columns: Mapping[str, str], **look: Unpack[PanelFields]
+    title: str, description: str, targets: Iterable[Target], columns: Mapping[str, str], **fields: Unpack[PanelFields]
 ) -> Panel:
     """One row per set of labels; `columns` names the labels, and each target's legend is a column."""
-    return Panel("table", title, description, tuple(targets), columns=columns, **(_WHOLE_WIDTH | look))
+    return Panel("table", title, description, tuple(targets), columns=columns, **(_WHOLE_WIDTH | fields))
 
 
 def bars(
-    title: str, description: str, targets: Iterable[Target], unit: str = COUNT, **look: Unpack[PanelFields]
+    title: str, description: str, targets: Iterable[Target], unit: str = COUNT, **fields: Unpack[PanelFields]
 ) -> Panel:
-    """One horizontal bar per series."""
-    return Panel("bargauge", title, description, tuple(targets), unit, **look)
+    """One horizontal bar per series, from zero up."""
+    return Panel("bargauge", title, description, tuple(targets), unit, **(_FROM_ZERO | fields))
 
 
-def states(title: str, description: str, targets: Iterable[Target], **look: Unpack[PanelFields]) -> Panel:
+def states(title: str, description: str, targets: Iterable[Target], **fields: Unpack[PanelFields]) -> Panel:
     """One band per series, coloured by its state over time."""
-    return Panel("state-timeline", title, description, tuple(targets), **look)
+    return Panel("state-timeline", title, description, tuple(targets), **fields)
 
 
 def note(title: str, markdown: str) -> Panel:
@@ -314,9 +315,9 @@ def _defaults(panel: Panel) -> Json:
     if panel.decimals is not None:
         value["decimals"] = panel.decimals
     if panel.minimum is not None:
-        value["min"] = plain(panel.minimum)
+        value["min"] = panel.minimum
     if panel.maximum is not None:
-        value["max"] = plain(panel.maximum)
+        value["max"] = panel.maximum
     if panel.kind == "timeseries":
         value["custom"] = _line(panel)
     if panel.kind == "state-timeline":

@@ -332,15 +332,10 @@ def calendars(platform: Platform) -> list[tuple[CalendarWindow, list[Slo]]]:
     return [found[name] for name in sorted(found)]
 
 
-def period(platform: Platform, calendar: CalendarWindow, metric: str) -> str:
-    """When the running period of a calendar began or ends, in Unix seconds."""
+def period(platform: Platform, calendar: CalendarWindow) -> tuple[str, str]:
+    """When the running period of a calendar began and when it ends, in Unix seconds."""
     labels = [equal("platform", platform.name), equal("calendar", conventions.calendar_name(calendar))]
-    return selector([metric], labels)
-
-
-def boundary(platform: Platform, calendar: CalendarWindow, metric: str) -> str:
-    """The same as a scalar."""
-    return f"scalar({period(platform, calendar, metric)})"
+    return selector([conventions.PERIOD_START], labels), selector([conventions.PERIOD_END], labels)
 
 
 def shown(value: Decimal) -> str:

@@ -3,21 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
+from sloctl.backends.grafana import shared
 from sloctl.backends.grafana.dashboard import DashboardPage
 from sloctl.backends.grafana.queries import Ask, firing, like
-from sloctl.backends.grafana.shared import (
-    detail_link,
-    hidden_columns,
-    objective_label,
-    severity_words,
-    slo_columns,
-    with_whom,
-)
 from sloctl.model.catalogue import Platform
 from sloctl.promql.build import indent
 
@@ -34,7 +26,7 @@ def scorecard(platform: Platform) -> DashboardPage:
         "scorecard",
         "What each team promised and kept in the month shown, and how often people were paged.",
         [*_numbers(ask), _kept(ask), _spent(ask), _pages(ask)],
-        [objective_label(platform, "team"), objective_label(platform, "service")],
+        [shared.objective_label(platform, "team"), shared.objective_label(platform, "service")],
         since="now/M",
         links=[(title, f"/d/{uid}?from={start}&to={end}") for title, start, end in MONTHS],
     )
@@ -69,15 +61,15 @@ def _kept(ask: Ask) -> p.Panel:
     return p.table(
         "Promised and kept",
         "The budget of the time shown, spent in the time shown: 100 % is exactly what the objective allows.",
-        [p.Target(with_whom(ask, expr), name) for name, expr in with_team.items()],
-        slo_columns(ask, "team"),
+        [p.Target(shared.with_whom(ask, expr), name) for name, expr in with_team.items()],
+        shared.slo_columns(ask, "team"),
         styles=(
             p.Style("Objective", unit=p.PERCENT, decimals=3),
             p.Style("Attained", unit=p.PERCENT, decimals=3),
             p.Style("Budget spent", unit=p.PERCENT, decimals=1, steps=_SPENT, background=True),
             p.Style("Kept", words=words, steps=p.more_is_better(green=1), background=True, width=90),
-            detail_link(ask),
-            *hidden_columns(ask),
+            shared.detail_link(ask),
+            *shared.hidden_columns(ask),
         ),
         sort_by="Budget spent",
         descending=True,
@@ -94,13 +86,12 @@ def _spent(ask: Ask) -> p.Panel:
         p.PERCENT,
         decimals=0,
         steps=_SPENT,
-        minimum=Decimal(0),
     )
 
 
 def _pages(ask: Ask) -> p.Panel:
     expr = f"sum by (team, severity) ({_started(ask, 'p[123]-.*')})"
-    severity = p.Style("Severity", words=severity_words(ask.platform), background=True)
+    severity = p.Style("Severity", words=shared.severity_words(ask.platform), background=True)
     return p.table(
         "Alerts by team and severity",
         "How often alerts began to fire in the time shown; empty is good.",

@@ -89,10 +89,7 @@ def slo_table(title: str, description: str, ask: Ask) -> p.Panel:
         (ask.state(), p.Style("State", words=STATES, steps=STATE_STEPS, background=True, width=90)),
         (ask.objective(), p.Style("Objective", unit=p.PERCENT, decimals=3, width=100)),
         (ask.attained(), p.Style("Attained", unit=p.PERCENT, decimals=3, width=100)),
-        (
-            ask.left(),
-            p.Style("Budget left", unit=p.PERCENT, decimals=1, steps=LEFT_STEPS, background=True, width=110),
-        ),
+        (ask.left(), p.Style("Budget left", unit=p.PERCENT, decimals=1, steps=LEFT_STEPS, background=True, width=110)),
         (
             ask.exhaustion_or_never(),
             p.Style("Lasts", unit=p.SECONDS, decimals=1, words=(NEVER, GONE), steps=SOON_STEPS, width=110),

@@ -7,9 +7,9 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
+from sloctl.backends.grafana import shared
 from sloctl.backends.grafana.dashboard import DashboardPage, split_variables
 from sloctl.backends.grafana.queries import Ask, chosen, equal, selector
-from sloctl.backends.grafana.shared import slo_table
 from sloctl.model.catalogue import Platform, Slo
 
 TENANT_LABELS: Final = ("tenant", "tenant_id", "customer", "customer_id")
@@ -39,7 +39,7 @@ def tenant(platform: Platform) -> DashboardPage:
         [
             p.note("Who may see this", _explanation(label)),
             *(_contract(ask, owed) if owed else []),
-            slo_table("Objectives of the tenant", "One row a promise and tenant; the most urgent first.", ask),
+            shared.slo_table("Objectives of the tenant", "One row a promise and tenant; the most urgent first.", ask),
             _compared(ask, everybody, label),
             _traffic(ask, everybody, label),
         ],
@@ -127,7 +127,8 @@ def _compared(ask: Ask, everybody: Ask, label: str | None) -> p.Panel:
         p.PERCENT,
         decimals=2,
         styles=_STYLES[:1],
-        maximum=Decimal(1),
+        minimum=None,
+        maximum=1,
     )
 
 
@@ -138,7 +139,6 @@ def _traffic(ask: Ask, everybody: Ask, label: str | None) -> p.Panel:
         "How much the chosen tenants use, and everybody.",
         _beside(f"sum by (slo) ({ask.total(ask.recent)})", total if label else ""),
         styles=_STYLES,
-        minimum=Decimal(0),
     )
 
 

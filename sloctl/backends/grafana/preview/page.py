@@ -14,17 +14,8 @@ from importlib import resources
 from typing import Any
 
 from sloctl.backends.grafana.panels import Json, reference_of
-from sloctl.backends.grafana.preview import charts
-from sloctl.backends.grafana.preview.evaluate import (
-    AnsweredSeries,
-    Moment,
-    PrometheusSource,
-    answers,
-    filled,
-    interpolated,
-    legend,
-    moment_of,
-)
+from sloctl.backends.grafana.preview import charts, evaluate
+from sloctl.backends.grafana.preview.evaluate import AnsweredSeries, Moment, PrometheusSource
 from sloctl.backends.grafana.preview.fields import Field, Look, field_of
 from sloctl.backends.grafana.preview.figures import color_of
 from sloctl.model.periods import zone
@@ -57,7 +48,7 @@ def preview(
     """The page of a dashboard at a moment in Unix seconds, with variables by name."""
     from jinja2 import Environment, StrictUndefined
 
-    moment = replace(moment_of(dashboard, source, at, chosen, since), rate_interval=rate_interval)
+    moment = replace(evaluate.moment_of(dashboard, source, at, chosen, since), rate_interval=rate_interval)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     folder = resources.files(__package__)
     style = folder.joinpath("page.css").read_text(encoding="utf-8")
@@ -67,7 +58,7 @@ def preview(
     visible = [choice for choice in choices if not choice["hide"] and choice["type"] != "datasource"]
     return template.render(
         title=dashboard["title"],
-        description=interpolated(dashboard["description"], moment),
+        description=evaluate.interpolated(dashboard["description"], moment),
         when=_when(moment, str(dashboard["timezone"])),
         variables=[(choice["label"], _said(moment.values[choice["name"]])) for choice in visible],
         panels=[_panel(panel, dashboard, source, moment) for panel in dashboard["panels"]],
@@ -91,18 +82,18 @@ def _when(moment: Moment, zone_name: str) -> str:
 def _panel(panel: Json, dashboard: Json, source: PrometheusSource, moment: Moment) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "kind": panel["type"],
-        "title": interpolated(panel["title"], moment),
-        "description": interpolated(panel.get("description", ""), moment),
+        "title": evaluate.interpolated(panel["title"], moment),
+        "description": evaluate.interpolated(panel.get("description", ""), moment),
         "width": panel["gridPos"]["w"],
     }
     match panel["type"]:
         case "row":
             return shown
         case "text":
-            return shown | {"html": _markdown(interpolated(panel["options"]["content"], moment))}
+            return shown | {"html": _markdown(evaluate.interpolated(panel["options"]["content"], moment))}
         case "logs":
             return shown | {"empty": "Logs come from Loki, which a preview does not ask."}
-    found = answers(panel, source, moment)
+    found = evaluate.answers(panel, source, moment)
     if not found:
         return shown | {"empty": panel["fieldConfig"]["defaults"]["noValue"]}
     if own := panel.get("timeFrom"):
@@ -127,7 +118,7 @@ def _markdown(text: str) -> str:
 
 
 def _name(panel: Json, series: AnsweredSeries) -> str:
-    return legend(panel["targets"][series.query], series.labels) or str(panel["title"])
+    return evaluate.legend(panel["targets"][series.query], series.labels) or str(panel["title"])
 
 
 def _stats(panel: Json, found: Sequence[AnsweredSeries]) -> list[Look]:
@@ -199,12 +190,12 @@ def _marks(dashboard: Json, source: PrometheusSource, moment: Moment) -> list[Ma
     marks = []
     length = moment.end - moment.start
     for annotation in dashboard["annotations"]["list"]:
-        expr = interpolated(annotation["expr"], moment)
+        expr = evaluate.interpolated(annotation["expr"], moment)
         for line in source.query_range(expr, moment.start, moment.end, moment.step):
             last = -math.inf
             for time, value in line.points:
                 if value and time - last > 1.5 * moment.step:
-                    title = filled(annotation["titleFormat"], line.labels)
+                    title = evaluate.filled(annotation["titleFormat"], line.labels)
                     x = f"{charts.WIDTH * (time - moment.start) / length:.1f}"
                     marks.append(Mark(x, color_of(annotation["iconColor"]), f"{annotation['name']}: {title}"))
                 last = time
