@@ -14,10 +14,9 @@ from bench.rows import Row
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, Platform, Slo
-from sloctl.proof.catalogue import proofs
 from sloctl.proof.promtool import Outcome, Promtool
 from sloctl.proof.proof import Proof, rules_of
-from sloctl.proof.slos import slo_proofs
+from sloctl.proof.slos import proofs, slo_proofs
 
 CORES = 2
 VICTIMS = (
@@ -84,9 +83,9 @@ def _all(catalogue: Catalogue) -> Iterator[Row]:
     outcomes = _prove([claim for claim in claims if not claim.unproven])
     wall, cpu = time.monotonic() - began, _children() - before
     tiers = [claim for claim in claims if claim.is_tier]
-    proven = sum(one.proof.is_tier and not one.failures for one in outcomes)
+    proven = sum(outcome.proof.is_tier and not outcome.failures for outcome in outcomes)
     print(f"{len(outcomes)} proofs, {len(claims) - len(outcomes)} not provable, wall {wall:.0f} s, CPU {cpu:.0f} s")
-    yield Row("failed proofs", sum(bool(one.failures) for one in outcomes), at_most=0)
+    yield Row("failed proofs", sum(bool(outcome.failures) for outcome in outcomes), at_most=0)
     yield Row("tiers proven, %", 100 * proven / len(tiers), at_least=95)
     yield Row(f"CPU seconds of promtool on each of {CORES} cores", cpu / CORES, at_most=180)
 
@@ -119,11 +118,15 @@ def _mutants(platforms: Iterable[Platform]) -> Iterator[Row]:
 
 def _is_caught(platform: Platform, slo: Slo, rules: Rules) -> bool:
     """Whether a proof fails; of those that run the broken rule, the quick ones come first."""
-    intact = {proof.name: proof for proof in slo_proofs(slo, rules_of(platform, slo))}
-    claims = slo_proofs(slo, rules_of(platform, slo, rules))
-    touched = [one for one in claims if one.refuted or (not one.unproven and one.rules != intact[one.name].rules)]
+    intact = {proof.name: proof for proof in slo_proofs(rules_of(platform, slo))}
+    claims = slo_proofs(rules_of(platform, slo, rules))
+    touched = [
+        claim for claim in claims if claim.refuted or (not claim.unproven and claim.rules != intact[claim.name].rules)
+    ]
     with tempfile.TemporaryDirectory(prefix="sloctl-bench-") as folder:
-        return any(one.failures for one in Promtool().prove(sorted(touched, key=_cost), Path(folder), workers=CORES))
+        return any(
+            outcome.failures for outcome in Promtool().prove(sorted(touched, key=_cost), Path(folder), workers=CORES)
+        )
 
 
 def _cost(proof: Proof) -> tuple[bool, int]:

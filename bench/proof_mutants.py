@@ -61,8 +61,8 @@ def _changes(slo: Slo, name: str, expr: str) -> Iterator[tuple[str, Change]]:
     elif "error:ratio_increase" in name or "error_budget_consumed:ratio_increase" in name:
         yield "a window one step longer", _longer
     elif ":increase" in name and ("last_over_time" in expr or "min_over_time" in expr):
-        yield "births removed", _no_births
-        yield from (one for one in _dropped(expr) if not _is_matched_anyway(slo, name, one[0]))
+        yield "counter creation removed", _no_creation
+        yield from (change for change in _dropped(expr) if not _is_matched_anyway(slo, name, change[0]))
     elif ":increase" in name:
         yield "a window one step longer", lambda text: text.replace(f"[{slo.sampling.rollup}]", "[5m]")
 
@@ -112,7 +112,7 @@ def _seconds(text: str) -> int:
     return sum(int(count) * units[unit] for count, unit in re.findall(r"(\d+)([wdhms])", text))
 
 
-def _no_births(expr: str) -> str:
+def _no_creation(expr: str) -> str:
     """Without the branch of an increase that counts series which begin to exist."""
     guarded = re.sub(
         r"  or \((last_over_time\([^\n]*)\n\s+and on \([^)]*\) \(max_over_time(.|\n)*?\)\)\n(?=\s+or \()", "", expr
@@ -123,7 +123,7 @@ def _no_births(expr: str) -> str:
 def _dropped(expr: str) -> Iterator[tuple[str, Change]]:
     """Each matcher of the user's, dropped from everywhere in the rule."""
     found = set(re.findall(r'([a-z_]+(?:=~|!=|=|!~)"(?:[^"\\]|\\.)*")', expr))
-    own = {one for one in found if re.split("[=!]", one)[0] in {"platform", "slo", "le"}}
+    own = {matcher for matcher in found if re.split("[=!]", matcher)[0] in {"platform", "slo", "le"}}
 
     def without(matcher: str) -> Change:
         def change(text: str) -> str:
@@ -131,7 +131,7 @@ def _dropped(expr: str) -> Iterator[tuple[str, Change]]:
 
         return change
 
-    return ((f"matcher {one} dropped", without(one)) for one in sorted(found - own))
+    return ((f"matcher {matcher} dropped", without(matcher)) for matcher in sorted(found - own))
 
 
 def _parses(expr: str) -> bool:

@@ -51,7 +51,7 @@ TABLE: Final = {
     "backends.backend": may("model"),
     "backends.prometheus": may(BACKEND),
     "backends.grafana": may(BACKEND),
-    "backends.grafana.preview": may(BACKEND + " backends.grafana", others="jinja2"),
+    "backends.grafana.preview": may(BACKEND + " backends.grafana", others="jinja2", inside_calls="prometheus"),
     "backends.alertmanager": may(BACKEND),
     "backends.alertmanager.base": may(BACKEND + " backends.alertmanager", others="yaml"),
     "backends.alertmanager.merge": may(BACKEND + " backends.alertmanager", others="yaml"),

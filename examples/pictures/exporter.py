@@ -17,7 +17,7 @@ from http.server import ThreadingHTTPServer
 from itertools import product
 from statistics import NormalDist
 
-from sloctl.backends.grafana.canary import counted
+from sloctl.backends.grafana.raw_queries import counted
 from sloctl.conventions import CANARY_VERDICTS
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.indicator import (

@@ -15,8 +15,6 @@ from sloctl.cli.pages import page
 from sloctl.cli.report import failed, show
 
 if TYPE_CHECKING:
-    from rich.table import Table
-
     from sloctl.explain.detection import Detection, SloExplanation, TierExplanation
     from sloctl.model.catalogue import Catalogue
     from sloctl.model.quantities import Duration, Rate
@@ -76,105 +74,98 @@ def _print(explanations: list[SloExplanation], form: str) -> None:
     if form == "json":
         import orjson
 
-        values = [_value(one) for one in explanations]
+        values = [_value(explanation) for explanation in explanations]
         click.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
         return
-    for one in explanations:
-        if form == "markdown":
-            _markdown(one)
-        else:
-            _text(one)
+    for explanation in explanations:
+        (_markdown if form == "markdown" else _text)(explanation)
 
 
 _HEADS = ("tier", "above", "errors", "pending", "page", "spent", "with guard", "ends after")
 
 
-def _text(one: SloExplanation) -> None:
+def _text(explanation: SloExplanation) -> None:
     from rich.console import Console
     from rich.table import Table
 
     console = Console(highlight=False)
-    console.print(_title(one), style="bold", markup=False)
-    for line in _facts(one):
+    console.print(_title(explanation), style="bold", markup=False)
+    for line in _facts(explanation):
         console.print(f"  {line}", markup=False, soft_wrap=True)
-    if one.tiers:
-        console.print(_table(one, Table(*_HEADS)))
-    for line in _notes(one):
+    if explanation.tiers:
+        table = Table(*_HEADS)
+        for tier in explanation.tiers:
+            for row in _rows(tier):
+                table.add_row(*row)
+            table.add_section()
+        console.print(table)
+    for line in _notes(explanation):
         console.print(f"  {line}", markup=False, soft_wrap=True)
     console.print()
 
 
-def _table(one: SloExplanation, table: Table) -> Table:
-    for tier in one.tiers:
-        for number, row in enumerate(_rows(tier)):
-            table.add_row(*row, end_section=number == len(tier.detections) - 1)
-    return table
-
-
-def _markdown(one: SloExplanation) -> None:
-    click.echo(f"### {_title(one)}\n")
-    for line in _facts(one):
+def _markdown(explanation: SloExplanation) -> None:
+    click.echo(f"### {_title(explanation)}\n")
+    for line in _facts(explanation):
         click.echo(f"- {line}")
-    if one.tiers:
+    if explanation.tiers:
         click.echo(f"\n| {' | '.join(_HEADS)} |\n|{'---|' * len(_HEADS)}")
-    for tier in one.tiers:
+    for tier in explanation.tiers:
         for row in _rows(tier):
             click.echo(f"| {' | '.join(row)} |")
     click.echo()
-    for line in _notes(one):
+    for line in _notes(explanation):
         click.echo(f"- {line}")
     click.echo()
 
 
-def _title(one: SloExplanation) -> str:
-    slo = one.slo
+def _title(explanation: SloExplanation) -> str:
+    slo = explanation.slo
     return f"{slo.platform}/{slo.service}/{slo.name}: {slo.objective} over {slo.window}"
 
 
-def _facts(one: SloExplanation) -> list[str]:
-    events = f", or {_short(one.events)} bad events at {one.traffic}" if one.events is not None else ""
+def _facts(explanation: SloExplanation) -> list[str]:
+    events = explanation.events
+    or_events = f", or {_short(events)} bad events at {explanation.traffic}" if events is not None else ""
     return [
-        f"budget: {_short(one.minutes)} minutes of a full outage{events}",
-        f"every moment below may be up to {one.late} later: a scrape and the shift of all selectors",
+        f"budget: {_short(explanation.minutes)} minutes of a full outage{or_events}",
+        f"every moment below may be up to {explanation.late} later: a scrape and the shift of all selectors",
     ]
 
 
 def _rows(tier: TierExplanation) -> list[tuple[str, ...]]:
-    threshold = _percent(tier.threshold) + (" of the budget" if tier.over is None else "")
-    rows = [(_percent(one.ratio), *_moments(tier, one)) for one in tier.detections]
-    return [(tier.name if first else "", threshold if first else "", *row) for first, row in _marked(rows)]
+    """One row per error ratio; the first one also names the tier and its threshold."""
+    first = tier.name, _percent(tier.threshold) + (" of the budget" if tier.over is None else "")
+    return [
+        (*(first if number == 0 else ("", "")), _percent(detection.ratio), *_moments(tier, detection))
+        for number, detection in enumerate(tier.detections)
+    ]
 
 
-def _marked(rows: list[tuple[str, ...]]) -> list[tuple[bool, tuple[str, ...]]]:
-    return [(number == 0, row) for number, row in enumerate(rows)]
-
-
-def _moments(tier: TierExplanation, one: Detection) -> tuple[str, ...]:
-    if one.pending is None:
+def _moments(tier: TierExplanation, detection: Detection) -> tuple[str, ...]:
+    if detection.pending is None:
         return ("never", "never", "", "", "")
-    spent = _percent(one.spent) if one.spent is not None else ""
-    guarded = "never" if tier.least is not None and one.guarded is None else _time(one.guarded)
-    return (str(one.pending), str(one.page), spent, guarded, _time(one.reset))
+    spent = _percent(detection.spent) if detection.spent is not None else ""
+    never = tier.least is not None and detection.guarded is None
+    times = (detection.pending, detection.page, detection.guarded, detection.reset)
+    pending, page, guarded, reset = ("" if time is None else str(time) for time in times)
+    return pending, page, spent, "never" if never else guarded, reset
 
 
-def _time(moment: Duration | None) -> str:
-    return "" if moment is None else str(moment)
-
-
-def _notes(one: SloExplanation) -> list[str]:
-    notes = [_chances(one, tier) for tier in one.tiers if tier.least is not None]
+def _notes(explanation: SloExplanation) -> list[str]:
+    notes = [_chances(explanation, tier) for tier in explanation.tiers if tier.least is not None]
     if notes:
         notes.append("false alerts: by chance alone, in 30 days with 70% of the allowed errors")
-    if one.left_out:
-        notes.append(f"left out, because they cannot fire here: {', '.join(one.left_out)}")
-    if one.traffic is None and one.tiers:
+    if explanation.left_out:
+        notes.append(f"left out, because they cannot fire here: {', '.join(explanation.left_out)}")
+    if explanation.traffic is None and explanation.tiers:
         notes.append("declare `traffic` or give --traffic to see the guard and the false alerts")
     return notes
 
 
-def _chances(one: SloExplanation, tier: TierExplanation) -> str:
+def _chances(explanation: SloExplanation, tier: TierExplanation) -> str:
     """What it takes to fire at the traffic, and how often chance does."""
-    least = f"{tier.name}: at {one.traffic}, {tier.least} bad events in {tier.over} are the fewest that fire"
+    least = f"{tier.name}: at {explanation.traffic}, {tier.least} bad events in {tier.over} are the fewest that fire"
     match tier.false_pages:
         case None:
             return f"{least}; false alerts nearly always"
@@ -193,20 +184,20 @@ def _short(value: Decimal) -> str:
     return f"{float(value):.4g}" if abs(value) < 10_000 else f"{value:,.0f}"
 
 
-def _value(one: SloExplanation) -> dict[str, Any]:
-    slo = one.slo
+def _value(explanation: SloExplanation) -> dict[str, Any]:
+    slo = explanation.slo
     return {
         "platform": slo.platform,
         "service": slo.service,
         "slo": slo.name,
         "objective": str(slo.objective.ratio),
         "window": str(slo.window),
-        "budget_minutes": str(one.minutes),
-        "budget_events": None if one.events is None else str(one.events),
-        "traffic": None if one.traffic is None else str(one.traffic),
-        "late_seconds": str(one.late.seconds),
-        "left_out": list(one.left_out),
-        "tiers": [_tier_value(tier) for tier in one.tiers],
+        "budget_minutes": str(explanation.minutes),
+        "budget_events": _exact(explanation.events),
+        "traffic": _exact(explanation.traffic),
+        "late_seconds": str(explanation.late.seconds),
+        "left_out": list(explanation.left_out),
+        "tiers": [_tier_value(tier) for tier in explanation.tiers],
     }
 
 
@@ -217,19 +208,23 @@ def _tier_value(tier: TierExplanation) -> dict[str, Any]:
         "threshold": str(tier.threshold),
         "evaluated_every_seconds": str(tier.every.seconds),
         "least_bad_events": tier.least,
-        "false_pages_30d": None if tier.false_pages is None else str(tier.false_pages),
+        "false_pages_30d": _exact(tier.false_pages),
         "detections": [
             {
-                "error_ratio": str(one.ratio),
-                "pending_seconds": _seconds(one.pending),
-                "page_seconds": _seconds(one.page),
-                "budget_spent": None if one.spent is None else str(one.spent),
-                "page_with_guard_seconds": _seconds(one.guarded),
-                "reset_seconds": _seconds(one.reset),
+                "error_ratio": str(detection.ratio),
+                "pending_seconds": _seconds(detection.pending),
+                "page_seconds": _seconds(detection.page),
+                "budget_spent": _exact(detection.spent),
+                "page_with_guard_seconds": _seconds(detection.guarded),
+                "reset_seconds": _seconds(detection.reset),
             }
-            for one in tier.detections
+            for detection in tier.detections
         ],
     }
+
+
+def _exact(value: Decimal | Rate | None) -> str | None:
+    return None if value is None else str(value)
 
 
 def _seconds(moment: Duration | None) -> str | None:

@@ -59,7 +59,7 @@ def preview(
     click.echo(f"wrote {output}")
 
 
-def _read(path: Path) -> Mapping[str, Any]:
+def _read(path: Path) -> dict[str, Any]:
     """A dashboard that `sloctl generate` wrote."""
     import orjson
 
@@ -75,7 +75,7 @@ def _read(path: Path) -> Mapping[str, Any]:
 
 
 def _variables(dashboard: Mapping[str, Any], chosen: tuple[str, ...]) -> dict[str, str]:
-    known = [one["name"] for one in dashboard["templating"]["list"]]
+    known = [choice["name"] for choice in dashboard["templating"]["list"]]
     values = {}
     for text in chosen:
         name, sign, value = text.partition("=")

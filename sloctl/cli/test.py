@@ -49,8 +49,8 @@ def test(
     """
     from sloctl.compiler import load
     from sloctl.diagnostics import Diagnostics
-    from sloctl.proof.catalogue import proofs
     from sloctl.proof.promtool import Promtool
+    from sloctl.proof.slos import proofs
 
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: nothing is left behind
     program = Promtool(promtool)
@@ -118,15 +118,15 @@ def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outco
 def _report(claims: Sequence[Proof], outcomes: Sequence[Outcome]) -> int:
     for claim in sorted((claim for claim in claims if claim.unproven), key=lambda claim: claim.name):
         click.echo(f"not provable: {escaped(claim.name)}: {escaped(claim.unproven)}")
-    wrong = sorted((one for one in outcomes if one.failures), key=lambda one: one.proof.name)
+    wrong = sorted((outcome for outcome in outcomes if outcome.failures), key=lambda outcome: outcome.proof.name)
     for outcome in wrong:
         for failure in outcome.failures:
             click.echo(f"{click.style('failed', fg='red')}: {escaped(outcome.proof.name)}: {escaped(failure)}")
-    tiers = [one for one in outcomes if one.proof.is_tier]
+    tiers = [outcome for outcome in outcomes if outcome.proof.is_tier]
     every = [claim for claim in claims if claim.is_tier]
     proven = len(outcomes) - len(wrong)
     unproven = len(claims) - len(outcomes)
-    fine = sum(not one.failures for one in tiers)
+    fine = sum(not outcome.failures for outcome in tiers)
     click.echo(f"{fine} of {len(every)} tiers proven, each with all of its histories.")
     click.echo(f"{proven} proven, {unproven} not provable, {len(wrong)} failed")
     return 1 if wrong else 0

@@ -9,19 +9,8 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.explain.simulation import interval, reads_rollups, slow
+from sloctl.model import budget
 from sloctl.model.alerting import Guard, Severity, Tier
-from sloctl.model.budget import (
-    budget_minutes,
-    budget_spent,
-    detection_time,
-    error_threshold,
-    expected_false_fires,
-    guard_minimum,
-    least_errors,
-    reset_time,
-    rolled_detection_time,
-    smallest_firing_ratio,
-)
 from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
 from sloctl.model.indicator import Across, Probe
 from sloctl.model.quantities import DAY, ZERO, Duration, Rate
@@ -100,7 +89,7 @@ def explain_slo(slo: Slo, traffic: Rate | None = None) -> SloExplanation:
     events = traffic.during(slo.window.length) * slo.objective.error_budget if traffic else None
     return SloExplanation(
         slo=slo,
-        minutes=budget_minutes(slo.objective, slo.window.length),
+        minutes=budget.budget_minutes(slo.objective, slo.window.length),
         events=events,
         traffic=traffic,
         late=slo.sampling.shift + slo.sampling.scrape_interval,
@@ -111,8 +100,10 @@ def explain_slo(slo: Slo, traffic: Rate | None = None) -> SloExplanation:
 
 def explain_tier(slo: Slo, tier: Tier, traffic: Rate | None = None) -> TierExplanation:
     """One tier."""
-    threshold = error_threshold(tier, slo.objective)
-    smallest = smallest_firing_ratio(_least_ratio(slo, tier), tier.over or slo.window.length, slo.sampling.resolution)
+    threshold = budget.error_threshold(tier, slo.objective)
+    smallest = budget.smallest_firing_ratio(
+        _least_ratio(slo, tier), tier.over or slo.window.length, slo.sampling.resolution
+    )
     return TierExplanation(
         name=conventions.burn_tier(tier),
         severity=tier.severity.value,
@@ -134,7 +125,7 @@ def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
     """
     threshold, sampling = _least_ratio(slo, tier), slo.sampling
     if tier.over is None:
-        return rolled_detection_time(
+        return budget.rolled_detection_time(
             threshold, slo.window.length, ratio, sampling.resolution, sampling.rollup, reaching=True
         )
     times = list[Duration]()
@@ -142,9 +133,9 @@ def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
         if window is None:
             continue
         if reads_rollups(slo, window):
-            time = rolled_detection_time(threshold, window, ratio, sampling.resolution, sampling.rollup)
+            time = budget.rolled_detection_time(threshold, window, ratio, sampling.resolution, sampling.rollup)
         else:
-            time = detection_time(threshold, window, ratio, sampling.resolution)
+            time = budget.detection_time(threshold, window, ratio, sampling.resolution)
         if time is None:
             return None
         times.append(time)
@@ -157,7 +148,7 @@ def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
 
 def _least_ratio(slo: Slo, tier: Tier) -> Decimal:
     """The error ratio over its long window at which a tier fires; for one by the budget left over the whole window."""
-    threshold = error_threshold(tier, slo.objective)
+    threshold = budget.error_threshold(tier, slo.objective)
     return threshold * slo.objective.error_budget if tier.over is None else threshold
 
 
@@ -182,10 +173,10 @@ def _detected(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Det
         return Detection(ratio, None, None, None, None, None)
     threshold, shortest = _least_ratio(slo, tier), tier.also_over or tier.over or slo.window.length
     page = pending + tier.for_
-    spent = budget_spent(ratio / slo.objective.error_budget, slo.window.length, page)
+    spent = budget.budget_spent(ratio / slo.objective.error_budget, slo.window.length, page)
     reset = None
     if tier.over is not None:
-        reset = reset_time(threshold, shortest, ratio, slo.sampling.resolution) + tier.keep_firing_for
+        reset = budget.reset_time(threshold, shortest, ratio, slo.sampling.resolution) + tier.keep_firing_for
     return Detection(ratio, pending, page, spent, _guarded(slo, tier, ratio, traffic), reset)
 
 
@@ -207,7 +198,7 @@ def _guarded(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Dura
 
 def _more_than_chance(slo: Slo, tier: Tier, traffic: Rate, over: Duration) -> Decimal:
     """Bad events that the guard and `min_bad` ask for."""
-    guard = guard_minimum(traffic.during(over), slo.objective) if tier.guard is Guard.STATISTICAL else Decimal(0)
+    guard = budget.guard_minimum(traffic.during(over), slo.objective) if tier.guard is Guard.STATISTICAL else Decimal(0)
     return max(guard, Decimal(tier.min_bad))
 
 
@@ -219,8 +210,8 @@ def _least(slo: Slo, tier: Tier, traffic: Rate | None) -> int | None:
 
 def _fewest(slo: Slo, tier: Tier, traffic: Rate, window: Duration) -> int:
     guarded = tier.guard is Guard.STATISTICAL and window == tier.over
-    total, threshold = traffic.during(window), error_threshold(tier, slo.objective)
-    return least_errors(total, threshold, slo.objective, guarded=guarded, least=max(1, tier.min_bad))
+    total, threshold = traffic.during(window), budget.error_threshold(tier, slo.objective)
+    return budget.least_errors(total, threshold, slo.objective, guarded=guarded, least=max(1, tier.min_bad))
 
 
 def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
@@ -235,7 +226,7 @@ def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
         if window is not None
     ]
     errors = traffic.during(step) * slo.objective.error_budget * INSIDE
-    return expected_false_fires(errors, windows, int(_MONTH / step))
+    return budget.expected_false_fires(errors, windows, int(_MONTH / step))
 
 
 def missed(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> Iterator[str]:

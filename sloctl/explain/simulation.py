@@ -22,7 +22,7 @@ Tile: TypeAlias = tuple[Decimal, Decimal]
 
 
 @dataclass(frozen=True, slots=True)
-class Evaluation:
+class RuleEvaluation:
     """One evaluation of an alert rule.
 
     Attributes:
@@ -73,11 +73,11 @@ class History:
         return self._totals[end] - self._totals[start], self._errors[end] - self._errors[start]
 
 
-def simulate(slo: Slo, tier: Tier, tiles: Sequence[Tile]) -> list[Evaluation]:
+def simulate(slo: Slo, tier: Tier, tiles: Sequence[Tile]) -> list[RuleEvaluation]:
     """Every evaluation of a tier's alert over a history."""
     history, step = History(slo, tiles), interval(slo, tier)
     count = (len(tiles) - 1) * slo.sampling.resolution.milliseconds // step.milliseconds
-    found = list[Evaluation]()
+    found = list[RuleEvaluation]()
     since: Duration | None = None
     kept: Duration | None = None
     for number in range(count + 1):
@@ -86,13 +86,13 @@ def simulate(slo: Slo, tier: Tier, tiles: Sequence[Tile]) -> list[Evaluation]:
         was_firing = bool(found) and found[-1].firing
         if holds:
             since, kept = at if since is None else since, None
-            found.append(Evaluation(at, active=True, firing=at - since >= tier.for_, value=value))
+            found.append(RuleEvaluation(at, active=True, firing=at - since >= tier.for_, value=value))
             continue
         kept = at if was_firing and kept is None else kept
         keeps = was_firing and kept is not None and at - kept < tier.keep_firing_for
         since = since if keeps else None
         shown = found[-1].value if keeps else value
-        found.append(Evaluation(at, active=keeps, firing=keeps, value=shown))
+        found.append(RuleEvaluation(at, active=keeps, firing=keeps, value=shown))
     return found
 
 
@@ -120,5 +120,5 @@ def _enough(slo: Slo, tier: Tier, windows: Sequence[Duration], sums: Sequence[Ti
     if total < tier.min_events:
         return False
     lengths = [window / slo.sampling.resolution for window in windows]
-    bad = [one[1] for one, length in zip(sums, lengths, strict=True) if length >= tier.min_bad] or [errors]
+    bad = [found for (_, found), length in zip(sums, lengths, strict=True) if length >= tier.min_bad] or [errors]
     return all(count >= tier.min_bad for count in bad)

@@ -2,136 +2,125 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.prometheus.tiles import raw_series
-from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Query, Threshold
 from sloctl.model.quantities import DAY, Duration
 from sloctl.model.selector import Selectors
 from sloctl.promql.selectors import parse_selector
 from sloctl.proof.examples import NotDerivableError, matches, selected
-from sloctl.proof.proof import Case, Expected, Proof, Rules
-from sloctl.proof.recorded import checked, own_series, recorded, split_of, tile_series, unproven
-from sloctl.proof.series import Raw, Samples, series_text
-from sloctl.proof.texts import expanded
-from sloctl.proof.tiers import continued, traffic_of
-from sloctl.proof.world import World
+from sloctl.proof.history import EMPTY, continued, traffic_of
+from sloctl.proof.proof import Case, Expected, Proof, SloRules
+from sloctl.proof.raw_input import RawInput
+from sloctl.proof.recorded import AFFECTED, UNAFFECTED, own_series, split_of, tile_series
+from sloctl.proof.series import InputSeries, series_text
+from sloctl.proof.texts import fired
 
 BLIND_AFTER: Final = Duration.of(minutes=15)
-_NOTHING: Final[Tile] = (Decimal(0), Decimal(0))
 
 
-def blind_proofs(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Proof]:
+def blind_proofs(rules: SloRules, raw: RawInput | None) -> Iterator[Proof]:
     """The alert on a metric that vanished, and with `by` the one on too many values."""
-    name, step = conventions.blind_alert(slo), slo.sampling.rollup
+    slo, name = rules.slo, conventions.blind_alert(rules.slo)
     try:
-        yield checked(slo, "blind", rules, step, [name], list(_blind(slo, rules, raw)))
+        yield rules.proof("blind", slo.sampling.rollup, [name], list(_blind(rules, raw)))
     except NotDerivableError as error:
-        yield unproven(slo, rules, name, str(error))
+        yield rules.unrun(name, str(error))
     if slo.by:
         many = conventions.too_many_series_alert(slo)
-        yield checked(slo, "too-many-series", rules, slo.sampling.resolution, [many], [_too_many(slo, rules)])
+        yield rules.proof("too-many-series", slo.sampling.resolution, [many], [_too_many(rules)])
 
 
-def _tells_by_tile(slo: Slo) -> bool:
-    """Where only the user's PromQL reads raw series, the tile tells that they are gone."""
-    return isinstance(slo.indicator, Query | Threshold)
-
-
-def _blind(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Case]:
-    step, resolution = slo.sampling.rollup, slo.sampling.resolution
-    present = max(2, -(-BLIND_AFTER.milliseconds // step.milliseconds)) + 1
+def _blind(rules: SloRules, raw: RawInput | None) -> Iterator[Case]:
+    slo, step, resolution = rules.slo, rules.slo.sampling.rollup, rules.slo.sampling.resolution
+    present = max(2, _rounded_up(BLIND_AFTER, step)) + 1
     count = (step * present).milliseconds // resolution.milliseconds
-    tiles = [_NOTHING] * 2 + [traffic_of(slo, raw).clean] * count
-    if raw is None or _tells_by_tile(slo):
-        series = _plain(slo, len(tiles)) or tile_series(slo, tiles, split_of(slo, "ill"))
-        yield _vanished(slo, rules, "a vanished metric is blind", resolution, series, frozenset(series))
+    tiles = [EMPTY] * 2 + [traffic_of(slo, raw).clean] * count
+    # Where only the user's PromQL reads raw series, the tile tells that they are gone.
+    if raw is None or isinstance(slo.indicator, Query | Threshold):
+        series = _present(slo, len(tiles)) or tile_series(slo, tiles, split_of(slo))
+        yield _vanished(rules, "a vanished metric is blind", resolution, series, set(series))
         return
     series, interval = continued(slo, raw, tiles, 2), raw.clock.interval
-    yield _vanished(slo, rules, "a vanished metric is blind", interval, series, frozenset(series))
+    yield _vanished(rules, "a vanished metric is blind", interval, series, set(series))
     needed = [_selected(series, selectors) for selectors in raw_series(slo)]
     for gone in needed if len(needed) > 1 else ():
-        yield _vanished(slo, rules, "a part of it that vanished is blind", interval, series, gone)
+        yield _vanished(rules, "a part of it that vanished is blind", interval, series, gone)
     if slo.by:
-        yield _value(slo, rules, raw)
+        yield _split_value(rules, raw)
 
 
-def _plain(slo: Slo, count: int) -> Raw:
+def _rounded_up(length: Duration, step: Duration) -> int:
+    return -(-length.milliseconds // step.milliseconds)
+
+
+def _present(slo: Slo, count: int) -> InputSeries:
     """One series for each selector of the SLI, whatever its samples mean; they need only be there."""
-    split = split_of(slo, "ill")
     selectors = (selector for group in raw_series(slo) for selector in group)
-    return {series_text(one.metric, {**selected(one), **split}): [Decimal(1)] * count for one in selectors}
-
-
-def _selected(series: Raw, selectors: Selectors) -> frozenset[str]:
-    """The series that one of the selectors selects."""
-    known = {name: parse_selector(name) for name in series}
-    return frozenset(
-        name
-        for name, one in known.items()
+    return {
+        series_text(selector.metric, {**selected(selector), **split_of(slo)}): [Decimal(1)] * count
         for selector in selectors
-        if one.metric == selector.metric and matches(selector, {label.label: label.value for label in one.matchers})
-    )
+    }
 
 
-def _vanished(slo: Slo, rules: Rules, name: str, interval: Duration, series: Raw, gone: frozenset[str]) -> Case:
+def _selected(series: InputSeries, selectors: Selectors) -> set[str]:
+    """The series that one of the selectors selects."""
+    found = set()
+    for name in series:
+        known = parse_selector(name)
+        labels = {matcher.label: matcher.value for matcher in known.matchers}
+        if any(known.metric == selector.metric and matches(selector, labels) for selector in selectors):
+            found.add(name)
+    return found
+
+
+def _vanished(rules: SloRules, name: str, interval: Duration, series: InputSeries, gone: set[str]) -> Case:
     """Some series end, the others go on; the alert is pending after 15 min and fires an evaluation later."""
-    alert, step = conventions.blind_alert(slo), slo.sampling.rollup
+    alert, step = conventions.blind_alert(rules.slo), rules.slo.sampling.rollup
     last = max(len(samples) for samples in series.values()) - 1
-    until = last * interval.milliseconds
-    pending = step * (-(-(until + BLIND_AFTER.milliseconds + 1) // step.milliseconds))
+    until = interval * last
+    pending = step * _rounded_up(until + BLIND_AFTER + Duration(1), step)
     more = (pending + step * 2).milliseconds // interval.milliseconds - last
-    kept = {text: samples if text in gone else _going_on(samples, more) for text, samples in series.items()}
+    kept = {text: samples if text in gone else [*samples, *([samples[-1]] * more)] for text, samples in series.items()}
     alerts: list[Expected] = [
-        (step * (until // step.milliseconds), alert, []),
+        (step * (until.milliseconds // step.milliseconds), alert, []),
         (pending, alert, []),
-        (pending + step, alert, [_told(slo, rules, {})]),
+        (pending + step, alert, [fired(rules.slo, rules.meant[alert], {})]),
     ]
     return Case(name, interval, kept, alerts)
 
 
-def _going_on(samples: Samples, more: int) -> Samples:
-    return [*samples, *([samples[-1]] * more)]
-
-
-def _told(slo: Slo, rules: Rules, split: Mapping[str, str]) -> dict[str, Any]:
-    alert = rules.meant[conventions.blind_alert(slo)]
-    texts = expanded(alert["annotations"], None, recorded(split or split_of(slo, "")))
-    return {"exp_labels": {**alert["labels"], **recorded(split)}, "exp_annotations": texts}
-
-
-def _value(slo: Slo, rules: Rules, raw: World) -> Case:
+def _split_value(rules: SloRules, raw: RawInput) -> Case:
     """One split value was counted a day ago and has no raw series now, while another one has."""
-    alert, step = conventions.blind_alert(slo), slo.sampling.rollup
-    day = -(-DAY.milliseconds // step.milliseconds)
-    count = day + 4
-    ill, calm = (own_series(slo, conventions.total_tile(step), split_of(slo, value)) for value in ("ill", "calm"))
-    series: Raw = {ill: [Decimal(1)] * 4, calm: [Decimal(1)] * count}
-    tile = [traffic_of(slo, raw).clean] * 8
-    for name, samples in raw.write(tile, split_of(slo, "calm")).items():
+    slo, alert, step = rules.slo, conventions.blind_alert(rules.slo), rules.slo.sampling.rollup
+    day = _rounded_up(DAY, step)
+    count, total = day + 4, conventions.total_tile(step)
+    series: InputSeries = {
+        own_series(slo, total, split_of(slo, AFFECTED)): [Decimal(1)] * 4,
+        own_series(slo, total, split_of(slo, UNAFFECTED)): [Decimal(1)] * count,
+    }
+    for name, samples in raw.series([traffic_of(slo, raw).clean] * 8, split_of(slo, UNAFFECTED)).items():
         series[name] = [samples[-1]] * count
     alerts: list[Expected] = [
         (step * (day - 1), alert, []),
-        (step * (day + 1), alert, [_told(slo, rules, split_of(slo, "ill"))]),
+        (step * (day + 1), alert, [fired(slo, rules.meant[alert], split_of(slo, AFFECTED))]),
     ]
     return Case("a value that vanished is blind, and only that", step, series, alerts)
 
 
-def _too_many(slo: Slo, rules: Rules) -> Case:
+def _too_many(rules: SloRules) -> Case:
     """As many values as there may be, and then one more."""
-    alert, resolution = conventions.too_many_series_alert(slo), slo.sampling.resolution
+    slo, alert, resolution = rules.slo, conventions.too_many_series_alert(rules.slo), rules.slo.sampling.resolution
     name = conventions.total_tile(resolution)
-    series: Raw = {
+    series: InputSeries = {
         own_series(slo, name, split_of(slo, str(number))): [Decimal(1)] * 8 for number in range(slo.max_series)
     }
     series[own_series(slo, name, split_of(slo, "more"))] = [None] * 4 + [Decimal(1)] * 4
-    rule = rules.meant[alert]
-    texts = expanded(rule["annotations"], None, recorded(split_of(slo, "")))
-    told = {"exp_labels": dict(rule["labels"]), "exp_annotations": texts}
+    told = fired(slo, rules.meant[alert], {})
     alerts: list[Expected] = [(resolution * 3, alert, []), (resolution * 4, alert, [told])]
     return Case("is told of one value too many", resolution, series, alerts)

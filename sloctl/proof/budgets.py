@@ -1,9 +1,8 @@
-"""Proofs of what is recorded about a budget: what is spent, how long the rest lasts, what is owed."""
+"""Proofs of what is recorded about a budget: what is spent, how long the rest lasts, what is owed, when it is new."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
 from decimal import Decimal
 from typing import Final
 
@@ -14,9 +13,9 @@ from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.examples import NotDerivableError, selected
-from sloctl.proof.proof import Case, Expected, Proof, Rules
-from sloctl.proof.recorded import checked, near, own_series, period_series, recorded, split_of, tile_series
-from sloctl.proof.series import Raw, series_text
+from sloctl.proof.proof import Case, Expected, Proof, SloRules, holds
+from sloctl.proof.recorded import near, own_series, period_series, recorded, split_of, tile_names, tile_series
+from sloctl.proof.series import InputSeries, series_text
 
 _EVENTS: Final = Decimal(1_000_000)
 _CLEAN: Final = 240
@@ -24,57 +23,81 @@ _BAD: Final = 80
 _RECENT: Final = 60
 """Tiles whose error ratio tells how long the budget lasts; all of them are bad ones."""
 _CONTRACT: Final = Decimal(20_000)
+_NEXT_PERIOD: Final = 36_600
+"""A boundary at 610 minutes: no multiple of a day, as after a change of clocks."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Spent:
-    """Events of a history, by the moment at which it is looked at, and of its last hour."""
+def budget_proofs(rules: SloRules) -> Iterator[Proof]:
+    """What is recorded about the budget, over the whole window, at the end of a calendar period, and what is owed."""
+    yield _budget(rules)
+    yield _window(rules)
+    if rules.slo.sla is not None:
+        yield from _credits(rules, rules.slo.sla)
+    if isinstance(rules.slo.window, CalendarWindow):
+        yield _rollover(rules, rules.slo.window)
 
-    at: Duration
-    total: Decimal
-    errors: Decimal
-    hour_total: Decimal
-    hour_errors: Decimal
 
-
-def budget_proof(slo: Slo, rules: Rules) -> Proof:
-    """What is recorded about the budget, to the number: after clean events nothing, then a part."""
-    step = slo.sampling.rollup
-    names = [
-        conventions.total_tile(step),
-        conventions.errors_tile(step),
-        conventions.budget_consumed(slo.window),
-        conventions.TIME_TO_EXHAUSTION,
-        conventions.OBJECTIVE,
-    ]
+def _budget(rules: SloRules) -> Proof:
+    """To the number: after clean events nothing is spent, then a part."""
+    slo, step = rules.slo, rules.slo.sampling.rollup
+    names = [*tile_names(step), conventions.budget_consumed(slo.window), conventions.TIME_TO_EXHAUSTION]
+    names.append(conventions.OBJECTIVE)
     if isinstance(slo.window, CalendarWindow):
         names += [conventions.PERIOD_ERROR_RATIO, conventions.BUDGET_PREDICTED]
-    return checked(slo, "budget", rules, step, names, [_history(slo)])
+    return rules.proof("budget", step, names, [_history(slo)])
 
 
 def _history(slo: Slo) -> Case:
+    """Looked at by the last evaluation; a roll-up holds the four tiles before its own moment."""
     most = _EVENTS * min(2 * slo.objective.error_budget, Decimal(1))
     tiles = [(_EVENTS, Decimal(0))] * _CLEAN + [(_EVENTS, most * tile / _BAD) for tile in range(1, _BAD + 1)]
-    resolution, split = slo.sampling.resolution, split_of(slo, "ill")
-    spent = _looked_at(slo, tiles)
+    resolution, split = slo.sampling.resolution, split_of(slo)
+    group = int(slo.sampling.rollup / resolution)
+    last = (len(tiles) - 1) // group * group
+    at = resolution * last
     series = tile_series(slo, tiles, split)
     if isinstance(slo.window, CalendarWindow):
-        series |= _ends(slo, slo.window, spent.at * 3, len(tiles))
+        series |= period_series(conventions.PERIOD_END, slo, slo.window, [(at * 3).seconds] * len(tiles))
     team = {"team": slo.team} if slo.team else {}
     objective = series_text("", {**conventions.series_labels(slo), "window": str(slo.window), **team})
     values: list[Expected] = [
         (resolution * (_CLEAN - 40), own_series(slo, conventions.TIME_TO_EXHAUSTION, split), []),
-        (spent.at, near(conventions.OBJECTIVE, slo.objective.ratio), [{"labels": objective, "value": 1}]),
+        holds(at, near(conventions.OBJECTIVE, slo.objective.ratio), objective),
     ]
-    for name, value in _recorded(slo, spent).items():
-        seen = [{"labels": own_series(slo, "", split), "value": 1}] if value > 0 else []
-        values.append((spent.at, near(name, value), seen))
+    recordings = _recordings(slo, at, _summed(tiles[:last]), _summed(tiles[last - _RECENT : last]))
+    for name, value in recordings.items():
+        expected = holds(at, near(name, value), own_series(slo, "", split))
+        values.append(expected if value > 0 else (*expected[:2], []))
     return Case("tells what is spent and how long the rest lasts", resolution, series, (), values)
 
 
-def window_proof(slo: Slo, rules: Rules) -> Proof:
+def _summed(tiles: Sequence[Tile]) -> Tile:
+    return sum((total for total, _ in tiles), Decimal(0)), sum((errors for _, errors in tiles), Decimal(0))
+
+
+def _recordings(slo: Slo, at: Duration, spent: Tile, recent: Tile) -> dict[str, Decimal]:
+    """Every number about the budget, from its meaning: what is spent until a moment, and in the hour before it."""
+    budget, (total, errors), (recent_total, recent_errors) = slo.objective.error_budget, spent, recent
+    hour = (slo.sampling.resolution * _RECENT).seconds
+    consumed = errors / (budget * total)
+    found = {conventions.budget_consumed(slo.window): consumed}
+    if not isinstance(slo.window, CalendarWindow):
+        left = (1 - consumed) * budget * slo.window.length.seconds
+        return found | {conventions.TIME_TO_EXHAUSTION: left / (recent_errors / recent_total)}
+    hours = at.seconds * 2 / hour
+    left = budget * total - errors
+    burning = recent_errors - budget * recent_total
+    predicted = (errors + recent_errors * hours) / (budget * (total + recent_total * hours))
+    return found | {
+        conventions.TIME_TO_EXHAUSTION: left / burning * hour if burning > 0 else Decimal(-1),
+        conventions.PERIOD_ERROR_RATIO: errors / total,
+        conventions.BUDGET_PREDICTED: predicted,
+    }
+
+
+def _window(rules: SloRules) -> Proof:
     """Roll-ups count for a whole window and no longer; evaluated at its end only, as it is long."""
-    step, split, window = slo.sampling.rollup, split_of(slo, "ill"), slo.window
+    slo, step, split, window = rules.slo, rules.slo.sampling.rollup, split_of(rules.slo), rules.slo.window
     length = window.longest if isinstance(window, CalendarWindow) else window.length
     last = length.milliseconds // step.milliseconds
     outside, inside, newest = (_EVENTS, _EVENTS), (_EVENTS, _EVENTS / 1000), (_EVENTS, Decimal(0))
@@ -82,87 +105,64 @@ def window_proof(slo: Slo, rules: Rules) -> Proof:
     if isinstance(window, CalendarWindow):
         tiles[0] = None
     labels = {**conventions.series_labels(slo), **recorded(split), **({"period": "0"} if slo.calendar else {})}
-    series: Raw = {
-        series_text(name(step), labels): [None if tile is None else tile[side] for tile in tiles]
-        for side, name in enumerate((conventions.total_tile, conventions.errors_tile))
+    series: InputSeries = {
+        series_text(name, labels): [None if tile is None else tile[side] for tile in tiles]
+        for side, name in enumerate(tile_names(step))
     }
     if slo.calendar is not None:
-        series |= period_series(slo, slo.calendar, [Decimal(0)] * len(tiles))
+        series |= period_series(conventions.PERIOD_START, slo, slo.calendar, [Decimal(0)] * len(tiles))
     name = conventions.budget_consumed(window)
     spent = near(name, Decimal("0.0005") / slo.objective.error_budget)
-    values: list[Expected] = [(step * last, spent, [{"labels": own_series(slo, "", split), "value": 1}])]
+    values = [holds(step * last, spent, own_series(slo, "", split))]
     case = Case("counts for a whole window and no longer", step, series, (), values)
-    return checked(slo, "window", rules, step * last, [name], [case])
+    return rules.proof("window", step * last, [name], [case])
 
 
-def _looked_at(slo: Slo, tiles: Sequence[Tile]) -> _Spent:
-    """The last evaluation; a roll-up holds the four tiles before its own moment."""
-    group = int(slo.sampling.rollup / slo.sampling.resolution)
-    last = (len(tiles) - 1) // group * group
-    return _Spent(
-        slo.sampling.resolution * last,
-        sum((total for total, _ in tiles[:last]), Decimal(0)),
-        sum((errors for _, errors in tiles[:last]), Decimal(0)),
-        sum((total for total, _ in tiles[last - _RECENT : last]), Decimal(0)),
-        sum((errors for _, errors in tiles[last - _RECENT : last]), Decimal(0)),
-    )
-
-
-def _recorded(slo: Slo, spent: _Spent) -> dict[str, Decimal]:
-    """Every number about the budget, from its meaning."""
-    budget = slo.objective.error_budget
-    hour = (slo.sampling.resolution * _RECENT).seconds
-    consumed = spent.errors / (budget * spent.total)
-    found = {conventions.budget_consumed(slo.window): consumed}
-    if not isinstance(slo.window, CalendarWindow):
-        left = (1 - consumed) * budget * slo.window.length.seconds
-        return found | {conventions.TIME_TO_EXHAUSTION: left / (spent.hour_errors / spent.hour_total)}
-    hours = spent.at.seconds * 2 / hour
-    left = budget * spent.total - spent.errors
-    burning = spent.hour_errors - budget * spent.hour_total
-    return found | {
-        conventions.TIME_TO_EXHAUSTION: left / burning * hour if burning > 0 else Decimal(-1),
-        conventions.PERIOD_ERROR_RATIO: spent.errors / spent.total,
-        conventions.BUDGET_PREDICTED: (spent.errors + spent.hour_errors * hours)
-        / (budget * (spent.total + spent.hour_total * hours)),
+def _rollover(rules: SloRules, calendar: CalendarWindow) -> Proof:
+    """The budget of a calendar period begins anew with the next one."""
+    slo, step, resolution = rules.slo, rules.slo.sampling.rollup, rules.slo.sampling.resolution
+    consumed = conventions.budget_consumed(calendar)
+    boundary = int(Decimal(_NEXT_PERIOD) / resolution.seconds)
+    is_next = [index >= boundary for index in range(boundary + 60)]
+    totals, errors = (own_series(slo, name, split_of(slo)) for name in tile_names(resolution))
+    series: InputSeries = {
+        totals: [Decimal(1000) for _ in is_next],
+        errors: [Decimal(10 if new else 20) for new in is_next],
     }
+    starts = [Decimal(_NEXT_PERIOD if new else 0) for new in is_next]
+    series |= period_series(conventions.PERIOD_START, slo, calendar, starts)
+    budget = slo.objective.error_budget
+    before, after = (float(Decimal(bad) / 1000 / budget) for bad in (20, 10))
+    low, high = f"{consumed} > {before * 0.999} < {before * 1.001}", f"{consumed} < {after * 1.2} > {after * 0.999}"
+    at_end = step * (boundary * resolution.milliseconds // step.milliseconds)
+    values = [holds(at_end, f"count({low})"), holds(at_end + step * 10, f"count({high})")]
+    case = Case("the budget begins anew with its period", resolution, series, (), values)
+    return rules.proof("rollover", step, [*tile_names(step), consumed], [case])
 
 
-def _ends(slo: Slo, calendar: CalendarWindow, moment: Duration, count: int) -> Raw:
-    """The end of the running period, as a series."""
-    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(calendar)}
-    return {series_text(conventions.PERIOD_END, labels): [moment.seconds] * count}
-
-
-def credit_proof(slo: Slo, sla: Sla, rules: Rules) -> Proof | None:
-    """What is owed just inside and just outside each limit; None where no contract's value can be derived."""
+def _credits(rules: SloRules, sla: Sla) -> Iterator[Proof]:
+    """What is owed just inside and just outside each limit; nothing where no contract's value can be derived."""
+    slo, step, split = rules.slo, rules.slo.sampling.rollup, split_of(rules.slo)
     try:
-        labels = selected(sla.value)
+        contract = series_text(sla.value.metric, {**selected(sla.value), **split})
     except NotDerivableError:
-        return None
-    step = slo.sampling.rollup
-    split = split_of(slo, "ill")
-    contract = series_text(sla.value.metric, {**labels, **split})
-    owed = {**conventions.series_labels(slo), **recorded(split), "currency": sla.currency}
+        return
+    owed = series_text("", {**conventions.series_labels(slo), **recorded(split), "currency": sla.currency})
     cases = [_credit(slo, contract, owed, ratio, share) for ratio, share in _levels(sla)]
-    names = [conventions.total_tile(step), conventions.errors_tile(step), conventions.SLA_CREDITS]
-    return checked(slo, "credits", rules, step, names, cases)
+    yield rules.proof("credits", step, [*tile_names(step), conventions.SLA_CREDITS], cases)
 
 
 def _levels(sla: Sla) -> list[tuple[Decimal, Decimal]]:
     """Error ratios around each limit, and the highest credit whose limit is missed."""
     close = Decimal("0.999"), Decimal("1.001")
-    ratios = [min((1 - credit.below) * near_it, Decimal(1)) for credit in sla.credits for near_it in close]
-    return [
-        (ratio, max((one.credit for one in sla.credits if 1 - ratio < one.below), default=Decimal(0)))
-        for ratio in ratios
-    ]
+    ratios = [min((1 - limit.below) * factor, Decimal(1)) for limit in sla.credits for factor in close]
+    missed = [(ratio, [limit.credit for limit in sla.credits if 1 - ratio < limit.below]) for ratio in ratios]
+    return [(ratio, max(credits_, default=Decimal(0))) for ratio, credits_ in missed]
 
 
-def _credit(slo: Slo, contract: str, owed: dict[str, str], ratio: Decimal, share: Decimal) -> Case:
+def _credit(slo: Slo, contract: str, owed: str, ratio: Decimal, share: Decimal) -> Case:
     tiles = [(_EVENTS, _EVENTS * ratio)] * 20
-    series = tile_series(slo, tiles, split_of(slo, "ill")) | {contract: [_CONTRACT] * len(tiles)}
-    at = slo.sampling.rollup * 4
+    series = tile_series(slo, tiles, split_of(slo)) | {contract: [_CONTRACT] * len(tiles)}
     expr = near(conventions.SLA_CREDITS, share * _CONTRACT)
-    values: list[Expected] = [(at, expr, [{"labels": series_text("", owed), "value": 1}])]
+    values = [holds(slo.sampling.rollup * 4, expr, owed)]
     return Case(f"owes {share} at an error ratio of {ratio}", slo.sampling.resolution, series, (), values)

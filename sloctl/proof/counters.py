@@ -9,50 +9,24 @@ from itertools import combinations_with_replacement
 
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import NewSeries, Slo
-from sloctl.model.indicator import (
-    Across,
-    Latency,
-    Ratio,
-    RunningTotal,
-    Throughput,
-)
+from sloctl.model.indicator import Across, Latency, Ratio, RunningTotal, Throughput
 from sloctl.model.quantities import number
 from sloctl.model.selector import Selector, Selectors
-from sloctl.proof.examples import Labels, NotDerivableError, decoys, matches, selected
-from sloctl.proof.series import Clock, Raw
-from sloctl.proof.world import (
-    BUSY,
-    DECOY_EVENTS,
-    Counts,
-    World,
-    Write,
-    add_series,
-    counted,
-    counts_births,
-    decoy_samples,
-    turned,
-)
+from sloctl.proof.examples import Example, NotDerivableError, SeriesLabels, matches, non_matching, selected
+from sloctl.proof.raw_input import BUSY, RawInput, split_at_recovery
+from sloctl.proof.series import InputSeries, ScrapeClock
 
 
-def event_world(slo: Slo, clock: Clock, write: Write) -> World:
+@dataclass(frozen=True, slots=True)
+class EventInput(RawInput):
     """Events, or slices that are bad where too few of their events are good."""
-    if slo.timeslices is None:
-        return World(clock, Counts.EVENTS, Decimal(0), write, counters=_running(slo))
-    allowed = 1 - slo.timeslices
-    inside = (BUSY * allowed).to_integral_value(ROUND_FLOOR)
 
-    def slices(tiles: Sequence[Tile], labels: Labels) -> Raw:
-        """A slice is bad with one event more than is allowed."""
-        return write(
-            [(BUSY if all_ else all_, (inside + (1 if bad else 0)) if all_ else all_) for all_, bad in tiles], labels
-        )
-
-    return World(clock, Counts.SLICES, Decimal(1), slices, counters=_running(slo))
-
-
-def _running(slo: Slo) -> bool:
-    """Whether its series count up; others hold rates or the events of a time."""
-    return not isinstance(slo.indicator, Ratio) or isinstance(slo.indicator.counts, RunningTotal)
+    def events(self, tiles: Sequence[Tile]) -> tuple[list[Decimal], list[Decimal]]:
+        """Good and bad events of each tile; a slice is bad with one event more than is allowed."""
+        if self.slo.timeslices is not None:
+            allowed = (BUSY * (1 - self.slo.timeslices)).to_integral_value(ROUND_FLOOR)
+            tiles = [(BUSY, allowed + (1 if bad else 0)) if total else (total, total) for total, bad in tiles]
+        return [total - bad for total, bad in tiles], [bad for _, bad in tiles]
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,58 +39,65 @@ class _Series:
     bad: int
 
 
-def ratio_series(slo: Slo, ratio: Ratio, clock: Clock) -> Write:
-    """Series that count as one good or one bad event, alone or together."""
-    known = [_weighed(ratio, selector.metric, labels) for selector, labels in _varieties(ratio)]
-    good, bad = _combination(known, (1, 0)), _combination(known, (1, 1))
-    null = [one for one in known if not one.total and not one.bad]
+@dataclass(frozen=True, slots=True)
+class RatioInput(EventInput):
+    """Series that count as one good or one bad event, alone or together.
 
-    def write(tiles: Sequence[Tile], split: Labels) -> Raw:
-        raw: Raw = {}
-        amounts: dict[tuple[_Series, bool], list[Decimal]] = {}
-        for parts, amount in ((good, [all_ - bad_ for all_, bad_ in tiles]), (bad, [bad_ for _, bad_ in tiles])):
-            for part in parts:
-                key = part, parts is bad
-                before = amounts.setdefault(key, [Decimal(0)] * len(tiles))
-                amounts[key] = [one + more for one, more in zip(before, amount, strict=True)]
-        for (one, ill), events in amounts.items():
-            born = ill and counts_births(slo, ratio.counts)
-            labels = dict(one.labels) | dict(split) | ({"replica": "new"} if ill else {})
-            add_series(raw, slo, one.metric, labels, counted(clock, ratio.counts, events, born=born))
-        for one in null:
-            add_series(
-                raw, slo, one.metric, dict(one.labels) | dict(split), decoy_samples(clock, ratio.counts, len(tiles))
-            )
-        return raw
+    Attributes:
+        uncounted: series that are neither.
+    """
 
-    return write
+    ratio: Ratio
+    good: tuple[_Series, ...]
+    bad: tuple[_Series, ...]
+    uncounted: tuple[_Series, ...]
+
+    @classmethod
+    def of(cls, slo: Slo, clock: ScrapeClock, ratio: Ratio) -> RatioInput:
+        """Raises NotDerivableError where no series counts as one good or one bad event."""
+        known = [_weighed(ratio, selector.metric, labels) for selector, labels in _varieties(ratio)]
+        uncounted = tuple(series for series in known if not series.total and not series.bad)
+        return cls(slo, clock, ratio, _combination(known, (1, 0)), _combination(known, (1, 1)), uncounted)
+
+    def series(self, tiles: Sequence[Tile], split: SeriesLabels) -> InputSeries:
+        """Bad events belong to new series, so that their creation must be counted."""
+        written: InputSeries = {}
+        for parts, events in zip((self.good, self.bad), self.events(tiles), strict=True):
+            for part in dict.fromkeys(parts):
+                times, bad = parts.count(part), parts is self.bad
+                labels = {**dict(part.labels), **split, **({"replica": "new"} if bad else {})}
+                samples = self.counted(self.ratio.counts, [event * times for event in events], created=bad)
+                written |= self.scraped(part.metric, labels, samples)
+        for part in self.uncounted:
+            samples = self.counted(self.ratio.counts, [BUSY] * len(tiles))
+            written |= self.scraped(part.metric, {**dict(part.labels), **split}, samples)
+        return written
 
 
 def _varieties(ratio: Ratio) -> Iterator[tuple[Selector, dict[str, str]]]:
-    """Series that the selectors tell apart: each alone, each without what narrows it, and decoys."""
+    """Series that the selectors tell apart: each alone, each without what narrows it, and non-matching ones."""
     sides = [side for side in (ratio.total, ratio.bad, ratio.good) if side is not None]
     every = [selector for side in sides for selector in side]
     for selector in every:
         yield from ((selector, labels) for labels in _attempts(selector, every))
-        yield from ((selector, labels) for labels in decoys(selector))
+        yield from ((selector, labels) for labels in non_matching(selector))
 
 
 def _attempts(selector: Selector, others: Sequence[Selector]) -> Iterator[dict[str, str]]:
     """Labels that fulfil a selector; and for each narrower one of the metric, those that fail it."""
     yield selected(selector)
-    for other in others:
-        extra = [one for one in other.matchers if one not in selector.matchers]
-        if other.metric == selector.metric:
-            for one in extra:
-                try:
-                    yield selected(selector, one)
-                except NotDerivableError:
-                    continue
+    narrower = [other for other in others if other.metric == selector.metric]
+    for matcher in (matcher for other in narrower for matcher in other.matchers):
+        if matcher not in selector.matchers:
+            try:
+                yield selected(selector, matcher)
+            except NotDerivableError:
+                continue
 
 
 def _weighed(ratio: Ratio, metric: str, labels: dict[str, str]) -> _Series:
     def count(side: Selectors | None) -> int:
-        return sum(one.metric == metric and matches(one, labels) for one in side or ())
+        return sum(selector.metric == metric and matches(selector, labels) for selector in side or ())
 
     total = count(ratio.total) if ratio.total is not None else count(ratio.bad) + count(ratio.good)
     bad = count(ratio.bad) if ratio.bad is not None else total - count(ratio.good)
@@ -125,89 +106,116 @@ def _weighed(ratio: Ratio, metric: str, labels: dict[str, str]) -> _Series:
 
 def _combination(known: Sequence[_Series], wanted: tuple[int, int]) -> tuple[_Series, ...]:
     """The fewest series whose events together count as wanted."""
-    useful = list(dict.fromkeys(one for one in known if one.total or one.bad))
+    useful = list(dict.fromkeys(series for series in known if series.total or series.bad))
     for size in (1, 2):
         for parts in combinations_with_replacement(useful, size):
-            if (sum(one.total for one in parts), sum(one.bad for one in parts)) == wanted:
+            if (sum(part.total for part in parts), sum(part.bad for part in parts)) == wanted:
                 return parts
     kind = "bad" if wanted == (1, 1) else "good"
     raise NotDerivableError(f"no series of its selectors counts as one {kind} event")
 
 
-def latency_series(slo: Slo, latency: Latency, clock: Clock) -> Write:
-    """Histograms of fast and slow observations, and of failures."""
-    base = latency.histogram[0]
-    usual = selected(base, *latency.bad_if[:1])
-    failed = selected(base.narrowed(*latency.bad_if)) if latency.bad_if else None
-    strange = list(decoys(base))
-    births = counts_births(slo, RunningTotal())
+@dataclass(frozen=True, slots=True)
+class LatencyInput(EventInput):
+    """Histograms of fast and slow observations, and of failures.
 
-    def observe(raw: Raw, labels: Labels, fast: Sequence[Decimal], slow: Sequence[Decimal], *, born: bool) -> None:
-        every = [one + other for one, other in zip(fast, slow, strict=True)]
-        for metric, le, events in (
-            (f"{base.metric}_count", "", every),
-            (f"{base.metric}_bucket", "+Inf", every),
-            (f"{base.metric}_bucket", number(latency.at_most), fast),
-        ):
-            edge = {"le": le} if le else {}
-            samples = clock.counter(events)
-            if born:
-                first = clock.counter(every, born=True)
-                samples = [None if seen is None else one for one, seen in zip(samples, first, strict=True)]
-            add_series(raw, slo, metric, {**labels, **edge}, samples)
+    Attributes:
+        answered: labels of observations that do not fail.
+        failed: labels of failures; None where failures are not bad.
+        non_matching: labels that must not be counted.
+    """
 
-    def write(tiles: Sequence[Tile], split: Labels) -> Raw:
-        """Bad events are slow ones of a newborn series, and where failures are bad, half are fast failures.
+    latency: Latency
+    answered: SeriesLabels
+    failed: SeriesLabels | None
+    non_matching: tuple[SeriesLabels, ...]
 
-        Good ones after the trouble belong to a newborn series too.
+    @classmethod
+    def of(cls, slo: Slo, clock: ScrapeClock, latency: Latency) -> LatencyInput:
+        """Raises NotDerivableError where no labels are found that its selector selects."""
+        histogram = latency.histogram[0]
+        answered = selected(histogram, *latency.bad_if[:1])
+        failed = selected(histogram.narrowed(*latency.bad_if)) if latency.bad_if else None
+        return cls(slo, clock, latency, answered, failed, tuple(non_matching(histogram)))
+
+    def series(self, tiles: Sequence[Tile], split: SeriesLabels) -> InputSeries:
+        """Bad events are slow ones of a new series, and where failures are bad, half are fast failures.
+
+        Good ones after the outage belong to a new series too.
         """
-        raw: Raw = {}
         none = [Decimal(0)] * len(tiles)
-        bad = [bad_ for _, bad_ in tiles]
-        good, later = turned([all_ - bad_ for all_, bad_ in tiles], bad)
-        failures = [(one / 2).to_integral_value(ROUND_FLOOR) for one in bad] if failed is not None else none
-        slow = [one - other for one, other in zip(bad, failures, strict=True)]
-        observe(raw, {**usual, **split}, good, none, born=False)
-        observe(raw, {**usual, **split, "replica": "later"}, later, none, born=births)
-        observe(raw, {**usual, **split, "replica": "new"}, none, slow, born=births)
-        if failed is not None:
-            observe(raw, {**failed, **split}, failures, none, born=births)
-        for labels in strange:
-            half = [DECOY_EVENTS / 2] * len(tiles)
-            observe(raw, {**labels, **split}, half, half, born=False)
-        return raw
+        good, bad = self.events(tiles)
+        good, later = split_at_recovery(good, bad)
+        failures = [(event / 2).to_integral_value(ROUND_FLOOR) for event in bad] if self.failed is not None else none
+        slow = [event - failure for event, failure in zip(bad, failures, strict=True)]
+        written = self._observed({**self.answered, **split}, good, none, created=False)
+        written |= self._observed({**self.answered, **split, "replica": "later"}, later, none)
+        written |= self._observed({**self.answered, **split, "replica": "new"}, none, slow)
+        if self.failed is not None:
+            written |= self._observed({**self.failed, **split}, failures, none)
+        for labels in self.non_matching:
+            half = [BUSY / 2] * len(tiles)
+            written |= self._observed({**labels, **split}, half, half, created=False)
+        return written
 
-    return write
+    def _observed(
+        self, labels: dict[str, str], fast: Sequence[Decimal], slow: Sequence[Decimal], *, created: bool = True
+    ) -> InputSeries:
+        """A histogram that exists from its first observation on if it is `created`."""
+        metric, bound = self.latency.histogram[0].metric, number(self.latency.at_most)
+        every = [quick + late for quick, late in zip(fast, slow, strict=True)]
+        exists = self.counted(RunningTotal(), every, created=created)
+        written: InputSeries = {}
+        for name, edge, events in (("_count", "", every), ("_bucket", "+Inf", every), ("_bucket", bound, fast)):
+            samples = zip(self.clock.counter(events), exists, strict=True)
+            kept = [None if existing is None else sample for sample, existing in samples]
+            written |= self.scraped(metric + name, labels | {"le": edge} if edge else labels, kept)
+        return written
 
 
-def throughput_world(slo: Slo, throughput: Throughput, clock: Clock) -> World:
-    """Just enough events, and just too few or too many."""
-    selector, tile = throughput.counter[0], slo.sampling.resolution
-    labels, strange = selected(selector), list(decoys(selector))
-    births, summed = counts_births(slo, throughput.counts), throughput.across is Across.SUM
-    running = isinstance(throughput.counts, RunningTotal)
-    guarded = summed and not slo.by and slo.sampling.new_series is NewSeries.COUNT_IF_UP
-    if throughput.at_least is not None:
-        good = throughput.at_least.during(tile).to_integral_value(ROUND_CEILING)
-        bad = (throughput.at_least.during(tile) - 1).to_integral_value(ROUND_CEILING)
-    else:
-        assert throughput.at_most is not None
-        good = throughput.at_most.during(tile).to_integral_value(ROUND_FLOOR)
-        bad = (throughput.at_most.during(tile) + 1).to_integral_value(ROUND_FLOOR)
-    if bad < 0:
-        raise NotDerivableError("fewer events than its bound allows cannot be shown: the bound is below one a tile")
+@dataclass(frozen=True, slots=True)
+class ThroughputInput(RawInput):
+    """Just enough events, and just too few or too many.
 
-    def write(tiles: Sequence[Tile], split: Labels) -> Raw:
-        raw: Raw = {}
-        every = [bad if failed else good for _, failed in tiles]
-        before, later = turned(every, [failed for _, failed in tiles]) if summed else (every, [])
-        target = {**labels, **split}
-        add_series(raw, slo, selector.metric, target, counted(clock, throughput.counts, before, born=False))
-        if summed:
-            samples = counted(clock, throughput.counts, later, born=births)
-            add_series(raw, slo, selector.metric, {**target, "replica": "later"}, samples)
-        for one in strange:
-            add_series(raw, slo, selector.metric, {**one, **split}, decoy_samples(clock, throughput.counts, len(tiles)))
-        return raw
+    Attributes:
+        good: events in a good tile.
+        bad: events in a bad tile.
+    """
 
-    return World(clock, Counts.SLICES, Decimal(1), write, counters=running, follows=guarded or not running)
+    throughput: Throughput
+    example: Example
+    good: Decimal
+    bad: Decimal
+
+    @classmethod
+    def of(cls, slo: Slo, clock: ScrapeClock, throughput: Throughput) -> ThroughputInput:
+        """Raises NotDerivableError where a bad tile would need fewer events than none."""
+        tile, example = slo.sampling.resolution, Example.of(throughput.counter[0])
+        if throughput.at_least is not None:
+            bound, step, rounding = throughput.at_least.during(tile), -1, ROUND_CEILING
+        else:
+            assert throughput.at_most is not None
+            bound, step, rounding = throughput.at_most.during(tile), 1, ROUND_FLOOR
+        good, bad = bound.to_integral_value(rounding), (bound + step).to_integral_value(rounding)
+        if bad < 0:
+            raise NotDerivableError("fewer events than its bound allows cannot be shown: the bound is below one a tile")
+        return cls(slo, clock, throughput, example, good, bad)
+
+    def series(self, tiles: Sequence[Tile], split: SeriesLabels) -> InputSeries:
+        """Where series are added up, the events after the outage belong to a new one."""
+        counts, metric = self.throughput.counts, self.example.metric
+        labels, every = {**self.example.labels, **split}, [self.bad if bad else self.good for _, bad in tiles]
+        later: list[Decimal] | None = None
+        if self.throughput.across is Across.SUM:
+            every, later = split_at_recovery(every, [bad for _, bad in tiles])
+        written = self.scraped(metric, labels, self.counted(counts, every))
+        if later is not None:
+            written |= self.scraped(metric, {**labels, "replica": "later"}, self.counted(counts, later, created=True))
+        for other in self.example.non_matching:
+            written |= self.scraped(metric, {**other, **split}, self.counted(counts, [BUSY] * len(tiles)))
+        return written
+
+    def continues_history(self) -> bool:
+        """Only where the rules ask `up` whether a counter is new, or where there are no counters."""
+        asks_up = self.slo.sampling.new_series is NewSeries.COUNT_IF_UP and not self.slo.by
+        return not self.is_counter or (asks_up and self.throughput.across is Across.SUM)

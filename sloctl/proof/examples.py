@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from typing import Final, TypeAlias, assert_never
 
 import rstr
 
 from sloctl.model.selector import Matcher, MatchOperator, Selector
+from sloctl.proof.series import series_text
 
-Labels: TypeAlias = Mapping[str, str]
+SeriesLabels: TypeAlias = Mapping[str, str]
 
 _PLAIN: Final = ("", "other", "1", "200")
 _TRIES: Final = 20
@@ -21,7 +23,7 @@ class NotDerivableError(Exception):
     """Why no series can be derived from a specification."""
 
 
-def matches(selector: Selector, labels: Labels) -> bool:
+def matches(selector: Selector, labels: SeriesLabels) -> bool:
     """Whether a series of the selector's metric with these labels is selected; a missing label is empty."""
     return all(_fulfilled(matcher, labels.get(matcher.label, "")) for matcher in selector.matchers)
 
@@ -32,19 +34,19 @@ def selected(selector: Selector, *unless: Matcher) -> dict[str, str]:
     Raises:
         NotDerivableError: no such labels were found.
     """
-    names = dict.fromkeys(matcher.label for matcher in (*selector.matchers, *unless))
-    wanted = {name: [one for one in selector.matchers if one.label == name] for name in names}
-    refused = {name: [one for one in unless if one.label == name] for name in names}
-    labels = {name: _value(name, wanted[name], refused[name]) for name in names}
+    demands = [*((matcher, True) for matcher in selector.matchers), *((matcher, False) for matcher in unless)]
+    names = dict.fromkeys(matcher.label for matcher, _ in demands)
+    labels = {name: _value([demand for demand in demands if demand[0].label == name]) for name in names}
     return {name: value for name, value in labels.items() if value}
 
 
-def _value(name: str, wanted: list[Matcher], refused: list[Matcher]) -> str:
-    for candidate in _candidates((*wanted, *refused)):
-        if all(_fulfilled(one, candidate) for one in wanted) and not any(_fulfilled(one, candidate) for one in refused):
+def _value(demands: Sequence[tuple[Matcher, bool]]) -> str:
+    """A value that fulfils and fails the matchers of one label as demanded."""
+    for candidate in _candidates(matcher for matcher, _ in demands):
+        if all(_fulfilled(matcher, candidate) is demanded for matcher, demanded in demands):
             return candidate
-    texts = " and ".join(f"{one.label}{one.operator.value}{one.value!r}" for one in (*wanted, *refused))
-    raise NotDerivableError(f"no value of label {name} was found for {texts}")
+    texts = " and ".join(f"{matcher.label}{matcher.operator.value}{matcher.value!r}" for matcher, _ in demands)
+    raise NotDerivableError(f"no value of label {demands[0][0].label} was found for {texts}")
 
 
 def _candidates(matchers: Iterable[Matcher]) -> Iterator[str]:
@@ -78,11 +80,37 @@ def _fulfilled(matcher: Matcher, value: str) -> bool:
         raise NotDerivableError(message) from None
 
 
-def decoys(selector: Selector) -> Iterator[dict[str, str]]:
+def non_matching(selector: Selector) -> Iterator[dict[str, str]]:
     """Labels that fail exactly one matcher each: series that must not be counted."""
     for matcher in selector.matchers:
-        others = tuple(one for one in selector.matchers if one is not matcher)
+        others = tuple(other for other in selector.matchers if other is not matcher)
         try:
             yield selected(Selector(selector.metric, others), matcher)
         except NotDerivableError:
             continue  # a matcher that everything fulfils cannot be failed
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """Labels of a series that a selector selects, and of series that fail one of its matchers each."""
+
+    metric: str
+    labels: SeriesLabels
+    non_matching: tuple[SeriesLabels, ...]
+
+    @classmethod
+    def of(cls, selector: Selector) -> Example:
+        """The example of a selector.
+
+        Raises:
+            NotDerivableError: no labels were found that it selects.
+        """
+        return cls(selector.metric, selected(selector), tuple(non_matching(selector)))
+
+    def text(self, split: SeriesLabels) -> str:
+        """The selected series with these split values."""
+        return series_text(self.metric, {**self.labels, **split})
+
+    def others(self, split: SeriesLabels) -> list[str]:
+        """The series that must not be counted."""
+        return [series_text(self.metric, {**labels, **split}) for labels in self.non_matching]

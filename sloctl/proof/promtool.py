@@ -32,7 +32,7 @@ class Outcome:
     """What promtool said of one proof.
 
     Attributes:
-        failures: one sentence a history that went otherwise; empty when proven.
+        failures: one sentence per history that went otherwise; empty when proven.
     """
 
     proof: Proof
@@ -128,7 +128,7 @@ class Promtool:
             yield output.strip()
 
     def _sentence(self, proof: Proof, case: Case, folder: Path, output: str) -> str:
-        alerts = [one for one in case.alerts if one[2]]
+        alerts = [expected for expected in case.alerts if expected[2]]
         names = {name for _, name, _ in case.alerts}
         kind = _FAILURE.search(output)
         if not names or kind is None or kind[1] == "expr":

@@ -7,55 +7,18 @@ from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 from sloctl.backends.prometheus.backend import slo_groups
-from sloctl.errors import SloctlError
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import Duration
-from sloctl.proof.series import Raw, notation
+from sloctl.proof.series import InputSeries, notation
 
 Rule: TypeAlias = Mapping[str, Any]
 Expected: TypeAlias = tuple[Duration, str, Sequence[Mapping[str, Any]]]
 """A moment; the name of an alert or an expression; and the alerts that fire then or its samples."""
 
 
-class MissingRuleError(SloctlError):
-    """A rule file lacks a rule that the specification asks for."""
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """The rules of one SLO by the name of their recording or alert.
-
-    Attributes:
-        platform: whose SLO it is.
-        meant: what the specification compiles to; names and texts are expected from it.
-        seen: what is proven; the same, or read from a rule file.
-    """
-
-    platform: Platform
-    meant: Mapping[str, Rule]
-    seen: Mapping[str, Rule]
-
-    def group(self, names: Sequence[str]) -> list[Rule]:
-        """The rules to be proven, in the order in which they stand in their file.
-
-        Raises:
-            MissingRuleError: one is not there.
-        """
-        for name in names:
-            if name not in self.seen:
-                raise MissingRuleError(f"the rule file has no rule {name}")
-        return [rule for name, rule in self.seen.items() if name in names]
-
-
-def rules_of(platform: Platform, slo: Slo, seen: Mapping[str, Sequence[Rule]] | None = None) -> Rules:
-    """The rules of an SLO; `seen` are the groups of rule files by name, by default those compiled now."""
-    compiled = {group.name: group.value()["rules"] for group in slo_groups(platform, slo)}
-    found = compiled if seen is None else {name: seen.get(name, []) for name in compiled}
-    return Rules(platform, _by_name(compiled), _by_name(found))
-
-
-def _by_name(groups: Mapping[str, Sequence[Rule]]) -> dict[str, Rule]:
-    return {rule.get("record") or rule["alert"]: rule for rules in groups.values() for rule in rules}
+def holds(at: Duration, expr: str, labels: str = "{}") -> Expected:
+    """An expression is 1 at a moment, in one series with these labels."""
+    return at, expr, [{"labels": labels, "value": 1}]
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,7 +31,7 @@ class Case:
 
     name: str
     interval: Duration
-    series: Raw
+    series: InputSeries
     alerts: Sequence[Expected] = ()
     values: Sequence[Expected] = ()
 
@@ -110,3 +73,59 @@ class Proof:
     def name(self) -> str:
         """Where it belongs, in one word."""
         return f"{self.slo} {self.part}"
+
+
+@dataclass(frozen=True, slots=True)
+class SloRules:
+    """The rules of one SLO by the name of their recording or alert, and claims about them.
+
+    Attributes:
+        platform: whose SLO it is.
+        meant: what the specification compiles to; names and texts are expected from it.
+        seen: what is proven; the same, or read from a rule file.
+    """
+
+    platform: Platform
+    slo: Slo
+    meant: Mapping[str, Rule]
+    seen: Mapping[str, Rule]
+
+    def proof(
+        self, part: str, every: Duration, names: Sequence[str], cases: Sequence[Case], *, is_tier: bool = False
+    ) -> Proof:
+        """The claim that these rules do what the cases say; refuted where the rule file lacks one of them."""
+        missing = next((name for name in names if name not in self.seen), None)
+        if missing is not None:
+            return Proof(self._path, part, every, refuted=f"the rule file has no rule {missing}", is_tier=is_tier)
+        rules = [rule for name, rule in self.seen.items() if name in names]  # in the order of their file
+        return Proof(self._path, part, every, rules, cases, is_tier=is_tier)
+
+    def unproven(self, part: str, why: str) -> Proof:
+        """A claim for which no history is known."""
+        return Proof(self._path, part, self.slo.sampling.resolution, unproven=why)
+
+    def unrun(self, name: str, why: str = "no history is known that shows it") -> Proof:
+        """A rule that cannot be run; in a rule file it must at least be what the specification compiles to."""
+        every, seen, meant = self.slo.sampling.resolution, self.seen.get(name), self.meant[name]
+        if seen is None:
+            return Proof(self._path, name, every, refuted=f"the rule file has no rule {name}")
+        if seen != meant:
+            expected, found = (" ".join(str(rule.get("expr")).split()) for rule in (meant, seen))
+            why = f"{name} is not what the specification compiles to: expected {expected}, seen {found}"
+            return Proof(self._path, name, every, refuted=why)
+        return self.unproven(name, why)
+
+    @property
+    def _path(self) -> str:
+        return f"{self.slo.platform}/{self.slo.service}/{self.slo.name}"
+
+
+def rules_of(platform: Platform, slo: Slo, seen: Mapping[str, Sequence[Rule]] | None = None) -> SloRules:
+    """The rules of an SLO; `seen` are the groups of rule files by name, by default those compiled now."""
+    compiled = {group.name: group.value()["rules"] for group in slo_groups(platform, slo)}
+    found = compiled if seen is None else {name: seen.get(name, []) for name in compiled}
+    return SloRules(platform, slo, _by_name(compiled), _by_name(found))
+
+
+def _by_name(groups: Mapping[str, Sequence[Rule]]) -> dict[str, Rule]:
+    return {rule.get("record") or rule["alert"]: rule for rules in groups.values() for rule in rules}

@@ -1,7 +1,8 @@
-"""Samples of raw series, tile by tile, in promtool's notation."""
+"""Input series of promtool's unit tests: samples of raw series, tile by tile, in its notation."""
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
@@ -11,14 +12,14 @@ from sloctl.model.catalogue import Sampling
 from sloctl.model.quantities import Duration, number
 from sloctl.promql.selectors import quote
 
-Samples: TypeAlias = Sequence[Decimal | None]
-Raw: TypeAlias = dict[str, Samples]
-"""Samples by the text of their series."""
+SampleValues: TypeAlias = Sequence[Decimal | None]
+InputSeries: TypeAlias = dict[str, SampleValues]
+"""Samples by the text of their series; None where there is none."""
 
 
 @dataclass(frozen=True, slots=True)
-class Clock:
-    """When samples are taken, and in which tile each is counted.
+class ScrapeClock:
+    """When samples are scraped, and in which tile each is counted.
 
     Attributes:
         per_tile: samples in a tile. They never lie on the edge of a shifted tile, because ranges include their
@@ -30,8 +31,8 @@ class Clock:
     per_tile: int
 
     @classmethod
-    def of(cls, sampling: Sampling) -> Clock:
-        """At least three samples a tile, as few as the shift allows."""
+    def of(cls, sampling: Sampling) -> ScrapeClock:
+        """At least three samples per tile, as few as the shift allows."""
         length, shift = sampling.resolution.milliseconds, sampling.shift.milliseconds
         fits = (count for count in range(3, 61) if length % count == 0 and shift % (length // count))
         return cls(sampling.resolution, sampling.shift, next(fits, 4))
@@ -51,25 +52,23 @@ class Clock:
         last = (tiles - 1) * self.resolution.milliseconds - self.shift.milliseconds
         return max(0, last // self.interval.milliseconds + 1)
 
-    def counter(self, tiles: Sequence[Decimal], *, born: bool = False) -> Samples:
-        """A counter that grows by so much in each tile; one that is `born` exists from its first event on."""
+    def counter(self, tiles: Sequence[Decimal], *, created: bool = False) -> SampleValues:
+        """A counter that grows by so much in each tile; a `created` one has no sample before its first event."""
         numbers = [self.tile(sample) for sample in range(self.samples(len(tiles)))]
-        inside: dict[int, int] = {}
-        for one in numbers[1:]:
-            inside[one] = inside.get(one, 0) + 1
-        value, seen, found = Decimal(0), set[int](), list[Decimal | None]()
-        for sample, one in enumerate(numbers):
-            if sample and tiles[one]:
-                value += _part(tiles[one], inside[one], first=one not in seen)
-                seen.add(one)
-            found.append(value if value or not born else None)
-        return found
+        inside, begun = Counter(numbers[1:]), set[int]()
+        value, samples = Decimal(0), list[Decimal | None]()
+        for sample, tile in enumerate(numbers):
+            if sample and tiles[tile]:
+                value += _part(tiles[tile], inside[tile], first=tile not in begun)
+                begun.add(tile)
+            samples.append(value if value or not created else None)
+        return samples
 
-    def gauge(self, tiles: Sequence[Decimal]) -> Samples:
-        """A gauge that shows one value throughout each tile."""
+    def gauge(self, tiles: Sequence[Decimal]) -> SampleValues:
+        """A gauge with one value throughout each tile."""
         return [tiles[self.tile(sample)] for sample in range(self.samples(len(tiles)))]
 
-    def moments(self, offsets: Sequence[Decimal]) -> Samples:
+    def moments(self, offsets: Sequence[Decimal]) -> SampleValues:
         """Unix seconds of each sample plus what its tile says."""
         step = self.interval.seconds
         count = self.samples(len(offsets))
@@ -89,7 +88,7 @@ def series_text(metric: str, labels: Mapping[str, str]) -> str:
     return f"{metric}{{{inside}}}"
 
 
-def notation(samples: Samples) -> str:
+def notation(samples: SampleValues) -> str:
     """Samples as promtool expands them, `a+bxn` for n more values, each b larger, and `_` for none."""
     return " ".join(_runs(list(samples)))
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
-from typing import Final
+from typing import Any, Final
 from urllib.parse import quote_plus
 
 from sloctl import conventions
 from sloctl.model.catalogue import Slo
-from sloctl.proof.series import series_text
+from sloctl.proof.proof import Rule
+from sloctl.proof.recorded import own_series, recorded, split_of
+from sloctl.proof.series import InputSeries, series_text
 
 _ACTION: Final = re.compile(r"\{\{ (with|range) query .*?\{\{ end \}\}|\{\{ .*? \}\}")
 _UNIT: Final = re.compile(r"value \| (\w+) \}\}")
@@ -36,16 +38,25 @@ def humanized(value: Decimal) -> str:
     return f"{shown:.4g}{prefixes[0]}"
 
 
-def asked_series(slo: Slo, split: Mapping[str, str], *, spent: bool = True) -> dict[str, Decimal]:
-    """Recordings that annotations ask for, each with the value that the expected texts show."""
-    labels = {"platform": slo.platform, "slo": slo.id, "service": slo.service, **slo.labels, **split}
+def asked_series(slo: Slo, split: Mapping[str, str], samples: int, *, spent: bool = True) -> InputSeries:
+    """Recordings that annotations ask for, each constant with the value that the expected texts show."""
     owed = {"platform": slo.platform, "slo": slo.id, "service": slo.service, "currency": "USD"}
-    consumed = {series_text(conventions.budget_consumed(slo.window), labels): SPENT} if spent else {}
-    return consumed | {
-        series_text(conventions.TIME_TO_EXHAUSTION, labels): Decimal(LEFT_SECONDS),
-        series_text(conventions.TIME_TO_LIMIT, labels): Decimal(LEFT_SECONDS),
+    consumed = {own_series(slo, conventions.budget_consumed(slo.window), split): SPENT} if spent else {}
+    values = consumed | {
+        own_series(slo, conventions.TIME_TO_EXHAUSTION, split): Decimal(LEFT_SECONDS),
+        own_series(slo, conventions.TIME_TO_LIMIT, split): Decimal(LEFT_SECONDS),
         series_text(conventions.SLA_CREDITS, owed): CREDITS,
     }
+    return {name: [value] * samples for name, value in values.items()}
+
+
+def fired(
+    slo: Slo, rule: Rule, split: Mapping[str, str], value: Decimal | None = None, spent: Decimal = SPENT
+) -> dict[str, Any]:
+    """An alert of an SLO with all its labels and texts, as promtool expects it."""
+    labels = recorded(split)
+    texts = expanded(rule["annotations"], value, recorded(split_of(slo, "")) | labels, spent)
+    return {"exp_labels": {**rule["labels"], **labels}, "exp_annotations": texts}
 
 
 def expanded(
@@ -61,12 +72,10 @@ def expanded(
 
 def _expanded(action: str, value: Decimal | None, split: Mapping[str, str], spent: Decimal) -> str:
     shown = Decimal(0) if value is None else value
-    fixed: dict[str, Callable[[], str]] = {
-        "{{ $value | humanizePercentage }}": lambda: humanized_percentage(shown),
-        "{{ $value | humanize }}": lambda: humanized(shown),
-    }
-    if action in fixed:
-        return fixed[action]()
+    if action == "{{ $value | humanizePercentage }}":
+        return humanized_percentage(shown)
+    if action == "{{ $value | humanize }}":
+        return humanized(shown)
     for label, text in split.items():
         if action.startswith(f"{{{{ $labels.{label} "):
             return quote_plus(text) if "urlquery" in action else text

@@ -9,8 +9,8 @@ import pytest
 from sloctl.model.catalogue import NewSeries, Sampling
 from sloctl.model.quantities import MINUTE, SECOND
 from sloctl.promql.selectors import parse_matchers, parse_selector
-from sloctl.proof.examples import NotDerivableError, decoys, matches, selected
-from sloctl.proof.series import Clock, notation
+from sloctl.proof.examples import NotDerivableError, matches, non_matching, selected
+from sloctl.proof.series import ScrapeClock, notation
 
 SELECTORS = [
     'm{job="api", code=~"5.."}',
@@ -22,10 +22,10 @@ SELECTORS = [
 
 
 @pytest.mark.parametrize("text", SELECTORS)
-def test_derived_labels_are_selected_and_decoys_are_not(text: str) -> None:
+def test_derived_labels_are_selected_and_non_matching_ones_are_not(text: str) -> None:
     selector = parse_selector(text)
     assert matches(selector, selected(selector))
-    assert not any(matches(selector, labels) for labels in decoys(selector))
+    assert not any(matches(selector, labels) for labels in non_matching(selector))
 
 
 def test_labels_that_must_fail_a_matcher_fail_it() -> None:
@@ -48,7 +48,7 @@ def test_samples_are_written_as_lines_gaps_and_single_values() -> None:
 def test_samples_never_lie_on_the_edge_of_a_shifted_tile() -> None:
     for timeout in (0, 1, 10, 20, 30):
         sampling = Sampling(MINUTE, SECOND * 30, SECOND * timeout, ("job",), NewSeries.COUNT)
-        clock = Clock.of(sampling)
+        clock = ScrapeClock.of(sampling)
         assert clock.per_tile >= 3
         if timeout:
             assert sampling.shift.milliseconds % clock.interval.milliseconds

@@ -16,12 +16,11 @@ from sloctl.explain.simulation import interval, simulate, slow
 from sloctl.model.alerting import Tier
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import ZERO
-from sloctl.proof.catalogue import proofs
+from sloctl.proof.history import raw_input, traffic_of
 from sloctl.proof.proof import Case, Expected, Proof, Rule, rules_of
 from sloctl.proof.recorded import tile_series
 from sloctl.proof.scenarios import scenarios
-from sloctl.proof.slos import slo_proofs
-from sloctl.proof.tiers import traffic_of, world_of
+from sloctl.proof.slos import proofs, slo_proofs
 from tests.conftest import TESTS
 from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
 
@@ -44,22 +43,22 @@ def test_the_rules_of_every_kind_are_proven_from_raw_series_to_the_alert(
     written: Written, prove: Prove, kind: str
 ) -> None:
     platform, slo = written(KINDS[kind], "[{severity: P1, burn: 14.4, over: 30m, also_over: 5m}]")
-    outcomes = prove(list(slo_proofs(slo, rules_of(platform, slo))))
+    outcomes = prove(list(slo_proofs(rules_of(platform, slo))))
     assert {outcome.proof.part for outcome in outcomes} >= {"p1-30m", "counts", "blind"}
     assert [failure for outcome in outcomes for failure in outcome.failures] == []
 
 
 @pytest.mark.server
-def test_a_split_is_proven_for_each_value_and_pages_for_the_ill_one_only(written: Written, prove: Prove) -> None:
+def test_a_split_is_proven_for_each_value_and_pages_for_the_affected_one_only(written: Written, prove: Prove) -> None:
     platform, slo = written(RATIO, FINFLOW, "    by: [tenant]\n")
-    outcomes = prove(list(slo_proofs(slo, rules_of(platform, slo))))
+    outcomes = prove(list(slo_proofs(rules_of(platform, slo))))
     assert [failure for outcome in outcomes for failure in outcome.failures] == []
 
 
 @pytest.mark.server
 def test_a_roll_up_tier_is_proven_from_tiles(written: Written, prove: Prove) -> None:
     platform, slo = written(RATIO, "[{severity: P3, burn: 3, over: 1d, also_over: 2h}]")
-    outcomes = prove([one for one in slo_proofs(slo, rules_of(platform, slo)) if one.is_tier])
+    outcomes = prove([proof for proof in slo_proofs(rules_of(platform, slo)) if proof.is_tier])
     assert [failure for outcome in outcomes for failure in outcome.failures] == []
 
 
@@ -85,10 +84,10 @@ def test_a_hand_edited_rule_is_named_with_the_expected_and_the_seen_moment(
 ) -> None:
     platform, slo = written()
     sound = rules_of(platform, slo)
-    broken = edited([dict(one) for one in sound.meant.values()], rule, old, new)
-    seen = {(one.get("record") or one["alert"]): one for one in broken}
+    broken = edited([dict(found) for found in sound.meant.values()], rule, old, new)
+    seen = {(found.get("record") or found["alert"]): found for found in broken}
     assert seen != sound.meant
-    (outcome,) = prove([one for one in slo_proofs(slo, replace(sound, seen=seen)) if one.part == "p1-5m"])
+    (outcome,) = prove([proof for proof in slo_proofs(replace(sound, seen=seen)) if proof.part == "p1-5m"])
     assert says in f"{outcome.proof.part} {' '.join(outcome.failures)}"
     assert outcome.failures
 
@@ -97,7 +96,7 @@ def test_a_rule_that_is_gone_fails_its_proof_by_name(written: Written) -> None:
     platform, slo = written()
     sound = rules_of(platform, slo)
     without = {name: rule for name, rule in sound.meant.items() if name != "ApiOkBlind"}
-    (blind,) = [one for one in slo_proofs(slo, replace(sound, seen=without)) if one.part == "blind"]
+    (blind,) = [proof for proof in slo_proofs(replace(sound, seen=without)) if proof.part == "blind"]
     assert blind.refuted == "the rule file has no rule ApiOkBlind"
 
 
@@ -106,7 +105,7 @@ def test_what_cannot_be_derived_says_why(written: Written) -> None:
         "{query: {total: 'sum(increase(a[$window]))', bad: 'sum(increase(b[$window]))'}}",
         "[{severity: P1, burn: 14.4, over: 30m, guard: none}]",
     )
-    reasons = {one.part: one.unproven for one in slo_proofs(slo, rules_of(platform, slo))}
+    reasons = {proof.part: proof.unproven for proof in slo_proofs(rules_of(platform, slo))}
     assert "user's own PromQL" in reasons["slo:sli_total:increase1m"]
     assert reasons["p1-30m"] == ""
 
@@ -126,7 +125,7 @@ def test_explain_and_the_simulated_engine_agree_to_the_evaluation(written: Writt
             begin = -(-history // group) * group
             tiles = [(events, Decimal(0))] * (begin + 1)  # the last clean tile is recorded at an evaluation
             tiles += [(events, events * ratio)] * (history + group)
-            fired = next((one.at for one in simulate(slo, tier, tiles) if one.active), None)
+            fired = next((evaluation.at for evaluation in simulate(slo, tier, tiles) if evaluation.active), None)
             said = pending_time(slo, tier, ratio)
             seen = None if fired is None else fired - slo.sampling.resolution * begin
             assert seen == said, (tier, ratio)
@@ -162,15 +161,15 @@ def test_explain_and_promtools_engine_agree_to_the_evaluation(written: Written, 
         claims.append(
             Proof("api/ok", conventions.burn_tier(tier), interval(slo, tier), [rules[n] for n in names], cases)
         )
-    assert [(one.proof.part, one.failures) for one in prove(claims) if one.failures] == []
+    assert [(outcome.proof.part, outcome.failures) for outcome in prove(claims) if outcome.failures] == []
 
 
 def test_every_tier_has_a_history_on_which_it_fires_and_one_on_which_it_is_silent(written: Written) -> None:
     _, slo = written(RATIO, "google")
     for tier in slo.tiers:
-        shown = list(scenarios(slo, tier, traffic_of(slo, world_of(slo))))
-        assert any(one.fires for one in shown)
-        assert any(one.fires is None for one in shown)
+        shown = list(scenarios(slo, tier, traffic_of(slo, raw_input(slo))))
+        assert any(scenario.fires for scenario in shown)
+        assert any(scenario.fires is None for scenario in shown)
 
 
 @pytest.mark.server
@@ -178,6 +177,6 @@ def test_every_tier_has_a_history_on_which_it_fires_and_one_on_which_it_is_silen
 def test_every_form_of_an_sli_that_the_golden_cases_hold_is_proven(prove: Prove, case: str) -> None:
     found = Diagnostics()
     catalogue = load([str(TESTS / "golden" / case / "spec")], found)
-    quick = [one for one in proofs(catalogue) if one.part in {"p1-5m", "counts", "quiet", "buckets", "credits"}]
+    quick = [proof for proof in proofs(catalogue) if proof.part in {"p1-5m", "counts", "quiet", "buckets", "credits"}]
     assert len(quick) > 20
-    assert [(one.proof.name, one.failures) for one in prove(quick) if one.failures] == []
+    assert [(outcome.proof.name, outcome.failures) for outcome in prove(quick) if outcome.failures] == []

@@ -8,9 +8,9 @@ import pytest
 
 from sloctl import conventions
 from sloctl.backends.prometheus.alerts import health_group
-from sloctl.model.catalogue import Inhibition, Slo
-from sloctl.proof.health import health_proofs
-from sloctl.proof.proof import Proof, Rules, rules_of
+from sloctl.model.catalogue import Inhibition
+from sloctl.proof.platforms import health_proofs
+from sloctl.proof.proof import Proof, SloRules, rules_of
 from sloctl.proof.slos import slo_proofs
 from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
 
@@ -55,8 +55,8 @@ BREAKS = [
 ]
 
 
-def proof_of(slo: Slo, rules: Rules, part: str) -> Proof:
-    (found,) = (one for one in slo_proofs(slo, rules) if one.part == part)
+def proof_of(rules: SloRules, part: str) -> Proof:
+    (found,) = (proof for proof in slo_proofs(rules) if proof.part == part)
     return found
 
 
@@ -65,12 +65,12 @@ def test_everything_beside_the_tiers_is_proven(written: Written, prove: Prove) -
     proofs = list[Proof]()
     for part, (sli, more) in PARTS.items():
         platform, slo = written(sli, FINFLOW, more)
-        proofs.append(replace(proof_of(slo, rules_of(platform, slo), part), slo=part))
-    assert [(one.proof.name, one.failures) for one in prove(proofs) if one.failures] == []
+        proofs.append(replace(proof_of(rules_of(platform, slo), part), slo=part))
+    assert [(outcome.proof.name, outcome.failures) for outcome in prove(proofs) if outcome.failures] == []
 
 
 @pytest.mark.server
-@pytest.mark.parametrize(("part", "name", "old", "new"), BREAKS, ids=[f"{one[0]} {one[2]}" for one in BREAKS])
+@pytest.mark.parametrize(("part", "name", "old", "new"), BREAKS, ids=[f"{part} {old}" for part, _, old, _ in BREAKS])
 def test_a_broken_rule_fails_its_proof(
     written: Written, prove: Prove, part: str, name: str, old: str, new: str
 ) -> None:
@@ -79,14 +79,14 @@ def test_a_broken_rule_fails_its_proof(
     broken = dict(sound.meant[name])
     broken["expr"] = broken["expr"].replace(old, new)
     assert broken != sound.meant[name]
-    (outcome,) = prove([proof_of(slo, replace(sound, seen={**sound.seen, name: broken}), part)])
+    (outcome,) = prove([proof_of(replace(sound, seen={**sound.seen, name: broken}), part)])
     assert outcome.failures
 
 
 @pytest.mark.server
 def test_a_calendars_budget_is_proven_with_its_prediction(written: Written, prove: Prove) -> None:
     platform, slo = written(RATIO, FINFLOW, MONTH)
-    proof = proof_of(slo, rules_of(platform, slo), "budget")
+    proof = proof_of(rules_of(platform, slo), "budget")
     assert conventions.BUDGET_PREDICTED in {rule.get("record") for rule in proof.rules}
     (outcome,) = prove([proof])
     assert outcome.failures == ()
@@ -96,13 +96,13 @@ def test_a_calendars_budget_is_proven_with_its_prediction(written: Written, prov
 def test_a_lower_tier_is_silent_while_a_higher_one_fires_where_rules_inhibit(written: Written, prove: Prove) -> None:
     platform, slo = written(RATIO, FINFLOW, SPLIT)
     inhibiting = replace(platform, inhibition=Inhibition.RULE)
-    proof = proof_of(slo, rules_of(inhibiting, slo), "p3-30m")
+    proof = proof_of(rules_of(inhibiting, slo), "p3-30m")
     assert [case.name for case in proof.cases][-2:] == [
         "fires whatever else fires",
         "is silent while a higher tier fires",
     ]
-    without = proof_of(slo, replace(rules_of(inhibiting, slo), seen=rules_of(platform, slo).meant), "p3-30m")
-    sound, broken = sorted(prove([proof, replace(without, slo="broken")]), key=lambda one: len(one.failures))
+    without = proof_of(replace(rules_of(inhibiting, slo), seen=rules_of(platform, slo).meant), "p3-30m")
+    sound, broken = sorted(prove([proof, replace(without, slo="broken")]), key=lambda outcome: len(outcome.failures))
     assert sound.failures == ()
     assert "is silent while a higher tier fires" in broken.failures[0]
 
@@ -112,25 +112,29 @@ def test_alerts_about_the_rules_themselves_are_proven(written: Written, prove: P
     platform, _ = written()
     rules = health_group(platform).value()["rules"]
     outcomes = prove(list(health_proofs(platform, rules)))
-    assert {one.proof.part for one in outcomes} == {"SloctlRuleFailures", "SloctlMissedEvaluations", "SloctlWatchdog"}
-    assert [one.failures for one in outcomes if one.failures] == []
+    assert {outcome.proof.part for outcome in outcomes} == {
+        "SloctlRuleFailures",
+        "SloctlMissedEvaluations",
+        "SloctlWatchdog",
+    }
+    assert [outcome.failures for outcome in outcomes if outcome.failures] == []
     blunt = [rule | {"expr": rule["expr"].replace("slo-default-", "")} for rule in rules]
-    failed = {one.proof.part for one in prove(list(health_proofs(platform, blunt))) if one.failures}
+    failed = {outcome.proof.part for outcome in prove(list(health_proofs(platform, blunt))) if outcome.failures}
     assert failed == {"SloctlRuleFailures", "SloctlMissedEvaluations"}
 
 
 def test_an_alert_about_the_rules_that_is_gone_is_named(written: Written) -> None:
     platform, _ = written()
-    assert "the rule file has no rule SloctlWatchdog" in {one.refuted for one in health_proofs(platform, [])}
+    assert "the rule file has no rule SloctlWatchdog" in {proof.refuted for proof in health_proofs(platform, [])}
 
 
 def test_every_rule_of_an_slo_is_run_by_a_proof_or_named(written: Written) -> None:
     platform, slo = written(RATIO, FINFLOW, SPLIT + SLA + MONTH)
     rules = rules_of(platform, slo)
-    found = slo_proofs(slo, rules)
+    found = slo_proofs(rules)
     run = {rule.get("record") or rule["alert"] for proof in found for rule in proof.rules}
     assert run == set(rules.meant)
-    assert not [one for one in found if one.unproven]
+    assert not [proof for proof in found if proof.unproven]
 
 
 def test_a_rule_that_cannot_be_run_must_at_least_be_as_compiled(written: Written) -> None:
@@ -138,8 +142,8 @@ def test_a_rule_that_cannot_be_run_must_at_least_be_as_compiled(written: Written
     platform, slo = written(query, FINFLOW)
     sound = rules_of(platform, slo)
     name = conventions.errors_tile(slo.sampling.resolution)
-    assert "the user's own PromQL" in proof_of(slo, sound, name).unproven
+    assert "the user's own PromQL" in proof_of(sound, name).unproven
     broken = {**sound.meant[name], "expr": "vector(0)"}
-    refuted = proof_of(slo, replace(sound, seen={**sound.seen, name: broken}), name).refuted
+    refuted = proof_of(replace(sound, seen={**sound.seen, name: broken}), name).refuted
     assert refuted.startswith(f"{name} is not what the specification compiles to: expected ")
     assert refuted.endswith("seen vector(0)")

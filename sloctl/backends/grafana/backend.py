@@ -1,4 +1,4 @@
-"""The backend `grafana`: seven dashboards a platform."""
+"""The backend `grafana`: seven dashboards per platform."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from typing import Final
 
 from sloctl.backends.grafana.canary import canary
 from sloctl.backends.grafana.capacity import capacity
-from sloctl.backends.grafana.dashboard import Page, artifact
+from sloctl.backends.grafana.dashboard import DashboardPage, artifact
 from sloctl.backends.grafana.detail import detail
 from sloctl.backends.grafana.experience import experience
 from sloctl.backends.grafana.overview import overview
@@ -16,7 +16,7 @@ from sloctl.backends.grafana.tenant import tenant
 from sloctl.model.artifact import Artifact
 from sloctl.model.catalogue import Catalogue, Platform
 
-PAGES: Final[tuple[Callable[[Platform], Page], ...]] = (
+PAGES: Final[tuple[Callable[[Platform], DashboardPage], ...]] = (
     overview,
     detail,
     canary,
@@ -34,7 +34,7 @@ class GrafanaBackend:
     folders: Final = ("dashboards",)
 
     def compile(self, catalogue: Catalogue) -> Iterator[Artifact]:
-        """Seven artifacts a platform that has SLOs."""
+        """Seven artifacts per platform that has SLOs."""
         for platform in catalogue.platforms:
             if any(platform.slos):
                 yield from (artifact(platform, page(platform)) for page in PAGES)

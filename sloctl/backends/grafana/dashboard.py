@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.grafana.panels import DATASOURCE, LOGS_SOURCE, Json, Panel, panel_json
-from sloctl.backends.grafana.queries import equal, like, selector
+from sloctl.backends.grafana.queries import equal, firing, like, selector, split_labels
 from sloctl.backends.grafana.texts import BRACKET, DOLLAR, literal
 from sloctl.model.artifact import Artifact
 from sloctl.model.catalogue import Platform
@@ -48,7 +48,7 @@ class Variable:
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class DashboardPage:
     """One dashboard before it becomes JSON.
 
     Attributes:
@@ -64,13 +64,13 @@ class Page:
     links: Sequence[tuple[str, str]] = ()
 
 
-def artifact(platform: Platform, page: Page) -> Artifact:
+def artifact(platform: Platform, page: DashboardPage) -> Artifact:
     """The dashboard's file."""
     path = f"dashboards/{platform.name}/{page.name}.json"
     return Artifact(path, dashboard(platform, page), platform.sources)
 
 
-def dashboard(platform: Platform, page: Page) -> Json:
+def dashboard(platform: Platform, page: DashboardPage) -> Json:
     """The dashboard as Grafana reads it."""
     panels = place(page.panels)
     value: Json = {
@@ -124,16 +124,15 @@ def label_values(names: Iterable[str], platform: Platform, label: str) -> str:
 
 
 def split_variables(platform: Platform, labels: Iterable[str]) -> list[Variable]:
-    """One choice a split label; series without the label are never left out by "all"."""
+    """One choice per split label; series without the label are never left out by "all"."""
     found = []
     for label in labels:
-        having = [slo for slo in platform.slos if label in map(conventions.recorded_label, slo.by)]
-        names = {conventions.budget_consumed(slo.window) for slo in having}
+        names = {conventions.budget_consumed(slo.window) for slo in platform.slos if label in split_labels([slo])}
         found.append(Variable(label, label, label_values(names, platform, label)))
     return found
 
 
-def _links(platform: Platform, page: Page) -> list[Json]:
+def _links(platform: Platform, page: DashboardPage) -> list[Json]:
     others = [
         _link(title, f"/d/{conventions.dashboard_uid(platform, name)}", keep=True)
         for name, title in TITLES.items()
@@ -161,12 +160,7 @@ def _link(title: str, url: str, *, keep: bool = False) -> Json:
 
 def _annotations(platform: Platform) -> list[Json]:
     """Pages that fired, and deployments where the platform says how to see them."""
-    fixed = [
-        equal("sloctl", conventions.ALERT_VERSION),
-        equal("platform", platform.name),
-        equal("alertstate", "firing"),
-    ]
-    pages = selector(["ALERTS"], [*fixed, like("burn_tier", "p1-.*")])
+    pages = firing(platform, like("burn_tier", "p1-.*"))
     found = [_annotation("Incidents (P1)", f"max by (alertname, slo) ({pages})", "red", "{{alertname}}")]
     if platform.dashboards.deploys is not None:
         found.append(_annotation("Deployments", literal(platform.dashboards.deploys.text), "blue", "Deployment"))
@@ -176,7 +170,7 @@ def _annotations(platform: Platform) -> list[Json]:
 def _annotation(name: str, expr: str, color: str, title: str) -> Json:
     return {
         "name": name,
-        "datasource": dict(DATASOURCE),
+        "datasource": DATASOURCE,
         "enable": True,
         "hide": False,
         "iconColor": color,
@@ -202,7 +196,7 @@ def _datasource() -> Json:
     }
 
 
-def _logs(page: Page) -> list[Json]:
+def _logs(page: DashboardPage) -> list[Json]:
     """The choice of a Loki, where a panel shows logs."""
     if not any(panel.kind == "logs" for panel in page.panels):
         return []
@@ -212,11 +206,11 @@ def _logs(page: Page) -> list[Json]:
 def _variable(variable: Variable) -> Json:
     value: Json = {"name": variable.name, "label": variable.label, "hide": 0, "skipUrlSync": False}
     if variable.query is None:
-        current = {"text": variable.default, "value": variable.default}
-        return value | {"type": "textbox", "query": variable.default, "current": current}
+        default = variable.default
+        return value | {"type": "textbox", "query": default, "current": {"text": default, "value": default}}
     value |= {
         "type": "query",
-        "datasource": dict(DATASOURCE),
+        "datasource": DATASOURCE,
         "query": {"query": variable.query, "refId": f"variable-{variable.name}"},
         "refresh": 2,
         "sort": 2 if variable.last_first else 1,
@@ -232,10 +226,9 @@ def _variable(variable: Variable) -> Json:
 def _used_constants(value: Json) -> list[Json]:
     """Hidden constants for the signs that would begin a variable inside a specification's own words."""
     text = repr(value)
-    signs = {DOLLAR: "$", BRACKET: "["}
-    return [_constant(name.strip("${}"), sign) for name, sign in signs.items() if name in text]
-
-
-def _constant(name: str, value: str) -> dict[str, Any]:
-    current = {"text": value, "value": value}
-    return {"name": name, "type": "constant", "query": value, "hide": 2, "skipUrlSync": True, "current": current}
+    fixed = {"type": "constant", "hide": 2, "skipUrlSync": True}
+    return [
+        fixed | {"name": name.strip("${}"), "query": sign, "current": {"text": sign, "value": sign}}
+        for name, sign in ((DOLLAR, "$"), (BRACKET, "["))
+        if name in text
+    ]

@@ -2,28 +2,14 @@
 
 from __future__ import annotations
 
-from decimal import Decimal
+from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.grafana.canary import quantile, unit_of
-from sloctl.backends.grafana.dashboard import Page, split_variables
-from sloctl.backends.grafana.panels import (
-    DARK_RED,
-    GREEN,
-    ORANGE,
-    PERCENT,
-    Panel,
-    Step,
-    Style,
-    Target,
-    note,
-    row,
-    states,
-    table,
-    time_series,
-)
-from sloctl.backends.grafana.queries import Ask, equal, like, raw, selector
-from sloctl.backends.grafana.shared import slo_table
+from sloctl.backends.grafana import panels as p
+from sloctl.backends.grafana import shared
+from sloctl.backends.grafana.dashboard import DashboardPage, split_variables
+from sloctl.backends.grafana.queries import Ask, chosen, equal, legend, selector, split_labels
+from sloctl.backends.grafana.raw_queries import histogram_quantile, quantile, raw, unit_of
 from sloctl.backends.grafana.texts import literal, markdown
 from sloctl.model.alerting import Regression
 from sloctl.model.catalogue import Platform, Slo
@@ -31,91 +17,82 @@ from sloctl.model.indicator import Latency, Probe, Ratio
 from sloctl.model.quantities import Duration, number, percent
 from sloctl.model.selector import Matcher
 
-MOST_RAW = 12
-MOST_COMPARED = 24
+MOST_RAW: Final = 12
+MOST_COMPARED: Final = 24
 """More charts than these nobody looks through; the alerts watch every one."""
 
 
-def experience(platform: Platform) -> Page:
+def experience(platform: Platform) -> DashboardPage:
     """Regressions by region, journeys by vantage point, and what users feel of every service."""
     compared = [slo for slo in platform.slos if slo.regression and isinstance(slo.indicator, Latency)]
-    robots = tuple(slo for slo in platform.slos if isinstance(slo.indicator, Probe))
-    felt = tuple(slo for slo in platform.slos if isinstance(slo.indicator, Ratio | Latency))
-    labels = sorted({conventions.recorded_label(label) for slo in (*compared, *robots) for label in slo.by})
-    matchers = tuple(like(label, f"${label}") for label in labels)
-    panels = [panel for slo in compared[:MOST_COMPARED] for panel in _vital(slo, _regression(slo), matchers)]
-    left_out = ", ".join(markdown(slo.id) for slo in compared[MOST_COMPARED:])
-    users = Ask(platform, (), matchers, slos=felt)
-    return Page(
+    robots = [slo for slo in platform.slos if isinstance(slo.indicator, Probe)]
+    labels = split_labels([*compared, *robots])
+    ask = Ask(platform, (), chosen(labels))
+    return DashboardPage(
         "user-experience",
         "What real users and robots see, by place, beside the time before.",
-        [
-            *([row("Real users, beside the time before"), *panels] if panels else [_more()]),
-            *(
-                [note("Not shown", f"For want of room, though their alerts watch them: {left_out}.")]
-                if left_out
-                else []
-            ),
-            *([row("Robots"), *_robots(platform, robots, matchers)] if robots else []),
-            *([row("What users feel"), *_felt(users), *_raw(felt)] if felt else []),
-        ],
+        [*_real_users(compared, ask.split_matchers), *_robots(ask, robots), *_felt(ask)],
         split_variables(platform, labels),
     )
 
 
-def _more() -> Panel:
-    return note(
-        "Real users",
-        "No SLO of this platform compares a quantile with the time before. To see web vitals here, write a `latency` "
-        "SLO on their histogram with `by: [region]` and a `regression`.",
-    )
+def _real_users(compared: list[Slo], matchers: tuple[Matcher, ...]) -> list[p.Panel]:
+    """A quantile of each SLO beside the time before, and the names of those for which there is no room."""
+    if not compared:
+        return [
+            p.note(
+                "Real users",
+                "No SLO of this platform compares a quantile with the time before. To see web vitals here, write a "
+                "`latency` SLO on their histogram with `by: [region]` and a `regression`.",
+            )
+        ]
+    panels = [p.row("Real users, beside the time before")]
+    for slo in compared[:MOST_COMPARED]:
+        panels += _vital(slo, matchers)
+    if left_out := ", ".join(markdown(slo.id) for slo in compared[MOST_COMPARED:]):
+        panels.append(p.note("Not shown", f"For want of room, though their alerts watch them: {left_out}."))
+    return panels
 
 
-def _regression(slo: Slo) -> Regression:
-    assert slo.regression is not None
-    return slo.regression
-
-
-def _vital(slo: Slo, regression: Regression, matchers: tuple[Matcher, ...]) -> list[Panel]:
+def _vital(slo: Slo, matchers: tuple[Matcher, ...]) -> list[p.Panel]:
+    regression = slo.regression
+    assert regression is not None
     now = recorded_quantile(slo, regression, matchers)
     before = recorded_quantile(slo, regression, matchers, regression.earlier)
     share = f"p{number(regression.quantile * 100)}"
-    legend = " ".join(f"{{{{{conventions.recorded_label(label)}}}}}" for label in slo.by) or slo.id
-    worse = f"{now}\n/ ({before} > 0) - 1"
-    limit = Style("limit", color=DARK_RED, dashed=True)
+    labels = [conventions.recorded_label(label) for label in slo.by]
+    limit = p.Style("limit", color=p.DARK_RED, dashed=True)
     assert isinstance(slo.indicator, Latency)
-    labels = {conventions.recorded_label(label): conventions.recorded_label(label) for label in slo.by}
     unit = unit_of(slo)
+    change = p.more_is_worse(orange=regression.worse_by / 2, red=regression.worse_by)
     return [
-        time_series(
+        p.time_series(
             literal(f"{slo.id}, {share} over {regression.over}"),
             f"{share} of what users saw, and the bound of the objective. {literal(slo.description)}",
-            [Target(now, legend), Target(f"vector({number(slo.indicator.at_most)})", "limit")],
+            [
+                p.Target(now, legend(labels) or slo.id),
+                p.Target(f"vector({number(slo.indicator.at_most)})", "limit"),
+            ],
             unit,
             styles=(limit,),
-            minimum=Decimal(0),
             width=14,
         ),
-        table(
+        p.table(
             f"{slo.id} against {regression.earlier} before",
             f"{share} over {regression.over} now and {regression.earlier} before; more than "
             f"{percent(regression.worse_by)} worse is an alert.",
-            [Target(now, "now"), Target(before, "before"), Target(worse, "change")],
-            labels,
+            [p.Target(now, "now"), p.Target(before, "before"), p.Target(f"{now}\n/ ({before} > 0) - 1", "change")],
+            {label: label for label in labels},
             styles=(
-                Style("now", unit=unit, decimals=2),
-                Style("before", unit=unit, decimals=2),
-                Style("change", unit=PERCENT, decimals=1, steps=_worse(regression), background=True),
+                p.Style("now", unit=unit, decimals=2),
+                p.Style("before", unit=unit, decimals=2),
+                p.Style("change", unit=p.PERCENT, decimals=1, steps=change, background=True),
             ),
             sort_by="change",
             descending=True,
             width=10,
         ),
     ]  # fmt: skip
-
-
-def _worse(regression: Regression) -> tuple[Step, ...]:
-    return Step(GREEN), Step(ORANGE, regression.worse_by / 2), Step(DARK_RED, regression.worse_by)
 
 
 def recorded_quantile(
@@ -125,71 +102,52 @@ def recorded_quantile(
 
     It comes from the recorded buckets; of a native histogram there are none, so from the histogram itself.
     """
-    labels = [conventions.recorded_label(label) for label in slo.by]
-    chosen = [matcher for matcher in matchers if matcher.label in labels]
-    fixed = [equal("platform", slo.platform), equal("slo", slo.id), *chosen]
-    tail = f" offset {offset}" if offset else ""
+    own = {conventions.recorded_label(label): label for label in slo.by}
+    narrowed = [matcher for matcher in matchers if matcher.label in own]
+    q, tail = number(regression.quantile), f" offset {offset}" if offset else ""
     latency = slo.indicator
     assert isinstance(latency, Latency)
     if latency.native:
-        own = {conventions.recorded_label(label): label for label in slo.by}
-        narrowed = [matcher._replace(label=own[matcher.label]) for matcher in chosen]
-        increases = [f"increase({raw(one, *narrowed)}[{regression.over}]{tail})" for one in latency.histogram]
-        grouping = f" by ({', '.join(slo.by)})" if slo.by else ""
-        return f"histogram_quantile({number(regression.quantile)}, sum{grouping} ({' or '.join(increases)}))"
+        narrowed = [matcher._replace(label=own[matcher.label]) for matcher in narrowed]
+        increases = [
+            f"increase({raw(histogram, *narrowed)}[{regression.over}]{tail})" for histogram in latency.histogram
+        ]
+        return histogram_quantile(q, slo.by, " or ".join(increases))
+    fixed = [equal("platform", slo.platform), equal("slo", slo.id), *narrowed]
     buckets = selector([conventions.bucket_tile(slo.sampling.rollup)], fixed, str(regression.over), tail)
-    by = ", ".join([*labels, "le"])
-    return f"histogram_quantile({number(regression.quantile)}, sum by ({by}) (sum_over_time({buckets})))"
+    return histogram_quantile(q, [*own, "le"], f"sum_over_time({buckets})")
 
 
-def _robots(platform: Platform, robots: tuple[Slo, ...], matchers: tuple[Matcher, ...]) -> list[Panel]:
-    labels = {conventions.recorded_label(label) for slo in robots for label in slo.by}
-    ask = Ask(platform, (), tuple(matcher for matcher in matchers if matcher.label in labels), slos=robots)
-    bad = f"{ask.errors()} > bool 0"
-    legend = " ".join(["{{slo}}", *(f"{{{{{label}}}}}" for label in ask.labels[2:])])
-    steps = (Step(GREEN), Step(DARK_RED, Decimal(1)))
-    return [
-        states(
-            "When robots failed",
-            "One band a journey, vantage point or node: red where something failed.",
-            [Target(bad, legend)],
-            (),
-            steps=steps,
-            width=24,
-            height=10,
-        ),
-        slo_table("Journeys and probes", "One row a journey and vantage point, the most urgent first.", ask, width=24),
-    ]
-
-
-def _felt(ask: Ask) -> list[Panel]:
-    return [
-        time_series(
-            "Good for users, last hour",
-            "Share of events that users found good; the ten lowest.",
-            [
-                Target(
-                    f"bottomk(10, {ask.sli()})",
-                    " ".join(["{{slo}}", *(f"{{{{{label}}}}}" for label in ask.labels[2:])]),
-                )
-            ],
-            PERCENT,
-            decimals=2,
-            maximum=Decimal(1),
-        )
-    ]
-
-
-def _raw(felt: tuple[Slo, ...]) -> list[Panel]:
-    timed = [slo for slo in felt if isinstance(slo.indicator, Latency) and unit_of(slo) == "s"][:MOST_RAW]
-    if not timed:
+def _robots(ask: Ask, robots: list[Slo]) -> list[p.Panel]:
+    if not robots:
         return []
+    labels = split_labels(robots)
+    own = tuple(matcher for matcher in ask.split_matchers if matcher.label in labels)
+    ask = Ask(ask.platform, (), own, slos=tuple(robots))
+    text = "One band a journey, vantage point or node: red where something failed."
+    failed = p.Target(f"{ask.errors()} > bool 0", ask.legend)
     return [
-        time_series(
-            "Latency, p99, with exemplars",
-            f"Of the first {MOST_RAW} latency SLOs, from raw histograms; a dot is a request and leads to its trace.",
-            [Target(quantile(slo, "0.99"), literal(slo.id), exemplar=True) for slo in timed],
-            "s",
-            minimum=Decimal(0),
-        )
+        p.row("Robots"),
+        p.states("When robots failed", text, [failed], steps=p.more_is_worse(red=1), width=24, height=10),
+        shared.slo_table("Journeys and probes", "One row a journey and vantage point, the most urgent first.", ask),
     ]
+
+
+def _felt(ask: Ask) -> list[p.Panel]:
+    """Of every SLO that counts events, and the raw latency behind it, whose exemplars lead to traces."""
+    felt = [slo for slo in ask.of if isinstance(slo.indicator, Ratio | Latency)]
+    if not felt:
+        return []
+    ask = ask.about(felt)
+    lowest = p.Target(f"bottomk(10, {ask.sli()})", ask.legend)
+    text = "Share of events that users found good; the ten lowest."
+    panels = [
+        p.row("What users feel"),
+        p.time_series("Good for users, last hour", text, [lowest], p.PERCENT, decimals=2, minimum=None, maximum=1),
+    ]
+    timed = [slo for slo in felt if isinstance(slo.indicator, Latency) and unit_of(slo) == p.SECONDS][:MOST_RAW]
+    targets = [p.Target(quantile(slo, "0.99"), literal(slo.id), exemplar=True) for slo in timed]
+    if targets:
+        text = f"Of the first {MOST_RAW} latency SLOs, from raw histograms; a dot is a request and leads to its trace."
+        panels.append(p.time_series("Latency, p99, with exemplars", text, targets, p.SECONDS))
+    return panels

@@ -1,4 +1,4 @@
-"""`--emit kubernetes`: a ConfigMap a dashboard, for the sidecar of Grafana's Helm chart."""
+"""`--emit kubernetes`: one ConfigMap per dashboard, for the sidecar of Grafana's Helm chart."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class KubernetesDashboards:
     folders: Final = ("rules/kubernetes/grafana",)
 
     def compile(self, catalogue: Catalogue) -> Iterator[Artifact]:
-        """One artifact a dashboard.
+        """One artifact per dashboard.
 
         Raises:
             SloctlError: a dashboard is larger than a ConfigMap may be.

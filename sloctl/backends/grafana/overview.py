@@ -2,175 +2,107 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from decimal import Decimal
+from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.grafana import queries
-from sloctl.backends.grafana.dashboard import Page, Variable
-from sloctl.backends.grafana.panels import (
-    DARK_RED,
-    GREEN,
-    GREY,
-    ORANGE,
-    PERCENT,
-    PURPLE,
-    TIMES,
-    Panel,
-    Step,
-    Style,
-    Target,
-    Word,
-    bars,
-    row,
-    stat,
-    table,
-    time_series,
-)
+from sloctl.backends.grafana import panels as p
+from sloctl.backends.grafana import queries, shared
+from sloctl.backends.grafana.dashboard import DashboardPage, Variable
 from sloctl.backends.grafana.queries import Ask, like
-from sloctl.backends.grafana.shared import (
-    MEANING,
-    cost,
-    detail_link,
-    hidden_columns,
-    objective_label,
-    severity_steps,
-    slo_columns,
-    slo_table,
-    with_whom,
-)
 from sloctl.model.catalogue import Platform
 from sloctl.model.indicator import Probe
 from sloctl.model.selector import Matcher, MatchOperator
 from sloctl.promql.build import indent
 from sloctl.promql.selectors import quote
 
-WORST = 10
+WORST: Final = 10
 
 
-def overview(platform: Platform) -> Page:
+def overview(platform: Platform) -> DashboardPage:
     """The first page that a person opens."""
     ask = Ask(platform, (like("service", "$service"),), team="$team")
-    severities = "|".join(severity_steps(platform))
-    return Page(
+    severities = "|".join(shared.severity_steps(platform))
+    return DashboardPage(
         "overview",
         platform.description or f"What is broken on {platform.name}, for whom, and how long is left.",
         [
             *_counts(ask),
-            slo_table("Objectives, the most urgent first", f"One row a promise. {MEANING}", ask),
-            _firing(platform, ask),
+            shared.slo_table("Objectives, the most urgent first", f"One row a promise. {shared.MEANING}", ask),
+            _firing(ask),
             _worst(ask),
-            row("Burn rates, success, nodes and cost in one place"),
-            _burning(ask),
-            _success(ask),
-            *_probes(platform, ask),
-            *_costs(platform),
+            p.row("Burn rates, success, nodes and cost in one place"),
+            *_charts(ask),
         ],
         [
-            objective_label(platform, "team"),
-            objective_label(platform, "service"),
+            shared.objective_label(platform, "team"),
+            shared.objective_label(platform, "service"),
             Variable("severity", "Severity", f"label_values(ALERTS{{severity=~{quote(severities)}}}, severity)"),
         ],
     )
 
 
-def _counts(ask: Ask) -> list[Panel]:
-    def counted(title: str, state: int, color: str, description: str) -> Panel:
+_COUNTS: Final = (
+    ("Exhausted", queries.EXHAUSTED, p.DARK_RED, "SLOs that have spent more than their error budget."),
+    ("At risk", queries.AT_RISK, p.ORANGE, f"SLOs whose budget will soon be gone. {shared.MEANING}"),
+    ("No data", queries.NO_DATA, p.PURPLE, "SLOs whose metric is gone: nothing is measured."),
+    ("Quiet", queries.QUIET, p.GREY, "SLOs that counted no event in the last hour."),
+    ("Fine", queries.FINE, p.GREEN, "SLOs within their budget."),
+)
+
+
+def _counts(ask: Ask) -> Iterator[p.Panel]:
+    """How many SLOs are in each state, and how many alerts fire."""
+    for title, state, color, description in _COUNTS:
         expr = f"count((\n{indent(ask.of_team(ask.state()))}\n) == {state}) or vector(0)"
-        steps = (Step(GREY if state == queries.QUIET else GREEN), Step(color, Decimal(1)))
-        return stat(title, description, expr, steps=steps)
-
+        none = p.ColorStep(p.GREY if state == queries.QUIET else p.GREEN)
+        yield p.stat(title, description, expr, steps=(none, p.ColorStep(color, Decimal(1))))
     firing = f"count({ask.of_team(ask.alerts(like('severity', '$severity')))}) or vector(0)"
-    return [
-        counted("Exhausted", queries.EXHAUSTED, DARK_RED, "SLOs that have spent more than their error budget."),
-        counted("At risk", queries.AT_RISK, ORANGE, f"SLOs whose budget will soon be gone. {MEANING}"),
-        counted("No data", queries.NO_DATA, PURPLE, "SLOs whose metric is gone: nothing is measured."),
-        counted("Quiet", queries.QUIET, GREY, "SLOs that counted no event in the last hour."),
-        counted("Fine", queries.FINE, GREEN, "SLOs within their budget."),
-        stat(
-            "Firing alerts", "Alerts of the chosen severities.", firing, steps=(Step(GREEN), Step(DARK_RED, Decimal(1)))
-        ),
-    ]
+    yield p.stat("Firing alerts", "Alerts of the chosen severities.", firing, steps=p.more_is_worse(red=1))
 
 
-def _firing(platform: Platform, ask: Ask) -> Panel:
-    labels = ("severity", "alertname", "team", *ask.labels)
-    fired = with_whom(ask, f"max by ({', '.join(labels)}) (%s)")
+def _firing(ask: Ask) -> p.Panel:
+    labels = ", ".join(("severity", "alertname", "team", *ask.labels))
     heartbeat = Matcher("alertname", MatchOperator.NOT_EQUAL, conventions.WATCHDOG)
     firing = ask.alerts(heartbeat, like("severity", "$severity"), like("team", "$team"))
-    words = tuple(Word(word, word, color) for word, color in severity_steps(platform).items())
-    return table(
+    severity = p.Style("Severity", words=shared.severity_words(ask.platform), background=True, width=90)
+    return p.table(
         "Firing alerts",
         "Alerts that fire now, pages first; empty is good. A click on the SLO leads to its detail.",
-        [Target(fired.replace("%s", firing), "")],
-        slo_columns(ask, "severity", "alertname", "team"),
-        styles=(Style("Severity", words=words, background=True, width=90), detail_link(ask), *hidden_columns(ask)),
+        [p.Target(shared.with_whom(ask, f"max by ({labels}) ({firing})"))],
+        shared.slo_columns(ask, "severity", "alertname", "team"),
+        styles=(severity, shared.detail_link(ask), *shared.hidden_columns(ask)),
         sort_by="Severity",
         width=14,
         no_value="no alert fires",
     )
 
 
-def _worst(ask: Ask) -> Panel:
-    expr = f"topk({WORST}, {ask.of_team(ask.burn())})"
-    return bars(
+def _worst(ask: Ask) -> p.Panel:
+    return p.bars(
         "Worst burn rates, last hour",
         "How fast budgets burn: 1x spends a budget exactly in its window.",
-        [Target(expr, _legend(ask))],
-        TIMES,
+        [p.Target(f"topk({WORST}, {ask.of_team(ask.burn())})", ask.legend)],
+        p.TIMES,
         decimals=1,
-        steps=(Step(GREEN), Step(ORANGE, Decimal(1)), Step(DARK_RED, Decimal("14.4"))),
+        steps=p.more_is_worse(orange=1, red="14.4"),
         width=10,
-        minimum=Decimal(0),
     )
 
 
-def _burning(ask: Ask) -> Panel:
-    return time_series(
-        "Burn rates",
-        f"Burn rate of the last hour of the {WORST} SLOs that burn most; 1x spends a budget exactly in its window.",
-        [Target(f"topk({WORST}, {ask.of_team(ask.burn())})", _legend(ask))],
-        TIMES,
-        decimals=1,
-        minimum=Decimal(0),
-    )
-
-
-def _success(ask: Ask) -> Panel:
-    return time_series(
-        "Success",
-        f"Share of good events in the last hour; the {WORST} SLOs with the lowest.",
-        [Target(f"bottomk({WORST}, {ask.of_team(ask.sli())})", _legend(ask))],
-        PERCENT,
-        decimals=2,
-        maximum=Decimal(1),
-    )
-
-
-def _probes(platform: Platform, ask: Ask) -> list[Panel]:
-    """Nodes, robots and other gauges between failed and well."""
-    probed = tuple(slo for slo in platform.slos if isinstance(slo.indicator, Probe))
-    if not probed:
-        return []
-    of = Ask(platform, ask.matchers, team=ask.team, slos=probed)
-    return [
-        time_series(
-            "Health of nodes and probes",
-            "Share of probes that found things well in the last hour.",
-            [Target(of.of_team(of.sli()), _legend(of))],
-            PERCENT,
-            decimals=1,
-            maximum=Decimal(1),
-        )
-    ]
-
-
-def _costs(platform: Platform) -> list[Panel]:
-    targets = [Target(cost(service), service.name) for service in platform.services if service.cost]
-    if not targets:
-        return []
-    description = "What services cost an hour, as their specifications read it."
-    return [time_series("Cost an hour", description, targets, "currencyUSD", decimals=2, minimum=Decimal(0))]
-
-
-def _legend(ask: Ask) -> str:
-    return " ".join(["{{slo}}", *(f"{{{{{label}}}}}" for label in ask.labels[2:])])
+def _charts(ask: Ask) -> Iterator[p.Panel]:
+    """Burn rates, success, the health of nodes, robots and other gauges, and cost."""
+    text = f"Burn rate of the last hour of the {WORST} SLOs that burn most; 1x spends a budget exactly in its window."
+    burning = p.Target(f"topk({WORST}, {ask.of_team(ask.burn())})", ask.legend)
+    yield p.time_series("Burn rates", text, [burning], p.TIMES, decimals=1)
+    text = f"Share of good events in the last hour; the {WORST} SLOs with the lowest."
+    good = p.Target(f"bottomk({WORST}, {ask.of_team(ask.sli())})", ask.legend)
+    yield p.time_series("Success", text, [good], p.PERCENT, decimals=2, minimum=None, maximum=1)
+    if probed := [slo for slo in ask.of if isinstance(slo.indicator, Probe)]:
+        text, of = "Share of probes that found things well in the last hour.", ask.about(probed)
+        well = p.Target(of.of_team(of.sli()), of.legend)
+        yield p.time_series("Health of nodes and probes", text, [well], p.PERCENT, decimals=1, minimum=None, maximum=1)
+    if costs := [p.Target(shared.cost(service), service.name) for service in ask.platform.services if service.cost]:
+        text = "What services cost an hour, as their specifications read it."
+        yield p.time_series("Cost an hour", text, costs, p.DOLLARS, decimals=2)

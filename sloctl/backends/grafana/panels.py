@@ -5,10 +5,10 @@ Only what both Grafana and `sloctl preview` draw is used. Colours are Grafana's 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, TypedDict, Unpack
 
 Json: TypeAlias = dict[str, Any]
 
@@ -20,6 +20,7 @@ PERCENT: Final = "percentunit"
 SECONDS: Final = "s"
 COUNT: Final = "short"
 TIMES: Final = "suffix:x"
+DOLLARS: Final = "currencyUSD"
 
 GREEN: Final = "green"
 YELLOW: Final = "yellow"
@@ -45,11 +46,14 @@ class Target:
 
 
 @dataclass(frozen=True, slots=True)
-class Step:
+class ColorStep:
     """From `at` on the value has `color`; the first step has no `at`."""
 
     color: str
     at: Decimal | None = None
+
+
+Steps: TypeAlias = tuple[ColorStep, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,7 @@ class Style:
     color: str | None = None
     dashed: bool = False
     decimals: int | None = None
-    steps: tuple[Step, ...] = ()
+    steps: Steps = ()
     words: tuple[Word, ...] = ()
     link: tuple[str, str] | None = None
     width: int | None = None
@@ -108,7 +112,7 @@ class Panel:
     width: int = 12
     height: int = 8
     decimals: int | None = None
-    steps: tuple[Step, ...] = ()
+    steps: Steps = ()
     words: tuple[Word, ...] = ()
     styles: tuple[Style, ...] = ()
     no_value: str = "no data"
@@ -117,41 +121,85 @@ class Panel:
     sort_by: str | None = None
     descending: bool = False
     stacked: bool = False
-    minimum: Decimal | None = None
-    maximum: Decimal | None = None
+    minimum: int | None = None
+    maximum: int | None = None
     markdown: str = ""
     time_from: str | None = None
-    repeat: str | None = None
 
 
-def stat(title: str, description: str, expr: str, unit: str = COUNT, **more: Any) -> Panel:
+class PanelFields(TypedDict, total=False):
+    """Fields of a `Panel` that the functions below take by name."""
+
+    width: int
+    height: int
+    decimals: int | None
+    steps: Steps
+    words: tuple[Word, ...]
+    styles: tuple[Style, ...]
+    no_value: str
+    first: str | None
+    sort_by: str | None
+    descending: bool
+    stacked: bool
+    minimum: int | None
+    maximum: int | None
+    time_from: str | None
+
+
+_SMALL: Final[PanelFields] = {"width": 4, "height": 4}
+_WHOLE_WIDTH: Final[PanelFields] = {"width": 24}
+_FROM_ZERO: Final[PanelFields] = {"minimum": 0}
+_NOTE: Final[PanelFields] = {"width": 24, "height": 3}
+
+
+def more_is_worse(*, orange: Decimal | int | str | None = None, red: Decimal | int | str | None = None) -> Steps:
+    """Green, then orange and dark red from these values on."""
+    return ColorStep(GREEN), *_reached((ORANGE, orange), (DARK_RED, red))
+
+
+def more_is_better(*, orange: Decimal | int | str | None = None, green: Decimal | int | str) -> Steps:
+    """Dark red, then orange and green from these values on."""
+    return ColorStep(DARK_RED), *_reached((ORANGE, orange), (GREEN, green))
+
+
+def _reached(*steps: tuple[str, Decimal | int | str | None]) -> Iterator[ColorStep]:
+    return (ColorStep(color, Decimal(at)) for color, at in steps if at is not None)
+
+
+def stat(title: str, description: str, expr: str, unit: str = COUNT, **fields: Unpack[PanelFields]) -> Panel:
     """One large number."""
-    return Panel("stat", title, description, (Target(expr),), unit, **{"width": 4, "height": 4, **more})
+    return Panel("stat", title, description, (Target(expr),), unit, **(_SMALL | fields))
 
 
-def time_series(title: str, description: str, targets: Sequence[Target], unit: str = COUNT, **more: Any) -> Panel:
-    """Lines over time."""
-    return Panel("timeseries", title, description, tuple(targets), unit, **more)
+def time_series(
+    title: str, description: str, targets: Iterable[Target], unit: str = COUNT, **fields: Unpack[PanelFields]
+) -> Panel:
+    """Lines over time, from zero up."""
+    return Panel("timeseries", title, description, tuple(targets), unit, **(_FROM_ZERO | fields))
 
 
-def table(title: str, description: str, targets: Sequence[Target], columns: Mapping[str, str], **more: Any) -> Panel:
-    """One row a set of labels; `columns` names the labels, and each target's legend is a column."""
-    return Panel("table", title, description, tuple(targets), columns=columns, **{"width": 24, **more})
+def table(
+    title: str, description: str, targets: Iterable[Target], columns: Mapping[str, str], **fields: Unpack[PanelFields]
+) -> Panel:
+    """One row per set of labels; `columns` names the labels, and each target's legend is a column."""
+    return Panel("table", title, description, tuple(targets), columns=columns, **(_WHOLE_WIDTH | fields))
 
 
-def bars(title: str, description: str, targets: Sequence[Target], unit: str = COUNT, **more: Any) -> Panel:
-    """One horizontal bar a series."""
-    return Panel("bargauge", title, description, tuple(targets), unit, **more)
+def bars(
+    title: str, description: str, targets: Iterable[Target], unit: str = COUNT, **fields: Unpack[PanelFields]
+) -> Panel:
+    """One horizontal bar per series, from zero up."""
+    return Panel("bargauge", title, description, tuple(targets), unit, **(_FROM_ZERO | fields))
 
 
-def states(title: str, description: str, targets: Sequence[Target], words: Sequence[Word], **more: Any) -> Panel:
-    """One band a series, coloured by its state over time."""
-    return Panel("state-timeline", title, description, tuple(targets), words=tuple(words), **more)
+def states(title: str, description: str, targets: Iterable[Target], **fields: Unpack[PanelFields]) -> Panel:
+    """One band per series, coloured by its state over time."""
+    return Panel("state-timeline", title, description, tuple(targets), **fields)
 
 
-def note(title: str, markdown: str, **more: Any) -> Panel:
+def note(title: str, markdown: str) -> Panel:
     """Text in Markdown."""
-    return Panel("text", title, markdown=markdown, **{"width": 24, "height": 3, **more})
+    return Panel("text", title, markdown=markdown, **_NOTE)
 
 
 def row(title: str) -> Panel:
@@ -170,10 +218,10 @@ def panel_json(panel: Panel, number: int, place: Mapping[str, int]) -> Json:
     source = LOGS_SOURCE if panel.kind == "logs" else DATASOURCE
     value |= {
         "description": panel.description,
-        "datasource": dict(source),
+        "datasource": source,
         "targets": [_target(panel, target, index) for index, target in enumerate(panel.targets)],
         "options": _options(panel),
-        "fieldConfig": {"defaults": _defaults(panel), "overrides": [_override(one) for one in panel.styles]},
+        "fieldConfig": {"defaults": _defaults(panel), "overrides": [_override(style) for style in panel.styles]},
     }
     if panel.kind == "table":
         value["transformations"] = _transformations(panel)
@@ -185,11 +233,11 @@ def panel_json(panel: Panel, number: int, place: Mapping[str, int]) -> Json:
 def _target(panel: Panel, target: Target, index: int) -> Json:
     reference = reference_of(index)
     if panel.kind == "logs":
-        return {"refId": reference, "datasource": dict(LOGS_SOURCE), "expr": target.expr, "queryType": "range"}
+        return {"refId": reference, "datasource": LOGS_SOURCE, "expr": target.expr, "queryType": "range"}
     instant = panel.kind in {"stat", "table", "bargauge"}
     return {
         "refId": reference,
-        "datasource": dict(DATASOURCE),
+        "datasource": DATASOURCE,
         "expr": target.expr,
         "legendFormat": "__auto" if panel.kind == "table" or not target.legend else target.legend,
         "format": "table" if panel.kind == "table" else "time_series",
@@ -206,69 +254,70 @@ def reference_of(index: int) -> str:
     return f"{letter}{turn}" if turn else letter
 
 
+_LEGEND: Final = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
+_REDUCED: Final = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+_OPTIONS: Final[Mapping[str, Json]] = {
+    "stat": {
+        "graphMode": "none",
+        "justifyMode": "center",
+        "orientation": "auto",
+        "reduceOptions": _REDUCED,
+        "textMode": "auto",
+        "wideLayout": True,
+    },
+    "timeseries": {"legend": _LEGEND, "tooltip": {"mode": "multi", "sort": "desc"}},
+    "table": {"cellHeight": "sm", "showHeader": True},
+    "bargauge": {
+        "displayMode": "basic",
+        "orientation": "horizontal",
+        "reduceOptions": _REDUCED,
+        "showUnfilled": True,
+        "valueMode": "text",
+        "minVizHeight": 16,
+        "minVizWidth": 0,
+    },
+    "state-timeline": {
+        "mergeValues": True,
+        "showValue": "never",
+        "rowHeight": 0.9,
+        "legend": _LEGEND | {"showLegend": False},
+        "tooltip": {"mode": "single", "sort": "none"},
+    },
+    "logs": {
+        "showTime": True,
+        "showLabels": False,
+        "showCommonLabels": False,
+        "wrapLogMessage": True,
+        "prettifyLogMessage": False,
+        "enableLogDetails": True,
+        "dedupStrategy": "none",
+        "sortOrder": "Descending",
+    },
+}
+
+
 def _options(panel: Panel) -> Json:
-    reduce = {"calcs": ["lastNotNull"], "fields": "", "values": False}
+    options = _OPTIONS[panel.kind]
     match panel.kind:
         case "stat":
-            return {
-                "colorMode": "background_solid" if panel.steps or panel.words else "none",
-                "graphMode": "none",
-                "justifyMode": "center",
-                "orientation": "auto",
-                "reduceOptions": reduce,
-                "textMode": "auto",
-                "wideLayout": True,
-            }
-        case "timeseries":
-            legend = {"displayMode": "list", "placement": "bottom", "showLegend": True, "calcs": []}
-            return {"legend": legend, "tooltip": {"mode": "multi", "sort": "desc"}}
+            return {"colorMode": "background_solid" if panel.steps or panel.words else "none", **options}
         case "table":
             sort = [{"displayName": panel.sort_by, "desc": panel.descending}] if panel.sort_by else []
-            return {"cellHeight": "sm", "showHeader": True, "sortBy": sort}
-        case "bargauge":
-            return {
-                "displayMode": "basic",
-                "orientation": "horizontal",
-                "reduceOptions": reduce,
-                "showUnfilled": True,
-                "valueMode": "text",
-                "minVizHeight": 16,
-                "minVizWidth": 0,
-            }
-        case "state-timeline":
-            legend = {"displayMode": "list", "placement": "bottom", "showLegend": False, "calcs": []}
-            return {
-                "mergeValues": True,
-                "showValue": "never",
-                "rowHeight": 0.9,
-                "legend": legend,
-                "tooltip": {"mode": "single", "sort": "none"},
-            }
-        case "logs":
-            return {
-                "showTime": True,
-                "showLabels": False,
-                "showCommonLabels": False,
-                "wrapLogMessage": True,
-                "prettifyLogMessage": False,
-                "enableLogDetails": True,
-                "dedupStrategy": "none",
-                "sortOrder": "Descending",
-            }
+            return {**options, "sortBy": sort}
         case _:
-            raise ValueError(f"no options for a panel of type {panel.kind}")
+            return options
 
 
 def _defaults(panel: Panel) -> Json:
     value: Json = {"unit": panel.unit, "noValue": panel.no_value, "mappings": _mappings(panel.words)}
-    value["thresholds"] = _thresholds(panel.steps or (Step(GREEN),))
+    value["thresholds"] = _thresholds(panel.steps or (ColorStep(GREEN),))
     value["color"] = {"mode": "palette-classic" if panel.kind == "timeseries" else "thresholds"}
     if panel.decimals is not None:
         value["decimals"] = panel.decimals
     if panel.minimum is not None:
-        value["min"] = plain(panel.minimum)
+        value["min"] = panel.minimum
     if panel.maximum is not None:
-        value["max"] = plain(panel.maximum)
+        value["max"] = panel.maximum
     if panel.kind == "timeseries":
         value["custom"] = _line(panel)
     if panel.kind == "state-timeline":
@@ -287,7 +336,7 @@ def _line(panel: Panel) -> Json:
     }
 
 
-def _thresholds(steps: Sequence[Step]) -> Json:
+def _thresholds(steps: Sequence[ColorStep]) -> Json:
     return {"mode": "absolute", "steps": [{"color": step.color, "value": plain(step.at)} for step in steps]}
 
 

@@ -7,18 +7,17 @@ resolution, one selector reads all of their recordings by a pattern on the name.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.grafana.texts import literal
 from sloctl.model.alerting import BudgetLeft, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import DAY, ZERO, Duration, number
-from sloctl.model.selector import Matcher, MatchOperator, Selector
-from sloctl.model.window import CalendarWindow
+from sloctl.model.selector import Matcher, MatchOperator
+from sloctl.model.window import CalendarWindow, RollingWindow
 from sloctl.promql.build import indent
 from sloctl.promql.selectors import matchers_text, quote
 
@@ -54,15 +53,25 @@ def selector(names: Iterable[str], matchers: Sequence[Matcher], range_: str = ""
     return f"{name}{{{matchers_text(tuple(matchers))}}}" + (f"[{range_}]" if range_ else "") + offset
 
 
-def raw(one: Selector, *more: Matcher, name: str | None = None) -> str:
-    """A user's own selector, literally, then matchers of ours that may hold Grafana's variables."""
-    matchers = tuple(Matcher(m.label, m.operator, literal(m.value)) for m in one.matchers)
-    return selector([name or one.metric], [*matchers, *more])
+def firing(platform: Platform, *matchers: Matcher, offset: str = "") -> str:
+    """The platform's alerts that fire."""
+    own = [equal("sloctl", conventions.ALERT_VERSION), equal("platform", platform.name), equal("alertstate", "firing")]
+    return selector(["ALERTS"], [*own, *matchers], offset=offset)
 
 
-def splits(platform: Platform) -> tuple[str, ...]:
-    """The split labels of all SLOs, as recordings have them."""
-    return tuple(sorted({conventions.recorded_label(label) for slo in platform.slos for label in slo.by}))
+def legend(labels: Iterable[str]) -> str:
+    """Grafana's template of a series' name: the values of these labels."""
+    return " ".join(f"{{{{{label}}}}}" for label in labels)
+
+
+def split_labels(slos: Iterable[Slo]) -> tuple[str, ...]:
+    """The split labels of SLOs by the names that recordings give them, sorted."""
+    return tuple(sorted({conventions.recorded_label(label) for slo in slos for label in slo.by}))
+
+
+def chosen(labels: Iterable[str]) -> tuple[Matcher, ...]:
+    """What is chosen at the top of the dashboard for each of these labels."""
+    return tuple(like(label, f"${label}") for label in labels)
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,8 +98,17 @@ class Ask:
     @property
     def labels(self) -> tuple[str, ...]:
         """Every row's labels: service, SLO and the split labels."""
-        found = {conventions.recorded_label(label) for slo in self.of for label in slo.by}
-        return ("service", "slo", *sorted(found))
+        return ("service", "slo", *self.split_labels)
+
+    @property
+    def split_labels(self) -> tuple[str, ...]:
+        """The split labels of the SLOs whose recordings are read."""
+        return split_labels(self.of)
+
+    @property
+    def legend(self) -> str:
+        """A row's name in a chart: its SLO and split values."""
+        return legend(self.labels[1:])
 
     @property
     def by(self) -> str:
@@ -101,6 +119,10 @@ class Ask:
     def recent(self) -> str:
         """The range that "now" means."""
         return str(max(slo.sampling.resolution * RECENT_TILES for slo in self.of))
+
+    def about(self, slos: Iterable[Slo]) -> Ask:
+        """The same questions about these SLOs only."""
+        return replace(self, slos=tuple(slos))
 
     def info(self) -> str:
         """Objective, team and window of each SLO."""
@@ -116,7 +138,7 @@ class Ask:
         return f"1 - {self.consumed()}"
 
     def budget(self) -> str:
-        """The error budget as a ratio, one series an SLO."""
+        """The error budget as a ratio, one series per SLO."""
         return f"(1 - {self.info()})"
 
     def times_budget(self, inner: str, operator: str = "*") -> str:
@@ -185,12 +207,12 @@ class Ask:
         consumed = selector(self._consumed_names(), self._fixed())
         never = f"({self.info()} unless on (slo) {total})"
         parts = [
-            (NO_DATA, f"{self._firing(equal('burn_tier', conventions.BLIND))}"),
+            (NO_DATA, self.alerts(equal("burn_tier", conventions.BLIND))),
             (NO_DATA, never),
             (EXHAUSTED, f"({consumed} >= 1)"),
             (AT_RISK, f"({consumed} > {number(1 - LOW)})"),
             (AT_RISK, f"({selector([conventions.TIME_TO_EXHAUSTION], self._fixed())} < {number(SOON.seconds)})"),
-            (AT_RISK, f"{self._firing(like('burn_tier', 'p.*'))}"),
+            (AT_RISK, self.alerts(like("burn_tier", "p.*"))),
             (QUIET, f"({self._over('sum', conventions.total_tile, self.recent)} == 0)"),
             (FINE, total),
         ]
@@ -201,13 +223,10 @@ class Ask:
         """Only rows of the chosen team."""
         return f"(\n{indent(inner)}\n)\nand on (slo) {self.info()}" if self.team else inner
 
-    def _firing(self, *matchers: Matcher) -> str:
-        fixed = [equal("sloctl", conventions.ALERT_VERSION), equal("alertstate", "firing"), *self._fixed(), *matchers]
-        return selector(["ALERTS"], fixed)
-
     def alerts(self, *matchers: Matcher) -> str:
         """Alerts of these SLOs that fire."""
-        return self._firing(*matchers)
+        fixed = [equal("sloctl", conventions.ALERT_VERSION), equal("alertstate", "firing"), *self._fixed()]
+        return selector(["ALERTS"], [*fixed, *matchers])
 
     def _tiles(self, name: Callable[[Duration], str], range_: str) -> str:
         if not range_:
@@ -252,28 +271,21 @@ def only(platform: Platform, slos: Iterable[Slo], *matchers: Matcher) -> str:
 
 
 def constant(value: Decimal, gate: str) -> str:
-    """A constant where the gate is open."""
+    """A threshold's line that exists only for the SLOs in `gate`: the value + 0 * max(gate)."""
     return f"{number(value)} + 0 * max({gate})"
 
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """The threshold of one or more tiers, as a burn rate or, by the budget left, as a ratio."""
+    """The threshold of one or more tiers, as a burn rate or, by the budget left, as a ratio.
 
-    severity: str
+    Attributes:
+        name: what its line is called.
+    """
+
+    name: str
     value: Decimal
-    over: str
     slos: tuple[Slo, ...]
-
-    @property
-    def name(self) -> str:
-        """What the line is called."""
-        return f"{self.severity} above {shown(self.value)}x over {self.over}"
-
-    @property
-    def left_name(self) -> str:
-        """What the line of a tier by the budget left is called."""
-        return f"{self.severity} below {shown(self.value * 100)} % left"
 
 
 def limits(platform: Platform, *, left: bool = False) -> list[Limit]:
@@ -284,15 +296,31 @@ def limits(platform: Platform, *, left: bool = False) -> list[Limit]:
             if isinstance(tier.trigger, BudgetLeft) == left:
                 found.setdefault(_limit(platform, slo, tier), {})[slo.id] = slo
     order = sorted(found, key=lambda key: (key[0], -key[1], key[2]))
-    return [Limit(*key, tuple(found[key].values())) for key in order]
+    return [Limit(_name(*key, left=left), key[1], tuple(found[key].values())) for key in order]
 
 
 def _limit(platform: Platform, slo: Slo, tier: Tier) -> tuple[str, Decimal, str]:
+    """The word for its severity, the threshold, and over what it is averaged."""
     severity = conventions.severity_word(platform, tier.severity)
     if isinstance(tier.trigger, BudgetLeft):
         return severity, tier.trigger.ratio, str(slo.window)
     over = f"{tier.averaged_over} and {tier.also_over}" if tier.also_over else str(tier.averaged_over)
     return severity, error_threshold(tier, slo.objective) / slo.objective.error_budget, over
+
+
+def _name(severity: str, value: Decimal, over: str, *, left: bool) -> str:
+    if left:
+        return f"{severity} below {shown(value * 100)} % left"
+    return f"{severity} above {shown(value)}x over {over}"
+
+
+def rolling(platform: Platform) -> list[tuple[Duration, list[Slo]]]:
+    """Each length of a rolling window, the shortest first, with its SLOs."""
+    found: dict[Duration, list[Slo]] = {}
+    for slo in platform.slos:
+        if isinstance(slo.window, RollingWindow):
+            found.setdefault(slo.window.length, []).append(slo)
+    return sorted(found.items())
 
 
 def calendars(platform: Platform) -> list[tuple[CalendarWindow, list[Slo]]]:
@@ -304,10 +332,10 @@ def calendars(platform: Platform) -> list[tuple[CalendarWindow, list[Slo]]]:
     return [found[name] for name in sorted(found)]
 
 
-def boundary(platform: Platform, calendar: CalendarWindow, metric: str) -> str:
-    """When the running period began or ends, as a scalar in Unix seconds."""
+def period(platform: Platform, calendar: CalendarWindow) -> tuple[str, str]:
+    """When the running period of a calendar began and when it ends, in Unix seconds."""
     labels = [equal("platform", platform.name), equal("calendar", conventions.calendar_name(calendar))]
-    return f"scalar({selector([metric], labels)})"
+    return selector([conventions.PERIOD_START], labels), selector([conventions.PERIOD_END], labels)
 
 
 def shown(value: Decimal) -> str:

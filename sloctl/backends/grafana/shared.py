@@ -6,24 +6,9 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
+from sloctl.backends.grafana import panels as p
 from sloctl.backends.grafana import queries
 from sloctl.backends.grafana.dashboard import Variable, label_values, link_to
-from sloctl.backends.grafana.panels import (
-    DARK_RED,
-    GREEN,
-    GREY,
-    ORANGE,
-    PERCENT,
-    SECONDS,
-    TIMES,
-    YELLOW,
-    Panel,
-    Step,
-    Style,
-    Target,
-    Word,
-    table,
-)
 from sloctl.backends.grafana.queries import Ask
 from sloctl.backends.grafana.texts import literal
 from sloctl.model.alerting import Severity
@@ -32,19 +17,19 @@ from sloctl.model.quantities import number, percent
 from sloctl.promql.build import indent
 
 STATES: Final = (
-    Word("fine", str(queries.FINE), GREEN),
-    Word("quiet", str(queries.QUIET), GREY),
-    Word("at risk", str(queries.AT_RISK), ORANGE),
-    Word("exhausted", str(queries.EXHAUSTED), DARK_RED),
-    Word("no data", str(queries.NO_DATA), "purple"),
+    p.Word("fine", str(queries.FINE), p.GREEN),
+    p.Word("quiet", str(queries.QUIET), p.GREY),
+    p.Word("at risk", str(queries.AT_RISK), p.ORANGE),
+    p.Word("exhausted", str(queries.EXHAUSTED), p.DARK_RED),
+    p.Word("no data", str(queries.NO_DATA), p.PURPLE),
 )
 STATE_STEPS: Final = tuple(
-    Step(word.color or GREEN, None if index == 0 else Decimal(index)) for index, word in enumerate(STATES)
+    p.ColorStep(word.color or p.GREEN, None if index == 0 else Decimal(index)) for index, word in enumerate(STATES)
 )
-LEFT_STEPS: Final = (Step(DARK_RED), Step(ORANGE, Decimal(0)), Step(GREEN, queries.LOW))
-SOON_STEPS: Final = (Step(DARK_RED), Step(ORANGE, Decimal(1)), Step(GREEN, queries.SOON.seconds))
-NEVER: Final = Word("not burning", number(queries.NOT_BURNING.seconds), GREEN, and_above=True)
-GONE: Final = Word("gone", "0", DARK_RED)
+LEFT_STEPS: Final = p.more_is_better(orange=0, green=queries.LOW)
+SOON_STEPS: Final = p.more_is_better(orange=1, green=queries.SOON.seconds)
+NEVER: Final = p.Word("not burning", number(queries.NOT_BURNING.seconds), p.GREEN, and_above=True)
+GONE: Final = p.Word("gone", "0", p.DARK_RED)
 RISK: Final = (
     f"At risk: a burn alert fires, less than {percent(queries.LOW)} of the budget is left, or it lasts less than "
     f"{queries.SOON} at the rate of the last hour."
@@ -57,14 +42,19 @@ MEANING: Final = (
 
 def severity_steps(platform: Platform) -> dict[str, str]:
     """The platform's words for severities with their colours."""
-    colors = {Severity.P1: DARK_RED, Severity.P2: ORANGE, Severity.P3: YELLOW}
+    colors = {Severity.P1: p.DARK_RED, Severity.P2: p.ORANGE, Severity.P3: p.YELLOW}
     return {conventions.severity_word(platform, severity): color for severity, color in colors.items()}
 
 
-def severity_styles(platform: Platform) -> tuple[Style, ...]:
+def severity_words(platform: Platform) -> tuple[p.Word, ...]:
+    """The platform's words for severities in their colours, for a column that holds them."""
+    return tuple(p.Word(word, word, color) for word, color in severity_steps(platform).items())
+
+
+def severity_styles(platform: Platform) -> tuple[p.Style, ...]:
     """Lines of thresholds are dashed and have the colour of their severity."""
     return tuple(
-        Style(f"/^{word} (above|below) /", pattern=True, color=color, dashed=True)
+        p.Style(f"/^{word} (above|below) /", pattern=True, color=color, dashed=True)
         for word, color in severity_steps(platform).items()
     )
 
@@ -75,69 +65,53 @@ WHOM: Final = "whom"
 
 def slo_columns(ask: Ask, *before: str) -> dict[str, str]:
     """The label columns of a table of SLOs; the service is hidden, because the SLO's id begins with it."""
-    names = {"slo": "SLO", "team": "Team", "severity": "Severity", "alertname": "Alert", "service": "Service"}
-    rows = {label: names.get(label, label) for label in (*before, "slo")}
-    return (
-        rows
-        | ({WHOM: "For"} if ask.labels[2:] else {})
-        | {label: label for label in ask.labels[2:]}
-        | {"service": "Service"}
-    )
+    names = {"slo": "SLO", "team": "Team", "severity": "Severity", "alertname": "Alert"}
+    whom = {WHOM: "For"} | {label: label for label in ask.split_labels} if ask.split_labels else {}
+    return {label: names[label] for label in (*before, "slo")} | whom | {"service": "Service"}
 
 
 def with_whom(ask: Ask, expr: str) -> str:
     """Rows with the values of their split labels joined."""
-    if not ask.labels[2:]:
+    if not ask.split_labels:
         return expr
-    labels = ", ".join(f'"{label}"' for label in ask.labels[2:])
+    labels = ", ".join(f'"{label}"' for label in ask.split_labels)
     return f'label_join(\n{indent(expr)},\n  "{WHOM}", " ", {labels}\n)'
 
 
-def hidden_columns(ask: Ask) -> tuple[Style, ...]:
+def hidden_columns(ask: Ask) -> tuple[p.Style, ...]:
     """Labels that links use and nobody has to see."""
-    return tuple(Style(label, hidden=True) for label in ("Service", *ask.labels[2:]))
+    return tuple(p.Style(label, hidden=True) for label in ("Service", *ask.split_labels))
 
 
-def slo_table(title: str, description: str, ask: Ask, *, width: int = 24, height: int = 11) -> Panel:
+def slo_table(title: str, description: str, ask: Ask) -> p.Panel:
     """Every SLO with its state, what is left and how long it lasts; a click leads to its detail."""
-    targets = [
-        Target(with_whom(ask, ask.of_team(expr)), name)
-        for name, expr in {
-            "State": ask.state(),
-            "Objective": ask.objective(),
-            "Attained": ask.attained(),
-            "Budget left": ask.left(),
-            "Lasts": ask.exhaustion_or_never(),
-            "Burn rate": ask.burn(),
-        }.items()
-    ]
-    styles = (
-        Style("State", words=STATES, steps=STATE_STEPS, background=True, width=90),
-        Style("Objective", unit=PERCENT, decimals=3, width=100),
-        Style("Attained", unit=PERCENT, decimals=3, width=100),
-        Style("Budget left", unit=PERCENT, decimals=1, steps=LEFT_STEPS, background=True, width=110),
-        Style("Lasts", unit=SECONDS, decimals=1, words=(NEVER, GONE), steps=SOON_STEPS, width=110),
-        Style("Burn rate", unit=TIMES, decimals=2, width=100),
-        detail_link(ask),
-        *hidden_columns(ask),
+    columns = (
+        (ask.state(), p.Style("State", words=STATES, steps=STATE_STEPS, background=True, width=90)),
+        (ask.objective(), p.Style("Objective", unit=p.PERCENT, decimals=3, width=100)),
+        (ask.attained(), p.Style("Attained", unit=p.PERCENT, decimals=3, width=100)),
+        (ask.left(), p.Style("Budget left", unit=p.PERCENT, decimals=1, steps=LEFT_STEPS, background=True, width=110)),
+        (
+            ask.exhaustion_or_never(),
+            p.Style("Lasts", unit=p.SECONDS, decimals=1, words=(NEVER, GONE), steps=SOON_STEPS, width=110),
+        ),
+        (ask.burn(), p.Style("Burn rate", unit=p.TIMES, decimals=2, width=100)),
     )
-    return table(
+    return p.table(
         title,
         description,
-        targets,
+        [p.Target(with_whom(ask, ask.of_team(expr)), style.name) for expr, style in columns],
         slo_columns(ask),
-        styles=styles,
+        styles=(*(style for _, style in columns), detail_link(ask), *hidden_columns(ask)),
         first="State",
         sort_by="Lasts",
-        height=height,
-        width=width,
+        height=11,
     )
 
 
-def detail_link(ask: Ask) -> Style:
+def detail_link(ask: Ask) -> p.Style:
     """A click on an SLO leads to its detail, with the row's own split values."""
-    fields = {label: f"${{__data.fields.{label}}}" for label in ask.labels[2:]}
-    return Style(
+    fields = {label: f"${{__data.fields.{label}}}" for label in ask.split_labels}
+    return p.Style(
         "SLO", link=("Detail of this SLO", link_to(ask.platform, "detail", slo="${__data.fields.SLO}", **fields))
     )
 
@@ -148,21 +122,19 @@ def objective_label(platform: Platform, label: str) -> Variable:
 
 
 def cost(service: Service) -> str:
-    """What a service costs an hour, over everything that its query is grouped by."""
+    """What a service costs per hour, over everything that its query is grouped by."""
     assert service.cost is not None
     return f"sum({literal(service.cost.text)})"
 
 
 def requests_an_hour(platform: Platform, service: Service) -> str | None:
-    """Events an hour of the SLO that counts most of a service's requests: the first that counts events."""
-    counted = next((slo for slo in service.slos if not slo.counts_slices and not slo.by), None)
-    counted = counted or next((slo for slo in service.slos if not slo.counts_slices), None)
-    if counted is None:
+    """Events per hour of the SLO that counts a service's requests: the first that counts events, best without `by`."""
+    counting = sorted((slo for slo in service.slos if not slo.counts_slices), key=lambda slo: bool(slo.by))
+    if not counting:
         return None
-    hours = (counted.sampling.resolution * queries.RECENT_TILES).seconds / 3600
-    ask = Ask(platform, slos=(counted,))
-    total = ask.total(str(counted.sampling.resolution * queries.RECENT_TILES))
-    return f"sum({total}) / {number(hours)}"
+    recent = counting[0].sampling.resolution * queries.RECENT_TILES
+    total = Ask(platform, slos=(counting[0],)).total(str(recent))
+    return f"sum({total}) / {number(recent.seconds / 3600)}"
 
 
 def cost_per_request(platform: Platform, service: Service) -> str | None:

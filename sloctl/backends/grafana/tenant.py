@@ -6,27 +6,17 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.grafana.dashboard import Page, split_variables
-from sloctl.backends.grafana.panels import (
-    BLUE,
-    DARK_RED,
-    GREEN,
-    GREY,
-    PERCENT,
-    Panel,
-    Step,
-    Style,
-    Target,
-    note,
-    stat,
-    table,
-    time_series,
-)
-from sloctl.backends.grafana.queries import Ask, equal, like, selector
-from sloctl.backends.grafana.shared import slo_table
+from sloctl.backends.grafana import panels as p
+from sloctl.backends.grafana import shared
+from sloctl.backends.grafana.dashboard import DashboardPage, split_variables
+from sloctl.backends.grafana.queries import Ask, chosen, equal, selector
 from sloctl.model.catalogue import Platform, Slo
 
 TENANT_LABELS: Final = ("tenant", "tenant_id", "customer", "customer_id")
+_STYLES: Final = (
+    p.Style("/everybody$/", pattern=True, color=p.GREY, dashed=True),
+    p.Style("/chosen$/", pattern=True, color=p.BLUE),
+)
 
 
 def tenant_label(platform: Platform) -> str | None:
@@ -35,26 +25,25 @@ def tenant_label(platform: Platform) -> str | None:
     return next((label for label in TENANT_LABELS if label in labels), None)
 
 
-def tenant(platform: Platform) -> Page:
+def tenant(platform: Platform) -> DashboardPage:
     """One tenant, chosen by a variable, which is a choice and no access control."""
     label = tenant_label(platform)
-    of_tenants = tuple(slo for slo in platform.slos if label and label in slo.by)
-    shown_slos = of_tenants or tuple(platform.slos)
-    chosen = (like(label, f"${label}"),) if label else ()
-    ask = Ask(platform, (), chosen, slos=None if not of_tenants else shown_slos)
+    labels = [label] if label else []
+    of_tenants = tuple(slo for slo in platform.slos if label in slo.by)
+    ask = Ask(platform, (), chosen(labels), slos=of_tenants or None)
     everybody = Ask(platform, slos=ask.slos)
     owed = tuple(slo for slo in platform.slos if slo.sla)
-    return Page(
+    return DashboardPage(
         "tenant",
         "What a tenant was promised, what it got, and what is owed.",
         [
-            note("Who may see this", _explanation(label)),
-            *(_contract(platform, ask, owed) if owed else []),
-            slo_table("Objectives of the tenant", "One row a promise and tenant; the most urgent first.", ask),
+            p.note("Who may see this", _explanation(label)),
+            *(_contract(ask, owed) if owed else []),
+            shared.slo_table("Objectives of the tenant", "One row a promise and tenant; the most urgent first.", ask),
             _compared(ask, everybody, label),
             _traffic(ask, everybody, label),
         ],
-        split_variables(platform, [label] if label else []),
+        split_variables(platform, labels),
     )
 
 
@@ -70,107 +59,91 @@ def _explanation(label: str | None) -> str:
     )
 
 
-def _contract(platform: Platform, ask: Ask, owed: tuple[Slo, ...]) -> list[Panel]:
-    fixed = [equal("platform", platform.name), *(ask.split_matchers if ask.slos else ())]
-    credits_ = selector([conventions.SLA_CREDITS], fixed)
-    total = f"sum({credits_})"
-    risk = stat(
-        "Credits at risk",
-        f"What the contracts would owe if the period ended now, in {_currencies(owed)}.",
-        total,
-        decimals=0,
-        steps=(Step(GREEN), Step(DARK_RED, Decimal(1))),
-        height=5,
-        width=5,
-    )
-    rows = ", ".join(Ask(platform, slos=owed).labels[1:])
-    contract = Ask(platform, (), ask.split_matchers if ask.slos else (), slos=owed)
-    targets = [
-        Target("\nor ".join(_target_of(contract, slos, below) for below, slos in _contracts(owed)), "SLA target"),
-        Target(contract.attained(), "Attained in the SLO's window"),
-        Target(f"max by ({rows}, currency) ({credits_})", "Credits at risk"),
-    ]
-    columns = {
-        name: {"slo": "SLO", "currency": "Currency"}.get(name, name) for name in (*contract.labels[1:], "currency")
-    }
-    terms = table(
-        "Contracts",
-        "The attainment below which the first credit is owed, beside what was attained.",
-        [targets[0], targets[1]],
-        {name: label for name, label in columns.items() if name != "currency"},
-        styles=(
-            Style("SLA target", unit=PERCENT, decimals=3),
-            Style("Attained in the SLO's window", unit=PERCENT, decimals=3),
-            Style("service", hidden=True),
+def _contract(ask: Ask, owed: tuple[Slo, ...]) -> list[p.Panel]:
+    """What is owed now, each contract's target beside what was attained, and what each owes."""
+    contract = ask.about(owed)
+    credits_ = selector([conventions.SLA_CREDITS], [equal("platform", ask.platform.name), *ask.split_matchers])
+    currencies = ", ".join(sorted({slo.sla.currency for slo in owed if slo.sla}))
+    columns = {label: "SLO" if label == "slo" else label for label in contract.labels[1:]}
+    owes = p.more_is_worse(red=1)
+    target, attained, risk = "SLA target", "Attained in the SLO's window", "Credits at risk"
+    return [
+        p.stat(
+            risk,
+            f"What the contracts would owe if the period ended now, in {currencies}.",
+            f"sum({credits_})",
+            decimals=0,
+            steps=owes,
+            height=5,
+            width=5,
         ),
-        width=11,
-        height=5,
-    )
-    debts = table(
-        "Credits by contract",
-        "What each contract would owe if the period ended now.",
-        [targets[2]],
-        columns,
-        styles=(Style("Credits at risk", decimals=0, steps=(Step(GREEN), Step(DARK_RED, Decimal(1)))),),
-        sort_by="Credits at risk",
-        descending=True,
-        width=8,
-        height=5,
-    )
-    return [risk, terms, debts]
+        p.table(
+            "Contracts",
+            "The attainment below which the first credit is owed, beside what was attained.",
+            [p.Target(_targets(contract, owed), target), p.Target(contract.attained(), attained)],
+            columns,
+            styles=(
+                p.Style(target, unit=p.PERCENT, decimals=3),
+                p.Style(attained, unit=p.PERCENT, decimals=3),
+                p.Style("service", hidden=True),
+            ),
+            width=11,
+            height=5,
+        ),
+        p.table(
+            "Credits by contract",
+            "What each contract would owe if the period ended now.",
+            [p.Target(f"max by ({', '.join(columns)}, currency) ({credits_})", risk)],
+            columns | {"currency": "Currency"},
+            styles=(p.Style(risk, decimals=0, steps=owes),),
+            sort_by=risk,
+            descending=True,
+            width=8,
+            height=5,
+        ),
+    ]
 
 
-def _currencies(owed: tuple[Slo, ...]) -> str:
-    return ", ".join(sorted({slo.sla.currency for slo in owed if slo.sla}))
-
-
-def _contracts(owed: tuple[Slo, ...]) -> list[tuple[Decimal, tuple[Slo, ...]]]:
-    """SLOs by the attainment below which something is owed."""
+def _targets(ask: Ask, owed: tuple[Slo, ...]) -> str:
+    """The attainment below which something is owed, for each row."""
     found: dict[Decimal, list[Slo]] = {}
     for slo in owed:
         assert slo.sla is not None
         found.setdefault(max(credit.below for credit in slo.sla.credits), []).append(slo)
-    return [(below, tuple(found[below])) for below in sorted(found)]
+    return "\nor ".join(
+        f"(0 * max {ask.by} ({ask.about(slos).consumed()}) + {below:f})" for below, slos in sorted(found.items())
+    )
 
 
-def _target_of(ask: Ask, slos: tuple[Slo, ...], below: Decimal) -> str:
-    of = Ask(ask.platform, ask.matchers, ask.split_matchers, slos=slos)
-    return f"(0 * max {ask.by} ({of.consumed()}) + {below:f})"
-
-
-def _compared(ask: Ask, everybody: Ask, label: str | None) -> Panel:
-    targets = [
-        Target(f"min by (slo) ({ask.sli()})", "{{slo}}, the chosen" if label else "{{slo}}"),
-        *([Target(_all(everybody), "{{slo}}, everybody")] if label else []),
-    ]
-    return time_series(
+def _compared(ask: Ask, everybody: Ask, label: str | None) -> p.Panel:
+    errors, total = everybody.errors(ask.recent), everybody.total(ask.recent)
+    return p.time_series(
         "Good events, last hour",
         "The worst of the chosen tenants beside all tenants together.",
-        targets,
-        PERCENT,
+        _beside(
+            f"min by (slo) ({ask.sli()})",
+            f"1 - sum by (slo) ({errors}) / (sum by (slo) ({total}) > 0)" if label else "",
+        ),
+        p.PERCENT,
         decimals=2,
-        styles=(Style("/everybody$/", pattern=True, color=GREY, dashed=True),),
-        maximum=Decimal(1),
+        styles=_STYLES[:1],
+        minimum=None,
+        maximum=1,
     )
 
 
-def _all(ask: Ask) -> str:
-    errors, total = ask.errors(ask.recent), ask.total(ask.recent)
-    return f"1 - sum by (slo) ({errors}) / (sum by (slo) ({total}) > 0)"
-
-
-def _traffic(ask: Ask, everybody: Ask, label: str | None) -> Panel:
-    share = f"sum by (slo) ({ask.total(ask.recent)})"
-    return time_series(
+def _traffic(ask: Ask, everybody: Ask, label: str | None) -> p.Panel:
+    total = f"sum by (slo) ({everybody.total(ask.recent)})"
+    return p.time_series(
         "Events, last hour",
         "How much the chosen tenants use, and everybody.",
-        [
-            Target(share, "{{slo}}, the chosen" if label else "{{slo}}"),
-            *([Target(f"sum by (slo) ({everybody.total(ask.recent)})", "{{slo}}, everybody")] if label else []),
-        ],
-        styles=(
-            Style("/everybody$/", pattern=True, color=GREY, dashed=True),
-            Style("/chosen$/", pattern=True, color=BLUE),
-        ),
-        minimum=Decimal(0),
+        _beside(f"sum by (slo) ({ask.total(ask.recent)})", total if label else ""),
+        styles=_STYLES,
     )
+
+
+def _beside(of_chosen: str, of_all: str) -> list[p.Target]:
+    """The chosen tenants beside everybody, or everybody alone where there are no tenants."""
+    if not of_all:
+        return [p.Target(of_chosen, "{{slo}}")]
+    return [p.Target(of_chosen, "{{slo}}, the chosen"), p.Target(of_all, "{{slo}}, everybody")]

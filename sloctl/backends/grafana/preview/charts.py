@@ -119,7 +119,7 @@ def times(moment: Moment, zone_name: str, count: int = 5) -> list[str]:
     length = moment.end - moment.start
     form = "%d %b" if length > 3 * 86_400 else "%H:%M" if length <= 86_400 else "%d %b %H:%M"
     moments = [moment.start + length * index / (count - 1) for index in range(count)]
-    return [datetime.fromtimestamp(one, local).strftime(form) for one in moments]
+    return [datetime.fromtimestamp(seconds, local).strftime(form) for seconds in moments]
 
 
 def stacked(lines: Sequence[Drawn]) -> list[Drawn]:

@@ -6,42 +6,26 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Final, Protocol
 
+from sloctl.backends.grafana.panels import Json
 from sloctl.model.periods import zone
 
-Json = Mapping[str, Any]
-Labels = Mapping[str, str]
+if TYPE_CHECKING:
+    from sloctl.prometheus import Sample, Series
+
 Points = tuple[tuple[float, float], ...]
 
 
-class Sample(Protocol):
-    """One value of an instant query."""
-
-    @property
-    def labels(self) -> Labels: ...
-    @property
-    def value(self) -> float: ...
-
-
-class Line(Protocol):
-    """One series of a range query."""
-
-    @property
-    def labels(self) -> Labels: ...
-    @property
-    def points(self) -> Points: ...
-
-
-class Source(Protocol):
+class PrometheusSource(Protocol):
     """What answers queries: `sloctl.prometheus.PrometheusClient`."""
 
     def query(self, promql: str, at: float | None = None) -> Sequence[Sample]: ...
-    def query_range(self, promql: str, start: float, end: float, step: float) -> Sequence[Line]: ...
+    def query_range(self, promql: str, start: float, end: float, step: float) -> Sequence[Series]: ...
 
 
 @dataclass(frozen=True, slots=True)
-class Found:
+class AnsweredSeries:
     """One series that a query returned.
 
     Attributes:
@@ -50,8 +34,13 @@ class Found:
     """
 
     query: int
-    labels: Labels
+    labels: Mapping[str, str]
     points: Points
+
+    @property
+    def last(self) -> float:
+        """The newest value."""
+        return self.points[-1][1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +85,7 @@ def interpolated(text: str, moment: Moment) -> str:
 
 
 def moment_of(
-    dashboard: Json, source: Source, end: float, chosen: Mapping[str, str], since: str | None = None
+    dashboard: Json, source: PrometheusSource, end: float, chosen: Mapping[str, str], since: str | None = None
 ) -> Moment:
     """The dashboard's own time and its variables: those chosen, else all, else the first value."""
     start, end = time_range(dashboard, end) if since is None else (end - _seconds(since), end)
@@ -135,7 +124,7 @@ def _seconds(length: str) -> int:
     return int(length[:-1]) * _UNITS[length[-1]]
 
 
-def _value(variable: Json, source: Source, moment: Moment, chosen: Mapping[str, str]) -> str:
+def _value(variable: Json, source: PrometheusSource, moment: Moment, chosen: Mapping[str, str]) -> str:
     name = str(variable["name"])
     if name in chosen:
         return chosen[name]
@@ -149,7 +138,7 @@ def _value(variable: Json, source: Source, moment: Moment, chosen: Mapping[str, 
             return str(variable["query"])
 
 
-def label_values(query: str, source: Source, moment: Moment) -> list[str]:
+def label_values(query: str, source: PrometheusSource, moment: Moment) -> list[str]:
     """Every value of a label, sorted."""
     found = _LABEL_VALUES.fullmatch(query)
     if found is None:
@@ -159,31 +148,33 @@ def label_values(query: str, source: Source, moment: Moment) -> list[str]:
     return sorted({sample.labels.get(label, "") for sample in samples} - {""})
 
 
-def answers(panel: Json, source: Source, moment: Moment) -> list[Found]:
+def answers(panel: Json, source: PrometheusSource, moment: Moment) -> list[AnsweredSeries]:
     """Every series of every query of a panel."""
     if (own := panel.get("timeFrom")) is not None:
         moment = moment.since(own)
-    return [found for index, target in enumerate(panel["targets"]) for found in _answer(index, target, source, moment)]
+    return [
+        series for index, target in enumerate(panel["targets"]) for series in _answer(index, target, source, moment)
+    ]
 
 
-def _answer(index: int, target: Json, source: Source, moment: Moment) -> Iterator[Found]:
+def _answer(index: int, target: Json, source: PrometheusSource, moment: Moment) -> Iterator[AnsweredSeries]:
     expr = interpolated(target["expr"], moment)
     if target["instant"]:
         for sample in source.query(expr, moment.end):
-            yield Found(index, sample.labels, ((moment.end, sample.value),))
+            yield AnsweredSeries(index, sample.labels, ((moment.end, sample.value),))
     else:
         for line in source.query_range(expr, moment.start, moment.end, moment.step):
-            yield Found(index, line.labels, line.points)
+            yield AnsweredSeries(index, line.labels, line.points)
 
 
-def legend(target: Json, found: Found) -> str:
+def legend(target: Json, labels: Mapping[str, str]) -> str:
     """The name of a series."""
     text = str(target["legendFormat"])
     if text == "__auto":
-        return ", ".join(f"{name} {value}" for name, value in sorted(found.labels.items()))
-    return filled(text, found.labels)
+        return ", ".join(f"{name} {value}" for name, value in sorted(labels.items()))
+    return filled(text, labels)
 
 
-def filled(text: str, labels: Labels) -> str:
+def filled(text: str, labels: Mapping[str, str]) -> str:
     """A template such as `{{slo}} {{tenant}}` with the labels of a series."""
     return " ".join(re.sub(r"{{\s*(\w+)\s*}}", lambda label: labels.get(label[1], ""), text).split())

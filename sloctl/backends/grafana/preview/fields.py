@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from sloctl.backends.grafana.panels import Json
 from sloctl.backends.grafana.preview.figures import color_of, shown, threshold_color, word
-
-Json = Mapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from decimal import Decimal
-from typing import Any, Final
+from typing import Final
 
-Json = Mapping[str, Any]
+from sloctl.backends.grafana.panels import Json
 
 _LENGTHS: Final = (
     (31_536_000, "years"),

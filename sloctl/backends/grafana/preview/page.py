@@ -13,23 +13,13 @@ from datetime import datetime
 from importlib import resources
 from typing import Any
 
-from sloctl.backends.grafana.panels import reference_of
-from sloctl.backends.grafana.preview import charts
-from sloctl.backends.grafana.preview.evaluate import (
-    Found,
-    Moment,
-    Source,
-    answers,
-    filled,
-    interpolated,
-    legend,
-    moment_of,
-)
+from sloctl.backends.grafana.panels import Json, reference_of
+from sloctl.backends.grafana.preview import charts, evaluate
+from sloctl.backends.grafana.preview.evaluate import AnsweredSeries, Moment, PrometheusSource
 from sloctl.backends.grafana.preview.fields import Field, Look, field_of
 from sloctl.backends.grafana.preview.figures import color_of
 from sloctl.model.periods import zone
 
-Json = Mapping[str, Any]
 Cell = float | str | None
 MOST_ROWS = 40
 NARROW = 6
@@ -49,7 +39,7 @@ class Mark:
 
 def preview(
     dashboard: Json,
-    source: Source,
+    source: PrometheusSource,
     at: float,
     chosen: Mapping[str, str],
     rate_interval: int = 60,
@@ -58,18 +48,19 @@ def preview(
     """The page of a dashboard at a moment in Unix seconds, with variables by name."""
     from jinja2 import Environment, StrictUndefined
 
-    moment = replace(moment_of(dashboard, source, at, chosen, since), rate_interval=rate_interval)
+    moment = replace(evaluate.moment_of(dashboard, source, at, chosen, since), rate_interval=rate_interval)
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     folder = resources.files(__package__)
     style = folder.joinpath("page.css").read_text(encoding="utf-8")
     template = environment.from_string(folder.joinpath("page.html.j2").read_text(encoding="utf-8"))
     digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    visible = [one for one in dashboard["templating"]["list"] if not one["hide"] and one["type"] != "datasource"]
+    choices = dashboard["templating"]["list"]
+    visible = [choice for choice in choices if not choice["hide"] and choice["type"] != "datasource"]
     return template.render(
         title=dashboard["title"],
-        description=interpolated(dashboard["description"], moment),
+        description=evaluate.interpolated(dashboard["description"], moment),
         when=_when(moment, str(dashboard["timezone"])),
-        variables=[(one["label"], _said(moment.values[one["name"]])) for one in visible],
+        variables=[(choice["label"], _said(moment.values[choice["name"]])) for choice in visible],
         panels=[_panel(panel, dashboard, source, moment) for panel in dashboard["panels"]],
         style=style,
         digest=digest,
@@ -84,25 +75,25 @@ def _said(value: str) -> str:
 
 def _when(moment: Moment, zone_name: str) -> str:
     local = zone("UTC" if zone_name == "utc" else zone_name)
-    start, end = (datetime.fromtimestamp(one, local) for one in (moment.start, moment.end))
+    start, end = (datetime.fromtimestamp(seconds, local) for seconds in (moment.start, moment.end))
     return f"{start:%d %b %Y %H:%M} to {end:%d %b %Y %H:%M} {end.tzname()}"
 
 
-def _panel(panel: Json, dashboard: Json, source: Source, moment: Moment) -> dict[str, Any]:
+def _panel(panel: Json, dashboard: Json, source: PrometheusSource, moment: Moment) -> dict[str, Any]:
     shown: dict[str, Any] = {
         "kind": panel["type"],
-        "title": interpolated(panel["title"], moment),
-        "description": interpolated(panel.get("description", ""), moment),
+        "title": evaluate.interpolated(panel["title"], moment),
+        "description": evaluate.interpolated(panel.get("description", ""), moment),
         "width": panel["gridPos"]["w"],
     }
     match panel["type"]:
         case "row":
             return shown
         case "text":
-            return shown | {"html": _markdown(interpolated(panel["options"]["content"], moment))}
+            return shown | {"html": _markdown(evaluate.interpolated(panel["options"]["content"], moment))}
         case "logs":
             return shown | {"empty": "Logs come from Loki, which a preview does not ask."}
-    found = answers(panel, source, moment)
+    found = evaluate.answers(panel, source, moment)
     if not found:
         return shown | {"empty": panel["fieldConfig"]["defaults"]["noValue"]}
     if own := panel.get("timeFrom"):
@@ -126,31 +117,31 @@ def _markdown(text: str) -> str:
     return _BACKSLASHED.sub(r"\1", escaped)
 
 
-def _name(panel: Json, found: Found) -> str:
-    return legend(panel["targets"][found.query], found) or str(panel["title"])
+def _name(panel: Json, series: AnsweredSeries) -> str:
+    return evaluate.legend(panel["targets"][series.query], series.labels) or str(panel["title"])
 
 
-def _stats(panel: Json, found: Sequence[Found]) -> list[Look]:
+def _stats(panel: Json, found: Sequence[AnsweredSeries]) -> list[Look]:
     field = field_of(panel, str(panel["title"]))
-    looks = [field.look(one.points[-1][1]) for one in found]
+    looks = [field.look(series.last) for series in found]
     if panel["options"]["colorMode"] == "none":
         return [Look(look.text) for look in looks]
     return looks
 
 
-def _drawn(panel: Json, found: Sequence[Found]) -> list[tuple[charts.Drawn, Field]]:
+def _drawn(panel: Json, found: Sequence[AnsweredSeries]) -> list[tuple[charts.Drawn, Field]]:
     lines = []
-    for index, one in enumerate(found):
-        name = _name(panel, one)
+    for index, series in enumerate(found):
+        name = _name(panel, series)
         field = field_of(panel, name)
         color = field.fixed_color or charts.PALETTE[index % len(charts.PALETTE)]
-        last = field.look(one.points[-1][1]).text
-        lines.append((charts.Drawn(name, color, field.dashed, one.points, last), field))
+        last = field.look(series.last).text
+        lines.append((charts.Drawn(name, color, field.dashed, series.points, last), field))
     return lines
 
 
 def _chart(
-    panel: Json, dashboard: Json, found: Sequence[Found], moment: Moment, marks: Sequence[Mark]
+    panel: Json, dashboard: Json, found: Sequence[AnsweredSeries], moment: Moment, marks: Sequence[Mark]
 ) -> dict[str, Any]:
     defaults = panel["fieldConfig"]["defaults"]
     drawn = [line for line, _ in _drawn(panel, found)]
@@ -194,29 +185,29 @@ def _ticks(scale: charts.Scale, field: Field) -> list[str]:
     return texts
 
 
-def _marks(dashboard: Json, source: Source, moment: Moment) -> list[Mark]:
+def _marks(dashboard: Json, source: PrometheusSource, moment: Moment) -> list[Mark]:
     """Moments at which an annotation's query began to hold."""
     marks = []
     length = moment.end - moment.start
     for annotation in dashboard["annotations"]["list"]:
-        expr = interpolated(annotation["expr"], moment)
+        expr = evaluate.interpolated(annotation["expr"], moment)
         for line in source.query_range(expr, moment.start, moment.end, moment.step):
             last = -math.inf
             for time, value in line.points:
                 if value and time - last > 1.5 * moment.step:
-                    title = filled(annotation["titleFormat"], line.labels)
+                    title = evaluate.filled(annotation["titleFormat"], line.labels)
                     x = f"{charts.WIDTH * (time - moment.start) / length:.1f}"
                     marks.append(Mark(x, color_of(annotation["iconColor"]), f"{annotation['name']}: {title}"))
                 last = time
     return marks
 
 
-def _bars(panel: Json, found: Sequence[Found]) -> list[dict[str, str]]:
-    values = [one.points[-1][1] for one in found]
+def _bars(panel: Json, found: Sequence[AnsweredSeries]) -> list[dict[str, str]]:
+    values = [series.last for series in found]
     most = panel["fieldConfig"]["defaults"].get("max") or max([value for value in values if math.isfinite(value)] + [0])
     bars = []
-    for one, value in zip(found, values, strict=True):
-        name = _name(panel, one)
+    for series, value in zip(found, values, strict=True):
+        name = _name(panel, series)
         look = field_of(panel, name).look(value)
         share = min(1.0, max(0.0, value / most)) if most else 0.0
         bars.append(
@@ -225,29 +216,29 @@ def _bars(panel: Json, found: Sequence[Found]) -> list[dict[str, str]]:
     return bars
 
 
-def _timeline(panel: Json, dashboard: Json, found: Sequence[Found], moment: Moment) -> dict[str, Any]:
+def _timeline(panel: Json, dashboard: Json, found: Sequence[AnsweredSeries], moment: Moment) -> dict[str, Any]:
     rows = []
-    for one in found[:MOST_ROWS]:
-        field = field_of(panel, _name(panel, one))
+    for series in found[:MOST_ROWS]:
+        field = field_of(panel, _name(panel, series))
         cells = [
             {"x": x, "width": width, "color": look.color, "text": look.text}
-            for x, width, value in charts.bands(one.points, moment, moment.step)
+            for x, width, value in charts.bands(series.points, moment, moment.step)
             for look in [field.look(value)]
         ]
-        rows.append({"name": _name(panel, one), "cells": cells})
+        rows.append({"name": _name(panel, series), "cells": cells})
     return {"bands": rows, "times": charts.times(moment, str(dashboard["timezone"])), "more": len(found) - len(rows)}
 
 
-def _table(panel: Json, found: Sequence[Found]) -> dict[str, Any]:
+def _table(panel: Json, found: Sequence[AnsweredSeries]) -> dict[str, Any]:
     """The rows of a table as its transformations arrange them."""
-    organize = next(one["options"] for one in panel["transformations"] if one["id"] == "organize")
+    organize = next(step["options"] for step in panel["transformations"] if step["id"] == "organize")
     order = sorted(organize["indexByName"], key=organize["indexByName"].__getitem__)
     names = organize["renameByName"]
     several = len(panel["targets"]) > 1
     rows: dict[tuple[tuple[str, str], ...], dict[str, Cell]] = {}
-    for one in found:
-        row = rows.setdefault(tuple(sorted(one.labels.items())), dict(one.labels))
-        row[f"Value #{reference_of(one.query)}" if several else "Value"] = one.points[-1][1]
+    for series in found:
+        row = rows.setdefault(tuple(sorted(series.labels.items())), dict(series.labels))
+        row[f"Value #{reference_of(series.query)}" if several else "Value"] = series.last
     columns = [name for name in order if not organize["excludeByName"].get(name)]
     columns = [name for name in columns if any(row.get(name) not in {None, ""} for row in rows.values())]
     columns = [name for name in columns if not field_of(panel, names.get(name, name)).hidden]

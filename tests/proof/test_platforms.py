@@ -12,7 +12,7 @@ import pytest
 from sloctl.backends.prometheus.backend import platform_groups
 from sloctl.model.periods import period_starts
 from sloctl.model.window import Calendar, CalendarWindow
-from sloctl.proof.calendars import calendar_proofs
+from sloctl.proof.platforms import calendar_proofs
 from sloctl.proof.proof import rules_of
 from sloctl.proof.slos import slo_proofs
 from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
@@ -85,6 +85,6 @@ def test_a_budget_begins_anew_with_its_period_at_a_boundary_that_is_no_whole_day
     written: Written, prove: Prove
 ) -> None:
     platform, slo = written(RATIO, FINFLOW, "    window: {calendar: month, time_zone: Asia/Kolkata}\n")
-    (proof,) = (one for one in slo_proofs(slo, rules_of(platform, slo)) if one.part == "rollover")
+    (proof,) = (proof for proof in slo_proofs(rules_of(platform, slo)) if proof.part == "rollover")
     (outcome,) = prove([proof])
     assert outcome.failures == ()

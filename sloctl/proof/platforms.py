@@ -1,4 +1,4 @@
-"""Proof of calendars: the real table of periods at every boundary, and a budget that begins anew."""
+"""Proofs of what all SLOs of a platform share: the tables of calendars, and the alerts about sloctl's own rules."""
 
 from __future__ import annotations
 
@@ -10,19 +10,24 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
-from sloctl.model.catalogue import Platform, Slo
+from sloctl.backends.prometheus.alerts import health_group
+from sloctl.model.catalogue import Platform
 from sloctl.model.periods import period_starts, zone
-from sloctl.model.quantities import Duration
+from sloctl.model.quantities import MINUTE, Duration
 from sloctl.model.window import CalendarWindow
-from sloctl.proof.proof import Case, Expected, Proof, Rule, Rules
-from sloctl.proof.recorded import checked, own_series, period_series, split_of
-from sloctl.proof.series import Raw, series_text
+from sloctl.proof.proof import Case, Expected, Proof, Rule
+from sloctl.proof.series import InputSeries, series_text
+from sloctl.proof.texts import expanded
 
 _STEP: Final = re.compile(r"\+ (-?\d+) \* \(time\(\) >= bool (\d+)\)")
 _TABLE: Final = re.compile(rf"vector\(\s+\d+(\s+{_STEP.pattern})*\s+\)")
 _NEVER: Final = Duration.of(days=36_500)
-_SYNTHETIC: Final = 36_600
-"""A boundary at 610 minutes: no multiple of a day, as after a change of clocks."""
+_COUNTERS: Final = {
+    conventions.RULE_FAILURES: ("prometheus_rule_evaluation_failures_total", MINUTE * 15),
+    conventions.MISSED_EVALUATIONS: ("prometheus_rule_group_iterations_missed_total", MINUTE * 60),
+}
+_COUNTED_AT: Final = 5
+"""The minute in which a counter counts one."""
 
 
 def calendar_proofs(platform: Platform, rules: Sequence[Rule]) -> Iterator[Proof]:
@@ -39,7 +44,7 @@ def _tables(path: str, name: str, calendar: CalendarWindow, rules: Sequence[Rule
     moments = [moment for start in starts[1:-1] for moment in (start - 1, start)]
     values, refuted = list[Expected](), ""
     for metric, known in ((conventions.PERIOD_START, starts[:-1]), (conventions.PERIOD_END, starts[1:])):
-        rule = next((one for one in rules if _is_table(one, metric, name)), None)
+        rule = next((rule for rule in rules if _is_table(rule, metric, name)), None)
         if rule is None:
             refuted = f"the rule file has no {metric} of the calendar {name}"
             continue
@@ -49,7 +54,7 @@ def _tables(path: str, name: str, calendar: CalendarWindow, rules: Sequence[Rule
             (Duration.of(seconds=moment), rule["expr"], [{"labels": "{}", "value": expected[moment]}])
             for moment in (*moments[:2], *moments[-2:])
         ]
-    case = Case("knows every boundary", Duration.of(minutes=1), {"up": [Decimal(1)]}, (), values)
+    case = Case("knows every boundary", MINUTE, {"up": [Decimal(1)]}, (), values)
     return Proof(path, "calendar", _NEVER, [], [case], refuted=refuted)
 
 
@@ -81,33 +86,42 @@ def _is_midnight(moment: int, calendar: CalendarWindow) -> bool:
     return now.date() != before.date()
 
 
-def rollover_proof(slo: Slo, rules: Rules) -> Proof | None:
-    """The budget of a calendar period begins anew with the next one."""
-    if not isinstance(slo.window, CalendarWindow):
-        return None
-    step, resolution = slo.sampling.rollup, slo.sampling.resolution
-    names = [conventions.total_tile(step), conventions.errors_tile(step), conventions.budget_consumed(slo.window)]
-    boundary = int(Decimal(_SYNTHETIC) / resolution.seconds)
-    count = boundary + 60
-    split = split_of(slo, "ill")
-    series: Raw = {
-        own_series(slo, conventions.total_tile(resolution), split): [Decimal(1000)] * count,
-        own_series(slo, conventions.errors_tile(resolution), split): [
-            Decimal(20 if index < boundary else 10) for index in range(count)
-        ],
+def health_proofs(platform: Platform, seen: Sequence[Rule]) -> Iterator[Proof]:
+    """One failure, or one skipped evaluation, is told for as long as its window holds; the watchdog always."""
+    meant = {rule["alert"]: rule for rule in health_group(platform).value()["rules"]}
+    found = {rule["alert"]: rule for rule in seen if rule.get("alert") in meant}
+    for name, alert in meant.items():
+        case = _counted(platform, alert, *_COUNTERS[name]) if name in _COUNTERS else _always(alert)
+        rules = [found[name]] if name in found else []
+        refuted = "" if rules else f"the rule file has no rule {name}"
+        yield Proof(f"{platform.name}/health", name, MINUTE, rules, [case], refuted=refuted)
+
+
+def _always(alert: Rule) -> Case:
+    alerts: list[Expected] = [(MINUTE * minute, alert["alert"], [_told(alert)]) for minute in (0, 2)]
+    return Case("always fires", MINUTE, {"up": [Decimal(1)] * 3}, alerts)
+
+
+def _counted(platform: Platform, alert: Rule, metric: str, window: Duration) -> Case:
+    """A counter of this platform's rules, and one of another's."""
+    group = f"/etc/prometheus/rules.yaml;slo-{platform.name}-api-fast"
+    other = f"/etc/prometheus/rules.yaml;slo-other-{platform.name}-api-fast"
+    count = int(window / MINUTE) + _COUNTED_AT + 5
+    series: InputSeries = {
+        series_text(metric, {"rule_group": group}): [Decimal(minute >= _COUNTED_AT) for minute in range(count)],
+        series_text(metric, {"rule_group": other}): [Decimal(minute) for minute in range(count)],
     }
-    starts = [Decimal(0 if index < boundary else _SYNTHETIC) for index in range(count)]
-    series |= period_series(slo, slo.window, starts)
-    consumed = series_text(conventions.budget_consumed(slo.window), {}).removesuffix("{}")
-    budget = slo.objective.error_budget
-    before = float(Decimal(20) / 1000 / budget)
-    after = float(Decimal(10) / 1000 / budget)
-    low, high = f"{consumed} > {before * 0.999} < {before * 1.001}", f"{consumed} < {after * 1.2} > {after * 0.999}"
-    at_end = step * (boundary * resolution.milliseconds // step.milliseconds)
-    at_next = step * (at_end.milliseconds // step.milliseconds + 10)
-    values = [
-        (at_end, f"count({low})", [{"labels": "{}", "value": 1}]),
-        (at_next, f"count({high})", [{"labels": "{}", "value": 1}]),
+    told = _told(alert, rule_group=group)
+    before = MINUTE * (_COUNTED_AT - 1)
+    alerts: list[Expected] = [
+        (before, alert["alert"], []),
+        (before + MINUTE, alert["alert"], [told]),
+        (before + window - MINUTE, alert["alert"], [told]),
+        (before + window + MINUTE * 2, alert["alert"], []),
     ]
-    case = Case("the budget begins anew with its period", resolution, series, (), values)
-    return checked(slo, "rollover", rules, step, names, [case])
+    return Case("one is told, of this platform's rules only", MINUTE, series, alerts)
+
+
+def _told(alert: Rule, **labels: str) -> dict[str, object]:
+    texts = expanded(alert["annotations"], None, labels)
+    return {"exp_labels": {**alert["labels"], **labels}, "exp_annotations": texts}
