@@ -1,11 +1,13 @@
 """Who may import whom, and the reader that finds the imports which break it.
 
 The table is the project's architecture in one place: a new module needs a row, and a new arrow is a decision.
+`python -m tests.import_rules` writes it into docs/architecture.md.
 """
 
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -182,3 +184,25 @@ class Finder(ast.NodeVisitor):
         before, self.lazy = self.lazy, True
         self.generic_visit(node)
         self.lazy = before
+
+
+PAGE: Final = Path(__file__).parents[1] / "docs" / "architecture.md"
+_SHOWN: Final = re.compile(r"(<!-- import table: begin .*? -->\n).*?(<!-- import table: end -->)", re.DOTALL)
+
+
+def page() -> str:
+    """docs/architecture.md with the table as it is."""
+    rows = [f"| `{name or 'sloctl'}` | {written(row)} |\n" for name, row in TABLE.items()]
+    table = "".join(["| module | may import |\n|---|---|\n", *rows])
+    return _SHOWN.sub(lambda found: found[1] + table + found[2], PAGE.read_text(encoding="utf-8"))
+
+
+def written(row: May) -> str:
+    """What a module may import, in Markdown."""
+    always = [f"`{name}`" for name in sorted(row.sloctl) + sorted(row.others)]
+    inside = ", ".join(f"`{name}`" for name in sorted(row.inside_calls))
+    return ", ".join(always + ([f"({inside})"] if inside else [])) or "nothing"
+
+
+if __name__ == "__main__":
+    PAGE.write_text(page(), encoding="utf-8")
