@@ -94,4 +94,5 @@ def test_help_loads_nothing_heavy() -> None:
 
 
 def test_the_architecture_page_shows_the_table() -> None:
-    assert PAGE.read_text(encoding="utf-8") == page(), "run `python -m tests.import_rules` and commit docs/architecture.md"
+    again = "run `python -m tests.import_rules` and commit docs/architecture.md"
+    assert PAGE.read_text(encoding="utf-8") == page(), again
