@@ -12,8 +12,8 @@ from sloctl.cli import options
 from sloctl.cli.report import escaped, failed, show
 
 if TYPE_CHECKING:
-    from sloctl.backends.alertmanager.alerts import Raised
     from sloctl.backends.alertmanager.tree import Route
+    from sloctl.conventions.inventory import Alert
     from sloctl.model.catalogue import Catalogue
 
 SECRETS: Final = "/etc/alertmanager/secrets"
@@ -182,12 +182,12 @@ def _replace(file: Path, text: str) -> None:
 
 
 def _lines(catalogue: Catalogue, tree: Route) -> Iterator[str]:
-    from sloctl.backends.alertmanager.alerts import raised
     from sloctl.backends.alertmanager.routes import routed
     from sloctl.backends.alertmanager.tree import taken
+    from sloctl.conventions.inventory import platform_alerts
 
     for platform in routed(catalogue):
-        for one in raised(platform):
+        for one in platform_alerts(platform):
             labels = {**one.labels, "alertname": one.name}
             receivers = ", ".join(took.receiver or "your default receiver" for took in taken(tree, labels))
             severity = one.labels.get("severity", "-")
@@ -215,7 +215,7 @@ def _amtool(catalogue: Catalogue, tree: Route, file: Path) -> str:
     return f"amtool accepts the file and agrees on all {len(sorts)} sorts of alerts"
 
 
-def _disagreement(program: str, file: Path, tree: Route, default: str, one: Raised) -> str | None:
+def _disagreement(program: str, file: Path, tree: Route, default: str, one: Alert) -> str | None:
     from sloctl.backends.alertmanager.tree import taken
 
     ours = ",".join(took.receiver or default for took in taken(tree, one.labels))

@@ -27,23 +27,7 @@ from pydantic_core import CoreSchema, core_schema
 from sloctl.language import quantities, texts
 from sloctl.language.quantities import DAY, MINUTE, WrittenBound, WrittenCounts, WrittenRate
 from sloctl.language.refusals import refusal
-
-RESERVED_LABELS: Final = frozenset(
-    (
-        "sloctl",
-        "platform",
-        "service",
-        "slo",
-        "team",
-        "severity",
-        "burn_tier",
-        "notify",
-        "mode",
-        "le",
-        "quantile",
-        "period",
-    )
-)
+from sloctl.model.labels import RESERVED_LABELS
 
 
 def positive(value: int) -> int:

@@ -17,6 +17,9 @@ from sloctl.model.quantities import MINUTE, Duration, Objective, Rate
 GUARD_MARGIN: Final = Decimal("1.545")
 """Half of z = 3.09, which a count inside the objective exceeds once in a thousand looks."""
 
+LEAST_OF_BUDGET: Final = 3
+"""Fewer bad events than this are no spent budget: the first minutes of a window hold few events at all."""
+
 
 def burn_rate(share: Decimal, window: Duration, over: Duration) -> Decimal:
     """How fast the budget burns when `share` of a window's budget is spent within `over`."""
@@ -75,8 +78,7 @@ def tier_detection_time(
 ) -> Duration | None:
     """`detection_time` of a tier with both of its windows; without its `for` and its guard."""
     threshold = error_threshold(tier, objective)
-    windows = [window for window in (tier.over, tier.also_over) if window is not None]
-    times = [detection_time(threshold, window, error_ratio, resolution) for window in windows]
+    times = [detection_time(threshold, window, error_ratio, resolution) for window in tier.windows]
     known = [time for time in times if time is not None]
     return max(known) if known and len(known) == len(times) else None
 

@@ -8,6 +8,7 @@ from typing import Any, Final
 
 from sloctl import conventions
 from sloctl.backends.prometheus.tiles import raw_series
+from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Query, Threshold
@@ -22,7 +23,6 @@ from sloctl.proof.texts import expanded
 from sloctl.proof.tiers import continued, traffic_of
 from sloctl.proof.world import World
 
-BLIND_AFTER: Final = Duration.of(minutes=15)
 _NOTHING: Final[Tile] = (Decimal(0), Decimal(0))
 
 

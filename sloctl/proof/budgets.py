@@ -10,7 +10,7 @@ from typing import Final
 from sloctl import conventions
 from sloctl.explain.simulation import Tile
 from sloctl.model.alerting import Sla
-from sloctl.model.catalogue import Slo
+from sloctl.model.catalogue import RECENT_TILES, Slo
 from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.examples import NotDerivableError, selected
@@ -21,8 +21,6 @@ from sloctl.proof.series import Raw, series_text
 _EVENTS: Final = Decimal(1_000_000)
 _CLEAN: Final = 240
 _BAD: Final = 80
-_RECENT: Final = 60
-"""Tiles whose error ratio tells how long the budget lasts; all of them are bad ones."""
 _CONTRACT: Final = Decimal(20_000)
 
 
@@ -103,15 +101,15 @@ def _looked_at(slo: Slo, tiles: Sequence[Tile]) -> _Spent:
         slo.sampling.resolution * last,
         sum((total for total, _ in tiles[:last]), Decimal(0)),
         sum((errors for _, errors in tiles[:last]), Decimal(0)),
-        sum((total for total, _ in tiles[last - _RECENT : last]), Decimal(0)),
-        sum((errors for _, errors in tiles[last - _RECENT : last]), Decimal(0)),
+        sum((total for total, _ in tiles[last - RECENT_TILES : last]), Decimal(0)),
+        sum((errors for _, errors in tiles[last - RECENT_TILES : last]), Decimal(0)),
     )
 
 
 def _recorded(slo: Slo, spent: _Spent) -> dict[str, Decimal]:
     """Every number about the budget, from its meaning."""
     budget = slo.objective.error_budget
-    hour = (slo.sampling.resolution * _RECENT).seconds
+    hour = slo.sampling.recent.seconds
     consumed = spent.errors / (budget * spent.total)
     found = {conventions.budget_consumed(slo.window): consumed}
     if not isinstance(slo.window, CalendarWindow):
@@ -130,7 +128,7 @@ def _recorded(slo: Slo, spent: _Spent) -> dict[str, Decimal]:
 
 def _ends(slo: Slo, calendar: CalendarWindow, moment: Duration, count: int) -> Raw:
     """The end of the running period, as a series."""
-    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(calendar)}
+    labels = conventions.calendar_labels(slo.platform, calendar)
     return {series_text(conventions.PERIOD_END, labels): [moment.seconds] * count}
 
 

@@ -9,6 +9,7 @@ from typing import Final
 from sloctl import conventions
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
+from sloctl.model.labels import recorded_label
 from sloctl.model.quantities import Duration, number
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.proof import Case, MissingRuleError, Proof, Rules
@@ -30,7 +31,7 @@ def own_series(slo: Slo, metric: str, split: Mapping[str, str]) -> str:
 
 def recorded(split: Mapping[str, str]) -> dict[str, str]:
     """Split labels by the names that recordings give them."""
-    return {conventions.recorded_label(name): value for name, value in split.items()}
+    return {recorded_label(name): value for name, value in split.items()}
 
 
 def split_of(slo: Slo, value: str) -> dict[str, str]:
@@ -52,8 +53,7 @@ def tile_series(slo: Slo, tiles: Sequence[Tile], split: Mapping[str, str]) -> Ra
 
 def period_series(slo: Slo, calendar: CalendarWindow, starts: Sequence[Decimal]) -> Raw:
     """The table of periods, as a series."""
-    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(calendar)}
-    return {series_text(conventions.PERIOD_START, labels): list(starts)}
+    return {series_text(conventions.PERIOD_START, conventions.calendar_labels(slo.platform, calendar)): list(starts)}
 
 
 def checked(slo: Slo, part: str, rules: Rules, every: Duration, names: Sequence[str], cases: Sequence[Case]) -> Proof:

@@ -7,6 +7,7 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sloctl import conventions
+from sloctl.conventions.inventory import error_ratio_windows
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
@@ -83,9 +84,8 @@ def _counting_proofs(slo: Slo, rules: Rules, raw: World) -> Iterator[Proof]:
 
 
 def _fast_ratios(slo: Slo) -> list[str]:
-    windows = {window for tier in slo.tiers for window in (tier.over, tier.also_over) if window is not None}
-    fast = [window for window in sorted(windows) if window / slo.sampling.resolution < 1440]
-    return [conventions.error_ratio(window) for window in fast]
+    windows = (window for window in error_ratio_windows(slo) if not slo.sampling.reads_rollups(window))
+    return [conventions.error_ratio(window) for window in windows]
 
 
 def _busy(slo: Slo, raw: World) -> list[Tile]:
@@ -122,7 +122,7 @@ def _measured(slo: Slo, at: Duration, value: Decimal) -> Expected:
 def _quiet(slo: Slo, raw: World) -> Case:
     """No traffic: counters stand still, and there is no ratio, so no NaN and no alert."""
     tiles = [_NOTHING] * 30
-    expr = '{__name__=~"slo:sli_error:ratio_.*"}'
+    expr = f'{{__name__=~"{conventions.ERROR_RATIO}.*"}}'
     at = slo.sampling.resolution * 25
     series = continued(slo, raw, [_NOTHING, _NOTHING, *tiles], 2)
     return Case("no traffic gives no ratio", raw.clock.interval, series, (), [(at, expr, [])])

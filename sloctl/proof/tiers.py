@@ -9,7 +9,8 @@ from itertools import pairwise
 from typing import Any, Final
 
 from sloctl import conventions
-from sloctl.explain.simulation import Evaluation, Tile, interval, slow
+from sloctl.conventions.inventory import reads_rollups
+from sloctl.explain.simulation import Evaluation, Tile, interval
 from sloctl.model.alerting import BudgetLeft, Severity, Tier
 from sloctl.model.catalogue import Inhibition, NewSeries, Platform, Slo
 from sloctl.proof.examples import NotDerivableError
@@ -49,7 +50,7 @@ def tier_proofs(slo: Slo, rules: Rules) -> Iterator[Proof]:
     """One proof a tier. Tiers over fast windows start at raw series, the others at tiles."""
     derived = world_of(slo)
     for tier in slo.tiers:
-        raw = derived if derived is not None and derived.follows and not slow(slo, tier) else None
+        raw = derived if derived is not None and derived.follows and not reads_rollups(slo, tier) else None
         cases = [_case(slo, tier, rules, one, raw) for one in scenarios(slo, tier, traffic_of(slo, raw))]
         cases += _inhibited(rules.platform, slo, tier, cases[0])
         part = conventions.burn_tier(tier)
@@ -65,13 +66,12 @@ def tier_proofs(slo: Slo, rules: Rules) -> Iterator[Proof]:
 def _needed(slo: Slo, tier: Tier, raw: World | None) -> list[str]:
     """The rules between what is written and the tier's alert."""
     resolution, rollup = slo.sampling.resolution, slo.sampling.rollup
-    windows = [window for window in (tier.over, tier.also_over) if window is not None]
-    names = [conventions.error_ratio(window) for window in windows]
+    names = [conventions.error_ratio(window) for window in tier.windows]
     if isinstance(tier.trigger, BudgetLeft):
         names.append(conventions.budget_consumed(slo.window))
     if raw is not None:
         names += [conventions.total_tile(resolution), conventions.errors_tile(resolution)]
-    if slow(slo, tier):
+    if reads_rollups(slo, tier):
         names += [conventions.total_tile(rollup), conventions.errors_tile(rollup)]
     return [*names, conventions.tier_alert(slo, tier)]
 

@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.alertmanager.alerts import Raised, raised, split_labels
 from sloctl.backends.alertmanager.receivers import SECRETS, Destination, receiver
 from sloctl.backends.alertmanager.tree import Route, Taken, Timing, all_routes, equal, taken, written_matcher
+from sloctl.conventions import inventory
+from sloctl.conventions.inventory import Alert, BuiltIn, platform_alerts
 from sloctl.errors import SloctlError
 from sloctl.model.alerting import Mode, Severity
 from sloctl.model.catalogue import Catalogue, Inhibition, Platform
-from sloctl.model.ownership import Route as Destined
 from sloctl.model.ownership import Team
 from sloctl.model.selector import Matcher, MatchOperator
 
@@ -53,7 +53,7 @@ def _observes(platforms: Iterable[Platform]) -> bool:
 
 
 def _platform_route(platform: Platform) -> Route:
-    alerts = list(raised(platform))
+    alerts = list(platform_alerts(platform))
     watchdog = Route(
         equal(alertname=conventions.WATCHDOG),
         receiver=conventions.watchdog_receiver(platform),
@@ -71,10 +71,10 @@ def _platform_route(platform: Platform) -> Route:
 
 def split_names(platform: Platform) -> list[str]:
     """Every split label of a platform; an alert is grouped by those that it has."""
-    return sorted({label for slo in platform.slos for label in split_labels(slo)})
+    return sorted({label for slo in platform.slos for label in slo.split_labels})
 
 
-def _team_route(platform: Platform, team: Team, alerts: list[Raised]) -> Route:
+def _team_route(platform: Platform, team: Team, alerts: list[Alert]) -> Route:
     """One route for each that an alert takes; further ones first, because the search goes on behind them."""
     own = [one.labels for one in alerts if one.labels.get("team") == team.name and "mode" not in one.labels]
     named = {name for labels in own for name in labels.get("notify", "").split(",")}
@@ -116,18 +116,8 @@ def _destinations(catalogue: Catalogue) -> Iterator[tuple[str, list[Destination]
     yield conventions.OBSERVED, []
     yield conventions.FALLBACK, [Destination(one, one.fallback) for one in platforms if one.fallback]
     for platform in platforms:
-        yield conventions.fallback_receiver(platform), _optional(platform, platform.fallback)
-        yield conventions.watchdog_receiver(platform), _optional(platform, platform.watchdog)
-        for team in platform.teams.values():
-            for severity, route in team.severities.items():
-                to = Destination(platform, route, severity)
-                yield conventions.team_receiver(platform, team, severity.value), [to]
-            for name, route in team.routes.items():
-                yield conventions.team_receiver(platform, team, name), [Destination(platform, route)]
-
-
-def _optional(platform: Platform, route: Destined | None) -> list[Destination]:
-    return [] if route is None else [Destination(platform, route)]
+        for to in inventory.receivers(platform):
+            yield to.name, [Destination(platform, to.route, to.severity)] if to.route else []
 
 
 def time_intervals(catalogue: Catalogue, tree: Route) -> list[dict[str, object]]:
@@ -193,16 +183,16 @@ def _identity(route: Taken) -> str:
     return f"{route.key} {route.receiver}"
 
 
-def distinct(catalogue: Catalogue) -> list[Raised]:
+def distinct(catalogue: Catalogue) -> list[Alert]:
     """One alert for each set of the labels that routes look at."""
     names = ("alertname", "sloctl", "platform", "team", "severity", "notify", "mode")
-    seen: dict[tuple[str, ...], Raised] = {}
+    seen: dict[tuple[str, ...], Alert] = {}
     for platform in routed(catalogue):
-        for one in raised(platform):
+        for one in platform_alerts(platform):
             labels = {**one.labels, "alertname": one.name}
-            watchdog = one.name == conventions.WATCHDOG
+            watchdog = one.cause is BuiltIn.WATCHDOG
             key = tuple(labels.get(name, "") for name in names[0 if watchdog else 1 :])
-            seen.setdefault(key, Raised(one.name, labels, one.split))
+            seen.setdefault(key, one._replace(labels=labels))
     return list(seen.values())
 
 

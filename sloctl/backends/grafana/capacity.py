@@ -27,6 +27,7 @@ from sloctl.backends.grafana.panels import (
 from sloctl.backends.grafana.queries import Ask, equal, like, selector
 from sloctl.backends.grafana.shared import cost, cost_per_request, detail_link, hidden_columns, slo_columns, with_whom
 from sloctl.backends.grafana.texts import literal
+from sloctl.conventions import inventory
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Saturation, Threshold, Throughput
 from sloctl.model.quantities import DAY, number
@@ -35,8 +36,8 @@ from sloctl.model.selector import Matcher
 
 def capacity(platform: Platform) -> Page:
     """Utilisation with its limits, the forecast, traffic and cost."""
-    filled = tuple(slo for slo in platform.slos if _recorded(slo))
-    labels = sorted({conventions.recorded_label(label) for slo in filled for label in slo.by})
+    filled = tuple(slo for slo in platform.slos if inventory.records_value(slo))
+    labels = sorted({label for slo in filled for label in slo.split_labels})
     matchers = tuple(like(label, f"${label}") for label in labels)
     foreseen = tuple(slo for slo in filled if slo.forecast)
     services = [service for service in platform.services if service.cost]
@@ -48,11 +49,6 @@ def capacity(platform: Platform) -> Page:
     ]
     shows = "How full things are, when they will be, and what requests and namespaces cost."
     return Page("capacity", shows, panels, split_variables(platform, labels), since="now-7d")
-
-
-def _recorded(slo: Slo) -> bool:
-    """Whether the rules record the value itself."""
-    return isinstance(slo.indicator, Saturation) or (isinstance(slo.indicator, Threshold) and slo.forecast is not None)
 
 
 def _more() -> Panel:

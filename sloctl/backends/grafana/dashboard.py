@@ -127,7 +127,7 @@ def split_variables(platform: Platform, labels: Iterable[str]) -> list[Variable]
     """One choice a split label; series without the label are never left out by "all"."""
     found = []
     for label in labels:
-        having = [slo for slo in platform.slos if label in map(conventions.recorded_label, slo.by)]
+        having = [slo for slo in platform.slos if label in slo.split_labels]
         names = {conventions.budget_consumed(slo.window) for slo in having}
         found.append(Variable(label, label, label_values(names, platform, label)))
     return found

@@ -180,7 +180,7 @@ def _events_left(platform: Platform, ask: Ask) -> str:
         parts.append(_allowed(of, of.total(str(length))))
     for calendar, slos in queries.calendars(platform):
         of = _gated(platform, ask, slos)
-        labels = [equal("platform", platform.name), equal("calendar", conventions.calendar_name(calendar))]
+        labels = [equal(*label) for label in conventions.calendar_labels(platform.name, calendar).items()]
         period = f'count_values("period", {selector([conventions.PERIOD_START], labels)})'
         parts.append(_allowed(of, of.total_of_period(str(calendar.longest), period)))
     return "\nor ".join(f"({part})" for part in parts)

@@ -41,7 +41,7 @@ def experience(platform: Platform) -> Page:
     compared = [slo for slo in platform.slos if slo.regression and isinstance(slo.indicator, Latency)]
     robots = tuple(slo for slo in platform.slos if isinstance(slo.indicator, Probe))
     felt = tuple(slo for slo in platform.slos if isinstance(slo.indicator, Ratio | Latency))
-    labels = sorted({conventions.recorded_label(label) for slo in (*compared, *robots) for label in slo.by})
+    labels = sorted({label for slo in (*compared, *robots) for label in slo.split_labels})
     matchers = tuple(like(label, f"${label}") for label in labels)
     panels = [panel for slo in compared[:MOST_COMPARED] for panel in _vital(slo, _regression(slo), matchers)]
     left_out = ", ".join(markdown(slo.id) for slo in compared[MOST_COMPARED:])
@@ -80,11 +80,11 @@ def _vital(slo: Slo, regression: Regression, matchers: tuple[Matcher, ...]) -> l
     now = recorded_quantile(slo, regression, matchers)
     before = recorded_quantile(slo, regression, matchers, regression.earlier)
     share = f"p{number(regression.quantile * 100)}"
-    legend = " ".join(f"{{{{{conventions.recorded_label(label)}}}}}" for label in slo.by) or slo.id
+    legend = " ".join(f"{{{{{label}}}}}" for label in slo.split_labels) or slo.id
     worse = f"{now}\n/ ({before} > 0) - 1"
     limit = Style("limit", color=DARK_RED, dashed=True)
     assert isinstance(slo.indicator, Latency)
-    labels = {conventions.recorded_label(label): conventions.recorded_label(label) for label in slo.by}
+    labels = {label: label for label in slo.split_labels}
     unit = unit_of(slo)
     return [
         time_series(
@@ -125,25 +125,24 @@ def recorded_quantile(
 
     It comes from the recorded buckets; of a native histogram there are none, so from the histogram itself.
     """
-    labels = [conventions.recorded_label(label) for label in slo.by]
-    chosen = [matcher for matcher in matchers if matcher.label in labels]
+    chosen = [matcher for matcher in matchers if matcher.label in slo.split_labels]
     fixed = [equal("platform", slo.platform), equal("slo", slo.id), *chosen]
     tail = f" offset {offset}" if offset else ""
     latency = slo.indicator
     assert isinstance(latency, Latency)
     if latency.native:
-        own = {conventions.recorded_label(label): label for label in slo.by}
+        own = dict(zip(slo.split_labels, slo.by, strict=True))
         narrowed = [matcher._replace(label=own[matcher.label]) for matcher in chosen]
         increases = [f"increase({raw(one, *narrowed)}[{regression.over}]{tail})" for one in latency.histogram]
         grouping = f" by ({', '.join(slo.by)})" if slo.by else ""
         return f"histogram_quantile({number(regression.quantile)}, sum{grouping} ({' or '.join(increases)}))"
     buckets = selector([conventions.bucket_tile(slo.sampling.rollup)], fixed, str(regression.over), tail)
-    by = ", ".join([*labels, "le"])
+    by = ", ".join([*slo.split_labels, "le"])
     return f"histogram_quantile({number(regression.quantile)}, sum by ({by}) (sum_over_time({buckets})))"
 
 
 def _robots(platform: Platform, robots: tuple[Slo, ...], matchers: tuple[Matcher, ...]) -> list[Panel]:
-    labels = {conventions.recorded_label(label) for slo in robots for label in slo.by}
+    labels = {label for slo in robots for label in slo.split_labels}
     ask = Ask(platform, (), tuple(matcher for matcher in matchers if matcher.label in labels), slos=robots)
     bad = f"{ask.errors()} > bool 0"
     legend = " ".join(["{{slo}}", *(f"{{{{{label}}}}}" for label in ask.labels[2:])])

@@ -16,14 +16,12 @@ from sloctl.backends.grafana.texts import literal
 from sloctl.model.alerting import BudgetLeft, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
-from sloctl.model.quantities import DAY, ZERO, Duration, number
+from sloctl.model.quantities import DAY, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.model.window import CalendarWindow
 from sloctl.promql.build import indent
 from sloctl.promql.selectors import matchers_text, quote
 
-RECENT_TILES: Final = 60
-"""An hour of minutes: what "now" means for burn rates and traffic."""
 LOW: Final = Decimal("0.25")
 """An SLO with less of its budget left is at risk."""
 SOON: Final = DAY * 3
@@ -62,7 +60,7 @@ def raw(one: Selector, *more: Matcher, name: str | None = None) -> str:
 
 def splits(platform: Platform) -> tuple[str, ...]:
     """The split labels of all SLOs, as recordings have them."""
-    return tuple(sorted({conventions.recorded_label(label) for slo in platform.slos for label in slo.by}))
+    return tuple(sorted({label for slo in platform.slos for label in slo.split_labels}))
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +87,7 @@ class Ask:
     @property
     def labels(self) -> tuple[str, ...]:
         """Every row's labels: service, SLO and the split labels."""
-        found = {conventions.recorded_label(label) for slo in self.of for label in slo.by}
+        found = {label for slo in self.of for label in slo.split_labels}
         return ("service", "slo", *sorted(found))
 
     @property
@@ -100,7 +98,7 @@ class Ask:
     @property
     def recent(self) -> str:
         """The range that "now" means."""
-        return str(max(slo.sampling.resolution * RECENT_TILES for slo in self.of))
+        return str(max(slo.sampling.recent for slo in self.of))
 
     def info(self) -> str:
         """Objective, team and window of each SLO."""
@@ -163,7 +161,7 @@ class Ask:
 
     def error_ratios(self) -> str:
         """The recorded error ratio over each window, which becomes the label `over`."""
-        pattern = conventions.error_ratio(ZERO).removesuffix(str(ZERO)) + "(.+)"
+        pattern = conventions.error_ratios()
         fixed = [like("__name__", pattern), *self._fixed()]
         return f'label_replace({{{matchers_text(tuple(fixed))}}}, "over", "$1", "__name__", {quote(pattern)})'
 
@@ -306,7 +304,7 @@ def calendars(platform: Platform) -> list[tuple[CalendarWindow, list[Slo]]]:
 
 def boundary(platform: Platform, calendar: CalendarWindow, metric: str) -> str:
     """When the running period began or ends, as a scalar in Unix seconds."""
-    labels = [equal("platform", platform.name), equal("calendar", conventions.calendar_name(calendar))]
+    labels = [equal(*label) for label in conventions.calendar_labels(platform.name, calendar).items()]
     return f"scalar({selector([metric], labels)})"
 
 

@@ -159,9 +159,9 @@ def requests_an_hour(platform: Platform, service: Service) -> str | None:
     counted = counted or next((slo for slo in service.slos if not slo.counts_slices), None)
     if counted is None:
         return None
-    hours = (counted.sampling.resolution * queries.RECENT_TILES).seconds / 3600
+    hours = counted.sampling.recent.seconds / 3600
     ask = Ask(platform, slos=(counted,))
-    total = ask.total(str(counted.sampling.resolution * queries.RECENT_TILES))
+    total = ask.total(str(counted.sampling.recent))
     return f"sum({total}) / {number(hours)}"
 
 

@@ -12,21 +12,16 @@ from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Counts, EventIndicator, Latency, Query, Ratio, RunningTotal
 from sloctl.model.quantities import number
 from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.build import indent, matching_on, over_time
+from sloctl.promql.build import indent, over_time
 from sloctl.promql.expressions import with_window
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """The expressions of a pair of tiles.
-
-    Attributes:
-        total_from_errors: the total reads the errors tile and so is recorded after it.
-    """
+    """The expressions of a pair of tiles."""
 
     total: str
     errors: str
-    total_from_errors: bool = False
 
 
 def event_tiles(slo: Slo, indicator: EventIndicator, total: str | None = None) -> Tiles:
@@ -66,12 +61,12 @@ def _counted(slo: Slo, selectors: Selectors, counts: Counts) -> str:
 def _with_zero(slo: Slo, selectors: Selectors, counts: Counts, total: str) -> str:
     """Events, and zero for each value of the split labels that has a total."""
     counted = _counted(slo, selectors, counts)
-    return f"{counted}\nor {_on(slo)} (0 * {total})" if slo.by else counted
+    return f"{counted}\nor {raw.on_split(slo)} (0 * {total})" if slo.by else counted
 
 
 def _remainder(slo: Slo, total: str, good: str) -> str:
     """What of the total is not good."""
-    return f"clamp_min(\n  {total}\n  - {_on(slo)} group_left ()\n{indent(_paren(good))},\n  0\n)"
+    return f"clamp_min(\n  {total}\n  - {raw.on_split(slo)} group_left ()\n{indent(_paren(good))},\n  0\n)"
 
 
 def _latency(slo: Slo, latency: Latency, total: str | None) -> Tiles:
@@ -79,7 +74,7 @@ def _latency(slo: Slo, latency: Latency, total: str | None) -> Tiles:
     count = [selector.named(f"{selector.metric}_count") for selector in latency.histogram]
     bucket = bucket_selectors(latency)
     present = raw.aggregated(slo, "count", _recent(slo, bucket))
-    counted = f"({_summed(slo, count)}\nand {_on(slo)} {present})"
+    counted = f"({_summed(slo, count)}\nand {raw.on_split(slo)} {present})"
     if not slo.by:
         counted += f"\nor (vector(0) unless on () count(\n{indent(_recent(slo, count))}\n))"
     total = total or raw.own_total(slo)
@@ -145,22 +140,18 @@ def _native(slo: Slo, latency: Latency, total: str | None) -> Tiles:
 def _query(slo: Slo, query: Query, total: str | None) -> Tiles:
     if query.bad_ratio is not None:
         share = f"clamp(\n{indent(_asked(slo, query.bad_ratio))},\n  0, 1\n) >= 0"  # NaN is no share
-        return Tiles(raw.own_errors(slo).replace("last_over", "present_over", 1), share, total_from_errors=True)
+        return Tiles(raw.own_errors(slo).replace("last_over", "present_over", 1), share)
     assert query.total is not None
     total = total or raw.own_total(slo)
     if query.bad is not None:
-        return Tiles(_asked(slo, query.total), f"{_asked(slo, query.bad)}\nor {_on(slo)} (0 * {total})")
+        return Tiles(_asked(slo, query.total), f"{_asked(slo, query.bad)}\nor {raw.on_split(slo)} (0 * {total})")
     assert query.good is not None
-    good = f"{_asked(slo, query.good)}\nor {_on(slo)} (0 * {total})"
+    good = f"{_asked(slo, query.good)}\nor {raw.on_split(slo)} (0 * {total})"
     return Tiles(_asked(slo, query.total), _remainder(slo, total, good))
 
 
 def _asked(slo: Slo, expression: Expression) -> str:
     return raw.aggregated(slo, "sum", with_window(expression, slo.sampling.resolution))
-
-
-def _on(slo: Slo) -> str:
-    return matching_on(raw.recorded_by(slo))
 
 
 def _paren(expression: str) -> str:

@@ -46,12 +46,6 @@ def own_errors(slo: Slo) -> str:
     return own_tile(slo, conventions.errors_tile(slo.sampling.resolution))
 
 
-@lru_cache(maxsize=4)
-def recorded_by(slo: Slo) -> tuple[str, ...]:
-    """The split labels as recordings have them."""
-    return tuple(conventions.recorded_label(label) for label in slo.by)
-
-
 def split(slo: Slo, selector: Selector) -> Selector:
     """Without series that lack a split label: they belong to no value."""
     return selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in slo.by))
@@ -59,11 +53,16 @@ def split(slo: Slo, selector: Selector) -> Selector:
 
 def aggregated(slo: Slo, operator: str, inner: str, *, extra: tuple[str, ...] = ()) -> str:
     """An aggregation to one series for each value of the split labels."""
-    for old, new in zip(slo.by, recorded_by(slo), strict=True):
+    for old, new in zip(slo.by, slo.split_labels, strict=True):
         inner = inner if old == new else renamed(inner, new, old)
-    labels = recorded_by(slo) + extra
+    labels = slo.split_labels + extra
     grouping = f" by ({', '.join(labels)}) " if labels else ""
     return f"{operator}{grouping}(\n{indent(inner)}\n)"
+
+
+def on_split(slo: Slo) -> str:
+    """`on` the split labels."""
+    return matching_on(slo.split_labels)
 
 
 def union(parts: Sequence[str]) -> str:

@@ -25,7 +25,7 @@ from sloctl.model.indicator import (
 )
 from sloctl.model.quantities import number
 from sloctl.model.selector import Selector
-from sloctl.promql.build import indent, matching_on, over_time
+from sloctl.promql.build import indent, over_time
 
 
 def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
@@ -66,15 +66,15 @@ def utilisation(slo: Slo, saturation: Saturation) -> str:
 def _one_a_slice(slo: Slo, errors: str) -> Tiles:
     """One event for each slice and value of the split labels."""
     tile = raw.own(slo, conventions.errors_tile(slo.sampling.resolution))
-    return Tiles(over_time("present", tile, slo.sampling.resolution // 2), errors, total_from_errors=True)
+    return Tiles(over_time("present", tile, slo.sampling.resolution // 2), errors)
 
 
 def _across(slo: Slo, across: Across, bad: str, present: str) -> Tiles:
     """How the series of a slice, each with bad 0 or 1, become events."""
     match across:
         case Across.EACH:
-            total = f"{raw.aggregated(slo, 'count', present)}\nand {_on(slo)} {raw.own_errors(slo)}"
-            return Tiles(total, raw.aggregated(slo, "sum", bad), total_from_errors=True)
+            total = f"{raw.aggregated(slo, 'count', present)}\nand {raw.on_split(slo)} {raw.own_errors(slo)}"
+            return Tiles(total, raw.aggregated(slo, "sum", bad))
         case Across.ANY:
             return _one_a_slice(slo, raw.aggregated(slo, "max", bad))
         case Across.ALL:
@@ -92,8 +92,8 @@ def _probe(slo: Slo, probe: Probe) -> Tiles:
         lowest = raw.gauge(slo, "min", probe.gauge)
         return _across(slo, probe.across, f"{lowest} < bool 0.5", lowest)
     count, good = raw.gauge(slo, "count", probe.gauge), raw.gauge(slo, "sum", probe.gauge)
-    total = f"{raw.aggregated(slo, 'sum', count)}\nand {_on(slo)} {raw.own_errors(slo)}"
-    return Tiles(total, raw.aggregated(slo, "sum", f"{count} - {good}"), total_from_errors=True)
+    total = f"{raw.aggregated(slo, 'sum', count)}\nand {raw.on_split(slo)} {raw.own_errors(slo)}"
+    return Tiles(total, raw.aggregated(slo, "sum", f"{count} - {good}"))
 
 
 def _freshness(slo: Slo, freshness: Freshness) -> Tiles:
@@ -146,7 +146,3 @@ def _outside(threshold: Threshold) -> str:
     if threshold.at_most is not None:
         sides.append(f"({value} > bool {number(threshold.at_most)})")
     return " + ".join(sides)
-
-
-def _on(slo: Slo) -> str:
-    return matching_on(raw.recorded_by(slo))

@@ -12,7 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.prometheus.raw import own, recorded_by
+from sloctl.backends.prometheus.raw import own
 from sloctl.model.alerting import BudgetLeft, ErrorRate, Forecast, Regression, Severity, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
@@ -126,7 +126,7 @@ def _pieces(text: str) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1)
 def _words(platform: Platform, slo: Slo) -> dict[str, str]:
-    split = {label: f"{{{{ $labels.{label} }}}}" for label in recorded_by(slo)}
+    split = {label: f"{{{{ $labels.{label} }}}}" for label in slo.split_labels}
     whom = ", ".join(f"{label} {value}" for label, value in split.items())
     consumed = conventions.budget_consumed(slo.window)
     return {
@@ -162,7 +162,7 @@ def _tier_words(slo: Slo, tier: Tier) -> dict[str, str]:
 
 def _lookup(slo: Slo, expression: str, metric: str, unit: str, otherwise: str) -> str:
     """A fixed template that asks Prometheus for one of our own recordings when the alert is sent."""
-    labels = recorded_by(slo)
+    labels = slo.split_labels
     fixed = matchers_text(own(slo, metric).matchers)
     selector = metric + "{" + ", ".join([fixed, *(f"{label}=%q" for label in labels)]) + "}"
     query = f"`{expression.replace('%s', selector)}`"
@@ -195,6 +195,6 @@ def _runbook(slo: Slo) -> str:
 def _dashboard(platform: Platform, slo: Slo) -> str:
     if not platform.dashboards.base_url:
         return ""
-    split = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in recorded_by(slo))
+    split = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in slo.split_labels)
     base = platform.dashboards.base_url.rstrip("/")
     return f"{base}/d/{conventions.dashboard_uid(platform, 'detail')}?var-slo={slo.id}{split}"

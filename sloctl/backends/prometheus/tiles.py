@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import assert_never
 
-from sloctl import conventions
 from sloctl.backends.prometheus.events import Tiles, bucket_selectors, event_tiles
-from sloctl.backends.prometheus.rules import Recording
 from sloctl.backends.prometheus.slices import slice_tiles, timeslice_tiles
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Freshness, Latency, Probe, Query, Ratio, Saturation, Threshold, Throughput
@@ -14,15 +13,17 @@ from sloctl.model.selector import Expression, Selectors
 from sloctl.promql.build import indent, matching_on, renamed
 
 
-def tile_rules(slo: Slo) -> tuple[Recording, Recording]:
-    """Both recordings, that which the other reads first."""
-    tiles = _tiles(slo)
-    labels, resolution = conventions.series_labels(slo), slo.sampling.resolution
-    total = Recording(conventions.total_tile(resolution), _included(slo, tiles.total), labels)
-    errors = Recording(conventions.errors_tile(resolution), _included(slo, tiles.errors), labels)
-    return (errors, total) if tiles.total_from_errors else (total, errors)
+def total(slo: Slo) -> str:
+    """All events or slices of a tile."""
+    return _included(slo, _tiles(slo).total)
 
 
+def errors(slo: Slo) -> str:
+    """The bad events or slices of a tile."""
+    return _included(slo, _tiles(slo).errors)
+
+
+@lru_cache(maxsize=1)
 def _tiles(slo: Slo) -> Tiles:
     match slo.indicator:
         case Ratio() | Latency() | Query() as indicator if slo.timeslices is not None:
@@ -45,13 +46,12 @@ def _included(slo: Slo, tile: str) -> str:
 
 def _exclusion(slo: Slo, condition: Expression) -> str:
     """Matched on the labels of its outermost grouping; without one it excludes everything."""
-    labels = [label for label in slo.by if label in (condition.grouping or ())]
-    text = condition.text
-    for label in labels:
-        new = conventions.recorded_label(label)
-        text = text if new == label else renamed(text, new, label)
-    on = matching_on(tuple(conventions.recorded_label(label) for label in labels))
-    return f"\nunless {on} (\n{indent(text)}\n)"
+    text, on = condition.text, list[str]()
+    for label, recorded in zip(slo.by, slo.split_labels, strict=True):
+        if label in (condition.grouping or ()):
+            text = text if recorded == label else renamed(text, recorded, label)
+            on.append(recorded)
+    return f"\nunless {matching_on(tuple(on))} (\n{indent(text)}\n)"
 
 
 def raw_series(slo: Slo) -> list[Selectors]:

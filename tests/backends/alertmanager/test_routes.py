@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sloctl.backends.alertmanager.alerts import Raised, all_raised, raised
 from sloctl.backends.alertmanager.diff import changes
 from sloctl.backends.alertmanager.routes import inhibit_rules, receivers, route_tree, time_intervals, verify
 from sloctl.backends.alertmanager.tree import all_routes, taken
+from sloctl.conventions.inventory import Alert, all_alerts, platform_alerts
 from sloctl.errors import SloctlError
 from sloctl.model.alerting import Mode, Severity
 from sloctl.model.catalogue import Catalogue, Inhibition, PagerDutyKeys
@@ -40,11 +40,11 @@ def grown(draw: st.DrawFn) -> tuple[Catalogue, Catalogue]:
     return Catalogue((before,)), Catalogue(draw(st.sampled_from([(after,), (bank, after)])))
 
 
-def labels_of(alert: Raised) -> dict[str, str]:
+def labels_of(alert: Alert) -> dict[str, str]:
     return {**alert.labels, "alertname": alert.name, **{label: f"{label} 7" for label in alert.split}}
 
 
-def incidents(made: Catalogue, alerts: list[Raised]) -> list[list[tuple[str | None, str]]]:
+def incidents(made: Catalogue, alerts: list[Alert]) -> list[list[tuple[str | None, str]]]:
     tree = route_tree(made)
     return [
         [(one.receiver, one.incident(labels_of(alert))) for one in taken(tree, labels_of(alert))] for alert in alerts
@@ -55,7 +55,7 @@ def incidents(made: Catalogue, alerts: list[Raised]) -> list[list[tuple[str | No
 @given(grown())
 def test_teams_services_and_slos_added_beside_change_no_incident(catalogues: tuple[Catalogue, Catalogue]) -> None:
     before, after = catalogues
-    alerts = list(raised(before.platforms[0]))
+    alerts = list(platform_alerts(before.platforms[0]))
     assert incidents(before, alerts) == incidents(after, alerts)
 
 
@@ -65,7 +65,7 @@ def test_every_alert_reaches_its_team_and_every_route_is_taken(catalogues: tuple
     for made in catalogues:
         tree = route_tree(made)
         verify(made, tree)
-        for alert in all_raised(made):
+        for alert in all_alerts(made):
             names = [one.receiver or "" for one in taken(tree, labels_of(alert))]
             if team := alert.labels.get("team"):
                 assert names
@@ -91,7 +91,7 @@ def test_an_observed_slo_tells_nobody() -> None:
     watched = replace(service, slos=tuple(replace(slo, mode=Mode.OBSERVE) for slo in service.slos))
     made = Catalogue((replace(one(), services=(watched,)),))
     tree = route_tree(made)
-    alerts = [alert for alert in raised(made.platforms[0]) if "slo" in alert.labels]
+    alerts = [alert for alert in platform_alerts(made.platforms[0]) if "slo" in alert.labels]
     assert {route.receiver for alert in alerts for route in taken(tree, labels_of(alert))} == {"slo-observe"}
     assert {"name": "slo-observe"} in receivers(made, tree)
 
