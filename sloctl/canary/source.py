@@ -11,7 +11,7 @@ import re
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol, TypeAlias
+from typing import Final, NamedTuple, Protocol, TypeAlias, assert_never
 
 import numpy as np
 
@@ -24,7 +24,7 @@ from sloctl.canary.past import SETTLED_SECONDS, Past
 from sloctl.errors import SloctlError
 from sloctl.model.canary import Arms, Canary, MismatchCheck, SloCheck
 from sloctl.model.catalogue import Service, Slo
-from sloctl.model.indicator import Latency, Probe, Ratio
+from sloctl.model.indicator import Latency, Probe, Ratio, judgeable
 from sloctl.model.quantities import DAY, HOUR, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.prometheus import Fault, Histogram, PrometheusError, Sample
@@ -341,7 +341,8 @@ def slo_roles(slo: Slo, *, every_bucket: bool) -> Roles:
         slo: one that a canary can judge.
         every_bucket: whether all buckets of a histogram are needed, or those of its bound only.
     """
-    match slo.indicator:
+    indicator = judgeable(slo.indicator)
+    match indicator:
         case Ratio(total=total, bad=bad, good=good):
             sides = {"total": total, "bad": bad, "good": good}
             return {role: selectors for role, selectors in sides.items() if selectors}
@@ -350,7 +351,7 @@ def slo_roles(slo: Slo, *, every_bucket: bool) -> Roles:
         case Probe(gauge=gauge):
             return {PROBE: (gauge,)}
         case _:
-            raise AssertionError("resolve lets no other kind through")
+            assert_never(indicator)
 
 
 def _bucket_roles(latency: Latency, *, every_bucket: bool) -> Roles:

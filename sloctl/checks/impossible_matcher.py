@@ -45,11 +45,11 @@ def _report(slo: Slo, key: str, selector: Selector, label: str, found: Diagnosti
 
 def _selectors(indicator: Indicator) -> Iterator[tuple[str, Selector]]:
     """Each selector with the key that holds it."""
-    kind = type(indicator).__name__.lower()
     for field in fields(indicator):
-        yield from ((f"{kind}.{field.name}", one) for one in _read(getattr(indicator, field.name)))
+        for selector in _read(getattr(indicator, field.name)):
+            yield f"{indicator.key}.{field.name}", selector
     if isinstance(indicator, Latency):
-        yield from (("latency.bad_if", one.narrowed(*indicator.bad_if)) for one in indicator.histogram)
+        yield from (("latency.bad_if", selector.narrowed(*indicator.bad_if)) for selector in indicator.histogram)
 
 
 def _read(value: object) -> Iterator[Selector]:

@@ -79,10 +79,9 @@ def _own(platform: Platform, slo: Slo) -> Iterator[Value]:
 
 
 def _indicator(slo: Slo) -> Iterator[Value]:
-    kind = type(slo.indicator).__name__.lower()
     for field in fields(slo.indicator):
         value = getattr(slo.indicator, field.name)
-        key = f"sli.{kind}.{field.name}"
+        key = f"sli.{slo.indicator.key}.{field.name}"
         place = slo.places.get(key) or slo.places.get(f"{key}_if")  # `bad_if` becomes `bad`
         if value is not None and (place or value != ()):
             yield Value(key, _part(slo, field.name, value), place)

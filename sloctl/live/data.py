@@ -6,23 +6,12 @@ SLO206 no counter.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import TYPE_CHECKING, Final
 
 from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, NewSeries, Slo
-from sloctl.model.indicator import (
-    Freshness,
-    Latency,
-    Probe,
-    Query,
-    Ratio,
-    RunningTotal,
-    Saturation,
-    Threshold,
-    Throughput,
-)
+from sloctl.model.indicator import Latency
 from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.promql.build import over_time
@@ -69,29 +58,12 @@ _FALLS: Final = 0.1
 def check_data(catalogue: Catalogue, client: PrometheusClient, found: Diagnostics) -> None:
     """Add what is wrong with the data of each SLO, at the place of its `sli`."""
     for slo in catalogue.slos:
-        for selector in _selectors(slo):
-            _check_selector(slo, selector, client, found)
+        reads = slo.indicator.reads()
+        for selector in (selector for group in reads.required for selector in group):
+            if selector not in reads.optional:
+                _check_selector(slo, selector, client, found)
         if isinstance(slo.indicator, Latency) and not slo.indicator.native:
             _check_bucket(slo, slo.indicator, client, found)
-
-
-def _selectors(slo: Slo) -> Iterator[Selector]:
-    """What the SLI reads, without what need not exist: bad events may never have happened."""
-    match slo.indicator:
-        case Ratio(total=total, bad=bad, good=good):
-            yield from total if total is not None else (good or bad or ())
-        case Latency(histogram=histogram, native=native):
-            yield from histogram if native else (one.named(f"{one.metric}_count") for one in histogram)
-        case Probe(gauge=gauge):
-            yield gauge
-        case Freshness(timestamp=timestamp, age=age):
-            yield from (one for one in (timestamp, age) if one is not None)
-        case Throughput(counter=counter):
-            yield from counter
-        case Saturation(used=used, capacity=capacity):
-            yield from (*used, *capacity)
-        case Query() | Threshold():
-            return
 
 
 def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
@@ -102,7 +74,7 @@ def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, foun
         return
     if slo.by:
         _check_split(slo, selector, client, found)
-    if _is_counter(slo):
+    if slo.indicator.reads().counters:
         _check_falls(slo, selector, client, found)
         if slo.sampling.new_series is NewSeries.COUNT_IF_UP:
             _check_births(slo, selector, client, found)
@@ -173,16 +145,6 @@ def _check_bucket(slo: Slo, latency: Latency, client: PrometheusClient, found: D
             help_ = f"write one of its bounds, such as {' or '.join(f'{bound:g}' for bound in sorted(near))}"
             message = f"{histogram.metric} has no bucket at {number(latency.at_most)}"
             found.error("SLO202", slo.at("sli"), message, help_)
-
-
-def _is_counter(slo: Slo) -> bool:
-    match slo.indicator:
-        case Ratio(counts=counts) | Throughput(counts=counts):
-            return isinstance(counts, RunningTotal)
-        case Latency():
-            return True
-        case _:
-            return False
 
 
 def _value(client: PrometheusClient, promql: str) -> float | None:

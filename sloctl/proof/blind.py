@@ -7,11 +7,9 @@ from decimal import Decimal
 from typing import Any, Final
 
 from sloctl import conventions
-from sloctl.backends.prometheus.tiles import raw_series
 from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Query, Threshold
 from sloctl.model.quantities import DAY, Duration
 from sloctl.model.selector import Selectors
 from sloctl.promql.selectors import parse_selector
@@ -40,7 +38,7 @@ def blind_proofs(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Proof]:
 
 def _tells_by_tile(slo: Slo) -> bool:
     """Where only the user's PromQL reads raw series, the tile tells that they are gone."""
-    return isinstance(slo.indicator, Query | Threshold)
+    return not slo.indicator.reads().required
 
 
 def _blind(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Case]:
@@ -54,7 +52,7 @@ def _blind(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Case]:
         return
     series, interval = continued(slo, raw, tiles, 2), raw.clock.interval
     yield _vanished(slo, rules, "a vanished metric is blind", interval, series, frozenset(series))
-    needed = [_selected(series, selectors) for selectors in raw_series(slo)]
+    needed = [_selected(series, selectors) for selectors in slo.indicator.reads().groups]
     for gone in needed if len(needed) > 1 else ():
         yield _vanished(slo, rules, "a part of it that vanished is blind", interval, series, gone)
     if slo.by:
@@ -64,7 +62,7 @@ def _blind(slo: Slo, rules: Rules, raw: World | None) -> Iterator[Case]:
 def _plain(slo: Slo, count: int) -> Raw:
     """One series for each selector of the SLI, whatever its samples mean; they need only be there."""
     split = split_of(slo, "ill")
-    selectors = (selector for group in raw_series(slo) for selector in group)
+    selectors = (selector for group in slo.indicator.reads().groups for selector in group)
     return {series_text(one.metric, {**selected(one), **split}): [Decimal(1)] * count for one in selectors}
 
 

@@ -52,7 +52,7 @@ def event_world(slo: Slo, clock: Clock, write: Write) -> World:
 
 def _running(slo: Slo) -> bool:
     """Whether its series count up; others hold rates or the events of a time."""
-    return not isinstance(slo.indicator, Ratio) or isinstance(slo.indicator.counts, RunningTotal)
+    return slo.indicator.reads().counters
 
 
 @dataclass(frozen=True, slots=True)

@@ -59,11 +59,9 @@ def world(slo: Slo) -> World:
 def counts_of(slo: Slo) -> Counts:
     """What a tile of an SLO can hold, whether or not raw series can be derived."""
     match slo.indicator:
-        case _ if slo.timeslices is not None:
-            return Counts.SLICES
-        case Ratio() | Latency() | Query(bad_ratio=None):
+        case _ if not slo.counts_slices:
             return Counts.EVENTS
-        case Query() | Probe(across=Across.EACH):
+        case Query() | Probe(across=Across.EACH) if slo.timeslices is None:
             return Counts.SAMPLES
         case _:
             return Counts.SLICES

@@ -226,8 +226,7 @@ def requests(slo: Slo, matchers: Sequence[Matcher]) -> str:
     """Events a second of one version."""
     match slo.indicator:
         case Ratio() as ratio:
-            sides = ratio.total if ratio.total is not None else (ratio.bad or ()) + (ratio.good or ())
-            return _summed(ratio, sides, matchers)
+            return _summed(ratio, counted(slo), matchers)
         case Latency() as latency:
             counts = [f"rate({raw(one, *matchers)}[$__rate_interval])" for one in counted(slo)]
             summed = [f"sum(histogram_count({one}))" if latency.native else f"sum({one})" for one in counts]
@@ -302,11 +301,4 @@ def _metric(service: Service) -> str | None:
 
 def counted(slo: Slo) -> Selectors:
     """The series that count the events of an SLO."""
-    match slo.indicator:
-        case Ratio(total=total, bad=bad, good=good):
-            return total or bad or good or ()
-        case Latency() as latency:
-            suffix = "" if latency.native else "_count"
-            return tuple(one.named(one.metric + suffix) for one in latency.histogram)
-        case _:
-            raise TypeError(f"{slo.id} counts no events")
+    return slo.indicator.reads().required[0]

@@ -9,7 +9,6 @@ from sloctl.backends.prometheus import windows
 from sloctl.backends.prometheus.raw import on_split, own, series, split
 from sloctl.backends.prometheus.rules import AlertingRule, Group
 from sloctl.backends.prometheus.texts import blind_annotations, tier_annotations, too_many_series_annotations
-from sloctl.backends.prometheus.tiles import other_side, raw_series
 from sloctl.backends.prometheus.trends import forecast_rule, regression_rule
 from sloctl.conventions import inventory
 from sloctl.conventions.inventory import BLIND_AFTER, Alert, BuiltIn
@@ -93,12 +92,13 @@ def _blind(platform: Platform, slo: Slo, alert: Alert) -> AlertingRule:
     It is pending for one evaluation, so that the first one after a long outage of Prometheus, before anything
     was scraped, tells nobody.
     """
-    raw = raw_series(slo)
-    gone = [_gone(slo, selectors) for selectors in raw] or [_tile_gone(slo)]
-    if slo.by and raw:
-        gone.append(_value_gone(slo, raw[0]))
-        gone += [_label_missing(slo, selector) for selector in other_side(slo)]
-    names = " and ".join(selector_text(selector) for selectors in raw for selector in selectors)
+    reads = slo.indicator.reads()
+    gone = [_gone(slo, selectors) for selectors in reads.groups] or [_tile_gone(slo)]
+    if slo.by and reads.required:
+        gone.append(_value_gone(slo, reads.required[0]))
+        known = {selector.metric for selectors in reads.required for selector in selectors}
+        gone += [_label_missing(slo, selector) for selector in reads.optional if selector.metric not in known]
+    names = " and ".join(selector_text(selector) for selectors in reads.groups for selector in selectors)
     texts = blind_annotations(platform, slo, names or "the expression of the SLI")
     return AlertingRule(alert, "\nor ".join(gone), texts, slo.sampling.rollup)
 

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import assert_never
 
 from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.native import native_events
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Counts, EventIndicator, Latency, Query, Ratio, RunningTotal
-from sloctl.model.quantities import number
-from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector, Selectors
+from sloctl.model.selector import Expression, Selectors
 from sloctl.promql.build import indent, over_time
 from sloctl.promql.expressions import with_window
 
@@ -40,8 +38,8 @@ def event_tiles(slo: Slo, indicator: EventIndicator, total: str | None = None) -
 
 
 def _ratio(slo: Slo, ratio: Ratio, total: str | None) -> Tiles:
-    sides = ratio.total if ratio.total is not None else (ratio.bad or ()) + (ratio.good or ())
-    all_events = _counted(slo, sides, ratio.counts)
+    (counted,) = ratio.reads().required
+    all_events = _counted(slo, counted, ratio.counts)
     total = total or raw.own_total(slo)
     if ratio.bad is not None:
         return Tiles(all_events, _with_zero(slo, ratio.bad, ratio.counts, total))
@@ -71,8 +69,7 @@ def _remainder(slo: Slo, total: str, good: str) -> str:
 
 def _latency(slo: Slo, latency: Latency, total: str | None) -> Tiles:
     """Observations in the bucket of the bound are good; a bucket that does not exist is no data, never errors."""
-    count = [selector.named(f"{selector.metric}_count") for selector in latency.histogram]
-    bucket = bucket_selectors(latency)
+    (count,), bucket = latency.reads().required, latency.reads().buckets
     present = raw.aggregated(slo, "count", _recent(slo, bucket))
     counted = f"({_summed(slo, count)}\nand {raw.on_split(slo)} {present})"
     if not slo.by:
@@ -80,27 +77,6 @@ def _latency(slo: Slo, latency: Latency, total: str | None) -> Tiles:
     total = total or raw.own_total(slo)
     errors = f"{_remainder(slo, total, _good(slo, latency, bucket))}\nor ({total} == 0)"
     return Tiles(counted, errors)
-
-
-def bucket_selectors(latency: Latency) -> Selectors:
-    """The buckets of the bound, whichever way it is written."""
-    matcher = Matcher("le", *_bound(latency.at_most))
-    return tuple(selector.named(f"{selector.metric}_bucket").narrowed(matcher) for selector in latency.histogram)
-
-
-def _bound(bound: Decimal) -> tuple[MatchOperator, str]:
-    """A whole bound is `1` in the text format and `1.0` from Prometheus 3 on; large and small ones have exponents."""
-    text = number(bound)
-    if bound == bound.to_integral_value():
-        forms = [rf"{text}(\.0)?"]
-        if bound >= 10**6:
-            digits, exponent = f"{bound.normalize():e}".split("e")
-            forms.append(rf"{digits}e\+0?{int(exponent)}".replace(".", r"\."))
-        return MatchOperator.REGEX, "|".join(forms)
-    if bound < Decimal("0.0001"):
-        digits, exponent = f"{bound.normalize():e}".split("e")
-        return MatchOperator.REGEX, f"{text}|{digits}e-0?{abs(int(exponent))}".replace(".", r"\.")
-    return MatchOperator.EQUAL, text
 
 
 def _good(slo: Slo, latency: Latency, bucket: Selectors) -> str:
@@ -111,11 +87,11 @@ def _good(slo: Slo, latency: Latency, bucket: Selectors) -> str:
     return f"{good}\n- (\n{indent(slow_or_failed)}\n  or (0 * {good})\n)"
 
 
-def _summed(slo: Slo, selectors: Selectors | list[Selector]) -> str:
+def _summed(slo: Slo, selectors: Selectors) -> str:
     return raw.aggregated(slo, "sum", raw.union([raw.events(slo, one, RunningTotal()) for one in selectors]))
 
 
-def _recent(slo: Slo, selectors: Selectors | list[Selector]) -> str:
+def _recent(slo: Slo, selectors: Selectors) -> str:
     sampling = slo.sampling
     last = (over_time("last", raw.split(slo, one), sampling.lookback, sampling.shift) for one in selectors)
     return "\nor ".join(last)
