@@ -63,7 +63,7 @@ def test_a_kind_is_proven_from_raw_series(kind: type[Any]) -> None:
 @pytest.mark.parametrize("kind", ALL)
 def test_a_kind_has_a_page(kind: type[Any]) -> None:
     page = (TESTS.parent / "docs" / "specification.md").read_text(encoding="utf-8")
-    assert f"\n### {kind.key.capitalize()}\n" in page
+    assert f"\n### {kind.key.replace('_', ' ').capitalize()}\n" in page
 
 
 @pytest.mark.parametrize("kind", ALL)

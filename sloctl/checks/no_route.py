@@ -13,14 +13,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from sloctl.checks import merging
-from sloctl.checks.merging import SLOS, Opinion
+from sloctl.checks.grouped import SLOS, Finding, report
 from sloctl.conventions import inventory
 from sloctl.conventions.inventory import Alert, BuiltIn
 from sloctl.diagnostics import Diagnostics, Related
-from sloctl.diagnostics import Severity as Finding
 from sloctl.model.alerting import Forecast, Mode, Regression, Severity, Tier
-from sloctl.model.catalogue import Catalogue, Platform, Slo
+from sloctl.model.catalogue import Catalogue, Platform
 from sloctl.model.ownership import Team
 
 CODE: Final = "SLO140"
@@ -33,13 +31,12 @@ _EXAMPLES: Final = {
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """Every alert of a team's SLO has a route of its severity."""
-    missing = (one for platform in catalogue.platforms for one in _missing(platform))
-    merging.merge(found, Finding.ERROR, CODE, missing)
+    report(found.error, CODE, (finding for platform in catalogue.platforms for finding in _missing(platform)))
     for platform in catalogue.platforms:
         _check_health(platform, found)
 
 
-def _missing(platform: Platform) -> Iterator[tuple[Slo, Opinion, tuple[Related, ...]]]:
+def _missing(platform: Platform) -> Iterator[Finding]:
     for slo in platform.slos:
         team = platform.teams.get(slo.team or "")
         if team is None or slo.mode is Mode.OBSERVE:
@@ -50,9 +47,11 @@ def _missing(platform: Platform) -> Iterator[tuple[Slo, Opinion, tuple[Related, 
                 continue
             message, help_ = _message(f"{what} of {SLOS} is", team, severity), _help(team, severity)
             if place is None:
-                yield slo, Opinion(team.place, message, help_), (Related(slo.place, "this SLO has such an alert"),)
+                related = Related(slo.place, "this SLO has such an alert")
+                yield Finding(slo, team.place, message, help_, (related,))
             else:
-                yield slo, Opinion(place, message, help_), (Related(team.place, "the team's routes are here"),)
+                related = Related(team.place, "the team's routes are here")
+                yield Finding(slo, place, message, help_, (related,))
 
 
 def _what(alert: Alert) -> str:

@@ -14,7 +14,7 @@ from typing import Final, NamedTuple, TypeAlias
 from sloctl import conventions
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Forecast, Mode, Regression, Severity, Tier
-from sloctl.model.catalogue import Catalogue, Platform, Slo
+from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.indicator import Latency, Saturation, Threshold
 from sloctl.model.ownership import Route
 from sloctl.model.quantities import Duration
@@ -153,11 +153,6 @@ def platform_alerts(platform: Platform) -> Iterator[Alert]:
     for slo in platform.slos:
         yield from alerts(platform, slo)
     yield from health_alerts(platform)
-
-
-def all_alerts(catalogue: Catalogue) -> Iterator[Alert]:
-    """The alerts of every platform."""
-    return (alert for platform in catalogue.platforms for alert in platform_alerts(platform))
 
 
 class Receiver(NamedTuple):

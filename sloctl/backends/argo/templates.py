@@ -112,8 +112,7 @@ def _provider(platform: str, service: Service, step: int | None) -> dict[str, An
 
 def _looks(service: Service, canary: Canary, step: int) -> int:
     """Until the step's deadline, and until samples from beyond it are there."""
-    sampling = [slo.sampling for slo in service.slos]
-    late = max((one.shift + one.scrape_interval for one in sampling), default=INTERVAL)
+    late = max((slo.sampling.shift + slo.sampling.scrape_interval for slo in service.slos), default=INTERVAL)
     return math.ceil((_longest(canary, step) + late) / INTERVAL) + MARGIN
 
 

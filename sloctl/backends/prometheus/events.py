@@ -88,24 +88,25 @@ def _good(slo: Slo, latency: Latency, bucket: Selectors) -> str:
 
 
 def _summed(slo: Slo, selectors: Selectors) -> str:
-    return raw.aggregated(slo, "sum", raw.union([raw.events(slo, one, RunningTotal()) for one in selectors]))
+    return raw.aggregated(slo, "sum", raw.union([raw.events(slo, selector, RunningTotal()) for selector in selectors]))
 
 
 def _recent(slo: Slo, selectors: Selectors) -> str:
     sampling = slo.sampling
-    last = (over_time("last", raw.split(slo, one), sampling.lookback, sampling.shift) for one in selectors)
+    last = (over_time("last", raw.split(slo, selector), sampling.lookback, sampling.shift) for selector in selectors)
     return "\nor ".join(last)
 
 
 def _native(slo: Slo, latency: Latency, total: str | None) -> Tiles:
     """Native histograms count good events as a fraction; a bound between edges is interpolated."""
     histograms = [raw.split(slo, selector) for selector in latency.histogram]
-    counted = raw.union([native_events(slo.sampling, one, None) for one in histograms])
-    good = raw.union([native_events(slo.sampling, one, latency.at_most) for one in histograms])
+    counted = raw.union([native_events(slo.sampling, histogram, None) for histogram in histograms])
+    good = raw.union([native_events(slo.sampling, histogram, latency.at_most) for histogram in histograms])
     total_tile = raw.aggregated(slo, "sum", counted) + ("" if slo.by else " or vector(0)")
     good_tile = raw.aggregated(slo, "sum", good)
     if latency.bad_if:
-        failed = [native_events(slo.sampling, one.narrowed(*latency.bad_if), latency.at_most) for one in histograms]
+        narrowed = [histogram.narrowed(*latency.bad_if) for histogram in histograms]
+        failed = [native_events(slo.sampling, histogram, latency.at_most) for histogram in narrowed]
         good_tile = (
             f"{good_tile}\n- (\n{indent(raw.aggregated(slo, 'sum', raw.union(failed)))}\n  or (0 * {good_tile})\n)"
         )
@@ -116,7 +117,7 @@ def _native(slo: Slo, latency: Latency, total: str | None) -> Tiles:
 def _query(slo: Slo, query: Query, total: str | None) -> Tiles:
     if query.bad_ratio is not None:
         share = f"clamp(\n{indent(_asked(slo, query.bad_ratio))},\n  0, 1\n) >= 0"  # NaN is no share
-        return Tiles(raw.own_errors(slo).replace("last_over", "present_over", 1), share)
+        return Tiles(raw.judged(slo), share)
     assert query.total is not None
     total = total or raw.own_total(slo)
     if query.bad is not None:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sloctl import conventions
 from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.events import Tiles, event_tiles
 from sloctl.model.catalogue import NewSeries, Slo
@@ -57,7 +56,7 @@ def timeslice_tiles(slo: Slo, indicator: EventIndicator) -> Tiles:
 def utilisation(slo: Slo, saturation: Saturation) -> str:
     """The share of the capacity that is used."""
     used, capacity = (
-        raw.aggregated(slo, "sum", raw.union([raw.gauge(slo, "max", one) for one in selectors]))
+        raw.aggregated(slo, "sum", raw.union([raw.gauge(slo, "max", selector) for selector in selectors]))
         for selectors in (saturation.used, saturation.capacity)
     )
     return f"{used}\n/ ({capacity} > 0)"
@@ -65,8 +64,7 @@ def utilisation(slo: Slo, saturation: Saturation) -> str:
 
 def _one_a_slice(slo: Slo, errors: str) -> Tiles:
     """One event for each slice and value of the split labels."""
-    tile = raw.own(slo, conventions.errors_tile(slo.sampling.resolution))
-    return Tiles(over_time("present", tile, slo.sampling.resolution // 2), errors)
+    return Tiles(raw.judged(slo), errors)
 
 
 def _across(slo: Slo, across: Across, bad: str, present: str) -> Tiles:
@@ -108,7 +106,7 @@ def _freshness(slo: Slo, freshness: Freshness) -> Tiles:
 
 
 def _throughput(slo: Slo, throughput: Throughput) -> Tiles:
-    events = raw.union([raw.events(slo, one, throughput.counts) for one in throughput.counter])
+    events = raw.union([raw.events(slo, selector, throughput.counts) for selector in throughput.counter])
     if throughput.across is Across.EACH:
         return _across(slo, Across.EACH, _beyond(slo, throughput, f"(\n{indent(events)}\n)"), f"(\n{indent(events)}\n)")
     counted = raw.aggregated(slo, "sum", events)

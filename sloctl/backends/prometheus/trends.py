@@ -95,7 +95,10 @@ def _classic(slo: Slo, latency: Latency, regression: Regression, offset: Duratio
 
 def _native(slo: Slo, latency: Latency, regression: Regression, offset: Duration) -> _Observed:
     increases = raw.union(
-        [f"increase({selector_text(raw.split(slo, one), regression.over, offset)})" for one in latency.histogram]
+        [
+            f"increase({selector_text(raw.split(slo, histogram), regression.over, offset)})"
+            for histogram in latency.histogram
+        ]
     )
     summed = raw.aggregated(slo, "sum", increases)
     return _Observed(f"histogram_quantile({number(regression.quantile)}, {summed})", f"histogram_count({summed})")

@@ -131,7 +131,6 @@ def _recent(slo: Slo) -> tuple[str, str]:
     return _rolled(slo, conventions.errors_tile, over), _rolled(slo, conventions.total_tile, over)
 
 
-@lru_cache(maxsize=64)
 def _sum(slo: Slo, name: _TileName, over: Duration) -> str:
     if slo.sampling.reads_rollups(over):
         return _rolled(slo, name, over)
