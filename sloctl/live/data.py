@@ -1,7 +1,7 @@
 """What a running Prometheus says of the series that specifications read: the mistakes that no parser can see.
 
-Codes: SLO201 no series, SLO202 no bucket, SLO203 births cannot be told, SLO204 split labels, SLO205 scrape interval,
-SLO206 no counter.
+Codes: SLO201 no series, SLO202 no bucket, SLO203 created counters cannot be told, SLO204 split labels, SLO205 scrape
+interval, SLO206 no counter.
 """
 
 from __future__ import annotations
@@ -77,7 +77,7 @@ def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, foun
     if slo.indicator.reads().counters:
         _check_falls(slo, selector, client, found)
         if slo.sampling.new_series is NewSeries.COUNT_IF_UP:
-            _check_births(slo, selector, client, found)
+            _check_creations(slo, selector, client, found)
     _check_interval(slo, selector, client, found)
 
 
@@ -95,7 +95,7 @@ def _check_split(slo: Slo, selector: Selector, client: PrometheusClient, found: 
         found.warning("SLO204", slo.at("by"), message, f"write `max_series: {int(values * 2)}`, or split by less")
 
 
-def _check_births(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
     labels = slo.sampling.target_labels
     targets = selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in labels))
     on = ", ".join(labels)

@@ -13,6 +13,7 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.prometheus.raw import own
+from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.model.alerting import BudgetLeft, ErrorRate, Forecast, Regression, Severity, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
@@ -32,7 +33,7 @@ _NEXT: Final = {
     Severity.P2: "Follow the runbook before the budget is gone.",
     Severity.P3: "Plan a repair in working hours; the runbook says where to look.",
 }
-_BLIND_SUMMARY: Final = "$slo: its metric has had no series for 15m, so nothing is measured"
+_BLIND_SUMMARY: Final = f"$slo: its metric has had no series for {BLIND_AFTER}, so nothing is measured"
 _BLIND_DESCRIPTION: Final = (
     "No series match $selector. Either the service or its scrape is gone, or the metric was renamed: "
     "check the target first, then the selector in the specification. Until then no other alert of $slo can fire."
