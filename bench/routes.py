@@ -12,6 +12,8 @@ from pathlib import Path
 from bench.measured import succeeded
 from bench.rows import Row
 from examples.demo.checkout import checkout_service, order
+from sloctl import conventions
+from sloctl.model.quantities import MINUTE
 from testing.routed import routed, rules, scraping
 from testing.servers import find_program, prometheus
 
@@ -84,7 +86,7 @@ def waiting_rows() -> Iterator[Row]:
         with routed(REAL_TIME, folder, fast=False) as (sink, told, specs), checkout_service(folder) as service:
             config = scraping({"checkout": service}, told, "15s")
             with prometheus(config, rules(specs, folder)) as server:
-                ratio = 'slo:sli_error:ratio_increase1m{slo="checkout-ok"} == 0'
+                ratio = f'{conventions.error_ratio(MINUTE)}{{slo="checkout-ok"}} == 0'
                 server.wait_for(lambda: server.query(ratio), "a healthy start", 300)
                 began = time.monotonic()
                 order(f"{service}/fail?ratio={OUTAGE}")

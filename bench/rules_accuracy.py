@@ -15,6 +15,7 @@ from bench.rows import Row
 from bench.rules_month import JOBS, Month, own
 from bench.rules_others import RATIO
 from bench.rules_traffic import INCIDENTS, START, WINDOW, Incident
+from sloctl import conventions
 
 SHIFT: Final = 15
 """Seconds by which rules look back; what was scraped is counted up to then."""
@@ -71,13 +72,13 @@ def _budget(month: Month, slo: str, job: str, kind: str, budget: float) -> Figur
     at, ledger, ask = month.last(slo, "4m"), month.ledgers[job], month.server.value
     sides = _sides(slo)
     total = ledger.truth("total", at - WINDOW, at)
-    consumed = ask(f"slo:error_budget_consumed:ratio_increase30d{own(slo)}", at)
+    consumed = ask(f"{conventions.BUDGET_CONSUMED}increase30d{own(slo)}", at)
     mean = ask(f'avg_over_time({RATIO}5m{{slo="{slo}"}}[30d])', at)
     return Figure(
         f"{slo}: budget of 30 d",
         truth=ledger.truth(kind, at - WINDOW, at),
         scraped=ledger.seen(kind, at - WINDOW - SHIFT, at - SHIFT),
-        ours=consumed * budget * ask(f"sum_over_time(slo:sli_total:increase4m{own(slo)}[30d])", at),
+        ours=consumed * budget * ask(f"sum_over_time({conventions.TOTAL}4m{own(slo)}[30d])", at),
         ratios=mean * total,
         raw=_raw(month, sides, "30d", at),
     )
@@ -94,7 +95,7 @@ def _incident(month: Month, job: str, incident: Incident) -> Figure:
         f"{job}: {incident.name}",
         truth=ledger.truth("errors", begin, at),
         scraped=ledger.seen("errors", begin - SHIFT, at - SHIFT),
-        ours=ask(f"sum_over_time(slo:sli_errors:increase1m{own(job)}[{window}])", at),
+        ours=ask(f"sum_over_time({conventions.ERRORS}1m{own(job)}[{window}])", at),
         ratios=share * ledger.truth("total", end - WINDOW, end),
         raw=_raw(month, _sides(job), window, at),
     )

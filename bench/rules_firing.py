@@ -26,7 +26,6 @@ from bench.rules_pages import SPEC
 from bench.rules_server import promtool
 from sloctl import conventions
 from sloctl.backends.prometheus.backend import PrometheusBackend
-from sloctl.backends.prometheus.windows import is_slow
 from sloctl.model.alerting import Tier
 from sloctl.model.budget import tier_detection_time
 from sloctl.model.catalogue import Catalogue, Slo
@@ -52,7 +51,7 @@ class Watched:
     @property
     def slow(self) -> bool:
         """Whether it reads roll-ups and is evaluated each four minutes."""
-        return is_slow(self.slo, self.tier.averaged_over)
+        return self.slo.sampling.reads_rollups(self.tier.averaged_over)
 
     def checks(self) -> Iterator[tuple[int, int]]:
         """Minutes of the test, and whether the alert fires there (1 or 0)."""
@@ -97,7 +96,7 @@ def _rule_files(catalogue: Catalogue, folder: Path) -> tuple[Path, Path]:
     artifacts = [one for one in PrometheusBackend().compile(catalogue) if "_sloctl" not in one.path]
     groups: list[Mapping[str, Any]] = [group for one in artifacts for group in _groups(one.value)]
     fast = [group for group in groups if group["name"].endswith("-fast")]
-    tiles = {"slo:sli_total:increase1m", "slo:sli_errors:increase1m"}
+    tiles = {conventions.total_tile(MINUTE), conventions.errors_tile(MINUTE)}
     slow = [
         {**group, "rules": [rule for rule in group["rules"] if rule.get("record") not in tiles]}
         for group in groups
@@ -130,8 +129,8 @@ def _tiles(ratio: Decimal) -> dict[str, str]:
     bad = int(PER_MINUTE * ratio)
     labels = '{platform="default", service="night", slo="night-google"}'
     return {
-        f"slo:sli_total:increase1m{labels}": f"{PER_MINUTE}x8000",
-        f"slo:sli_errors:increase1m{labels}": f"0x{SLOW_BEGIN - 1} {bad}x3000",
+        f"{conventions.total_tile(MINUTE)}{labels}": f"{PER_MINUTE}x8000",
+        f"{conventions.errors_tile(MINUTE)}{labels}": f"0x{SLOW_BEGIN - 1} {bad}x3000",
     }
 
 

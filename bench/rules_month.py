@@ -15,6 +15,7 @@ from bench import rules_data, rules_others, rules_traffic
 from bench.rules_data import Ledger
 from bench.rules_server import Server, promtool
 from bench.rules_traffic import END, START
+from sloctl import conventions
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.compiler import compile_specs
 from sloctl.live.backfill import block_hours, stages
@@ -72,7 +73,7 @@ class Month:
 
     def last(self, slo: str, tile: str) -> float:
         """The moment at which a tile (`1m` or `4m`) was last recorded."""
-        return self.server.value(f"timestamp(slo:sli_total:increase{tile}{own(slo)})", END)
+        return self.server.value(f"timestamp({conventions.TOTAL}{tile}{own(slo)})", END)
 
 
 def own(slo: str) -> str:

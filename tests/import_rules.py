@@ -48,7 +48,7 @@ TABLE: Final = {
     "language": may("model promql.limits diagnostics", others="yaml pydantic pydantic_core"),
     "resolve": may("language model promql diagnostics", others="tzdata"),
     "checks": may("model promql conventions diagnostics"),
-    "conventions": may("model"),
+    "conventions": may("model diagnostics.Place"),
     "backends": may("model"),
     "backends.backend": may("model"),
     "backends.prometheus": may(BACKEND),

@@ -17,6 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from examples.pictures.exporter import exporter_of, serving
+from sloctl import conventions
 from sloctl.artifacts import Target, write
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
@@ -30,7 +31,7 @@ WARM_UP = 32
 LOADED_WITHIN = 100
 """Prometheus looks for new blocks once a minute."""
 Labels = tuple[tuple[str, str], ...]
-INFO, TOTAL = "slo:objective:info", "slo:sli_total:increase5s"
+INFO, TOTAL = conventions.OBJECTIVE, f"{conventions.TOTAL}5s"
 BURNS = (0.5, 0.8, 0.2, 0.35, 1.15, 0.6)
 """How much of its budget a series spent in a month, by its labels."""
 HOUR = 3600
@@ -107,7 +108,7 @@ def backfill(server: Prometheus, folder: Path) -> None:
         capture_output=True,
     )
     text.unlink()
-    probe = f"count(slo:objective:info @ {end - HISTORY[24]})"
+    probe = f"count({INFO} @ {end - HISTORY[24]})"
     server.wait_for(lambda: server.query(probe), "its history is loaded", within=LOADED_WITHIN)
 
 

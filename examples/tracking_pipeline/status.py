@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from sloctl import conventions
+from sloctl.model.quantities import DAY, SECOND, ZERO
+from sloctl.model.window import RollingWindow
 from testing.servers import Prometheus
 
 PLATFORM = "tracking-pipeline"
-ERROR_RATIO = "slo:sli_error:ratio_increase"
+ERROR_RATIO = conventions.error_ratio(ZERO).removesuffix(str(ZERO))
 SHORT, LONG = "25s", "5m"
-SPENT = "slo:error_budget_consumed:ratio_increase1d"
-EVENTS = "slo:sli_total:increase5s"
+SPENT = conventions.budget_consumed(RollingWindow(DAY))
+EVENTS = conventions.total_tile(SECOND * 5)
 RESOLUTION_SECONDS = 5
 
 
@@ -47,7 +50,7 @@ def read(prometheus: Prometheus) -> Mapping[str, SloStatus]:
     for sample in prometheus.query(f'{{platform="{PLATFORM}", __name__=~"slo:.+"}}'):
         name = sample.labels["__name__"]
         one = found.setdefault(sample.labels["slo"], SloStatus(sample.labels["slo"]))
-        if name == "slo:objective:info":
+        if name == conventions.OBJECTIVE:
             one.objective = sample.value
         elif name == SPENT:
             one.spent = max(one.spent or 0.0, sample.value)

@@ -10,8 +10,8 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from sloctl.checks.merging import SLOS, Opinion, merge
-from sloctl.diagnostics import Diagnostics, Severity
+from sloctl.checks.grouped import SLOS, Finding, report
+from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.periods import LAST_YEAR
 
@@ -23,12 +23,12 @@ def check(catalogue: Catalogue, found: Diagnostics, today: date) -> None:
     if today.year < LAST_YEAR:
         return
     calendars = (slo for slo in catalogue.slos if slo.calendar is not None)
-    merge(found, Severity.WARNING, CODE, ((slo, _opinion(slo), ()) for slo in calendars))
+    report(found.warning, CODE, map(_finding, calendars))
 
 
-def _opinion(slo: Slo) -> Opinion:
+def _finding(slo: Slo) -> Finding:
     message = f"the calendar table behind {SLOS} ends with {LAST_YEAR}"
     place = slo.at("window" if slo.window == slo.calendar else "sla")
-    return Opinion(
-        place, message, "install a newer sloctl and run `sloctl generate`, or write a rolling window such as `30d`"
+    return Finding(
+        slo, place, message, "install a newer sloctl and run `sloctl generate`, or write a rolling window such as `30d`"
     )

@@ -15,8 +15,8 @@ from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-from sloctl.checks.merging import SLOS, Opinion, merge, tiers
-from sloctl.diagnostics import Diagnostics, Severity
+from sloctl.checks.grouped import SLOS, Finding, report, tiers
+from sloctl.diagnostics import Diagnostics
 from sloctl.model.alerting import BudgetLeft, Tier
 from sloctl.model.budget import error_threshold, exhaustion_time, tier_detection_time
 from sloctl.model.catalogue import Catalogue, Slo
@@ -27,12 +27,10 @@ CODE: Final = "SLO106"
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """No tier waits until its budget is gone, or until short outages are over."""
-    merge(
-        found, Severity.WARNING, CODE, ((slo, one, ()) for _, slo, tier in tiers(catalogue) for one in _of(slo, tier))
-    )
+    report(found.warning, CODE, (finding for _, slo, tier in tiers(catalogue) for finding in _of(slo, tier)))
 
 
-def _of(slo: Slo, tier: Tier) -> Iterator[Opinion]:
+def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
     if not tier.for_ or isinstance(tier.trigger, BudgetLeft):
         return
     noticed = tier_detection_time(tier, slo.objective, Decimal(1), slo.sampling.resolution)
@@ -44,11 +42,11 @@ def _of(slo: Slo, tier: Tier) -> Iterator[Opinion]:
     help_ = f"write `for: {longest}` or less, or leave it out" if longest else "leave `for` out"
     if gone <= fires:
         cause = f"a total outage spends all of it in {_seconds(gone)}, and the tier fires after {fires}"
-        yield Opinion(tier.place, f"this tier of {SLOS} fires when the budget is gone: {cause}", help_)
+        yield Finding(slo, tier.place, f"this tier of {SLOS} fires when the budget is gone: {cause}", help_)
     elif hidden is not None:
         spent = percent((hidden / gone).quantize(Decimal("0.01")))
         cause = f"a total one of {hidden} tells nobody and spends {spent} of the budget"
-        yield Opinion(tier.place, f"the `for` of this tier of {SLOS} hides outages: {cause}", help_)
+        yield Finding(slo, tier.place, f"the `for` of this tier of {SLOS} hides outages: {cause}", help_)
 
 
 def _hidden(slo: Slo, tier: Tier, noticed: Duration) -> Duration | None:

@@ -38,18 +38,18 @@ def _report(slo: Slo, key: str, selector: Selector, label: str, found: Diagnosti
     impossible = matchers_text(selector.on((label,)))
     place = slo.places.get(f"sli.{key}") or slo.places.get(f"{'sli.' + key}_if") or slo.at("sli")
     message = f"no series of {selector.metric} can match `{impossible}`"
-    values = [one.value for one in selector.on((label,)) if one.operator is MatchOperator.EQUAL]
+    values = [matcher.value for matcher in selector.on((label,)) if matcher.operator is MatchOperator.EQUAL]
     either = f', or write `{label}=~"{"|".join(values)}"` for either value' if len(values) > 1 else ""
     found.error(CODE, place, message, f"keep one of the matchers{either}")
 
 
 def _selectors(indicator: Indicator) -> Iterator[tuple[str, Selector]]:
     """Each selector with the key that holds it."""
-    kind = type(indicator).__name__.lower()
     for field in fields(indicator):
-        yield from ((f"{kind}.{field.name}", one) for one in _read(getattr(indicator, field.name)))
+        for selector in _read(getattr(indicator, field.name)):
+            yield f"{indicator.key}.{field.name}", selector
     if isinstance(indicator, Latency):
-        yield from (("latency.bad_if", one.narrowed(*indicator.bad_if)) for one in indicator.histogram)
+        yield from (("latency.bad_if", selector.narrowed(*indicator.bad_if)) for selector in indicator.histogram)
 
 
 def _read(value: object) -> Iterator[Selector]:
@@ -59,4 +59,4 @@ def _read(value: object) -> Iterator[Selector]:
         case Expression():
             yield from value.selectors
         case tuple():
-            yield from (one for one in value if isinstance(one, Selector))
+            yield from (part for part in value if isinstance(part, Selector))

@@ -11,14 +11,14 @@ Add the route to the team, such as `P2: {slack: '#checkout'}`, or give the tier 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, assert_never
 
-from sloctl.checks import merging
-from sloctl.checks.merging import SLOS, Opinion
-from sloctl.diagnostics import Diagnostics, Place, Related
-from sloctl.diagnostics import Severity as Finding
-from sloctl.model.alerting import Mode, Severity
-from sloctl.model.catalogue import Catalogue, Platform, Slo
+from sloctl.checks.grouped import SLOS, Finding, report
+from sloctl.conventions import inventory
+from sloctl.conventions.inventory import Alert, BuiltIn
+from sloctl.diagnostics import Diagnostics, Related
+from sloctl.model.alerting import Forecast, Mode, Regression, Severity, Tier
+from sloctl.model.catalogue import Catalogue, Platform
 from sloctl.model.ownership import Team
 
 CODE: Final = "SLO140"
@@ -31,48 +31,53 @@ _EXAMPLES: Final = {
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """Every alert of a team's SLO has a route of its severity."""
-    missing = (one for platform in catalogue.platforms for one in _missing(platform))
-    merging.merge(found, Finding.ERROR, CODE, missing)
+    report(found.error, CODE, (finding for platform in catalogue.platforms for finding in _missing(platform)))
     for platform in catalogue.platforms:
         _check_health(platform, found)
 
 
-def _missing(platform: Platform) -> Iterator[tuple[Slo, Opinion, tuple[Related, ...]]]:
+def _missing(platform: Platform) -> Iterator[Finding]:
     for slo in platform.slos:
         team = platform.teams.get(slo.team or "")
         if team is None or slo.mode is Mode.OBSERVE:
             continue
-        for severity, place, what in dict.fromkeys(_written(slo)):
-            if severity not in team.severities:
-                related = (Related(team.place, "the team's routes are here"),)
-                yield (
-                    slo,
-                    Opinion(place, _message(f"{what} of {SLOS} is", team, severity), _help(team, severity)),
-                    related,
-                )
-        if Severity.P2 not in team.severities:
-            message = _message(f"the alert on a vanished metric of {SLOS} is", team, Severity.P2)
-            related = (Related(slo.place, "this SLO has such an alert"),)
-            yield slo, Opinion(team.place, message, _help(team, Severity.P2)), related
+        told = dict.fromkeys((alert.severity, alert.place, _what(alert)) for alert in inventory.alerts(platform, slo))
+        for severity, place, what in told:
+            if severity is None or severity in team.severities:
+                continue
+            message, help_ = _message(f"{what} of {SLOS} is", team, severity), _help(team, severity)
+            if place is None:
+                related = Related(slo.place, "this SLO has such an alert")
+                yield Finding(slo, team.place, message, help_, (related,))
+            else:
+                related = Related(team.place, "the team's routes are here")
+                yield Finding(slo, place, message, help_, (related,))
 
 
-def _written(slo: Slo) -> Iterator[tuple[Severity, Place, str]]:
-    for tier in slo.tiers:
-        yield tier.severity, tier.place, "this tier"
-    if slo.forecast:
-        yield slo.forecast.severity, slo.at("forecast"), "the forecast"
-    if slo.regression:
-        yield slo.regression.severity, slo.at("regression"), "the regression"
+def _what(alert: Alert) -> str:
+    match alert.cause:
+        case Tier():
+            return "this tier"
+        case Forecast():
+            return "the forecast"
+        case Regression():
+            return "the regression"
+        case BuiltIn():  # whoever misses it misses the one on too many series as well
+            return "the alert on a vanished metric"
+        case _:
+            assert_never(alert.cause)
 
 
 def _check_health(platform: Platform, found: Diagnostics) -> None:
-    """The alerts about sloctl's own rules are P2 and belong to the Platform's team."""
+    """The alerts about sloctl's own rules belong to the Platform's team."""
     team = platform.teams.get(platform.team or "")
-    if team is None or Severity.P2 in team.severities or any(slo.team == team.name for slo in platform.slos):
+    if team is None or any(slo.team == team.name for slo in platform.slos):
         return
-    message = _message("an alert on failing rules of this Platform is", team, Severity.P2)
-    related = Related(team.place, "the team's routes are here")
-    found.error(CODE, platform.place, message, _help(team, Severity.P2), related)
+    for severity in dict.fromkeys(alert.severity for alert in inventory.health_alerts(platform)):
+        if severity is not None and severity not in team.severities:
+            message = _message("an alert on failing rules of this Platform is", team, severity)
+            related = Related(team.place, "the team's routes are here")
+            found.error(CODE, platform.place, message, _help(team, severity), related)
 
 
 def _message(what: str, team: Team, severity: Severity) -> str:

@@ -11,8 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sloctl.checks.merging import SLOS, Opinion, merge, tiers
-from sloctl.diagnostics import Diagnostics, Severity
+from sloctl.checks.grouped import SLOS, Finding, report, tiers
+from sloctl.diagnostics import Diagnostics
 from sloctl.model.alerting import BudgetLeft, Guard, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Catalogue, Slo
@@ -22,12 +22,10 @@ CODE: Final = "SLO109"
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """No tier of an SLO that counts slices fires on one of them."""
-    merge(
-        found, Severity.WARNING, CODE, ((slo, one, ()) for _, slo, tier in tiers(catalogue) for one in _of(slo, tier))
-    )
+    report(found.warning, CODE, (finding for _, slo, tier in tiers(catalogue) for finding in _of(slo, tier)))
 
 
-def _of(slo: Slo, tier: Tier) -> Iterator[Opinion]:
+def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
     if not slo.counts_slices or isinstance(tier.trigger, BudgetLeft) or not _on_one(slo, tier):
         return
     slices = int(tier.averaged_over / slo.sampling.resolution)
@@ -36,7 +34,7 @@ def _of(slo: Slo, tier: Tier) -> Iterator[Opinion]:
         help_ = "write `min_bad: 3`, or leave it out"
     else:
         help_ = f"write `for: {slo.sampling.resolution * 2}`, or a longer `over`"
-    yield Opinion(tier.place, message, help_)
+    yield Finding(slo, tier.place, message, help_)
 
 
 def _on_one(slo: Slo, tier: Tier) -> bool:

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from sloctl.checks.merging import SLOS, Opinion, merge, tiers
-from sloctl.diagnostics import Diagnostics, Related, Severity
+from sloctl.checks.grouped import SLOS, Finding, report, tiers
+from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.alerting import BudgetLeft, Guard, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Catalogue, Slo
@@ -25,17 +25,17 @@ CODE: Final = "SLO105"
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """No tier fires on one bad event at the declared traffic."""
-    merge(found, Severity.WARNING, CODE, _opinions(catalogue))
+    report(found.warning, CODE, _findings(catalogue))
 
 
-def _opinions(catalogue: Catalogue) -> Iterator[tuple[Slo, Opinion, tuple[Related, ...]]]:
+def _findings(catalogue: Catalogue) -> Iterator[Finding]:
     for _, slo, tier in tiers(catalogue):
         if slo.traffic is None or slo.counts_slices or not _on_one(slo, tier):
             continue
         usual = number(slo.traffic.during(tier.averaged_over).quantize(Decimal("0.1")))
         message = f"one bad event among {usual} ({slo.traffic} over {tier.over}) fires this tier of {SLOS}"
-        related = (Related(slo.at("traffic"), "the traffic is declared here"),)
-        yield slo, Opinion(tier.place, message, _help(slo, tier)), related
+        related = Related(slo.at("traffic"), "the traffic is declared here")
+        yield Finding(slo, tier.place, message, _help(slo, tier), (related,))
 
 
 def _on_one(slo: Slo, tier: Tier) -> bool:

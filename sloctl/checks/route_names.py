@@ -7,10 +7,10 @@ platform `a-b` with team `c`. Choose another word or name.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Final
 
 from sloctl import conventions
+from sloctl.conventions.inventory import receivers
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import Catalogue, Platform
@@ -24,7 +24,7 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
         _check_words(platform, found)
     first: dict[str, Place] = {}
     for platform in catalogue.platforms:
-        for name, place in sorted(_receivers(platform)):
+        for name, place in sorted((receiver.name, receiver.place) for receiver in receivers(platform)):
             other = first.setdefault(name, place)
             if other != place:
                 message = f"two receivers would be called `{name}`"
@@ -39,11 +39,3 @@ def _check_words(platform: Platform, found: Diagnostics) -> None:
         if other is not severity:
             message = f"{other.value} and {severity.value} of platform `{platform.name}` are both called `{word}`"
             found.error(CODE, platform.place, message, "give each severity a word of its own in `severities`")
-
-
-def _receivers(platform: Platform) -> Iterator[tuple[str, Place]]:
-    yield conventions.fallback_receiver(platform), platform.place
-    yield conventions.watchdog_receiver(platform), platform.place
-    for team in platform.teams.values():
-        for route in (*(severity.value for severity in team.severities), *team.routes):
-            yield conventions.team_receiver(platform, team, route), team.place

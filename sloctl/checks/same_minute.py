@@ -14,8 +14,8 @@ from decimal import ROUND_CEILING, Decimal
 from itertools import combinations
 from typing import Final
 
-from sloctl.checks.merging import SLOS, Opinion, merge
-from sloctl.diagnostics import Diagnostics, Related, Severity
+from sloctl.checks.grouped import SLOS, Finding, report
+from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.alerting import BudgetLeft, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Catalogue, Inhibition, Slo
@@ -27,12 +27,13 @@ _APART: Final = 5  # evaluations that the proposed lower tier fires later
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """Without inhibition no two severities of an SLO fire in the same minute whatever happens."""
-    platforms = [one for one in catalogue.platforms if one.inhibition is Inhibition.NONE]
-    merge(found, Severity.WARNING, CODE, (one for platform in platforms for slo in platform.slos for one in _of(slo)))
+    platforms = [platform for platform in catalogue.platforms if platform.inhibition is Inhibition.NONE]
+    slos = (slo for platform in platforms for slo in platform.slos)
+    report(found.warning, CODE, (finding for slo in slos for finding in _of(slo)))
 
 
-def _of(slo: Slo) -> Iterator[tuple[Slo, Opinion, tuple[Related, ...]]]:
-    reachable = [one for one in slo.tiers if not isinstance(one.trigger, BudgetLeft)]
+def _of(slo: Slo) -> Iterator[Finding]:
+    reachable = [tier for tier in slo.tiers if not isinstance(tier.trigger, BudgetLeft)]
     ranked = sorted(reachable, key=lambda tier: tier.severity.value)
     for higher, lower in combinations(ranked, 2):
         if higher.severity is not lower.severity and _together(slo, higher, lower):
@@ -40,7 +41,7 @@ def _of(slo: Slo) -> Iterator[tuple[Slo, Opinion, tuple[Related, ...]]]:
             message = f"{words} of {SLOS} always fire in the same minute, and nothing mutes the lower one"
             later = _later(slo, higher, lower)
             help_ = f"write `inhibition: alertmanager` in the Platform, or `over: {later}` here"
-            yield slo, Opinion(lower.place, message, help_), (Related(higher.place, "the other tier"),)
+            yield Finding(slo, lower.place, message, help_, (Related(higher.place, "the other tier"),))
 
 
 def _together(slo: Slo, one: Tier, other: Tier) -> bool:

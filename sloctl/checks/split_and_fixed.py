@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from typing import Final
 
-from sloctl import conventions
 from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.catalogue import Catalogue, Slo
 
@@ -21,8 +20,8 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
     for platform in catalogue.platforms:
         split: dict[str, Slo] = {}
         for slo in platform.slos:
-            for label in slo.by:
-                split.setdefault(conventions.recorded_label(label), slo)
+            for label in slo.split_labels:
+                split.setdefault(label, slo)
         for slo in platform.slos if platform.teams else ():
             for label in sorted({*slo.labels, *(label for tier in slo.tiers for label in tier.labels)} & split.keys()):
                 other = split[label]

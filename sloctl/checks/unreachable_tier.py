@@ -13,8 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sloctl.checks.merging import SLOS, Opinion, merge, tiers
-from sloctl.diagnostics import Diagnostics, Related, Severity
+from sloctl.checks.grouped import SLOS, Finding, report, tiers
+from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.alerting import BudgetLeft, Burn, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Catalogue, Slo
@@ -25,11 +25,11 @@ CODE: Final = "SLO101"
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """Every tier's threshold lies below 100 % errors, and its counts fit into `over`."""
-    both = ((slo, tier) for _, slo, tier in tiers(catalogue) if not isinstance(tier.trigger, BudgetLeft))
-    merge(found, Severity.ERROR, CODE, (one for slo, tier in both for one in _opinions(slo, tier)))
+    averaging = ((slo, tier) for _, slo, tier in tiers(catalogue) if not isinstance(tier.trigger, BudgetLeft))
+    report(found.error, CODE, (finding for slo, tier in averaging for finding in _of(slo, tier)))
 
 
-def _opinions(slo: Slo, tier: Tier) -> Iterator[tuple[Slo, Opinion, tuple[Related, ...]]]:
+def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
     limit = error_threshold(tier, slo.objective)
     if limit >= 1:
         cause = (
@@ -39,11 +39,12 @@ def _opinions(slo: Slo, tier: Tier) -> Iterator[tuple[Slo, Opinion, tuple[Relate
         )
         message = f"this tier of {SLOS} can never fire: {cause} {percent(limit)} errors"
         help_ = f"write a burn below {number(1 / slo.objective.error_budget)}"
-        yield slo, Opinion(tier.place, message, help_), (Related(slo.at("objective"), "the objective is set here"),)
+        related = Related(slo.at("objective"), "the objective is set here")
+        yield Finding(slo, tier.place, message, help_, (related,))
     slices = slo.slices_in(tier.averaged_over) if tier.min_bad or tier.min_events else None
     for key, least in (("min_bad", tier.min_bad), ("min_events", tier.min_events)):
         if slices is not None and least > slices:
             held = f"{slices} slice{'s' * (slices != 1)}"
             message = f"this tier of {SLOS} can never fire: `{key}` asks for {least}, and {tier.over} holds {held}"
             help_ = f"write `{key}: {slices}` or less, or `over: {slo.sampling.resolution * least}`"
-            yield slo, Opinion(tier.place, message, help_), ()
+            yield Finding(slo, tier.place, message, help_)

@@ -12,8 +12,8 @@ from sloctl.cli import options
 from sloctl.cli.report import escaped, failed, show
 
 if TYPE_CHECKING:
-    from sloctl.backends.alertmanager.alerts import Raised
     from sloctl.backends.alertmanager.tree import Route
+    from sloctl.conventions.inventory import Alert
     from sloctl.model.catalogue import Catalogue
 
 SECRETS: Final = "/etc/alertmanager/secrets"
@@ -182,16 +182,16 @@ def _replace(file: Path, text: str) -> None:
 
 
 def _lines(catalogue: Catalogue, tree: Route) -> Iterator[str]:
-    from sloctl.backends.alertmanager.alerts import raised
     from sloctl.backends.alertmanager.routes import routed
-    from sloctl.backends.alertmanager.tree import taken
+    from sloctl.backends.alertmanager.tree import matched
+    from sloctl.conventions.inventory import platform_alerts
 
     for platform in routed(catalogue):
-        for one in raised(platform):
-            labels = {**one.labels, "alertname": one.name}
-            receivers = ", ".join(took.receiver or "your default receiver" for took in taken(tree, labels))
-            severity = one.labels.get("severity", "-")
-            yield escaped(f"{platform.name}  {one.name}  {severity} -> {receivers}")
+        for alert in platform_alerts(platform):
+            labels = {**alert.labels, "alertname": alert.name}
+            receivers = ", ".join(route.receiver or "your default receiver" for route in matched(tree, labels))
+            severity = alert.labels.get("severity", "-")
+            yield escaped(f"{platform.name}  {alert.name}  {severity} -> {receivers}")
 
 
 def _amtool(catalogue: Catalogue, tree: Route, file: Path) -> str:
@@ -209,20 +209,20 @@ def _amtool(catalogue: Catalogue, tree: Route, file: Path) -> str:
     if code:
         raise SloctlError(f"amtool refuses {file}:\n{said}")
     sorts, default = distinct(catalogue), default_receiver(_read(file), str(file))
-    wrong = [found for one in sorts if (found := _disagreement(program, file, tree, default, one))]
+    wrong = [found for alert in sorts if (found := _disagreement(program, file, tree, default, alert))]
     if wrong:
         raise SloctlError("amtool routes otherwise than sloctl:\n" + "\n".join(wrong))
     return f"amtool accepts the file and agrees on all {len(sorts)} sorts of alerts"
 
 
-def _disagreement(program: str, file: Path, tree: Route, default: str, one: Raised) -> str | None:
-    from sloctl.backends.alertmanager.tree import taken
+def _disagreement(program: str, file: Path, tree: Route, default: str, alert: Alert) -> str | None:
+    from sloctl.backends.alertmanager.tree import matched
 
-    ours = ",".join(took.receiver or default for took in taken(tree, one.labels))
-    labels = [f"{name}={value}" for name, value in one.labels.items()]
+    ours = ",".join(route.receiver or default for route in matched(tree, alert.labels))
+    labels = [f"{name}={value}" for name, value in alert.labels.items()]
     code, said = _run(program, "config", "routes", "test", f"--config.file={file}", *labels)
     theirs = said.splitlines()[-1] if said else ""
-    return None if code == 0 and theirs == ours else f"{one.name}: {theirs}, not {ours}"
+    return None if code == 0 and theirs == ours else f"{alert.name}: {theirs}, not {ours}"
 
 
 def _run(program: str, *words: str) -> tuple[int, str]:

@@ -8,7 +8,8 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
-from sloctl.explain.simulation import interval, reads_rollups, slow
+from sloctl.conventions.inventory import reads_rollups
+from sloctl.explain.simulation import interval
 from sloctl.model import budget
 from sloctl.model.alerting import Guard, Severity, Tier
 from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
@@ -129,10 +130,8 @@ def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
             threshold, slo.window.length, ratio, sampling.resolution, sampling.rollup, reaching=True
         )
     times = list[Duration]()
-    for window in (tier.over, tier.also_over):
-        if window is None:
-            continue
-        if reads_rollups(slo, window):
+    for window in tier.windows:
+        if sampling.reads_rollups(window):
             time = budget.rolled_detection_time(threshold, window, ratio, sampling.resolution, sampling.rollup)
         else:
             time = budget.detection_time(threshold, window, ratio, sampling.resolution)
@@ -155,7 +154,7 @@ def _least_ratio(slo: Slo, tier: Tier) -> Decimal:
 def _few(slo: Slo, tier: Tier, ratio: Decimal) -> Duration:
     """Until so many slices or samples are bad that they count; a roll-up shows them a tile later."""
     slices = -(-Decimal(tier.min_bad) // (ratio * _looks(slo)))
-    return slo.sampling.resolution * (int(slices) + (1 if slow(slo, tier) else 0))
+    return slo.sampling.resolution * (int(slices) + (1 if reads_rollups(slo, tier) else 0))
 
 
 def _looks(slo: Slo) -> Decimal:
@@ -189,7 +188,7 @@ def _guarded(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Dura
     if traffic.during(over) < tier.min_events:
         return None
     bad = traffic.during(slo.sampling.resolution) * ratio
-    tiles = -(-_more_than_chance(slo, tier, traffic, over) // bad) + (1 if slow(slo, tier) else 0)
+    tiles = -(-_more_than_chance(slo, tier, traffic, over) // bad) + (1 if reads_rollups(slo, tier) else 0)
     if tiles * slo.sampling.resolution.milliseconds > over.milliseconds + step.milliseconds:
         return None
     needed = slo.sampling.resolution * int(tiles)
@@ -220,11 +219,7 @@ def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
     if traffic.during(tier.over) < tier.min_events:
         return Decimal(0)
     step = interval(slo, tier)
-    windows = [
-        (max(1, int(window / step)), _fewest(slo, tier, traffic, window))
-        for window in (tier.over, tier.also_over)
-        if window is not None
-    ]
+    windows = [(max(1, int(window / step)), _fewest(slo, tier, traffic, window)) for window in tier.windows]
     errors = traffic.during(step) * slo.objective.error_budget * INSIDE
     return budget.expected_false_fires(errors, windows, int(_MONTH / step))
 

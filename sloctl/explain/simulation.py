@@ -12,8 +12,9 @@ from decimal import Decimal
 from itertools import accumulate
 from typing import TypeAlias
 
+from sloctl.conventions.inventory import reads_rollups
 from sloctl.model.alerting import BudgetLeft, Guard, Tier
-from sloctl.model.budget import error_threshold, guard_minimum
+from sloctl.model.budget import LEAST_OF_BUDGET, error_threshold, guard_minimum
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import Duration
 
@@ -37,19 +38,9 @@ class RuleEvaluation:
     value: Decimal | None
 
 
-def slow(slo: Slo, tier: Tier) -> bool:
-    """Whether a tier reads roll-ups: windows of 1440 tiles, a day of minutes, and longer."""
-    return tier.over is None or reads_rollups(slo, tier.over)
-
-
-def reads_rollups(slo: Slo, over: Duration) -> bool:
-    """Whether a window is summed over roll-ups."""
-    return over.milliseconds >= 1440 * slo.sampling.resolution.milliseconds
-
-
 def interval(slo: Slo, tier: Tier) -> Duration:
     """How often the tier's alert is evaluated."""
-    return slo.sampling.rollup if slow(slo, tier) else slo.sampling.resolution
+    return slo.sampling.rollup if reads_rollups(slo, tier) else slo.sampling.resolution
 
 
 class History:
@@ -63,7 +54,7 @@ class History:
     def within(self, over: Duration, at: Duration) -> Tile:
         """Events and bad ones in a window; a roll-up holds the four tiles before its own moment."""
         last = at.milliseconds // self._slo.sampling.resolution.milliseconds
-        end = last if reads_rollups(self._slo, over) else last + 1
+        end = last if self._slo.sampling.reads_rollups(over) else last + 1
         length = over.milliseconds // self._slo.sampling.resolution.milliseconds
         return self._between(max(0, end - length), end)
 
@@ -102,23 +93,21 @@ def condition(slo: Slo, tier: Tier, history: History, at: Duration) -> tuple[boo
     if isinstance(tier.trigger, BudgetLeft):
         total, errors = history.within(slo.window.length, at)
         spent = errors / (slo.objective.error_budget * total) if total else None
-        return spent is not None and spent >= limit and errors >= 3, spent
-    over = tier.averaged_over
-    windows = [window for window in (over, tier.also_over) if window is not None]
-    sums = [history.within(window, at) for window in windows]
+        return spent is not None and spent >= limit and errors >= LEAST_OF_BUDGET, spent
+    sums = [history.within(window, at) for window in tier.windows]
     total, errors = sums[0]
     above = all(counted > 0 and bad > limit * counted for counted, bad in sums)
     ratio = errors / total if total else None
-    return above and _enough(slo, tier, windows, sums), ratio
+    return above and _enough(slo, tier, sums), ratio
 
 
-def _enough(slo: Slo, tier: Tier, windows: Sequence[Duration], sums: Sequence[Tile]) -> bool:
+def _enough(slo: Slo, tier: Tier, sums: Sequence[Tile]) -> bool:
     """Whether there are enough events, and enough bad ones, to believe the ratio."""
     total, errors = sums[0]
     if tier.guard is Guard.STATISTICAL and errors < guard_minimum(total, slo.objective):
         return False
     if total < tier.min_events:
         return False
-    lengths = [window / slo.sampling.resolution for window in windows]
+    lengths = [window / slo.sampling.resolution for window in tier.windows]
     bad = [found for (_, found), length in zip(sums, lengths, strict=True) if length >= tier.min_bad] or [errors]
     return all(count >= tier.min_bad for count in bad)

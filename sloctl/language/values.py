@@ -30,25 +30,9 @@ from sloctl.language.quantities import WrittenBound
 from sloctl.language.refusals import refusal
 from sloctl.model import indicator
 from sloctl.model import quantities as meant
+from sloctl.model.labels import RESERVED_LABELS
 from sloctl.model.quantities import DAY, MINUTE, ZERO, percent
 from sloctl.promql.limits import MAX_LENGTH
-
-RESERVED_LABELS: Final = frozenset(
-    (
-        "sloctl",
-        "platform",
-        "service",
-        "slo",
-        "team",
-        "severity",
-        "burn_tier",
-        "notify",
-        "mode",
-        "le",
-        "quantile",
-        "period",
-    )
-)
 
 
 def positive(value: meant.Duration) -> meant.Duration:

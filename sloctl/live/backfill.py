@@ -7,7 +7,6 @@ read raw series, then those that read these, and so on; between two stages Prome
 
 from __future__ import annotations
 
-import json
 import re
 import shlex
 from collections.abc import Iterable, Iterator, Mapping
@@ -17,7 +16,9 @@ from graphlib import TopologicalSorter
 from typing import Any, Final
 
 from sloctl.model.artifact import Artifact
-from sloctl.model.quantities import Duration
+from sloctl.model.quantities import HOUR, MINUTE, Duration
+from sloctl.promql.build import over_time
+from sloctl.promql.selectors import label_selector
 
 HEAD: Final = Duration.of(hours=3)
 """Blocks must be older than this: younger samples may still be in Prometheus' head."""
@@ -74,9 +75,9 @@ def stages(artifacts: Iterable[Artifact]) -> list[Stage]:
 
 def block_hours(found: Iterable[Stage]) -> int:
     """The longest blocks that one query a block can fill: 2 h times a power of 3, as Prometheus cuts them."""
-    shortest = min((_seconds(group["interval"]) for stage in found for group in stage.groups), default=60.0)
-    hours = 2
-    while hours * 3 <= _LONGEST_BLOCK_HOURS and hours * 3 * 3600 / shortest < _MOST_POINTS:
+    intervals = (Duration.parse(group["interval"]) for stage in found for group in stage.groups)
+    shortest, hours = min(intervals, default=MINUTE), 2
+    while hours * 3 <= _LONGEST_BLOCK_HOURS and HOUR * (hours * 3) / shortest < _MOST_POINTS:
         hours *= 3
     return hours
 
@@ -131,20 +132,10 @@ def _stage(rules: list[_Rule]) -> Stage:
 
 def _aside(rule: _Rule) -> dict[str, Any]:
     """The rule, silent where its recording exists: nothing is counted twice, and a second run changes nothing."""
-    labels = ", ".join(f"{name}={_quoted(value)}" for name, value in rule.value["labels"].items())
-    there = f"present_over_time({rule.value['record']}{{{labels}}}[{rule.group['interval']}])"
+    recorded = label_selector(rule.value["record"], rule.value["labels"])
+    there = over_time("present", recorded, Duration.parse(rule.group["interval"]))
     expr = "".join(f"  {line}\n" for line in rule.value["expr"].splitlines())
     return {**rule.value, "expr": f"(\n{expr})\nunless on () {there}"}
-
-
-def _quoted(text: str) -> str:
-    """A string of PromQL."""
-    return json.dumps(text, ensure_ascii=False)
-
-
-def _seconds(interval: str) -> float:
-    units = {"d": 86400.0, "h": 3600.0, "m": 60.0, "s": 1.0, "ms": 0.001}
-    return sum(float(count) * units[unit] for count, unit in re.findall(r"(\d+)(ms|[dhms])", interval))
 
 
 _HEAD: Final = """\

@@ -1,32 +1,24 @@
 """What a running Prometheus says of the series that specifications read: the mistakes that no parser can see.
 
-Codes: SLO201 no series, SLO202 no bucket, SLO203 births cannot be told, SLO204 split labels, SLO205 scrape interval,
-SLO206 no counter.
+Codes: SLO201 no series, SLO202 no bucket, SLO203 created counters cannot be told, SLO204 split labels, SLO205 scrape
+interval, SLO206 no counter.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Final, Protocol
+from typing import TYPE_CHECKING, Final
 
+from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.diagnostics import Diagnostics
-from sloctl.live.status import Answer
 from sloctl.model.catalogue import Catalogue, NewSeries, Slo
-from sloctl.model.indicator import (
-    Freshness,
-    Latency,
-    Probe,
-    Query,
-    Ratio,
-    RunningTotal,
-    Saturation,
-    Threshold,
-    Throughput,
-)
-from sloctl.model.quantities import MINUTE, Duration, number
+from sloctl.model.indicator import Latency
+from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.promql.build import over_time
 from sloctl.promql.selectors import selector_text
+
+if TYPE_CHECKING:
+    from sloctl.prometheus import PrometheusClient
 
 PAGES: Final[dict[str, tuple[str, str]]] = {
     "SLO201": (
@@ -57,68 +49,42 @@ PAGES: Final[dict[str, tuple[str, str]]] = {
     ),
 }
 """Title and text by code."""
-_RECENT: Final = MINUTE * 15
 _OFF: Final = 0.25
 """How far, as a ratio, the samples' distance may be from the declared interval."""
 _FALLS: Final = 0.1
 """More of its samples than this, as a ratio, lie below the one before: no process starts again that often."""
 
 
-class Source(Protocol):
-    """A Prometheus that answers instant queries."""
-
-    def query(self, promql: str, at: float | None = None) -> tuple[Answer, ...]:
-        """The instant vector of an expression."""
-        ...
-
-
-def check_data(catalogue: Catalogue, source: Source, found: Diagnostics) -> None:
+def check_data(catalogue: Catalogue, client: PrometheusClient, found: Diagnostics) -> None:
     """Add what is wrong with the data of each SLO, at the place of its `sli`."""
     for slo in catalogue.slos:
-        for selector in _selectors(slo):
-            _check_selector(slo, selector, source, found)
+        reads = slo.indicator.reads()
+        for selector in (selector for group in reads.required for selector in group):
+            if selector not in reads.optional:
+                _check_selector(slo, selector, client, found)
         if isinstance(slo.indicator, Latency) and not slo.indicator.native:
-            _check_bucket(slo, slo.indicator, source, found)
+            _check_bucket(slo, slo.indicator, client, found)
 
 
-def _selectors(slo: Slo) -> Iterator[Selector]:
-    """What the SLI reads, without what need not exist: bad events may never have happened."""
-    match slo.indicator:
-        case Ratio(total=total, bad=bad, good=good):
-            yield from total if total is not None else (good or bad or ())
-        case Latency(histogram=histogram, native=native):
-            yield from histogram if native else (one.named(f"{one.metric}_count") for one in histogram)
-        case Probe(gauge=gauge):
-            yield gauge
-        case Freshness(timestamp=timestamp, age=age):
-            yield from (one for one in (timestamp, age) if one is not None)
-        case Throughput(counter=counter):
-            yield from counter
-        case Saturation(used=used, capacity=capacity):
-            yield from (*used, *capacity)
-        case Query() | Threshold():
-            return
-
-
-def _check_selector(slo: Slo, selector: Selector, source: Source, found: Diagnostics) -> None:
-    recent = over_time("last", selector, _RECENT)
-    if not _value(source, f"count({recent})"):
+def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+    recent = over_time("last", selector, BLIND_AFTER)
+    if not _value(client, f"count({recent})"):
         help_ = "look for the metric and its labels in Prometheus; is its target scraped?"
         found.error("SLO201", slo.at("sli"), f"{selector_text(selector)} matches no series", help_)
         return
     if slo.by:
-        _check_split(slo, selector, source, found)
-    if _is_counter(slo):
-        _check_falls(slo, selector, source, found)
+        _check_split(slo, selector, client, found)
+    if slo.indicator.reads().counters:
+        _check_falls(slo, selector, client, found)
         if slo.sampling.new_series is NewSeries.COUNT_IF_UP:
-            _check_births(slo, selector, source, found)
-    _check_interval(slo, selector, source, found)
+            _check_creations(slo, selector, client, found)
+    _check_interval(slo, selector, client, found)
 
 
-def _check_split(slo: Slo, selector: Selector, source: Source, found: Diagnostics) -> None:
+def _check_split(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
     labels = ", ".join(slo.by)
     present = selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in slo.by))
-    values = _value(source, f"count(group by ({labels}) ({over_time('last', present, _RECENT)}))")
+    values = _value(client, f"count(group by ({labels}) ({over_time('last', present, BLIND_AFTER)}))")
     if not values:
         message = f"no series of {selector_text(selector)} has the labels {labels}"
         found.error("SLO204", slo.at("by"), message, "split by labels that the metric has")
@@ -129,13 +95,13 @@ def _check_split(slo: Slo, selector: Selector, source: Source, found: Diagnostic
         found.warning("SLO204", slo.at("by"), message, f"write `max_series: {int(values * 2)}`, or split by less")
 
 
-def _check_births(slo: Slo, selector: Selector, source: Source, found: Diagnostics) -> None:
+def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
     labels = slo.sampling.target_labels
     targets = selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in labels))
     on = ", ".join(labels)
     up = Selector("up", selector.on(labels))
-    joined = f"count(({over_time('last', targets, _RECENT)}) and on ({on}) ({over_time('last', up, _RECENT)}))"
-    if not _value(source, joined):
+    joined = f"count(({over_time('last', targets, BLIND_AFTER)}) and on ({on}) ({over_time('last', up, BLIND_AFTER)}))"
+    if not _value(client, joined):
         message = (
             f"no `up` shares the labels {on} with {selector_text(selector)}: the first errors of a series are lost"
         )
@@ -143,37 +109,36 @@ def _check_births(slo: Slo, selector: Selector, source: Source, found: Diagnosti
         found.warning("SLO203", slo.at("sli"), message, help_)
 
 
-def _check_falls(slo: Slo, selector: Selector, source: Source, found: Diagnostics) -> None:
-    falls = f"resets({selector_text(selector, _RECENT)})"
-    often = f"max({falls} > {_FALLS} * ({over_time('count', selector, _RECENT)} >= 5))"
-    if times := _value(source, often):
-        message = f"{selector_text(selector)} fell {times:.0f} times in {_RECENT}: it is no counter"
+def _check_falls(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+    falls = f"resets({selector_text(selector, BLIND_AFTER)})"
+    often = f"max({falls} > {_FALLS} * ({over_time('count', selector, BLIND_AFTER)} >= 5))"
+    if times := _value(client, often):
+        message = f"{selector_text(selector)} fell {times:.0f} times in {BLIND_AFTER}: it is no counter"
         help_ = "write `counts: per_5m` for the events of an interval, or `counts: per_second` for a rate"
         found.warning("SLO206", slo.at("sli"), message, help_)
 
 
-def _check_interval(slo: Slo, selector: Selector, source: Source, found: Diagnostics) -> None:
-    length = _RECENT
-    samples = _value(source, f"quantile(0.5, {over_time('count', selector, length)})")
+def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+    samples = _value(client, f"quantile(0.5, {over_time('count', selector, BLIND_AFTER)})")
     declared = slo.sampling.scrape_interval
     if samples is None or samples < 2:
         return
-    seen = Duration(round(length.milliseconds / samples))
-    if abs(float(seen / declared) - 1) > _OFF and not _is_young(source, selector, length):
+    seen = Duration(round(BLIND_AFTER.milliseconds / samples))
+    if abs(float(seen / declared) - 1) > _OFF and not _is_young(client, selector):
         message = f"{selector_text(selector)} has a sample each {round(seen.seconds)}s, not each {declared}"
         place = slo.at("scrape_interval")
         found.warning("SLO205", place, message, f"write `scrape_interval: {round(seen.seconds)}s`")
 
 
-def _is_young(source: Source, selector: Selector, length: Duration) -> bool:
+def _is_young(client: PrometheusClient, selector: Selector) -> bool:
     """Whether the series do not yet fill the time that was looked at."""
-    return not _value(source, f"count({selector_text(selector, offset=length)})")
+    return not _value(client, f"count({selector_text(selector, offset=BLIND_AFTER)})")
 
 
-def _check_bucket(slo: Slo, latency: Latency, source: Source, found: Diagnostics) -> None:
+def _check_bucket(slo: Slo, latency: Latency, client: PrometheusClient, found: Diagnostics) -> None:
     for histogram in latency.histogram:
         bucket = histogram.named(f"{histogram.metric}_bucket")
-        answers = source.query(f"group by (le) ({over_time('last', bucket, _RECENT)})")
+        answers = client.query(f"group by (le) ({over_time('last', bucket, BLIND_AFTER)})")
         bounds = sorted({float(answer.labels["le"]) for answer in answers} - {float("inf")})
         if bounds and float(latency.at_most) not in bounds:
             near = sorted(bounds, key=lambda bound: abs(bound - float(latency.at_most)))[:2]
@@ -182,16 +147,6 @@ def _check_bucket(slo: Slo, latency: Latency, source: Source, found: Diagnostics
             found.error("SLO202", slo.at("sli"), message, help_)
 
 
-def _is_counter(slo: Slo) -> bool:
-    match slo.indicator:
-        case Ratio(counts=counts) | Throughput(counts=counts):
-            return isinstance(counts, RunningTotal)
-        case Latency():
-            return True
-        case _:
-            return False
-
-
-def _value(source: Source, promql: str) -> float | None:
-    answers = tuple(source.query(promql))
+def _value(client: PrometheusClient, promql: str) -> float | None:
+    answers = tuple(client.query(promql))
     return answers[0].value if answers else None

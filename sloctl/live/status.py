@@ -3,42 +3,20 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from sloctl import conventions
-from sloctl.model.quantities import DAY, Duration
+from sloctl.model.quantities import MINUTE, Duration
+from sloctl.model.window import parse_window
+
+if TYPE_CHECKING:
+    from sloctl.prometheus import PrometheusClient, Sample
 
 _Key = tuple[tuple[str, str], ...]
 
-_RATIO: Final = re.compile(r"slo:sli_error:ratio_increase(.+)")
-_LENGTH: Final = re.compile(r"(\d+)(ms|[smhd])")
-_MILLISECONDS: Final = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
-_CALENDAR_DAYS: Final = {"week": 7, "month": 30, "quarter": 91, "year": 365}
-_NOT_SPLIT: Final = frozenset(
-    {"__name__", "platform", "slo", "service", "team", "window"}
-    | {"alertname", "alertstate", "sloctl", "severity", "burn_tier"}
-)
 _SEVERITIES: Final = ("p1", "p2", "p3")
-
-
-class Answer(Protocol):
-    """One sample of an instant query."""
-
-    @property
-    def labels(self) -> Mapping[str, str]: ...
-
-    @property
-    def value(self) -> float: ...
-
-
-class Source(Protocol):
-    """A Prometheus that answers instant queries."""
-
-    def query(self, promql: str, at: float | None = None) -> Iterable[Answer]:
-        """The instant vector of an expression."""
-        ...
 
 
 @dataclass(slots=True)
@@ -79,7 +57,7 @@ class Status:
         """Minutes of total failure that are left of the window's budget."""
         if self.budget_left is None:
             return None
-        return self.budget_left * (1 - self.objective) * float(window_length(self.window) / Duration(60_000))
+        return self.budget_left * (1 - self.objective) * float(parse_window(self.window).length / MINUTE)
 
     def urgency(self) -> tuple[object, ...]:
         """Sorts the most urgent first: what fires, what will be gone first, what has least left, what is unknown."""
@@ -108,91 +86,73 @@ class Status:
         }
 
 
-def read_status(source: Source, at: float | None = None) -> list[Status]:
+def read_status(client: PrometheusClient, at: float | None = None) -> list[Status]:
     """Every SLO that the rules record, the most urgent first."""
-    board = _Board({_id(sample.labels): sample for sample in source.query(conventions.OBJECTIVE, at)})
-    for query, take in _READINGS:
-        for sample in source.query(query, at):
-            status = board.status(sample.labels)
-            if status is not None:
-                take(status, sample)
+    board = _Board({_id(sample.labels): sample for sample in client.query(conventions.OBJECTIVE, at)})
+    for sample in client.query(f'{{__name__=~"{conventions.budgets_consumed()}"}}', at):
+        if status := board.recorded(sample):
+            status.consumed = sample.value
+    for sample in client.query(conventions.TIME_TO_EXHAUSTION, at):
+        if status := board.recorded(sample):
+            status.exhausted_in = sample.value
+    ratios = conventions.error_ratios()
+    for sample in client.query(f'{{__name__=~"{ratios}"}}', at):
+        window = re.fullmatch(ratios, sample.labels["__name__"])
+        if window and (status := board.recorded(sample)):
+            status.burns[window[1]] = sample.value / (1 - status.objective)
+    for sample in client.query(f'ALERTS{{sloctl="{conventions.ALERT_VERSION}", slo!=""}}', at):
+        if status := board.alerting(sample):
+            status.alerts[sample.labels["burn_tier"]] = sample.labels["alertstate"]
     return sorted(board.everything(), key=Status.urgency)
-
-
-def _take_consumed(status: Status, sample: Answer) -> None:
-    status.consumed = sample.value
-
-
-def _take_exhaustion(status: Status, sample: Answer) -> None:
-    status.exhausted_in = sample.value
-
-
-def _take_burn(status: Status, sample: Answer) -> None:
-    window = _RATIO.fullmatch(sample.labels["__name__"])
-    if window:
-        status.burns[window[1]] = sample.value / (1 - status.objective)
-
-
-def _take_alert(status: Status, sample: Answer) -> None:
-    status.alerts[sample.labels["burn_tier"]] = sample.labels["alertstate"]
-
-
-_READINGS: Final[tuple[tuple[str, Callable[[Status, Answer], None]], ...]] = (
-    ('{__name__=~"slo:error_budget_consumed:ratio_.+"}', _take_consumed),
-    (conventions.TIME_TO_EXHAUSTION, _take_exhaustion),
-    ('{__name__=~"slo:sli_error:ratio_increase.+"}', _take_burn),
-    (f'ALERTS{{sloctl="{conventions.ALERT_VERSION}", slo!=""}}', _take_alert),
-)
 
 
 @dataclass(slots=True)
 class _Board:
-    """The statuses found so far, by SLO and split."""
+    """The statuses found so far, by SLO and the values of its split labels, whose names come from recordings."""
 
-    objectives: Mapping[_Key, Answer]
+    objectives: Mapping[_Key, Sample]
+    splits: dict[_Key, set[str]] = field(default_factory=dict)
     found: dict[tuple[_Key, _Key], Status] = field(default_factory=dict)
 
-    def status(self, labels: Mapping[str, str]) -> Status | None:
-        """The status that a sample belongs to; None for one whose SLO is recorded no more."""
-        key = _id(labels)
+    def recorded(self, sample: Sample) -> Status | None:
+        """The status that a recording belongs to; None for one whose SLO is recorded no more."""
+        key = _id(sample.labels)
         if key not in self.objectives:
             return None
-        common = self.objectives[key].labels
-        split = {name: text for name, text in labels.items() if name not in _NOT_SPLIT and name not in common}
-        place = (key, tuple(sorted(split.items())))
+        # every recording has the SLO's own labels; only that of the objective has its window, too
+        fixed = self.objectives[key].labels.keys() - {"window"} | {"__name__"}
+        self.splits.setdefault(key, set()).update(sample.labels.keys() - fixed)
+        return self._status(key, sample.labels)
+
+    def alerting(self, sample: Sample) -> Status | None:
+        """The status that an alert belongs to; its tier may have added labels of any name."""
+        key = _id(sample.labels)
+        return self._status(key, sample.labels) if key in self.objectives else None
+
+    def _status(self, key: _Key, labels: Mapping[str, str]) -> Status:
+        split = {name: labels[name] for name in sorted(self.splits.get(key, ())) if name in labels}
+        place = (key, tuple(split.items()))
         if place not in self.found:
+            objective = self.objectives[key]
             self.found[place] = Status(
-                platform=common["platform"],
-                slo=common["slo"],
-                service=common.get("service", ""),
-                objective=self.objectives[key].value,
-                window=common.get("window", ""),
-                team=common.get("team", ""),
+                platform=objective.labels["platform"],
+                slo=objective.labels["slo"],
+                service=objective.labels.get("service", ""),
+                objective=objective.value,
+                window=objective.labels.get("window", ""),
+                team=objective.labels.get("team", ""),
                 split=split,
             )
         return self.found[place]
 
     def everything(self) -> Iterable[Status]:
         """All statuses, those of SLOs without any data included."""
-        seen = {key for key, _ in self.found}
-        for key, sample in self.objectives.items():
-            if key not in seen:
-                self.status(sample.labels)
+        for key in self.objectives.keys() - {key for key, _ in self.found}:
+            self._status(key, {})
         for status in self.found.values():
-            status.burns = dict(sorted(status.burns.items(), key=lambda one: length(one[0]).milliseconds))
+            status.burns = dict(sorted(status.burns.items(), key=lambda burn: Duration.parse(burn[0])))
         return self.found.values()
 
 
 def _id(labels: Mapping[str, str]) -> _Key:
     return (("platform", labels.get("platform", "")), ("slo", labels.get("slo", "")))
-
-
-def length(text: str) -> Duration:
-    """A window as Prometheus writes it."""
-    return Duration(sum(int(count) * _MILLISECONDS[unit] for count, unit in _LENGTH.findall(text)))
-
-
-def window_length(window: str) -> Duration:
-    """The length of a window as `slo:objective:info` names it; of a calendar's, a typical period."""
-    word = window.split(" ", maxsplit=1)[0]
-    return DAY * _CALENDAR_DAYS[word] if word in _CALENDAR_DAYS else length(window)

@@ -87,6 +87,13 @@ class Tier:
             raise ValueError("a tier has `over`, except one by the budget left")
 
     @property
+    def windows(self) -> tuple[Duration, ...]:
+        """What it averages over, the longest first; empty for one by the budget left."""
+        if self.over is None:
+            return ()
+        return (self.over,) if self.also_over is None else (self.over, self.also_over)
+
+    @property
     def averaged_over(self) -> Duration:
         """`over` of a tier that has one."""
         assert self.over is not None

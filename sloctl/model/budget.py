@@ -17,6 +17,9 @@ from sloctl.model.quantities import MINUTE, Duration, Objective, Rate
 GUARD_MARGIN: Final = Decimal("1.545")
 """Half of z = 3.09, which a count inside the objective exceeds once in a thousand looks."""
 
+LEAST_OF_BUDGET: Final = 3
+"""Fewer bad events than this are no spent budget: the first minutes of a window hold few events at all."""
+
 
 def burn_rate(share: Decimal, window: Duration, over: Duration) -> Decimal:
     """How fast the budget burns when `share` of a window's budget is spent within `over`."""
@@ -75,8 +78,7 @@ def tier_detection_time(
 ) -> Duration | None:
     """`detection_time` of a tier with both of its windows; without its `for` and its guard."""
     threshold = error_threshold(tier, objective)
-    windows = [window for window in (tier.over, tier.also_over) if window is not None]
-    times = [detection_time(threshold, window, error_ratio, resolution) for window in windows]
+    times = [detection_time(threshold, window, error_ratio, resolution) for window in tier.windows]
     known = [time for time in times if time is not None]
     return max(known) if known and len(known) == len(times) else None
 
@@ -157,29 +159,33 @@ _MANY: Final = 2000
 
 
 def _begins(rate: float, length: int, least: int) -> float:
-    """The newest evaluation's events make a window full enough that was not before, without its oldest ones."""
-    chance, newest = _poisson(rate * (length - 1)), _poisson(rate)
+    """The chance that a window of `length` evaluations holds at least `least` events now, and did not before.
+
+    Sum over the events that both windows share of P(newest >= least - shared) x P(oldest < least - shared): newest
+    and oldest are the events of one evaluation each, both Poisson(rate) and independent.
+    """
+    shared, newest = _poisson(rate * (length - 1)), _poisson(rate)
     return sum(
-        among * _at_least(newest, least - count) * (1 - _at_least(newest, least - count))
-        for count, among in chance.items()
+        chance * _at_least(newest, least - count) * (1 - _at_least(newest, least - count))
+        for count, chance in shared.items()
     )
 
 
 def _both_begin(rate: float, long: tuple[int, int], short: tuple[int, int]) -> float:
-    """The same for two windows that must both be full enough.
+    """The same for two windows, (evaluations, fewest events) each, that must both hold enough.
 
     Between the newest events and the oldest lie those in the short window, those that leave it now, and older ones.
     """
     newest, recent = _poisson(rate), _poisson(rate * (short[0] - 1))
     older = _poisson(rate * max(0, long[0] - short[0] - 1))
     total = 0.0
-    for inside, one in recent.items():
-        for leaving, two in newest.items():
-            for before, three in older.items():
+    for inside, inside_chance in recent.items():
+        for leaving, leaving_chance in newest.items():
+            for before, before_chance in older.items():
                 needed = long[1] - inside - leaving - before
                 now = _at_least(newest, max(short[1] - inside, needed))
                 silent = 1.0 if inside + leaving < short[1] else 1 - _at_least(newest, needed)
-                total += one * two * three * now * silent
+                total += inside_chance * leaving_chance * before_chance * now * silent
     return total
 
 

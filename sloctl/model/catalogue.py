@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import Enum
+from typing import Final
 
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Forecast, Mode, Regression, Severity, Sla, Tier
 from sloctl.model.canary import Canary
 from sloctl.model.indicator import Across, Indicator, counts_events
+from sloctl.model.labels import recorded_label
 from sloctl.model.ownership import Route, Team
 from sloctl.model.quantities import Duration, Objective, Rate
 from sloctl.model.selector import Expression
@@ -25,6 +27,12 @@ class NewSeries(Enum):
     IGNORE = "ignore"
 
 
+LOOKBACK_TILES: Final = 15
+ROLLUP_TILES: Final = 4
+RECENT_TILES: Final = 60
+SLOW_TILES: Final = 1440
+
+
 @dataclass(frozen=True, slots=True)
 class Sampling:
     """How raw series become tiles; every length that the rules use follows from these.
@@ -35,6 +43,7 @@ class Sampling:
         shift: selectors look this far back, so that a late scrape is never lost.
         lookback: how far a tile looks for the previous sample: gaps up to this long are recovered.
         rollup: length of a roll-up tile and interval of the slow rule group.
+        recent: an hour of minutes, what "now" means for burn rates, exhaustion and traffic.
     """
 
     resolution: Duration
@@ -45,11 +54,17 @@ class Sampling:
     shift: Duration = field(init=False, repr=False)
     lookback: Duration = field(init=False, repr=False)
     rollup: Duration = field(init=False, repr=False)
+    recent: Duration = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "shift", Duration(self.scrape_timeout.milliseconds * 3 // 2))
-        object.__setattr__(self, "lookback", self.resolution * 15)
-        object.__setattr__(self, "rollup", self.resolution * 4)
+        object.__setattr__(self, "lookback", self.resolution * LOOKBACK_TILES)
+        object.__setattr__(self, "rollup", self.resolution * ROLLUP_TILES)
+        object.__setattr__(self, "recent", self.resolution * RECENT_TILES)
+
+    def reads_rollups(self, over: Duration) -> bool:
+        """Whether a window is summed over roll-ups: a day of minutes, or longer."""
+        return over.milliseconds >= self.resolution.milliseconds * SLOW_TILES
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -59,6 +74,7 @@ class Slo:
     Attributes:
         places: where each key in force was written, by its path, such as `sli.ratio.bad`; a default has none.
         by: one objective, budget and set of alerts for each value of these labels.
+        split_labels: the labels of `by` as recordings and alerts have them.
         timeslices: the share of good events that makes a slice good; None counts events.
     """
 
@@ -87,6 +103,10 @@ class Slo:
     annotations: Mapping[str, str] = field(default_factory=dict)
     places: Mapping[str, Place] = field(default_factory=dict)
     left_out: tuple[Tier, ...] = ()
+    split_labels: tuple[str, ...] = field(init=False, repr=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "split_labels", tuple(recorded_label(label) for label in self.by))
 
     @property
     def id(self) -> str:

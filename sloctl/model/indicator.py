@@ -1,14 +1,14 @@
-"""Service level indicators: what is counted, one class a kind."""
+"""Service level indicators: what is counted, one class a kind; each says its key in the language and what it reads."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
 from enum import Enum
-from typing import TypeAlias
+from typing import ClassVar, NamedTuple, TypeAlias
 
-from sloctl.model.quantities import Duration, Rate
-from sloctl.model.selector import Expression, Matcher, Selector, Selectors
+from sloctl.model.quantities import Duration, Rate, number
+from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector, Selectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +49,33 @@ class Unit(Enum):
     NONE = "none"
 
 
+class Reads(NamedTuple):
+    """The raw series that an indicator reads.
+
+    Attributes:
+        required: groups of selectors; nothing can be measured while a group has no series at all. Empty where the
+            user's own PromQL reads them.
+        optional: selectors that need not match, such as those of errors that never happened.
+        buckets: the bucket of a bound, required as well; where it alone is missing, the bound is wrong.
+        counters: whether their samples are running totals.
+    """
+
+    required: tuple[Selectors, ...] = ()
+    optional: Selectors = ()
+    buckets: Selectors = ()
+    counters: bool = False
+
+    @property
+    def groups(self) -> tuple[Selectors, ...]:
+        """All that is required."""
+        return (*self.required, self.buckets) if self.buckets else self.required
+
+    @property
+    def selectors(self) -> Selectors:
+        """Everything but buckets, each selector once."""
+        return tuple(dict.fromkeys(selector for group in (*self.required, self.optional) for selector in group))
+
+
 @dataclass(frozen=True, slots=True)
 class Ratio:
     """Bad events divided by all events; exactly two of the three are given and the third follows.
@@ -56,6 +83,7 @@ class Ratio:
     `bad_if` of the specification is resolved to `bad`: the same series as `total`, narrowed.
     """
 
+    key: ClassVar[str] = "ratio"
     total: Selectors | None = None
     bad: Selectors | None = None
     good: Selectors | None = None
@@ -65,6 +93,15 @@ class Ratio:
         if sum(side is not None for side in (self.total, self.bad, self.good)) != 2:
             raise ValueError("a ratio has exactly two of total, bad and good")
 
+    def reads(self) -> Reads:
+        """Its total, or both of its sides; of two sides the bad one may have no series yet."""
+        bad, good = self.bad or (), self.good or ()
+        counters = isinstance(self.counts, RunningTotal)
+        if self.total is None:
+            return Reads(((*bad, *good),), bad, counters=counters)
+        others = tuple(selector for selector in (*bad, *good) if selector not in self.total)
+        return Reads((self.total,), others, counters=counters)
+
 
 @dataclass(frozen=True, slots=True)
 class Latency:
@@ -73,17 +110,43 @@ class Latency:
     `histogram` is the base name without `_bucket`; `at_most` is in the histogram's own `unit`.
     """
 
+    key: ClassVar[str] = "latency"
     histogram: Selectors
     at_most: Decimal
     unit: Unit
     bad_if: tuple[Matcher, ...] = ()
     native: bool = False
 
+    def reads(self) -> Reads:
+        """The histogram itself when it is native, else its count and the bucket of the bound."""
+        if self.native:
+            return Reads((self.histogram,), counters=True)
+        counts = tuple(selector.named(f"{selector.metric}_count") for selector in self.histogram)
+        le = Matcher("le", *_le(self.at_most))
+        buckets = tuple(selector.named(f"{selector.metric}_bucket").narrowed(le) for selector in self.histogram)
+        return Reads((counts,), buckets=buckets, counters=True)
+
+
+def _le(bound: Decimal) -> tuple[MatchOperator, str]:
+    """A whole bound is `1` in the text format and `1.0` from Prometheus 3 on; large and small ones have exponents."""
+    text = number(bound)
+    if bound == bound.to_integral_value():
+        forms = [rf"{text}(\.0)?"]
+        if bound >= 10**6:
+            digits, exponent = f"{bound.normalize():e}".split("e")
+            forms.append(rf"{digits}e\+0?{int(exponent)}".replace(".", r"\."))
+        return MatchOperator.REGEX, "|".join(forms)
+    if bound < Decimal("0.0001"):
+        digits, exponent = f"{bound.normalize():e}".split("e")
+        return MatchOperator.REGEX, f"{text}|{digits}e-0?{abs(int(exponent))}".replace(".", r"\.")
+    return MatchOperator.EQUAL, text
+
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """Events counted by PromQL with `$window`: `total` with `bad` or `good`, or `bad_ratio` alone."""
 
+    key: ClassVar[str] = "query"
     total: Expression | None = None
     bad: Expression | None = None
     good: Expression | None = None
@@ -95,19 +158,29 @@ class Query:
         if alone == pair:
             raise ValueError("a query has total with bad or good, or bad_ratio alone")
 
+    def reads(self) -> Reads:
+        """What its expressions read is the user's to know."""
+        return Reads()
+
 
 @dataclass(frozen=True, slots=True)
 class Probe:
     """A gauge between 0 (failed) and 1 (well)."""
 
+    key: ClassVar[str] = "probe"
     gauge: Selector
     across: Across = Across.EACH
+
+    def reads(self) -> Reads:
+        """Its gauge."""
+        return Reads(((self.gauge,),))
 
 
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How old the newest thing may be, from its Unix timestamp or its age in seconds."""
 
+    key: ClassVar[str] = "freshness"
     max_age: Duration
     timestamp: Selector | None = None
     age: Selector | None = None
@@ -117,11 +190,16 @@ class Freshness:
         if (self.timestamp is None) == (self.age is None):
             raise ValueError("freshness has a timestamp or an age")
 
+    def reads(self) -> Reads:
+        """That of the two which is given."""
+        return Reads((tuple(selector for selector in (self.timestamp, self.age) if selector is not None),))
+
 
 @dataclass(frozen=True, slots=True)
 class Throughput:
     """Events a slice must reach or must not pass."""
 
+    key: ClassVar[str] = "throughput"
     counter: Selectors
     at_least: Rate | None = None
     at_most: Rate | None = None
@@ -132,20 +210,30 @@ class Throughput:
         if self.at_least is None and self.at_most is None:
             raise ValueError("a throughput has a bound")
 
+    def reads(self) -> Reads:
+        """What it counts."""
+        return Reads((self.counter,), counters=isinstance(self.counts, RunningTotal))
+
 
 @dataclass(frozen=True, slots=True)
 class Saturation:
     """Gauges of use divided by gauges of capacity; a slice above `at_most` (a ratio) is bad."""
 
+    key: ClassVar[str] = "saturation"
     used: Selectors
     capacity: Selectors
     at_most: Decimal
+
+    def reads(self) -> Reads:
+        """Both, each by itself."""
+        return Reads((self.used, self.capacity))
 
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
     """Gauges from PromQL that must lie within bounds."""
 
+    key: ClassVar[str] = "threshold"
     value: Expression
     at_least: Decimal | None = None
     at_most: Decimal | None = None
@@ -155,14 +243,26 @@ class Threshold:
         if self.at_least is None and self.at_most is None:
             raise ValueError("a threshold has a bound")
 
+    def reads(self) -> Reads:
+        """What its expression reads is the user's to know."""
+        return Reads()
+
 
 EventIndicator: TypeAlias = Ratio | Latency | Query
 SliceIndicator: TypeAlias = Probe | Freshness | Throughput | Saturation | Threshold
 Indicator: TypeAlias = EventIndicator | SliceIndicator
+JudgeableIndicator: TypeAlias = Ratio | Latency | Probe
+"""What a canary can judge: each series belongs to one of the two versions."""
 
 
 def counts_events(indicator: Indicator) -> bool:
     """Whether the indicator counts events; the others, and a bare ratio over time, judge every slice."""
     if isinstance(indicator, Query):
         return indicator.bad_ratio is None
-    return isinstance(indicator, Ratio | Latency)
+    return isinstance(indicator, EventIndicator)
+
+
+def judgeable(indicator: Indicator) -> JudgeableIndicator:
+    """An indicator that a canary was allowed to judge when its specification was resolved."""
+    assert isinstance(indicator, JudgeableIndicator)
+    return indicator

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from functools import lru_cache
@@ -14,6 +15,7 @@ _UNITS: Final = (
     ("s", 1_000),
     ("ms", 1),
 )
+_WRITTEN: Final = re.compile("".join(f"(?:([0-9]+){unit})?" for unit, _ in _UNITS))
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -30,6 +32,18 @@ class Duration:
     def of(cls, *, days: int = 0, hours: int = 0, minutes: int = 0, seconds: int = 0) -> Duration:
         """A duration from the units that people say."""
         return cls((((days * 24 + hours) * 60 + minutes) * 60 + seconds) * 1000)
+
+    @classmethod
+    def parse(cls, text: str) -> Duration:
+        """A duration as Prometheus writes it, such as `1h30m`.
+
+        Raises:
+            ValueError: it is none.
+        """
+        match = _WRITTEN.fullmatch(text)
+        if match is None or not match[0]:
+            raise ValueError(f"{text!r} is no duration")
+        return cls(sum(int(count) * length for count, (_, length) in zip(match.groups("0"), _UNITS, strict=True)))
 
     @property
     def seconds(self) -> Decimal:

@@ -58,3 +58,13 @@ class CalendarWindow:
 
 
 Window: TypeAlias = RollingWindow | CalendarWindow
+
+
+def parse_window(text: str) -> Window:
+    """A window from its text, such as `30d` or `month (Asia/Kolkata)`.
+
+    Raises:
+        ValueError: it is none.
+    """
+    word, _, zone = text.partition(" ")
+    return CalendarWindow(Calendar(word), zone.strip("()")) if zone else RollingWindow(Duration.parse(text))

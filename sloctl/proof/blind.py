@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from decimal import Decimal
-from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.prometheus.tiles import raw_series
+from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Query, Threshold
 from sloctl.model.quantities import DAY, Duration
 from sloctl.model.selector import Selectors
 from sloctl.promql.selectors import parse_selector
@@ -20,8 +18,6 @@ from sloctl.proof.raw_input import RawInput
 from sloctl.proof.recorded import AFFECTED, UNAFFECTED, own_series, split_of, tile_series
 from sloctl.proof.series import InputSeries, series_text
 from sloctl.proof.texts import fired
-
-BLIND_AFTER: Final = Duration.of(minutes=15)
 
 
 def blind_proofs(rules: SloRules, raw: RawInput | None) -> Iterator[Proof]:
@@ -42,13 +38,13 @@ def _blind(rules: SloRules, raw: RawInput | None) -> Iterator[Case]:
     count = (step * present).milliseconds // resolution.milliseconds
     tiles = [EMPTY] * 2 + [traffic_of(slo, raw).clean] * count
     # Where only the user's PromQL reads raw series, the tile tells that they are gone.
-    if raw is None or isinstance(slo.indicator, Query | Threshold):
+    if raw is None or not slo.indicator.reads().required:
         series = _present(slo, len(tiles)) or tile_series(slo, tiles, split_of(slo))
         yield _vanished(rules, "a vanished metric is blind", resolution, series, set(series))
         return
     series, interval = continued(slo, raw, tiles, 2), raw.clock.interval
     yield _vanished(rules, "a vanished metric is blind", interval, series, set(series))
-    needed = [_selected(series, selectors) for selectors in raw_series(slo)]
+    needed = [_selected(series, selectors) for selectors in slo.indicator.reads().groups]
     for gone in needed if len(needed) > 1 else ():
         yield _vanished(rules, "a part of it that vanished is blind", interval, series, gone)
     if slo.by:
@@ -61,7 +57,7 @@ def _rounded_up(length: Duration, step: Duration) -> int:
 
 def _present(slo: Slo, count: int) -> InputSeries:
     """One series for each selector of the SLI, whatever its samples mean; they need only be there."""
-    selectors = (selector for group in raw_series(slo) for selector in group)
+    selectors = (selector for group in slo.indicator.reads().groups for selector in group)
     return {
         series_text(selector.metric, {**selected(selector), **split_of(slo)}): [Decimal(1)] * count
         for selector in selectors

@@ -9,7 +9,7 @@ from typing import Final
 from sloctl import conventions
 from sloctl.explain.simulation import Tile
 from sloctl.model.alerting import Sla
-from sloctl.model.catalogue import Slo
+from sloctl.model.catalogue import RECENT_TILES, Slo
 from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.examples import NotDerivableError, selected
@@ -20,8 +20,6 @@ from sloctl.proof.series import InputSeries, series_text
 _EVENTS: Final = Decimal(1_000_000)
 _CLEAN: Final = 240
 _BAD: Final = 80
-_RECENT: Final = 60
-"""Tiles whose error ratio tells how long the budget lasts; all of them are bad ones."""
 _CONTRACT: Final = Decimal(20_000)
 _NEXT_PERIOD: Final = 36_600
 """A boundary at 610 minutes: no multiple of a day, as after a change of clocks."""
@@ -64,7 +62,7 @@ def _history(slo: Slo) -> Case:
         (resolution * (_CLEAN - 40), own_series(slo, conventions.TIME_TO_EXHAUSTION, split), []),
         holds(at, near(conventions.OBJECTIVE, slo.objective.ratio), objective),
     ]
-    recordings = _recordings(slo, at, _summed(tiles[:last]), _summed(tiles[last - _RECENT : last]))
+    recordings = _recordings(slo, at, _summed(tiles[:last]), _summed(tiles[last - RECENT_TILES : last]))
     for name, value in recordings.items():
         expected = holds(at, near(name, value), own_series(slo, "", split))
         values.append(expected if value > 0 else (*expected[:2], []))
@@ -78,7 +76,7 @@ def _summed(tiles: Sequence[Tile]) -> Tile:
 def _recordings(slo: Slo, at: Duration, spent: Tile, recent: Tile) -> dict[str, Decimal]:
     """Every number about the budget, from its meaning: what is spent until a moment, and in the hour before it."""
     budget, (total, errors), (recent_total, recent_errors) = slo.objective.error_budget, spent, recent
-    hour = (slo.sampling.resolution * _RECENT).seconds
+    hour = slo.sampling.recent.seconds
     consumed = errors / (budget * total)
     found = {conventions.budget_consumed(slo.window): consumed}
     if not isinstance(slo.window, CalendarWindow):

@@ -9,6 +9,7 @@ from typing import Final
 from sloctl import conventions
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
+from sloctl.model.labels import recorded_label
 from sloctl.model.quantities import Duration, number
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.series import InputSeries, series_text
@@ -28,7 +29,7 @@ def own_series(slo: Slo, metric: str, split: Mapping[str, str]) -> str:
 
 def recorded(split: Mapping[str, str]) -> dict[str, str]:
     """Split labels by the names that recordings give them."""
-    return {conventions.recorded_label(name): value for name, value in split.items()}
+    return {recorded_label(name): value for name, value in split.items()}
 
 
 def split_of(slo: Slo, value: str = AFFECTED) -> dict[str, str]:
@@ -55,7 +56,7 @@ def tile_series(slo: Slo, tiles: Sequence[Tile], split: Mapping[str, str]) -> In
 
 def period_series(metric: str, slo: Slo, calendar: CalendarWindow, moments: Sequence[Decimal]) -> InputSeries:
     """The start or the end of the running period, in Unix seconds."""
-    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(calendar)}
+    labels = conventions.calendar_labels(slo.platform, calendar)
     return {series_text(metric, labels): list(moments)}
 
 

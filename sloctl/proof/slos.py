@@ -7,7 +7,8 @@ from decimal import Decimal
 
 from sloctl import conventions
 from sloctl.backends.prometheus.backend import platform_groups
-from sloctl.explain.simulation import Tile, reads_rollups
+from sloctl.conventions.inventory import error_ratio_windows
+from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.selector import Expression
 from sloctl.promql.comparisons import comparison
@@ -84,8 +85,8 @@ def _counting_proofs(rules: SloRules, raw: RawInput) -> Iterator[Proof]:
 
 
 def _fast_ratios(slo: Slo) -> list[str]:
-    windows = {window for tier in slo.tiers for window in (tier.over, tier.also_over) if window is not None}
-    return [conventions.error_ratio(window) for window in sorted(windows) if not reads_rollups(slo, window)]
+    windows = (window for window in error_ratio_windows(slo) if not slo.sampling.reads_rollups(window))
+    return [conventions.error_ratio(window) for window in windows]
 
 
 def _counting(slo: Slo, raw: RawInput, tiles: Sequence[Tile], *, is_measured: bool) -> Case:
@@ -108,7 +109,7 @@ def _counting(slo: Slo, raw: RawInput, tiles: Sequence[Tile], *, is_measured: bo
 
 def _quiet(slo: Slo, raw: RawInput) -> Case:
     """No traffic: counters stand still, and there is no ratio, so no NaN and no alert."""
-    expr = '{__name__=~"slo:sli_error:ratio_.*"}'
+    expr = f'{{__name__=~"{conventions.ERROR_RATIO}.*"}}'
     at = slo.sampling.resolution * 25
     series = continued(slo, raw, [EMPTY] * 32, 2)
     return Case("no traffic gives no ratio", raw.clock.interval, series, (), [(at, expr, [])])

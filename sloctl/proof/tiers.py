@@ -8,7 +8,8 @@ from decimal import Decimal
 from itertools import pairwise
 
 from sloctl import conventions
-from sloctl.explain.simulation import RuleEvaluation, interval, slow
+from sloctl.conventions.inventory import reads_rollups
+from sloctl.explain.simulation import RuleEvaluation, interval
 from sloctl.model.alerting import BudgetLeft, Severity, Tier
 from sloctl.model.catalogue import Inhibition, Slo
 from sloctl.proof.history import continued, traffic_of
@@ -24,7 +25,7 @@ def tier_proofs(rules: SloRules, derived: RawInput | None) -> Iterator[Proof]:
     """One proof per tier. Tiers over fast windows start at raw series, the others at tiles."""
     slo = rules.slo
     for tier in slo.tiers:
-        raw = derived if derived is not None and derived.continues_history() and not slow(slo, tier) else None
+        raw = derived if derived is not None and derived.continues_history() and not reads_rollups(slo, tier) else None
         cases = [_case(tier, rules, scenario, raw) for scenario in scenarios(slo, tier, traffic_of(slo, raw))]
         cases += _inhibited(rules, tier, cases[0])
         names = _needed(slo, tier, raw)
@@ -33,13 +34,12 @@ def tier_proofs(rules: SloRules, derived: RawInput | None) -> Iterator[Proof]:
 
 def _needed(slo: Slo, tier: Tier, raw: RawInput | None) -> list[str]:
     """The rules between what is written and the tier's alert."""
-    windows = [window for window in (tier.over, tier.also_over) if window is not None]
-    names = [conventions.error_ratio(window) for window in windows]
+    names = [conventions.error_ratio(window) for window in tier.windows]
     if isinstance(tier.trigger, BudgetLeft):
         names.append(conventions.budget_consumed(slo.window))
     if raw is not None:
         names += tile_names(slo.sampling.resolution)
-    if slow(slo, tier):
+    if reads_rollups(slo, tier):
         names += tile_names(slo.sampling.rollup)
     return [*names, conventions.tier_alert(slo, tier)]
 

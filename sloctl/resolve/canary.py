@@ -12,7 +12,7 @@ from sloctl.language.problems import did_you_mean
 from sloctl.language.tree import Key
 from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Latency, Probe, Ratio, RunningTotal
+from sloctl.model.indicator import JudgeableIndicator, Latency, Ratio
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.resolve import codes
 from sloctl.resolve.building import built
@@ -116,15 +116,14 @@ class _Resolving:
 
     def _judged(self, slo: Slo, arms: meant.Versions, *keys: Key) -> None:
         """A canary counts raw events of both versions."""
-        match slo.indicator:
-            case Ratio(counts=RunningTotal()) | Latency() | Probe():
-                self._arms_are_free(slo, arms, *keys)
-            case Ratio():
-                message = f"`{slo.name}` counts no running totals, which is what a canary compares"
-                self._error(message, "name an SLO on counters", *keys, "slo")
-            case _:
-                message = f"a canary cannot judge `{slo.name}`: its slices belong to both versions"
-                self._error(message, "name an SLO with `ratio`, `latency` or `probe`", *keys, "slo")
+        if not isinstance(slo.indicator, JudgeableIndicator):
+            message = f"a canary cannot judge `{slo.name}`: its slices belong to both versions"
+            self._error(message, "name an SLO with `ratio`, `latency` or `probe`", *keys, "slo")
+        elif isinstance(slo.indicator, Ratio) and not slo.indicator.reads().counters:
+            message = f"`{slo.name}` counts no running totals, which is what a canary compares"
+            self._error(message, "name an SLO on counters", *keys, "slo")
+        else:
+            self._arms_are_free(slo, arms, *keys)
 
     def _arms_are_free(self, slo: Slo, arms: meant.Versions, *keys: Key) -> None:
         labels = {matcher.label for matcher in arms.matchers}
@@ -156,12 +155,4 @@ class _Resolving:
 
 def selectors_of(slo: Slo) -> tuple[Selector, ...]:
     """The selectors of an SLI that a canary can judge."""
-    match slo.indicator:
-        case Ratio(total=total, bad=bad, good=good):
-            return tuple(selector for side in (total, bad, good) if side for selector in side)
-        case Latency(histogram=histogram):
-            return histogram
-        case Probe(gauge=gauge):
-            return (gauge,)
-        case _:
-            return ()
+    return slo.indicator.reads().selectors if isinstance(slo.indicator, JudgeableIndicator) else ()

@@ -12,7 +12,7 @@ import pytest
 
 from examples.demo.checkout import checkout_service, order
 from sloctl.backends.alertmanager.routes import route_tree
-from sloctl.backends.alertmanager.tree import taken
+from sloctl.backends.alertmanager.tree import matched
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from testing.routed import configure, routed, rules, scraping, write_spec
@@ -92,7 +92,7 @@ def until(happened: Callable[[], object], server: Alertmanager, what: str, withi
 def key_of(specs: Path, labels: dict[str, str]) -> str:
     """The dedup_key that our own arithmetic gives an alert."""
     found = Diagnostics()
-    return taken(route_tree(load([str(specs)], found)), labels)[-1].incident(labels)
+    return matched(route_tree(load([str(specs)], found)), labels)[-1].incident(labels)
 
 
 @pytest.mark.server

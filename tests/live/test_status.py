@@ -2,31 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+import re
+from collections.abc import Iterable
 
 import pytest
 
-from sloctl.live.status import length, read_status, window_length
-from sloctl.model.quantities import DAY, Duration
-
-
-@dataclass(frozen=True)
-class Sample:
-    labels: Mapping[str, str]
-    value: float
+from sloctl.live.status import read_status
+from sloctl.prometheus import Sample
 
 
 class Recorded:
-    """Answers by the text that a query begins with."""
+    """Answers by the name in a query, or by its pattern."""
 
     def __init__(self, *samples: tuple[str, dict[str, str], float]) -> None:
         self.samples = samples
 
     def query(self, promql: str, at: float | None = None) -> Iterable[Sample]:
-        stem = promql.split('"')[1].removesuffix(".+") if promql.startswith("{") else promql.split("{", maxsplit=1)[0]
+        names = promql.split('"')[1] if promql.startswith("{") else promql.split("{", maxsplit=1)[0]
         return [
-            Sample({"__name__": name} | labels, value) for name, labels, value in self.samples if name.startswith(stem)
+            Sample({"__name__": name} | labels, value, 0)
+            for name, labels, value in self.samples
+            if re.fullmatch(names, name)
         ]
 
 
@@ -76,11 +72,34 @@ def test_each_split_value_has_a_row_of_its_own() -> None:
     ]
 
 
+@pytest.mark.parametrize("more", [{"notify": "incident"}, {"mode": "observe"}, {"pager": "loud"}])
+@pytest.mark.parametrize("split", [{}, {"tenant": "a"}], ids=["whole", "split"])
+def test_what_a_tier_adds_to_its_alert_is_no_split_label(more: dict[str, str], split: dict[str, str]) -> None:
+    info = (OBJECTIVE, labels("cart-ok", window="30d", area="x"), 0.99)
+    consumed = (CONSUMED, labels("cart-ok", area="x", **split), 0.5)
+    fires = {"sloctl": "v1", "burn_tier": "p1-1h", "alertstate": "firing", "alertname": "X", "severity": "P1"}
+    alert = ("ALERTS", labels("cart-ok", area="x", **fires, **more, **split), 1)
+    [status] = read_status(Recorded(info, consumed, alert))
+    assert (status.split, status.alerts) == (split, {"p1-1h": "firing"})
+    assert status.budget_left == pytest.approx(0.5)
+
+
+def test_an_alert_about_all_values_of_a_split_has_a_row_of_its_own() -> None:
+    info = (OBJECTIVE, labels("cart-ok", window="30d"), 0.99)
+    blind = labels("cart-ok", sloctl="v1", burn_tier="blind", alertstate="firing", alertname="X", severity="P2")
+    found = read_status(Recorded(info, (CONSUMED, labels("cart-ok", tenant="a"), 0.5), ("ALERTS", blind, 1)))
+    assert [(status.split, status.alerts) for status in found] == [({"tenant": "a"}, {}), ({}, {"blind": "firing"})]
+
+
+def test_values_of_a_split_by_window_keep_their_rows() -> None:
+    info = (OBJECTIVE, labels("cart-ok", window="30d"), 0.99)
+    split = [(CONSUMED, labels("cart-ok", window=window), spent) for window, spent in (("day", 0.1), ("night", 0.2))]
+    found = read_status(Recorded(info, *split))
+    assert [(status.split, status.window) for status in found] == [
+        ({"window": "night"}, "30d"),
+        ({"window": "day"}, "30d"),
+    ]
+
+
 def test_a_recording_of_an_slo_that_is_gone_is_not_shown() -> None:
     assert read_status(Recorded((CONSUMED, labels("gone"), 0.1))) == []
-
-
-def test_windows_are_read_as_they_are_written() -> None:
-    assert length("1h30m") == Duration.of(hours=1, minutes=30)
-    assert window_length("30d") == DAY * 30
-    assert window_length("quarter (UTC)") == DAY * 91

@@ -34,6 +34,17 @@ def test_prometheus_own_parser_reads_every_printed_duration_back(milliseconds: i
     assert round(read.total_seconds() * 1000) == milliseconds
 
 
+@given(st.integers(min_value=0, max_value=10**12))
+def test_a_printed_duration_reads_back(milliseconds: int) -> None:
+    assert Duration.parse(str(Duration(milliseconds))) == Duration(milliseconds)
+
+
+@pytest.mark.parametrize("text", ["", "5", "5 m", "1m1h", "month"])
+def test_what_prometheus_would_not_write_is_no_duration(text: str) -> None:
+    with pytest.raises(ValueError, match="is no duration"):
+        Duration.parse(text)
+
+
 def test_a_negative_duration_cannot_be_made() -> None:
     with pytest.raises(ValueError, match="not negative"):
         Duration.of(seconds=1) - Duration.of(seconds=2)

@@ -10,9 +10,10 @@ import pytest
 
 from sloctl import conventions
 from sloctl.compiler import load
+from sloctl.conventions.inventory import reads_rollups
 from sloctl.diagnostics import Diagnostics
 from sloctl.explain.detection import RATIOS, pending_time
-from sloctl.explain.simulation import interval, simulate, slow
+from sloctl.explain.simulation import interval, simulate
 from sloctl.model.alerting import Tier
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import ZERO
@@ -156,7 +157,7 @@ def test_explain_and_promtools_engine_agree_to_the_evaluation(written: Written, 
     claims = list[Proof]()
     for tier in slo.tiers:
         windows = [conventions.error_ratio(window) for window in (tier.over, tier.also_over) if window is not None]
-        names = [*(tiles if slow(slo, tier) else []), *windows, conventions.tier_alert(slo, tier)]
+        names = [*(tiles if reads_rollups(slo, tier) else []), *windows, conventions.tier_alert(slo, tier)]
         cases = [told(slo, tier, ratio) for ratio in (*RATIOS, Decimal("0.002"))]
         claims.append(
             Proof("api/ok", conventions.burn_tier(tier), interval(slo, tier), [rules[n] for n in names], cases)

@@ -28,8 +28,8 @@ class AlertmanagerBackend:
     def compile(self, catalogue: Catalogue) -> Iterator[Artifact]:
         """One artifact, where a platform says where its alerts go."""
         if platforms := routed(catalogue):
-            sources = {source for one in platforms for source in one.sources}
-            sources |= {source for one in platforms for service in one.services for source in service.sources}
+            sources = {source for platform in platforms for source in platform.sources}
+            sources |= {source for platform in platforms for service in platform.services for source in service.sources}
             yield Artifact(conventions.ROUTES_PATH, fragment(catalogue), tuple(sorted(sources)))
 
 

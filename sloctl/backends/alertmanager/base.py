@@ -107,7 +107,7 @@ def plain(node: Node) -> object:
         case yaml.MappingNode():
             return {str(key.value): plain(value) for key, value in node.value}
         case yaml.SequenceNode():
-            return [plain(one) for one in node.value]
+            return [plain(item) for item in node.value]
         case _:
             return str(node.value)
 
@@ -121,22 +121,22 @@ def read_routes(text: str, path: str) -> Route | None:
     root = read(text, path)
     lists = items(value_of(value_of(root, "route"), "routes")) or items(value_of(root, "routes"))
     routes = (_route(node, path) for node in lists)
-    return next((route for route in routes if any(one.label == "sloctl" for one in route.matchers)), None)
+    return next((route for route in routes if any(matcher.label == "sloctl" for matcher in route.matchers)), None)
 
 
 def _route(node: Node, path: str) -> Route:
     """A route with what decides where an alert goes, and what its incident is called."""
-    written = [str(one.value) for one in items(value_of(node, "matchers"))]
+    written = [str(item.value) for item in items(value_of(node, "matchers"))]
     try:
-        matchers = tuple(read_matcher(one) for one in written)
+        matchers = tuple(map(read_matcher, written))
     except SloctlError as error:
         raise refused(path, node, str(error), _AMTOOL) from None
-    receiver, further = value_of(node, "receiver"), value_of(node, "continue")
+    receiver, continue_ = value_of(node, "receiver"), value_of(node, "continue")
     return Route(
         matchers=matchers,
         receiver=None if receiver is None else str(receiver.value),
-        group_by=tuple(str(one.value) for one in items(value_of(node, "group_by"))),
-        further=further is not None and further.value == "true",
+        group_by=tuple(str(item.value) for item in items(value_of(node, "group_by"))),
+        continue_=continue_ is not None and continue_.value == "true",
         routes=tuple(_route(child, path) for child in items(value_of(node, "routes"))),
     )
 

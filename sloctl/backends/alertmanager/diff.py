@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from sloctl.backends.alertmanager.tree import Route, Taken, all_routes
+from sloctl.backends.alertmanager.tree import MatchedRoute, Route, all_routes
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,7 +18,7 @@ class Change:
 
 def changes(old: Route | None, new: Route | None) -> Iterator[Change]:
     """The routes whose open incidents the new tree no longer updates or resolves."""
-    after = {one.receiver: one for one in _leaves(new)}
+    after = {leaf.receiver: leaf for leaf in _leaves(new)}
     for before in _leaves(old):
         name = before.receiver or "the base's default receiver"
         now = after.get(before.receiver)
@@ -30,5 +30,5 @@ def changes(old: Route | None, new: Route | None) -> Iterator[Change]:
             yield Change(name, f"groups by {', '.join(now.group_by)} instead of {', '.join(before.group_by)}")
 
 
-def _leaves(tree: Route | None) -> list[Taken]:
-    return [] if tree is None else [one for one in all_routes(tree) if not one.route.routes]
+def _leaves(tree: Route | None) -> list[MatchedRoute]:
+    return [] if tree is None else [matched for matched in all_routes(tree) if not matched.route.routes]

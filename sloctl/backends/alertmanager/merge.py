@@ -83,8 +83,8 @@ def without(text: str) -> str:
 def _applied(text: str, insertions: Sequence[_Insertion]) -> str:
     # from the back, so that places stay true; of two at one place the later one goes in first
     ordered = sorted(enumerate(insertions), key=lambda pair: (pair[1].at, pair[0]), reverse=True)
-    for _, one in ordered:
-        text = text[: one.at] + one.text + text[one.at :]
+    for _, insertion in ordered:
+        text = text[: insertion.at] + insertion.text + text[insertion.at :]
     return text
 
 
@@ -169,7 +169,7 @@ def _check(root: base.Mapping, path: str, fragment: Fragment) -> None:
 
 def _named_receivers(route: base.Node) -> list[base.Node]:
     name = base.value_of(route, "receiver")
-    below = [one for child in base.items(base.value_of(route, "routes")) for one in _named_receivers(child)]
+    below = [name for child in base.items(base.value_of(route, "routes")) for name in _named_receivers(child)]
     return ([name] if name is not None else []) + below
 
 

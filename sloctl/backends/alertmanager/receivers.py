@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from sloctl.backends.alertmanager import texts
+from sloctl.conventions import severity_word
 from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import PagerDutyKeys, Platform
 from sloctl.model.ownership import Route
@@ -43,8 +44,8 @@ def receiver(name: str, destinations: Iterable[Destination], secrets: str = SECR
     value: dict[str, object] = {"name": name}
     for kind, build in _INTEGRATIONS.items():
         configs: list[Config] = []
-        for one in destinations:
-            config = build(one, secrets)
+        for destination in destinations:
+            config = build(destination, secrets)
             if config is not None and config not in configs:
                 configs.append(config)
         if configs:
@@ -84,7 +85,7 @@ def pagerduty_key(platform: Platform, route: Route) -> str | None:
 
 def _urgency_of_alert(platform: Platform) -> str:
     """The urgency of whatever alert comes, by the platform's words."""
-    words = [(platform.severities.get(one, one.value), _URGENCY[one]) for one in (Severity.P1, Severity.P2)]
+    words = [(severity_word(platform, severity), _URGENCY[severity]) for severity in (Severity.P1, Severity.P2)]
     (page, critical), (urgent, warning) = [(_go_text(word), urgency) for word, urgency in words]
     severity = ".CommonLabels.severity"
     return (

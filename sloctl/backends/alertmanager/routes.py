@@ -11,13 +11,13 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.alertmanager.alerts import Raised, raised, split_labels
 from sloctl.backends.alertmanager.receivers import SECRETS, Destination, receiver
-from sloctl.backends.alertmanager.tree import Route, Taken, Timing, all_routes, equal, taken, written_matcher
+from sloctl.backends.alertmanager.tree import MatchedRoute, Route, Timing, all_routes, equal, matched, written_matcher
+from sloctl.conventions import inventory
+from sloctl.conventions.inventory import Alert, BuiltIn, platform_alerts
 from sloctl.errors import SloctlError
 from sloctl.model.alerting import Mode, Severity
 from sloctl.model.catalogue import Catalogue, Inhibition, Platform
-from sloctl.model.ownership import Route as Destined
 from sloctl.model.ownership import Team
 from sloctl.model.selector import Matcher, MatchOperator
 
@@ -32,7 +32,7 @@ HEARTBEAT: Final = Timing("0s", "1m", "5m")
 
 def routed(catalogue: Catalogue) -> list[Platform]:
     """The platforms that say where alerts go."""
-    return [one for one in catalogue.platforms if one.teams or one.fallback or one.watchdog]
+    return [platform for platform in catalogue.platforms if platform.teams or platform.fallback or platform.watchdog]
 
 
 def route_tree(catalogue: Catalogue) -> Route:
@@ -41,7 +41,7 @@ def route_tree(catalogue: Catalogue) -> Route:
     observed = Route(equal(mode=Mode.OBSERVE.value), receiver=conventions.OBSERVED)
     return Route(
         equal(sloctl=conventions.ALERT_VERSION),
-        receiver=conventions.FALLBACK if any(one.fallback for one in platforms) else None,
+        receiver=conventions.FALLBACK if any(platform.fallback for platform in platforms) else None,
         group_by=("platform", "slo", "severity"),
         timing=TIMINGS[Severity.P2],
         routes=(*([observed] if _observes(platforms) else []), *map(_platform_route, platforms)),
@@ -53,7 +53,7 @@ def _observes(platforms: Iterable[Platform]) -> bool:
 
 
 def _platform_route(platform: Platform) -> Route:
-    alerts = list(raised(platform))
+    alerts = list(platform_alerts(platform))
     watchdog = Route(
         equal(alertname=conventions.WATCHDOG),
         receiver=conventions.watchdog_receiver(platform),
@@ -71,27 +71,28 @@ def _platform_route(platform: Platform) -> Route:
 
 def split_names(platform: Platform) -> list[str]:
     """Every split label of a platform; an alert is grouped by those that it has."""
-    return sorted({label for slo in platform.slos for label in split_labels(slo)})
+    return sorted({label for slo in platform.slos for label in slo.split_labels})
 
 
-def _team_route(platform: Platform, team: Team, alerts: list[Raised]) -> Route:
-    """One route for each that an alert takes; further ones first, because the search goes on behind them."""
-    own = [one.labels for one in alerts if one.labels.get("team") == team.name and "mode" not in one.labels]
+def _team_route(platform: Platform, team: Team, alerts: list[Alert]) -> Route:
+    """One route for each that an alert takes; those of `notify` first, because they have `continue: true`."""
+    raised = (alert.labels for alert in alerts)
+    own = [labels for labels in raised if labels.get("team") == team.name and "mode" not in labels]
     named = {name for labels in own for name in labels.get("notify", "").split(",")}
     words = {labels.get("severity") for labels in own}
-    further = (_further(platform, team, name) for name in sorted(team.routes) if name in named)
+    notified = (_notified(platform, team, name) for name in sorted(team.routes) if name in named)
     severities = (
         _severity(platform, team, severity)
         for severity in Severity
         if severity in team.severities and conventions.severity_word(platform, severity) in words
     )
-    return Route(equal(team=team.name), routes=(*further, *severities))
+    return Route(equal(team=team.name), routes=(*notified, *severities))
 
 
-def _further(platform: Platform, team: Team, name: str) -> Route:
+def _notified(platform: Platform, team: Team, name: str) -> Route:
     named = Matcher("notify", MatchOperator.REGEX, f"(.*,)?{name}(,.*)?")
     to = conventions.team_receiver(platform, team, name)
-    return Route((named,), receiver=to, further=True, timing=TIMINGS[Severity.P1])
+    return Route((named,), receiver=to, continue_=True, timing=TIMINGS[Severity.P1])
 
 
 def _severity(platform: Platform, team: Team, severity: Severity) -> Route:
@@ -100,39 +101,32 @@ def _severity(platform: Platform, team: Team, severity: Severity) -> Route:
         equal(severity=conventions.severity_word(platform, severity)),
         receiver=conventions.team_receiver(platform, team, severity.value),
         timing=TIMINGS[severity],
-        active=(conventions.office_hours(platform, team),) if waits else (),
+        time_intervals=(conventions.office_hours(platform, team),) if waits else (),
     )
 
 
 def receivers(catalogue: Catalogue, tree: Route, secrets: str = SECRETS) -> list[dict[str, object]]:
     """Every receiver that the tree names."""
     destinations = dict(_destinations(catalogue))
-    named = dict.fromkeys(one.receiver for one in all_routes(tree) if one.receiver)
+    named = dict.fromkeys(route.receiver for route in all_routes(tree) if route.receiver)
     return [receiver(name, destinations[name], secrets) for name in named]
 
 
 def _destinations(catalogue: Catalogue) -> Iterator[tuple[str, list[Destination]]]:
     platforms = routed(catalogue)
     yield conventions.OBSERVED, []
-    yield conventions.FALLBACK, [Destination(one, one.fallback) for one in platforms if one.fallback]
+    yield (
+        conventions.FALLBACK,
+        [Destination(platform, platform.fallback) for platform in platforms if platform.fallback],
+    )
     for platform in platforms:
-        yield conventions.fallback_receiver(platform), _optional(platform, platform.fallback)
-        yield conventions.watchdog_receiver(platform), _optional(platform, platform.watchdog)
-        for team in platform.teams.values():
-            for severity, route in team.severities.items():
-                to = Destination(platform, route, severity)
-                yield conventions.team_receiver(platform, team, severity.value), [to]
-            for name, route in team.routes.items():
-                yield conventions.team_receiver(platform, team, name), [Destination(platform, route)]
-
-
-def _optional(platform: Platform, route: Destined | None) -> list[Destination]:
-    return [] if route is None else [Destination(platform, route)]
+        for to in inventory.receivers(platform):
+            yield to.name, [Destination(platform, to.route, to.severity)] if to.route else []
 
 
 def time_intervals(catalogue: Catalogue, tree: Route) -> list[dict[str, object]]:
     """The office hours that the tree names."""
-    named = {name for one in all_routes(tree) for name in one.route.active}
+    named = {name for route in all_routes(tree) for name in route.route.time_intervals}
     return [
         {"name": conventions.office_hours(platform, team), "time_intervals": [_hours(team)]}
         for platform in routed(catalogue)
@@ -178,31 +172,31 @@ def verify(catalogue: Catalogue, tree: Route) -> None:
         SloctlError: an alert of a team reaches only the fallback, or no alert takes a route.
     """
     reached = set[str]()
-    fallbacks = {conventions.FALLBACK, None, *(conventions.fallback_receiver(one) for one in catalogue.platforms)}
-    for one in distinct(catalogue):
-        took = taken(tree, one.labels)
-        reached |= {_identity(route) for route in took}
-        if one.labels.get("team") and all(route.receiver in fallbacks for route in took):
-            raise SloctlError(f"{one.name} of team `{one.labels['team']}` reaches nobody but the fallback")
+    fallbacks = {conventions.FALLBACK, None, *map(conventions.fallback_receiver, catalogue.platforms)}
+    for alert in distinct(catalogue):
+        routes = matched(tree, alert.labels)
+        reached |= {_identity(route) for route in routes}
+        if alert.labels.get("team") and all(route.receiver in fallbacks for route in routes):
+            raise SloctlError(f"{alert.name} of team `{alert.labels['team']}` reaches nobody but the fallback")
     for route in all_routes(tree):
         if not route.route.routes and _identity(route) not in reached:
             raise SloctlError(f"no alert takes the route {route.key} to {route.receiver}")
 
 
-def _identity(route: Taken) -> str:
+def _identity(route: MatchedRoute) -> str:
     return f"{route.key} {route.receiver}"
 
 
-def distinct(catalogue: Catalogue) -> list[Raised]:
+def distinct(catalogue: Catalogue) -> list[Alert]:
     """One alert for each set of the labels that routes look at."""
     names = ("alertname", "sloctl", "platform", "team", "severity", "notify", "mode")
-    seen: dict[tuple[str, ...], Raised] = {}
+    seen: dict[tuple[str, ...], Alert] = {}
     for platform in routed(catalogue):
-        for one in raised(platform):
-            labels = {**one.labels, "alertname": one.name}
-            watchdog = one.name == conventions.WATCHDOG
+        for alert in platform_alerts(platform):
+            labels = {**alert.labels, "alertname": alert.name}
+            watchdog = alert.cause is BuiltIn.WATCHDOG
             key = tuple(labels.get(name, "") for name in names[0 if watchdog else 1 :])
-            seen.setdefault(key, Raised(one.name, labels, one.split))
+            seen.setdefault(key, alert._replace(labels=labels))
     return list(seen.values())
 
 

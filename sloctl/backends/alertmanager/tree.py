@@ -43,14 +43,14 @@ class Timing:
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One node. What is None or empty is inherited, except `active`: time intervals are not."""
+    """One node. What is None or empty is inherited, except time intervals."""
 
     matchers: tuple[Matcher, ...]
     receiver: str | None = None
     group_by: tuple[str, ...] = ()
-    further: bool = False
+    continue_: bool = False
     timing: Timing | None = None
-    active: tuple[str, ...] = ()
+    time_intervals: tuple[str, ...] = ()
     routes: tuple[Route, ...] = ()
 
     def value(self) -> dict[str, object]:
@@ -58,21 +58,21 @@ class Route:
         value: dict[str, object] = {"matchers": [written_matcher(matcher) for matcher in self.matchers]}
         if self.receiver:
             value["receiver"] = self.receiver
-        if self.further:
+        if self.continue_:
             value["continue"] = True
         if self.group_by:
             value["group_by"] = list(self.group_by)
         if self.timing:
             value |= self.timing.value()
-        if self.active:
-            value["active_time_intervals"] = list(self.active)
+        if self.time_intervals:
+            value["active_time_intervals"] = list(self.time_intervals)
         if self.routes:
             value["routes"] = [route.value() for route in self.routes]
         return value
 
 
 @dataclass(frozen=True, slots=True)
-class Taken:
+class MatchedRoute:
     """A route as seen from the root, with what it inherits.
 
     Attributes:
@@ -91,21 +91,21 @@ class Taken:
         return hashlib.sha256(f"{self.key}:{{{group}}}".encode()).hexdigest()
 
 
-def taken(route: Route, labels: Mapping[str, str], above: Taken | None = None) -> list[Taken]:
+def matched(route: Route, labels: Mapping[str, str], above: MatchedRoute | None = None) -> list[MatchedRoute]:
     """The routes that an alert takes from here: the deepest that match, in order; none when this one does not."""
     if not all(matches(matcher, labels) for matcher in route.matchers):
         return []
     here = _below(route, above)
-    found: list[Taken] = []
+    found: list[MatchedRoute] = []
     for child in route.routes:
-        below = taken(child, labels, here)
+        below = matched(child, labels, here)
         found += below
-        if below and not child.further:
+        if below and not child.continue_:
             break
     return found or [here]
 
 
-def all_routes(route: Route, above: Taken | None = None) -> Iterator[Taken]:
+def all_routes(route: Route, above: MatchedRoute | None = None) -> Iterator[MatchedRoute]:
     """This route and all below it."""
     here = _below(route, above)
     yield here
@@ -113,8 +113,8 @@ def all_routes(route: Route, above: Taken | None = None) -> Iterator[Taken]:
         yield from all_routes(child, here)
 
 
-def _below(route: Route, above: Taken | None) -> Taken:
-    return Taken(
+def _below(route: Route, above: MatchedRoute | None) -> MatchedRoute:
+    return MatchedRoute(
         route=route,
         receiver=route.receiver or (above.receiver if above else None),
         key=f"{above.key if above else ROOT}/{matchers_key(route.matchers)}",
@@ -159,7 +159,7 @@ def read_matcher(text: str) -> Matcher:
     if found is None:
         raise SloctlError(f'`{text}` is no matcher of Alertmanager\'s; write one such as severity="P1"')
     name, operator, quoted, bare = found.groups()
-    value = bare if quoted is None else _ESCAPED.sub(lambda one: "\n" if one[1] == "n" else one[1], quoted)
+    value = bare if quoted is None else _ESCAPED.sub(lambda escaped: "\n" if escaped[1] == "n" else escaped[1], quoted)
     return Matcher(name, MatchOperator(operator), value)
 
 

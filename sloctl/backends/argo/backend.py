@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter
 from typing import Any, Final
 
 from sloctl import conventions
@@ -24,8 +25,8 @@ class ArgoBackend:
 
     def compile(self, catalogue: Catalogue) -> Iterator[Artifact]:
         """The files, sorted by platform and service."""
-        for platform in sorted(catalogue.platforms, key=lambda one: one.name):
-            for service in sorted(platform.services, key=lambda one: one.name):
+        for platform in sorted(catalogue.platforms, key=attrgetter("name")):
+            for service in sorted(platform.services, key=attrgetter("name")):
                 if service.canary is not None:
                     path = conventions.argo_templates_path(service, platform)
                     yield Artifact(path, templates(platform.name, service), service.sources)

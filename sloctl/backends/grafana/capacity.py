@@ -11,6 +11,7 @@ from sloctl.backends.grafana import shared
 from sloctl.backends.grafana.dashboard import DashboardPage, split_variables
 from sloctl.backends.grafana.queries import Ask, chosen, equal, legend, like, selector, split_labels
 from sloctl.backends.grafana.texts import literal
+from sloctl.conventions import inventory
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Saturation, Threshold
 from sloctl.model.quantities import DAY, number
@@ -18,17 +19,12 @@ from sloctl.model.quantities import DAY, number
 
 def capacity(platform: Platform) -> DashboardPage:
     """Utilisation with its limits, the forecast, traffic and cost."""
-    filled = [slo for slo in platform.slos if _recorded(slo)]
+    filled = [slo for slo in platform.slos if inventory.records_value(slo)]
     labels = split_labels(filled)
     ask = Ask(platform, (), chosen(labels))
     panels = [*_utilisation(ask, filled), *_forecasts(ask, filled), *_traffic(platform), *_costs(platform)]
     shows = "How full things are, when they will be, and what requests and namespaces cost."
     return DashboardPage("capacity", shows, panels, split_variables(platform, labels), since="now-7d")
-
-
-def _recorded(slo: Slo) -> bool:
-    """Whether the rules record the value itself."""
-    return isinstance(slo.indicator, Saturation) or (isinstance(slo.indicator, Threshold) and slo.forecast is not None)
 
 
 def _values(ask: Ask, metric: str) -> str:

@@ -8,7 +8,7 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.grafana.panels import DATASOURCE, LOGS_SOURCE, Json, Panel, panel_json
-from sloctl.backends.grafana.queries import equal, firing, like, selector, split_labels
+from sloctl.backends.grafana.queries import equal, firing, like, selector
 from sloctl.backends.grafana.texts import BRACKET, DOLLAR, literal
 from sloctl.model.artifact import Artifact
 from sloctl.model.catalogue import Platform
@@ -127,7 +127,7 @@ def split_variables(platform: Platform, labels: Iterable[str]) -> list[Variable]
     """One choice per split label; series without the label are never left out by "all"."""
     found = []
     for label in labels:
-        names = {conventions.budget_consumed(slo.window) for slo in platform.slos if label in split_labels([slo])}
+        names = {conventions.budget_consumed(slo.window) for slo in platform.slos if label in slo.split_labels}
         found.append(Variable(label, label, label_values(names, platform, label)))
     return found
 

@@ -60,7 +60,7 @@ def _vital(slo: Slo, matchers: tuple[Matcher, ...]) -> list[p.Panel]:
     now = recorded_quantile(slo, regression, matchers)
     before = recorded_quantile(slo, regression, matchers, regression.earlier)
     share = f"p{number(regression.quantile * 100)}"
-    labels = [conventions.recorded_label(label) for label in slo.by]
+    labels = list(slo.split_labels)
     limit = p.Style("limit", color=p.DARK_RED, dashed=True)
     assert isinstance(slo.indicator, Latency)
     unit = unit_of(slo)
@@ -102,7 +102,7 @@ def recorded_quantile(
 
     It comes from the recorded buckets; of a native histogram there are none, so from the histogram itself.
     """
-    own = {conventions.recorded_label(label): label for label in slo.by}
+    own = dict(zip(slo.split_labels, slo.by, strict=True))
     narrowed = [matcher for matcher in matchers if matcher.label in own]
     q, tail = number(regression.quantile), f" offset {offset}" if offset else ""
     latency = slo.indicator

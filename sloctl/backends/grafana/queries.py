@@ -21,8 +21,6 @@ from sloctl.model.window import CalendarWindow, RollingWindow
 from sloctl.promql.build import indent
 from sloctl.promql.selectors import matchers_text, quote
 
-RECENT_TILES: Final = 60
-"""An hour of minutes: what "now" means for burn rates and traffic."""
 LOW: Final = Decimal("0.25")
 """An SLO with less of its budget left is at risk."""
 SOON: Final = DAY * 3
@@ -66,7 +64,7 @@ def legend(labels: Iterable[str]) -> str:
 
 def split_labels(slos: Iterable[Slo]) -> tuple[str, ...]:
     """The split labels of SLOs by the names that recordings give them, sorted."""
-    return tuple(sorted({conventions.recorded_label(label) for slo in slos for label in slo.by}))
+    return tuple(sorted({label for slo in slos for label in slo.split_labels}))
 
 
 def chosen(labels: Iterable[str]) -> tuple[Matcher, ...]:
@@ -118,7 +116,7 @@ class Ask:
     @property
     def recent(self) -> str:
         """The range that "now" means."""
-        return str(max(slo.sampling.resolution * RECENT_TILES for slo in self.of))
+        return str(max(slo.sampling.recent for slo in self.of))
 
     def about(self, slos: Iterable[Slo]) -> Ask:
         """The same questions about these SLOs only."""
@@ -334,7 +332,7 @@ def calendars(platform: Platform) -> list[tuple[CalendarWindow, list[Slo]]]:
 
 def period(platform: Platform, calendar: CalendarWindow) -> tuple[str, str]:
     """When the running period of a calendar began and when it ends, in Unix seconds."""
-    labels = [equal("platform", platform.name), equal("calendar", conventions.calendar_name(calendar))]
+    labels = [equal(*label) for label in conventions.calendar_labels(platform.name, calendar).items()]
     return selector([conventions.PERIOD_START], labels), selector([conventions.PERIOD_END], labels)
 
 

@@ -132,7 +132,7 @@ def requests_an_hour(platform: Platform, service: Service) -> str | None:
     counting = sorted((slo for slo in service.slos if not slo.counts_slices), key=lambda slo: bool(slo.by))
     if not counting:
         return None
-    recent = counting[0].sampling.resolution * queries.RECENT_TILES
+    recent = counting[0].sampling.recent
     total = Ask(platform, slos=(counting[0],)).total(str(recent))
     return f"sum({total}) / {number(recent.seconds / 3600)}"
 

@@ -2,64 +2,77 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import assert_never
 
 from sloctl import conventions
 from sloctl.backends.prometheus import windows
-from sloctl.backends.prometheus.raw import own, recorded_by, series, split
-from sloctl.backends.prometheus.rules import Alert, Group
+from sloctl.backends.prometheus.raw import on_split, own, series, split
+from sloctl.backends.prometheus.rules import AlertingRule, Group
 from sloctl.backends.prometheus.texts import blind_annotations, tier_annotations, too_many_series_annotations
-from sloctl.backends.prometheus.tiles import other_side, raw_series
-from sloctl.model.alerting import BudgetLeft, Guard, Severity, Tier
-from sloctl.model.budget import GUARD_MARGIN, error_threshold
+from sloctl.backends.prometheus.trends import forecast_rule, regression_rule
+from sloctl.conventions import inventory
+from sloctl.conventions.inventory import BLIND_AFTER, Alert, BuiltIn
+from sloctl.model.alerting import BudgetLeft, Forecast, Guard, Regression, Severity, Tier
+from sloctl.model.budget import GUARD_MARGIN, LEAST_OF_BUDGET, error_threshold
 from sloctl.model.catalogue import Inhibition, Platform, Slo
 from sloctl.model.quantities import DAY, MINUTE, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.build import matching_on, over_time
+from sloctl.promql.build import over_time
 from sloctl.promql.selectors import label_selector, quote, selector_text
 
-_BLIND_AFTER: Final = Duration.of(minutes=15)
 
-
-def tier_alert(platform: Platform, slo: Slo, tier: Tier) -> Alert:
-    """The alert of one tier."""
-    return Alert(
-        alert=conventions.tier_alert(slo, tier),
-        expr="\nand ".join(_conditions(slo, tier)) + _unless_higher(platform, slo, tier),
-        labels=conventions.tier_labels(platform, slo, tier),
-        annotations=tier_annotations(platform, slo, tier),
-        for_=tier.for_,
-        keep_firing_for=tier.keep_firing_for,
-    )
+def alerting_rule(platform: Platform, slo: Slo, alert: Alert) -> AlertingRule:
+    """The rule of one alert of an SLO."""
+    match alert.cause:
+        case Tier() as tier:
+            expr = "\nand ".join(_conditions(slo, tier)) + _unless_higher(platform, slo, tier)
+            texts = tier_annotations(platform, slo, tier)
+            return AlertingRule(alert, expr, texts, tier.for_, tier.keep_firing_for)
+        case Forecast() as forecast:
+            return forecast_rule(platform, slo, alert, forecast)
+        case Regression() as regression:
+            return regression_rule(platform, slo, alert, regression)
+        case BuiltIn.BLIND:
+            return _blind(platform, slo, alert)
+        case BuiltIn.TOO_MANY_SERIES:
+            # before the recording rules' limit is reached
+            tile = selector_text(own(slo, conventions.total_tile(slo.sampling.resolution)))
+            return AlertingRule(alert, f"count({tile}) > {slo.max_series}", too_many_series_annotations(platform, slo))
+        case BuiltIn.RULE_FAILURES | BuiltIn.MISSED_EVALUATIONS | BuiltIn.WATCHDOG:
+            raise AssertionError("it belongs to a platform")
+        case _:
+            assert_never(alert.cause)
 
 
 def _conditions(slo: Slo, tier: Tier) -> list[str]:
     limit = number(error_threshold(tier, slo.objective))
     if isinstance(tier.trigger, BudgetLeft):
-        # a young budget: one or two bad events of the first minutes are no spent budget
         errors = windows.errors_in_window(slo, slo.window)
-        return [f"{_recorded(slo, conventions.budget_consumed(slo.window))} >= {limit}", f"{errors} >= 3"]
+        return [
+            f"{_recorded(slo, conventions.budget_consumed(slo.window))} >= {limit}",
+            f"{errors} >= {LEAST_OF_BUDGET}",
+        ]
     over = tier.averaged_over
-    both = [over] if tier.also_over is None else [over, tier.also_over]
-    conditions = [f"{_recorded(slo, conventions.error_ratio(window))} > {limit}" for window in both]
+    conditions = [f"{_recorded(slo, conventions.error_ratio(window))} > {limit}" for window in tier.windows]
     if tier.guard is Guard.STATISTICAL:
         conditions.append(_more_than_chance(slo, over))
     if tier.min_events:
         conditions.append(f"{windows.total_in(slo, over)} >= {tier.min_events}")
     if tier.min_bad:
-        long_enough = [window for window in both if window / slo.sampling.resolution >= tier.min_bad]
-        conditions += [f"{windows.errors_in(slo, window)} >= {tier.min_bad}" for window in long_enough or both[:1]]
+        # a short window may hold fewer tiles than that
+        long_enough = [window for window in tier.windows if window / slo.sampling.resolution >= tier.min_bad] or [over]
+        conditions += [f"{windows.errors_in(slo, window)} >= {tier.min_bad}" for window in long_enough]
     return conditions
 
 
 def _unless_higher(platform: Platform, slo: Slo, tier: Tier) -> str:
     """With `inhibition: rule` a lower tier is silent while a higher one of the same SLO fires."""
-    higher = [one.value.lower() for one in Severity if one.value < tier.severity.value]
+    higher = [severity.value.lower() for severity in Severity if severity.value < tier.severity.value]
     if platform.inhibition is not Inhibition.RULE or not higher:
         return ""
     firing = label_selector("ALERTS", {"platform": slo.platform, "slo": slo.id, "alertstate": "firing"})
     firing = firing.narrowed(Matcher("burn_tier", MatchOperator.REGEX, f"({'|'.join(higher)})-.*"))
-    return f"\nunless {matching_on(recorded_by(slo))} {selector_text(firing)}"
+    return f"\nunless {on_split(slo)} {selector_text(firing)}"
 
 
 def _more_than_chance(slo: Slo, over: Duration) -> str:
@@ -73,102 +86,77 @@ def _recorded(slo: Slo, metric: str) -> str:
     return selector_text(own(slo, metric))
 
 
-def blind_alert(platform: Platform, slo: Slo) -> Alert:
+def _blind(platform: Platform, slo: Slo, alert: Alert) -> AlertingRule:
     """The alert on raw series that are all gone; a quiet counter is not gone.
 
     It is pending for one evaluation, so that the first one after a long outage of Prometheus, before anything
     was scraped, tells nobody.
     """
-    raw = raw_series(slo)
-    gone = [_gone(slo, selectors) for selectors in raw] or [_tile_gone(slo)]
-    if slo.by and raw:
-        gone.append(_value_gone(slo, raw[0]))
-        gone += [_label_missing(slo, selector) for selector in other_side(slo)]
-    names = " and ".join(selector_text(selector) for selectors in raw for selector in selectors)
-    return Alert(
-        alert=conventions.blind_alert(slo),
-        expr="\nor ".join(gone),
-        labels=conventions.alert_labels(slo, conventions.severity_word(platform, Severity.P2), conventions.BLIND),
-        annotations=blind_annotations(platform, slo, names or "the expression of the SLI"),
-        for_=slo.sampling.rollup,
-    )
+    reads = slo.indicator.reads()
+    gone = [_gone(slo, selectors) for selectors in reads.groups] or [_tile_gone(slo)]
+    if slo.by and reads.required:
+        gone.append(_value_gone(slo, reads.required[0]))
+        known = {selector.metric for selectors in reads.required for selector in selectors}
+        gone += [_label_missing(slo, selector) for selector in reads.optional if selector.metric not in known]
+    names = " and ".join(selector_text(selector) for selectors in reads.groups for selector in selectors)
+    texts = blind_annotations(platform, slo, names or "the expression of the SLI")
+    return AlertingRule(alert, "\nor ".join(gone), texts, slo.sampling.rollup)
 
 
 def _gone(slo: Slo, selectors: Selectors) -> str:
     """A sum is blind only when all of its parts are gone, or lack the split labels."""
-    absent = [f"group({over_time('absent', split(slo, selector), _BLIND_AFTER)})" for selector in selectors]
+    absent = [f"group({over_time('absent', split(slo, selector), BLIND_AFTER)})" for selector in selectors]
     return absent[0] if len(absent) == 1 else f"({' and on () '.join(absent)})"
 
 
 def _tile_gone(slo: Slo) -> str:
     """Where only the user's PromQL reads raw series, its own tile tells."""
     tile = own(slo, conventions.total_tile(slo.sampling.resolution))
-    return f"group({over_time('absent', tile, _BLIND_AFTER)})"
+    return f"group({over_time('absent', tile, BLIND_AFTER)})"
 
 
 def _label_missing(slo: Slo, selector: Selector) -> str:
     """Events that exist but lack a split label: each value would have a perfect score."""
-    seen, usable = over_time("last", selector, _BLIND_AFTER), over_time("last", split(slo, selector), _BLIND_AFTER)
+    seen, usable = over_time("last", selector, BLIND_AFTER), over_time("last", split(slo, selector), BLIND_AFTER)
     return f"(group({seen}) unless on () group({usable}))"
 
 
 def _value_gone(slo: Slo, selectors: Selectors) -> str:
     """Split values that were counted a day ago and have no raw series now, while others have."""
     tile = own(slo, conventions.total_tile(slo.sampling.rollup))
-    labels = recorded_by(slo)
     day_ago = over_time("present", tile, slo.sampling.lookback, DAY)
-    now = series(slo, selectors, _BLIND_AFTER)
-    by = ", ".join(labels)
+    now = series(slo, selectors, BLIND_AFTER)
+    by = ", ".join(slo.split_labels)
     return f"(\n  group by ({by}) ({day_ago})\n  unless on ({by}) {now}\n  and on () group({now})\n)"
-
-
-def too_many_series_alert(platform: Platform, slo: Slo) -> Alert:
-    """The alert before the recording rules' limit is reached."""
-    tile = selector_text(own(slo, conventions.total_tile(slo.sampling.resolution)))
-    severity = conventions.severity_word(platform, Severity.P2)
-    return Alert(
-        alert=conventions.too_many_series_alert(slo),
-        expr=f"count({tile}) > {slo.max_series}",
-        labels=conventions.alert_labels(slo, severity, conventions.HEALTH),
-        annotations=too_many_series_annotations(platform, slo),
-    )
 
 
 def health_group(platform: Platform) -> Group:
     """Alerts about sloctl's own rules, and the heartbeat that proves the way to the pager."""
-    groups = f"{{rule_group=~{quote(f'.*;slo-{platform.name}-.*')}}}"
-    failures = f"sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total{groups}[15m])) > 0"
-    missed = f"sum by (rule_group) (increase(prometheus_rule_group_iterations_missed_total{groups}[1h])) > 0"
-    severity = {"severity": conventions.severity_word(platform, Severity.P2)}
-    rules = (
-        Alert(
-            conventions.RULE_FAILURES,
-            failures,
-            conventions.health_labels(platform) | severity,
-            {
-                "summary": "Rules in {{ $labels.rule_group }} fail: what they alert on is not watched",
-                "description": "Open Prometheus' page /rules, which shows each rule's error. A rule that yields more "
-                "series than its limit fails wholly: see max_series in the specification.",
-            },
-        ),
-        Alert(
-            conventions.MISSED_EVALUATIONS,
-            missed,
-            conventions.health_labels(platform) | severity,
-            {
-                "summary": "Evaluations of {{ $labels.rule_group }} are skipped: their minutes are not counted",
-                "description": "The group takes longer than its interval. Look at "
-                "prometheus_rule_group_last_duration_seconds and give Prometheus more CPU or the SLO fewer series.",
-            },
-        ),
-        Alert(
-            conventions.WATCHDOG,
-            "vector(1)",
-            conventions.health_labels(platform),
-            {
-                "summary": "The way from Prometheus to the receivers works",
-                "description": "This alert always fires; when it stops arriving, alerting itself is dead.",
-            },
-        ),
-    )
+    rules = tuple(_health(platform, alert) for alert in inventory.health_alerts(platform))
     return Group(conventions.health_group(platform), MINUTE, rules)
+
+
+def _health(platform: Platform, alert: Alert) -> AlertingRule:
+    groups = f"{{rule_group=~{quote(f'.*;slo-{platform.name}-.*')}}}"
+    match alert.cause:
+        case BuiltIn.RULE_FAILURES:
+            expr = f"sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total{groups}[15m])) > 0"
+            summary = "Rules in {{ $labels.rule_group }} fail: what they alert on is not watched"
+            description = (
+                "Open Prometheus' page /rules, which shows each rule's error. A rule that yields more series than its "
+                "limit fails wholly: see max_series in the specification."
+            )
+        case BuiltIn.MISSED_EVALUATIONS:
+            expr = f"sum by (rule_group) (increase(prometheus_rule_group_iterations_missed_total{groups}[1h])) > 0"
+            summary = "Evaluations of {{ $labels.rule_group }} are skipped: their minutes are not counted"
+            description = (
+                "The group takes longer than its interval. Look at prometheus_rule_group_last_duration_seconds and "
+                "give Prometheus more CPU or the SLO fewer series."
+            )
+        case BuiltIn.WATCHDOG:
+            expr = "vector(1)"
+            summary = "The way from Prometheus to the receivers works"
+            description = "This alert always fires; when it stops arriving, alerting itself is dead."
+        case _:
+            raise AssertionError("it belongs to an SLO")
+    return AlertingRule(alert, expr, {"summary": summary, "description": description})

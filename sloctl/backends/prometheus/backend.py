@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.prometheus import alerts, trends, windows
+from sloctl.backends.prometheus import alerts, tiles, trends, windows
 from sloctl.backends.prometheus.calendars import calendar_group
 from sloctl.backends.prometheus.money import credits_at_risk
-from sloctl.backends.prometheus.rules import Alert, Group, Recording
-from sloctl.backends.prometheus.tiles import tile_rules
-from sloctl.model.alerting import Tier
+from sloctl.backends.prometheus.rules import AlertingRule, Group, RecordingRule
+from sloctl.conventions import inventory
+from sloctl.conventions.inventory import Alert, Metric, Recording
 from sloctl.model.artifact import Artifact
 from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
+from sloctl.model.quantities import Duration, number
 
 
 class PrometheusBackend:
@@ -46,10 +47,13 @@ def service_rules(platform: Platform, service: Service) -> Artifact:
 
 def slo_groups(platform: Platform, slo: Slo) -> tuple[Group, Group]:
     """The groups of one SLO. Order inside matters: what a rule reads stands before it."""
+    made = [(rule.slow, _rule(platform, slo, rule)) for rule in inventory.rules(platform, slo)]
+    fast, slow = (tuple(rule for is_slow, rule in made if is_slow is wanted) for wanted in (False, True))
     limit = 10 * (slo.max_series if slo.by else 1)
-    fast = Group(conventions.fast_group(slo), slo.sampling.resolution, _fast_rules(platform, slo), limit)
-    slow = Group(conventions.slow_group(slo), slo.sampling.rollup, _slow_rules(platform, slo), _slow_limit(slo, limit))
-    return fast, slow
+    return (
+        Group(conventions.fast_group(slo), slo.sampling.resolution, fast, limit),
+        Group(conventions.slow_group(slo), slo.sampling.rollup, slow, _slow_limit(slo, limit)),
+    )
 
 
 def _slow_limit(slo: Slo, limit: int) -> int:
@@ -57,40 +61,26 @@ def _slow_limit(slo: Slo, limit: int) -> int:
     return limit * 10 if slo.regression else limit
 
 
-def _fast_rules(platform: Platform, slo: Slo) -> tuple[Recording | Alert, ...]:
-    recorded = [over for over in windows.recorded_windows(slo) if not windows.is_slow(slo, over)]
-    return (
-        *tile_rules(slo),
-        *(windows.ratio_over(slo, over) for over in recorded),
-        *(alerts.tier_alert(platform, slo, tier) for tier in slo.tiers if not _is_slow(slo, tier)),
-    )
+def _rule(platform: Platform, slo: Slo, rule: Recording | Alert) -> RecordingRule | AlertingRule:
+    if isinstance(rule, Alert):
+        return alerts.alerting_rule(platform, slo, rule)
+    if isinstance(rule.window, Duration) and rule.metric is Metric.ERROR_RATIO:
+        return RecordingRule(rule, windows.error_ratio(slo, rule.window))
+    return RecordingRule(rule, _EXPRESSIONS[rule.metric](slo))
 
 
-def _slow_rules(platform: Platform, slo: Slo) -> tuple[Recording | Alert, ...]:
-    recorded = [over for over in windows.recorded_windows(slo) if windows.is_slow(slo, over)]
-    return (
-        *windows.rollups(slo),
-        *(windows.ratio_over(slo, over) for over in recorded),
-        *windows.budget(slo),
-        windows.objective(slo),
-        *_extras(platform, slo),
-        *(alerts.tier_alert(platform, slo, tier) for tier in slo.tiers if _is_slow(slo, tier)),
-        alerts.blind_alert(platform, slo),
-        *([alerts.too_many_series_alert(platform, slo)] if slo.by else []),
-    )
-
-
-def _extras(platform: Platform, slo: Slo) -> Iterator[Recording | Alert]:
-    """What only some SLOs ask for."""
-    yield from trends.measured(slo)
-    if slo.forecast:
-        yield from trends.forecast_rules(platform, slo, slo.forecast)
-    if slo.regression:
-        yield from trends.regression_rules(platform, slo, slo.regression)
-    if slo.sla:
-        yield credits_at_risk(slo, slo.sla)
-
-
-def _is_slow(slo: Slo, tier: Tier) -> bool:
-    """Whether the tier's alert reads roll-ups; one by the budget left does."""
-    return tier.over is None or windows.is_slow(slo, tier.over)
+_EXPRESSIONS: Final[Mapping[Metric, Callable[[Slo], str]]] = {
+    Metric.TOTAL: tiles.total,
+    Metric.ERRORS: tiles.errors,
+    Metric.TOTAL_ROLLUP: lambda slo: windows.rollup(slo, conventions.total_tile),
+    Metric.ERRORS_ROLLUP: lambda slo: windows.rollup(slo, conventions.errors_tile),
+    Metric.PERIOD_ERROR_RATIO: windows.period_error_ratio,
+    Metric.BUDGET_CONSUMED: windows.budget_consumed,
+    Metric.TIME_TO_EXHAUSTION: windows.time_to_exhaustion,
+    Metric.BUDGET_PREDICTED: windows.budget_predicted,
+    Metric.OBJECTIVE: lambda slo: f"vector({number(slo.objective.ratio)})",
+    Metric.VALUE: trends.measured,
+    Metric.TIME_TO_LIMIT: trends.time_to_limit,
+    Metric.BUCKETS: trends.buckets,
+    Metric.SLA_CREDITS: credits_at_risk,
+}

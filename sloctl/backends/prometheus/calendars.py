@@ -5,28 +5,24 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from sloctl import conventions
-from sloctl.backends.prometheus.rules import Group, Recording
+from sloctl.backends.prometheus.rules import Group, RecordingRule
+from sloctl.conventions import inventory
 from sloctl.model.catalogue import Platform
 from sloctl.model.periods import period_starts
-from sloctl.model.window import CalendarWindow
 
 
 def calendar_group(platform: Platform) -> Group | None:
     """Start and end of the running period of each calendar that an SLO of the platform uses."""
-    calendars = {conventions.calendar_name(slo.calendar): slo.calendar for slo in platform.slos if slo.calendar}
-    if not calendars:
+    rules = list[RecordingRule]()
+    for calendar, start, end in inventory.calendar_recordings(platform):
+        starts = period_starts(calendar)
+        rules += [
+            RecordingRule(start, step_function(starts[:-1], starts[:-1])),
+            RecordingRule(end, step_function(starts[:-1], starts[1:])),
+        ]
+    if not rules:
         return None
-    rules = tuple(rule for _, calendar in sorted(calendars.items()) for rule in _table(platform, calendar))
-    return Group(conventions.calendar_group(platform), platform.sampling.resolution, rules)
-
-
-def _table(platform: Platform, calendar: CalendarWindow) -> tuple[Recording, Recording]:
-    labels = {"platform": platform.name, "calendar": conventions.calendar_name(calendar)}
-    starts = period_starts(calendar)
-    return (
-        Recording(conventions.PERIOD_START, step_function(starts[:-1], starts[:-1]), labels),
-        Recording(conventions.PERIOD_END, step_function(starts[:-1], starts[1:]), labels),
-    )
+    return Group(conventions.calendar_group(platform), platform.sampling.resolution, tuple(rules))
 
 
 def step_function(moments: Sequence[int], values: Sequence[int]) -> str:

@@ -3,30 +3,23 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import assert_never
 
 from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.native import native_events
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Counts, EventIndicator, Latency, Query, Ratio, RunningTotal
-from sloctl.model.quantities import number
-from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.build import indent, matching_on, over_time
+from sloctl.model.selector import Expression, Selectors
+from sloctl.promql.build import indent, over_time
 from sloctl.promql.expressions import with_window
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """The expressions of a pair of tiles.
-
-    Attributes:
-        total_from_errors: the total reads the errors tile and so is recorded after it.
-    """
+    """The expressions of a pair of tiles."""
 
     total: str
     errors: str
-    total_from_errors: bool = False
 
 
 def event_tiles(slo: Slo, indicator: EventIndicator, total: str | None = None) -> Tiles:
@@ -45,8 +38,8 @@ def event_tiles(slo: Slo, indicator: EventIndicator, total: str | None = None) -
 
 
 def _ratio(slo: Slo, ratio: Ratio, total: str | None) -> Tiles:
-    sides = ratio.total if ratio.total is not None else (ratio.bad or ()) + (ratio.good or ())
-    all_events = _counted(slo, sides, ratio.counts)
+    (counted,) = ratio.reads().required
+    all_events = _counted(slo, counted, ratio.counts)
     total = total or raw.own_total(slo)
     if ratio.bad is not None:
         return Tiles(all_events, _with_zero(slo, ratio.bad, ratio.counts, total))
@@ -66,46 +59,24 @@ def _counted(slo: Slo, selectors: Selectors, counts: Counts) -> str:
 def _with_zero(slo: Slo, selectors: Selectors, counts: Counts, total: str) -> str:
     """Events, and zero for each value of the split labels that has a total."""
     counted = _counted(slo, selectors, counts)
-    return f"{counted}\nor {_on(slo)} (0 * {total})" if slo.by else counted
+    return f"{counted}\nor {raw.on_split(slo)} (0 * {total})" if slo.by else counted
 
 
 def _remainder(slo: Slo, total: str, good: str) -> str:
     """What of the total is not good."""
-    return f"clamp_min(\n  {total}\n  - {_on(slo)} group_left ()\n{indent(_paren(good))},\n  0\n)"
+    return f"clamp_min(\n  {total}\n  - {raw.on_split(slo)} group_left ()\n{indent(_paren(good))},\n  0\n)"
 
 
 def _latency(slo: Slo, latency: Latency, total: str | None) -> Tiles:
     """Observations in the bucket of the bound are good; a bucket that does not exist is no data, never errors."""
-    count = [selector.named(f"{selector.metric}_count") for selector in latency.histogram]
-    bucket = bucket_selectors(latency)
+    (count,), bucket = latency.reads().required, latency.reads().buckets
     present = raw.aggregated(slo, "count", _recent(slo, bucket))
-    counted = f"({_summed(slo, count)}\nand {_on(slo)} {present})"
+    counted = f"({_summed(slo, count)}\nand {raw.on_split(slo)} {present})"
     if not slo.by:
         counted += f"\nor (vector(0) unless on () count(\n{indent(_recent(slo, count))}\n))"
     total = total or raw.own_total(slo)
     errors = f"{_remainder(slo, total, _good(slo, latency, bucket))}\nor ({total} == 0)"
     return Tiles(counted, errors)
-
-
-def bucket_selectors(latency: Latency) -> Selectors:
-    """The buckets of the bound, whichever way it is written."""
-    matcher = Matcher("le", *_bound(latency.at_most))
-    return tuple(selector.named(f"{selector.metric}_bucket").narrowed(matcher) for selector in latency.histogram)
-
-
-def _bound(bound: Decimal) -> tuple[MatchOperator, str]:
-    """A whole bound is `1` in the text format and `1.0` from Prometheus 3 on; large and small ones have exponents."""
-    text = number(bound)
-    if bound == bound.to_integral_value():
-        forms = [rf"{text}(\.0)?"]
-        if bound >= 10**6:
-            digits, exponent = f"{bound.normalize():e}".split("e")
-            forms.append(rf"{digits}e\+0?{int(exponent)}".replace(".", r"\."))
-        return MatchOperator.REGEX, "|".join(forms)
-    if bound < Decimal("0.0001"):
-        digits, exponent = f"{bound.normalize():e}".split("e")
-        return MatchOperator.REGEX, f"{text}|{digits}e-0?{abs(int(exponent))}".replace(".", r"\.")
-    return MatchOperator.EQUAL, text
 
 
 def _good(slo: Slo, latency: Latency, bucket: Selectors) -> str:
@@ -116,25 +87,26 @@ def _good(slo: Slo, latency: Latency, bucket: Selectors) -> str:
     return f"{good}\n- (\n{indent(slow_or_failed)}\n  or (0 * {good})\n)"
 
 
-def _summed(slo: Slo, selectors: Selectors | list[Selector]) -> str:
-    return raw.aggregated(slo, "sum", raw.union([raw.events(slo, one, RunningTotal()) for one in selectors]))
+def _summed(slo: Slo, selectors: Selectors) -> str:
+    return raw.aggregated(slo, "sum", raw.union([raw.events(slo, selector, RunningTotal()) for selector in selectors]))
 
 
-def _recent(slo: Slo, selectors: Selectors | list[Selector]) -> str:
+def _recent(slo: Slo, selectors: Selectors) -> str:
     sampling = slo.sampling
-    last = (over_time("last", raw.split(slo, one), sampling.lookback, sampling.shift) for one in selectors)
+    last = (over_time("last", raw.split(slo, selector), sampling.lookback, sampling.shift) for selector in selectors)
     return "\nor ".join(last)
 
 
 def _native(slo: Slo, latency: Latency, total: str | None) -> Tiles:
     """Native histograms count good events as a fraction; a bound between edges is interpolated."""
     histograms = [raw.split(slo, selector) for selector in latency.histogram]
-    counted = raw.union([native_events(slo.sampling, one, None) for one in histograms])
-    good = raw.union([native_events(slo.sampling, one, latency.at_most) for one in histograms])
+    counted = raw.union([native_events(slo.sampling, histogram, None) for histogram in histograms])
+    good = raw.union([native_events(slo.sampling, histogram, latency.at_most) for histogram in histograms])
     total_tile = raw.aggregated(slo, "sum", counted) + ("" if slo.by else " or vector(0)")
     good_tile = raw.aggregated(slo, "sum", good)
     if latency.bad_if:
-        failed = [native_events(slo.sampling, one.narrowed(*latency.bad_if), latency.at_most) for one in histograms]
+        narrowed = [histogram.narrowed(*latency.bad_if) for histogram in histograms]
+        failed = [native_events(slo.sampling, histogram, latency.at_most) for histogram in narrowed]
         good_tile = (
             f"{good_tile}\n- (\n{indent(raw.aggregated(slo, 'sum', raw.union(failed)))}\n  or (0 * {good_tile})\n)"
         )
@@ -145,22 +117,18 @@ def _native(slo: Slo, latency: Latency, total: str | None) -> Tiles:
 def _query(slo: Slo, query: Query, total: str | None) -> Tiles:
     if query.bad_ratio is not None:
         share = f"clamp(\n{indent(_asked(slo, query.bad_ratio))},\n  0, 1\n) >= 0"  # NaN is no share
-        return Tiles(raw.own_errors(slo).replace("last_over", "present_over", 1), share, total_from_errors=True)
+        return Tiles(raw.judged(slo), share)
     assert query.total is not None
     total = total or raw.own_total(slo)
     if query.bad is not None:
-        return Tiles(_asked(slo, query.total), f"{_asked(slo, query.bad)}\nor {_on(slo)} (0 * {total})")
+        return Tiles(_asked(slo, query.total), f"{_asked(slo, query.bad)}\nor {raw.on_split(slo)} (0 * {total})")
     assert query.good is not None
-    good = f"{_asked(slo, query.good)}\nor {_on(slo)} (0 * {total})"
+    good = f"{_asked(slo, query.good)}\nor {raw.on_split(slo)} (0 * {total})"
     return Tiles(_asked(slo, query.total), _remainder(slo, total, good))
 
 
 def _asked(slo: Slo, expression: Expression) -> str:
     return raw.aggregated(slo, "sum", with_window(expression, slo.sampling.resolution))
-
-
-def _on(slo: Slo) -> str:
-    return matching_on(raw.recorded_by(slo))
 
 
 def _paren(expression: str) -> str:

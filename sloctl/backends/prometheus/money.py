@@ -4,9 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sloctl import conventions
 from sloctl.backends.prometheus import raw, windows
-from sloctl.backends.prometheus.rules import Recording
 from sloctl.model.alerting import Sla
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import number
@@ -14,15 +12,15 @@ from sloctl.promql.build import indent, matching_on
 from sloctl.promql.selectors import selector_text
 
 
-def credits_at_risk(slo: Slo, sla: Sla) -> Recording:
+def credits_at_risk(slo: Slo) -> str:
     """The highest credit whose limit was missed so far, times the contract's value a period."""
+    sla = slo.sla
+    assert sla is not None
     ratio = f"(\n  {windows.errors_in_window(slo, sla.window)}\n  / ({windows.total_in_window(slo, sla.window)} > 0)\n)"
     steps = [f"{number(more)} * ({ratio} > bool {number(allowed)})" for allowed, more in _steps(sla)]
     share = "\n+ ".join(steps)
     value = raw.aggregated(slo, "sum", selector_text(raw.split(slo, sla.value)))
-    expr = f"(\n{indent(share)}\n)\n* {matching_on(raw.recorded_by(slo))} group_left () {value}"
-    labels = {**conventions.series_labels(slo), "currency": sla.currency}
-    return Recording(conventions.SLA_CREDITS, expr, labels)
+    return f"(\n{indent(share)}\n)\n* {matching_on(slo.split_labels)} group_left () {value}"
 
 
 def _steps(sla: Sla) -> list[tuple[Decimal, Decimal]]:

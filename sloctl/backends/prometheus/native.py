@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 
-from sloctl.backends.prometheus.raw import birth_guard
+from sloctl.backends.prometheus.raw import creation_guard
 from sloctl.model.catalogue import Sampling
 from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Selector
@@ -22,11 +22,11 @@ def native_events(sampling: Sampling, selector: Selector, bound: Decimal | None,
     baseline = over_time("last", selector, sampling.lookback, before)
     count, counted = f"histogram_count({now})", f"histogram_count({baseline})"
     value, earlier = _observations(now, bound), _observations(baseline, bound)
-    birth = f"({value}\n{indent(indent(birth_guard(selector, sampling, before)))})"
+    created = f"({value}\n{indent(indent(creation_guard(selector, sampling, before)))})"
     branches = [
         f"(({value} - {earlier}) and ({count} >= {counted}))",
         f"({value} and {counted})",
-        birth,
+        created,
         f"(0 * {value})",
     ]
     return "\nor ".join(branches)

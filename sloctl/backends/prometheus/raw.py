@@ -7,7 +7,7 @@ unshifted, such a scrape becomes the next tile's baseline and its events are los
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import assert_never
 
@@ -31,25 +31,24 @@ def _own_matchers(slo: Slo) -> tuple[Matcher, ...]:
     return label_selector("x", {"platform": slo.platform, "slo": slo.id}).matchers
 
 
-def own_tile(slo: Slo, name: str) -> str:
-    """A tile recorded a moment ago by the same group; a failed rule is not read as old data."""
-    return over_time("last", own(slo, name), slo.sampling.resolution // 2)
-
-
 def own_total(slo: Slo) -> str:
     """The total tile of a moment ago."""
-    return own_tile(slo, conventions.total_tile(slo.sampling.resolution))
+    return _own_tile(slo, "last", conventions.total_tile)
 
 
 def own_errors(slo: Slo) -> str:
     """The errors tile of a moment ago."""
-    return own_tile(slo, conventions.errors_tile(slo.sampling.resolution))
+    return _own_tile(slo, "last", conventions.errors_tile)
 
 
-@lru_cache(maxsize=4)
-def recorded_by(slo: Slo) -> tuple[str, ...]:
-    """The split labels as recordings have them."""
-    return tuple(conventions.recorded_label(label) for label in slo.by)
+def judged(slo: Slo) -> str:
+    """1 where there is an errors tile of a moment ago, so that the slice was judged."""
+    return _own_tile(slo, "present", conventions.errors_tile)
+
+
+def _own_tile(slo: Slo, function: str, name: Callable[[Duration], str]) -> str:
+    """A tile recorded a moment ago by the same group; a failed rule is not read as old data."""
+    return over_time(function, own(slo, name(slo.sampling.resolution)), slo.sampling.resolution // 2)
 
 
 def split(slo: Slo, selector: Selector) -> Selector:
@@ -59,11 +58,16 @@ def split(slo: Slo, selector: Selector) -> Selector:
 
 def aggregated(slo: Slo, operator: str, inner: str, *, extra: tuple[str, ...] = ()) -> str:
     """An aggregation to one series for each value of the split labels."""
-    for old, new in zip(slo.by, recorded_by(slo), strict=True):
+    for old, new in zip(slo.by, slo.split_labels, strict=True):
         inner = inner if old == new else renamed(inner, new, old)
-    labels = recorded_by(slo) + extra
+    labels = slo.split_labels + extra
     grouping = f" by ({', '.join(labels)}) " if labels else ""
     return f"{operator}{grouping}(\n{indent(inner)}\n)"
+
+
+def on_split(slo: Slo) -> str:
+    """`on` the split labels."""
+    return matching_on(slo.split_labels)
 
 
 def union(parts: Sequence[str]) -> str:
@@ -104,7 +108,7 @@ def series(slo: Slo, selectors: Selectors, length: Duration) -> str:
 
 
 def _increase(selector: Selector, sampling: Sampling, tile: Duration) -> str:
-    """The increase of each counter in a tile: difference, reset, birth, and a new target's first tile."""
+    """The increase of each counter in a tile: difference, reset, creation, and a new target's first tile."""
     before = tile + sampling.shift
     now = over_time("last", selector, tile, sampling.shift)
     baseline = over_time("last", selector, sampling.lookback, before)
@@ -112,13 +116,13 @@ def _increase(selector: Selector, sampling: Sampling, tile: Duration) -> str:
     branches = [
         f"(({now} - {baseline}) >= 0)",  # the usual case; a gap up to the look-back is bridged
         f"({now} and {baseline})",  # the counter was reset: what it counted since
-        *_birth(selector, sampling, now, baseline, before),
+        *_created(selector, sampling, now, baseline, before),
         f"({now} - {first})",  # the first tile of a new target: what it counted while it was seen
     ]
     return "\nor ".join(branches)
 
 
-def _birth(selector: Selector, sampling: Sampling, now: str, baseline: str, before: Duration) -> list[str]:
+def _created(selector: Selector, sampling: Sampling, now: str, baseline: str, before: Duration) -> list[str]:
     """Series that begin to exist while their target was already read: all that they hold is new."""
     match sampling.new_series:
         case NewSeries.IGNORE:
@@ -126,13 +130,13 @@ def _birth(selector: Selector, sampling: Sampling, now: str, baseline: str, befo
         case NewSeries.COUNT:
             return [f"({now} unless {baseline})"]
         case NewSeries.COUNT_IF_UP:
-            return [f"({now}\n{indent(indent(birth_guard(selector, sampling, before)))})"]
+            return [f"({now}\n{indent(indent(creation_guard(selector, sampling, before)))})"]
         case _:
             assert_never(sampling.new_series)
 
 
-def birth_guard(selector: Selector, sampling: Sampling, before: Duration) -> str:
-    """Where a birth counts: its target was up, is not newborn itself, and lost no series of the metric.
+def creation_guard(selector: Selector, sampling: Sampling, before: Duration) -> str:
+    """Where a counter's creation counts: its target was up, is not new itself, and lost no series of the metric.
 
     In the other cases labels changed, and a counter's whole history would be taken for one tile's events.
     """
@@ -140,6 +144,7 @@ def birth_guard(selector: Selector, sampling: Sampling, before: Duration) -> str
     up = Selector("up", selector.on(sampling.target_labels))
     tile = before - sampling.shift
     was_up = f"{over_time('max', up, sampling.lookback, before)} == 1"
-    newborn = f"{over_time('last', up, tile, sampling.shift)} unless {over_time('last', up, sampling.lookback, before)}"
+    known = over_time("last", up, sampling.lookback, before)
+    new_target = f"{over_time('last', up, tile, sampling.shift)} unless {known}"
     vanished = f"{selector_text(selector, offset=before)} unless {selector_text(selector, offset=sampling.shift)}"
-    return f"and {on} ({was_up})\nunless {on} ({newborn})\nunless {on} ({vanished})"
+    return f"and {on} ({was_up})\nunless {on} ({new_target})\nunless {on} ({vanished})"

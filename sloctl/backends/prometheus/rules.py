@@ -3,37 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
+from sloctl.conventions.inventory import Alert, Recording
 from sloctl.model.quantities import ZERO, Duration
 
 
-def in_order(labels: Mapping[str, str]) -> Mapping[str, str]:
-    """Sorted by name; labels that are sorted already stay the same object, which is then rendered once."""
-    return labels if list(labels) == sorted(labels) else dict(sorted(labels.items()))
+class RecordingRule(NamedTuple):
+    """A recording with its expression."""
 
-
-@dataclass(frozen=True, slots=True)
-class Recording:
-    """A recording rule."""
-
-    record: str
+    recording: Recording
     expr: str
-    labels: Mapping[str, str]
 
     def value(self) -> dict[str, Any]:
         """As it stands in a rule file."""
-        return {"record": self.record, "expr": self.expr, "labels": in_order(self.labels)}
+        return {"record": self.recording.name, "expr": self.expr, "labels": self.recording.labels}
 
 
-@dataclass(frozen=True, slots=True)
-class Alert:
-    """An alerting rule."""
+class AlertingRule(NamedTuple):
+    """An alert with its expression and texts."""
 
-    alert: str
+    alert: Alert
     expr: str
-    labels: Mapping[str, str]
     annotations: Mapping[str, str]
     for_: Duration = ZERO
     keep_firing_for: Duration = ZERO
@@ -42,11 +34,11 @@ class Alert:
         """As it stands in a rule file; lengths of zero are left out."""
         lengths = {"for": self.for_, "keep_firing_for": self.keep_firing_for}
         return {
-            "alert": self.alert,
+            "alert": self.alert.name,
             "expr": self.expr,
             **{key: str(length) for key, length in lengths.items() if length},
-            "labels": in_order(self.labels),
-            "annotations": in_order(self.annotations),
+            "labels": self.alert.labels,
+            "annotations": dict(sorted(self.annotations.items())),
         }
 
 
@@ -56,7 +48,7 @@ class Group:
 
     name: str
     interval: Duration
-    rules: tuple[Recording | Alert, ...] = field(default=())
+    rules: tuple[RecordingRule | AlertingRule, ...]
     limit: int | None = None
 
     def value(self) -> dict[str, Any]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import assert_never
 
-from sloctl import conventions
 from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.events import Tiles, event_tiles
 from sloctl.model.catalogue import NewSeries, Slo
@@ -25,7 +24,7 @@ from sloctl.model.indicator import (
 )
 from sloctl.model.quantities import number
 from sloctl.model.selector import Selector
-from sloctl.promql.build import indent, matching_on, over_time
+from sloctl.promql.build import indent, over_time
 
 
 def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
@@ -57,7 +56,7 @@ def timeslice_tiles(slo: Slo, indicator: EventIndicator) -> Tiles:
 def utilisation(slo: Slo, saturation: Saturation) -> str:
     """The share of the capacity that is used."""
     used, capacity = (
-        raw.aggregated(slo, "sum", raw.union([raw.gauge(slo, "max", one) for one in selectors]))
+        raw.aggregated(slo, "sum", raw.union([raw.gauge(slo, "max", selector) for selector in selectors]))
         for selectors in (saturation.used, saturation.capacity)
     )
     return f"{used}\n/ ({capacity} > 0)"
@@ -65,16 +64,15 @@ def utilisation(slo: Slo, saturation: Saturation) -> str:
 
 def _one_a_slice(slo: Slo, errors: str) -> Tiles:
     """One event for each slice and value of the split labels."""
-    tile = raw.own(slo, conventions.errors_tile(slo.sampling.resolution))
-    return Tiles(over_time("present", tile, slo.sampling.resolution // 2), errors, total_from_errors=True)
+    return Tiles(raw.judged(slo), errors)
 
 
 def _across(slo: Slo, across: Across, bad: str, present: str) -> Tiles:
     """How the series of a slice, each with bad 0 or 1, become events."""
     match across:
         case Across.EACH:
-            total = f"{raw.aggregated(slo, 'count', present)}\nand {_on(slo)} {raw.own_errors(slo)}"
-            return Tiles(total, raw.aggregated(slo, "sum", bad), total_from_errors=True)
+            total = f"{raw.aggregated(slo, 'count', present)}\nand {raw.on_split(slo)} {raw.own_errors(slo)}"
+            return Tiles(total, raw.aggregated(slo, "sum", bad))
         case Across.ANY:
             return _one_a_slice(slo, raw.aggregated(slo, "max", bad))
         case Across.ALL:
@@ -92,8 +90,8 @@ def _probe(slo: Slo, probe: Probe) -> Tiles:
         lowest = raw.gauge(slo, "min", probe.gauge)
         return _across(slo, probe.across, f"{lowest} < bool 0.5", lowest)
     count, good = raw.gauge(slo, "count", probe.gauge), raw.gauge(slo, "sum", probe.gauge)
-    total = f"{raw.aggregated(slo, 'sum', count)}\nand {_on(slo)} {raw.own_errors(slo)}"
-    return Tiles(total, raw.aggregated(slo, "sum", f"{count} - {good}"), total_from_errors=True)
+    total = f"{raw.aggregated(slo, 'sum', count)}\nand {raw.on_split(slo)} {raw.own_errors(slo)}"
+    return Tiles(total, raw.aggregated(slo, "sum", f"{count} - {good}"))
 
 
 def _freshness(slo: Slo, freshness: Freshness) -> Tiles:
@@ -108,7 +106,7 @@ def _freshness(slo: Slo, freshness: Freshness) -> Tiles:
 
 
 def _throughput(slo: Slo, throughput: Throughput) -> Tiles:
-    events = raw.union([raw.events(slo, one, throughput.counts) for one in throughput.counter])
+    events = raw.union([raw.events(slo, selector, throughput.counts) for selector in throughput.counter])
     if throughput.across is Across.EACH:
         return _across(slo, Across.EACH, _beyond(slo, throughput, f"(\n{indent(events)}\n)"), f"(\n{indent(events)}\n)")
     counted = raw.aggregated(slo, "sum", events)
@@ -146,7 +144,3 @@ def _outside(threshold: Threshold) -> str:
     if threshold.at_most is not None:
         sides.append(f"({value} > bool {number(threshold.at_most)})")
     return " + ".join(sides)
-
-
-def _on(slo: Slo) -> str:
-    return matching_on(raw.recorded_by(slo))

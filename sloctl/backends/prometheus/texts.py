@@ -12,7 +12,8 @@ from functools import lru_cache
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.prometheus.raw import own, recorded_by
+from sloctl.backends.prometheus.raw import own
+from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.model.alerting import BudgetLeft, ErrorRate, Forecast, Regression, Severity, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
@@ -32,7 +33,7 @@ _NEXT: Final = {
     Severity.P2: "Follow the runbook before the budget is gone.",
     Severity.P3: "Plan a repair in working hours; the runbook says where to look.",
 }
-_BLIND_SUMMARY: Final = "$slo: its metric has had no series for 15m, so nothing is measured"
+_BLIND_SUMMARY: Final = f"$slo: its metric has had no series for {BLIND_AFTER}, so nothing is measured"
 _BLIND_DESCRIPTION: Final = (
     "No series match $selector. Either the service or its scrape is gone, or the metric was renamed: "
     "check the target first, then the selector in the specification. Until then no other alert of $slo can fire."
@@ -126,7 +127,7 @@ def _pieces(text: str) -> tuple[tuple[str, str], ...]:
 
 @lru_cache(maxsize=1)
 def _words(platform: Platform, slo: Slo) -> dict[str, str]:
-    split = {label: f"{{{{ $labels.{label} }}}}" for label in recorded_by(slo)}
+    split = {label: f"{{{{ $labels.{label} }}}}" for label in slo.split_labels}
     whom = ", ".join(f"{label} {value}" for label, value in split.items())
     consumed = conventions.budget_consumed(slo.window)
     return {
@@ -162,7 +163,7 @@ def _tier_words(slo: Slo, tier: Tier) -> dict[str, str]:
 
 def _lookup(slo: Slo, expression: str, metric: str, unit: str, otherwise: str) -> str:
     """A fixed template that asks Prometheus for one of our own recordings when the alert is sent."""
-    labels = recorded_by(slo)
+    labels = slo.split_labels
     fixed = matchers_text(own(slo, metric).matchers)
     selector = metric + "{" + ", ".join([fixed, *(f"{label}=%q" for label in labels)]) + "}"
     query = f"`{expression.replace('%s', selector)}`"
@@ -195,6 +196,6 @@ def _runbook(slo: Slo) -> str:
 def _dashboard(platform: Platform, slo: Slo) -> str:
     if not platform.dashboards.base_url:
         return ""
-    split = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in recorded_by(slo))
+    split = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in slo.split_labels)
     base = platform.dashboards.base_url.rstrip("/")
     return f"{base}/d/{conventions.dashboard_uid(platform, 'detail')}?var-slo={slo.id}{split}"

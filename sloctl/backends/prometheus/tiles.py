@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from typing import assert_never
+from functools import lru_cache
 
-from sloctl import conventions
-from sloctl.backends.prometheus.events import Tiles, bucket_selectors, event_tiles
-from sloctl.backends.prometheus.rules import Recording
+from sloctl.backends.prometheus.events import Tiles, event_tiles
 from sloctl.backends.prometheus.slices import slice_tiles, timeslice_tiles
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Freshness, Latency, Probe, Query, Ratio, Saturation, Threshold, Throughput
-from sloctl.model.selector import Expression, Selectors
+from sloctl.model.indicator import EventIndicator
+from sloctl.model.selector import Expression
 from sloctl.promql.build import indent, matching_on, renamed
 
 
-def tile_rules(slo: Slo) -> tuple[Recording, Recording]:
-    """Both recordings, that which the other reads first."""
-    tiles = _tiles(slo)
-    labels, resolution = conventions.series_labels(slo), slo.sampling.resolution
-    total = Recording(conventions.total_tile(resolution), _included(slo, tiles.total), labels)
-    errors = Recording(conventions.errors_tile(resolution), _included(slo, tiles.errors), labels)
-    return (errors, total) if tiles.total_from_errors else (total, errors)
+def total(slo: Slo) -> str:
+    """All events or slices of a tile."""
+    return _included(slo, _tiles(slo).total)
 
 
+def errors(slo: Slo) -> str:
+    """The bad events or slices of a tile."""
+    return _included(slo, _tiles(slo).errors)
+
+
+@lru_cache(maxsize=1)
 def _tiles(slo: Slo) -> Tiles:
-    match slo.indicator:
-        case Ratio() | Latency() | Query() as indicator if slo.timeslices is not None:
-            return timeslice_tiles(slo, indicator)
-        case Ratio() | Latency() | Query() as indicator:
-            return event_tiles(slo, indicator)
-        case Probe() | Freshness() | Throughput() | Saturation() | Threshold() as indicator:
-            return slice_tiles(slo, indicator)
-        case _:
-            assert_never(slo.indicator)
+    if not isinstance(slo.indicator, EventIndicator):
+        return slice_tiles(slo, slo.indicator)
+    return event_tiles(slo, slo.indicator) if slo.timeslices is None else timeslice_tiles(slo, slo.indicator)
 
 
 def _included(slo: Slo, tile: str) -> str:
@@ -45,43 +39,9 @@ def _included(slo: Slo, tile: str) -> str:
 
 def _exclusion(slo: Slo, condition: Expression) -> str:
     """Matched on the labels of its outermost grouping; without one it excludes everything."""
-    labels = [label for label in slo.by if label in (condition.grouping or ())]
-    text = condition.text
-    for label in labels:
-        new = conventions.recorded_label(label)
-        text = text if new == label else renamed(text, new, label)
-    on = matching_on(tuple(conventions.recorded_label(label) for label in labels))
-    return f"\nunless {on} (\n{indent(text)}\n)"
-
-
-def raw_series(slo: Slo) -> list[Selectors]:
-    """Groups of selectors without any of which nothing can be measured; empty where only PromQL tells."""
-    match slo.indicator:
-        case Ratio(total=total, bad=bad, good=good):
-            return [total if total is not None else (bad or ()) + (good or ())]
-        case Latency(histogram=histogram, native=True):
-            return [histogram]
-        case Latency(histogram=histogram) as latency:
-            return [tuple(one.named(f"{one.metric}_count") for one in histogram), bucket_selectors(latency)]
-        case Probe(gauge=gauge):
-            return [(gauge,)]
-        case Freshness(timestamp=timestamp, age=age):
-            return [tuple(one for one in (timestamp, age) if one is not None)]
-        case Throughput(counter=counter):
-            return [counter]
-        case Saturation(used=used, capacity=capacity):
-            return [used, capacity]
-        case Query() | Threshold():
-            return []
-        case _:
-            assert_never(slo.indicator)
-
-
-def other_side(slo: Slo) -> Selectors:
-    """Selectors of metrics other than those that the total is made of."""
-    match slo.indicator:
-        case Ratio(total=total, bad=bad, good=good) if total is not None:
-            known = {selector.metric for selector in total}
-            return tuple(selector for selector in (bad or ()) + (good or ()) if selector.metric not in known)
-        case _:
-            return ()
+    text, on = condition.text, list[str]()
+    for label, recorded in zip(slo.by, slo.split_labels, strict=True):
+        if label in (condition.grouping or ()):
+            text = text if recorded == label else renamed(text, recorded, label)
+            on.append(recorded)
+    return f"\nunless {matching_on(tuple(on))} (\n{indent(text)}\n)"

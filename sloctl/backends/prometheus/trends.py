@@ -6,9 +6,10 @@ from dataclasses import dataclass
 
 from sloctl import conventions
 from sloctl.backends.prometheus import raw
-from sloctl.backends.prometheus.rules import Alert, Recording
+from sloctl.backends.prometheus.rules import AlertingRule
 from sloctl.backends.prometheus.slices import utilisation
 from sloctl.backends.prometheus.texts import forecast_annotations, regression_annotations
+from sloctl.conventions.inventory import Alert
 from sloctl.model.alerting import Forecast, Regression
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.indicator import Latency, RunningTotal, Saturation, Threshold
@@ -18,43 +19,35 @@ from sloctl.promql.build import indent, over_time
 from sloctl.promql.selectors import selector_text
 
 
-def measured(slo: Slo) -> list[Recording]:
+def measured(slo: Slo) -> str:
     """What a forecast looks at: the utilisation, or the worst value of a threshold; recorded, because raw is costly."""
-    match slo.indicator:
-        case Saturation() as saturation:
-            expr = utilisation(slo, saturation)
-        case Threshold(value=value, at_most=at_most) if slo.forecast is not None:
-            expr = raw.aggregated(slo, "min" if at_most is None else "max", value.text)
-        case _:
-            return []
-    return [Recording(conventions.VALUE, expr, conventions.series_labels(slo))]
+    if isinstance(slo.indicator, Saturation):
+        return utilisation(slo, slo.indicator)
+    assert isinstance(slo.indicator, Threshold)
+    return raw.aggregated(slo, "min" if _falls(slo) else "max", slo.indicator.value.text)
 
 
-def forecast_rules(platform: Platform, slo: Slo, forecast: Forecast) -> tuple[Recording, Alert]:
-    """Seconds until a straight line reaches the limit, and the alert when that is soon.
+def time_to_limit(slo: Slo) -> str:
+    """Seconds until a straight line reaches the limit."""
+    assert slo.forecast is not None
+    value = raw.own(slo, conventions.VALUE)
+    distance = f"{number(slo.forecast.to)} - {selector_text(value)}"
+    slope = f"deriv({selector_text(value, slo.forecast.since)}) {'<' if _falls(slo) else '>'} 0"
+    to_limit = f"({distance})\n/ ({slope})"
+    return f"clamp_min(\n{indent(to_limit)},\n  0\n)"
 
-    A line through less than a quarter of the wanted history proves nothing.
-    """
+
+def forecast_rule(platform: Platform, slo: Slo, alert: Alert, forecast: Forecast) -> AlertingRule:
+    """The alert on a limit that is reached soon; a line through less than a quarter of its history proves nothing."""
     value = raw.own(slo, conventions.VALUE)
     history, limit = selector_text(value, forecast.since), number(forecast.to)
-    reaches, steep = ("<=", "<") if _falls(slo) else (">=", ">")
-    to_limit = f"({limit} - {selector_text(value)})\n/ (deriv({history}) {steep} 0)"
+    reaches = "<=" if _falls(slo) else ">="
     enough = int(forecast.since / slo.sampling.rollup / 4)
     expr = (
         f"predict_linear({history}, {number(forecast.within.seconds)}) {reaches} {limit}\n"
         f"and {over_time('count', value, forecast.since)} >= {enough}"
     )
-    severity = conventions.severity_word(platform, forecast.severity)
-    alert = Alert(
-        conventions.forecast_alert(slo),
-        expr,
-        conventions.alert_labels(slo, severity, conventions.FORECAST),
-        forecast_annotations(platform, slo, forecast),
-    )
-    record = Recording(
-        conventions.TIME_TO_LIMIT, f"clamp_min(\n{indent(to_limit)},\n  0\n)", conventions.series_labels(slo)
-    )
-    return record, alert
+    return AlertingRule(alert, expr, forecast_annotations(platform, slo, forecast))
 
 
 def _falls(slo: Slo) -> bool:
@@ -62,8 +55,8 @@ def _falls(slo: Slo) -> bool:
     return isinstance(slo.indicator, Threshold) and slo.indicator.at_most is None
 
 
-def regression_rules(platform: Platform, slo: Slo, regression: Regression) -> list[Recording | Alert]:
-    """Buckets rolled up, and the alert when a quantile is worse than the same time earlier."""
+def regression_rule(platform: Platform, slo: Slo, alert: Alert, regression: Regression) -> AlertingRule:
+    """The alert on a quantile that is worse than the same time earlier."""
     latency = slo.indicator
     assert isinstance(latency, Latency)
     observed = _native if latency.native else _classic
@@ -72,14 +65,7 @@ def regression_rules(platform: Platform, slo: Slo, regression: Regression) -> li
         f"{now.quantile}\n> {number(1 + regression.worse_by)} * {before.quantile}\n"
         f"and {now.count} >= {regression.min_events}"
     )
-    severity = conventions.severity_word(platform, regression.severity)
-    alert = Alert(
-        conventions.regression_alert(slo),
-        expr,
-        conventions.alert_labels(slo, severity, conventions.REGRESSION),
-        regression_annotations(platform, slo, regression),
-    )
-    return [alert] if latency.native else [_buckets(slo, latency), alert]
+    return AlertingRule(alert, expr, regression_annotations(platform, slo, regression))
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,13 +76,12 @@ class _Observed:
     count: str
 
 
-def _buckets(slo: Slo, latency: Latency) -> Recording:
+def buckets(slo: Slo) -> str:
     """All buckets in pieces of four tiles, so that a day of them is cheap to read."""
-    tile = slo.sampling.rollup
-    selectors = [one.named(f"{one.metric}_bucket") for one in latency.histogram]
-    parts = [raw.events(slo, one, RunningTotal(), tile) for one in selectors]
-    expr = raw.aggregated(slo, "sum", raw.union(parts), extra=("le",))
-    return Recording(conventions.bucket_tile(tile), expr, conventions.series_labels(slo))
+    assert isinstance(slo.indicator, Latency)
+    selectors = [selector.named(f"{selector.metric}_bucket") for selector in slo.indicator.histogram]
+    parts = [raw.events(slo, selector, RunningTotal(), slo.sampling.rollup) for selector in selectors]
+    return raw.aggregated(slo, "sum", raw.union(parts), extra=("le",))
 
 
 def _classic(slo: Slo, latency: Latency, regression: Regression, offset: Duration) -> _Observed:
@@ -110,7 +95,10 @@ def _classic(slo: Slo, latency: Latency, regression: Regression, offset: Duratio
 
 def _native(slo: Slo, latency: Latency, regression: Regression, offset: Duration) -> _Observed:
     increases = raw.union(
-        [f"increase({selector_text(raw.split(slo, one), regression.over, offset)})" for one in latency.histogram]
+        [
+            f"increase({selector_text(raw.split(slo, histogram), regression.over, offset)})"
+            for histogram in latency.histogram
+        ]
     )
     summed = raw.aggregated(slo, "sum", increases)
     return _Observed(f"histogram_quantile({number(regression.quantile)}, {summed})", f"histogram_count({summed})")

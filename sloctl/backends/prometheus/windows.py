@@ -12,8 +12,6 @@ from typing import Final, TypeAlias
 
 from sloctl import conventions
 from sloctl.backends.prometheus.raw import own
-from sloctl.backends.prometheus.rules import Recording
-from sloctl.model.alerting import BudgetLeft
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import SECOND, Duration, number
 from sloctl.model.window import CalendarWindow, Window
@@ -22,32 +20,18 @@ from sloctl.promql.selectors import label_selector, selector_text
 
 _TileName: TypeAlias = Callable[[Duration], str]
 
-SLOW_FROM: Final = 1440
-"""Windows of so many tiles (a day of minutes) and longer read roll-ups."""
 _RUNGS: Final = 4
-_RECENT: Final = 60
-"""Tiles (an hour of minutes) whose burn rate tells how long the budget lasts."""
 
 
-def is_slow(slo: Slo, over: Duration) -> bool:
-    """Whether a window reads roll-up tiles."""
-    return over.milliseconds >= slo.sampling.resolution.milliseconds * SLOW_FROM
-
-
-def rollups(slo: Slo) -> list[Recording]:
-    """The roll-up of both tiles."""
-    return [_rollup(slo, name) for name in (conventions.total_tile, conventions.errors_tile)]
-
-
-def _rollup(slo: Slo, name: _TileName) -> Recording:
+def rollup(slo: Slo, name: _TileName) -> str:
     """Four tiles in one, with a catch-up ladder for roll-ups that were missed.
 
     Each rung holds only where no shorter one does; otherwise tiles would be counted twice after a pause. Plain
     ranges: tiles of another group lie off this group's grid.
     """
     step, resolution = slo.sampling.rollup, slo.sampling.resolution
-    tile, rolled = own(slo, name(resolution)), name(step)
-    recorded, ignoring = own(slo, rolled), " ignoring (period)" if slo.calendar else ""
+    tile, recorded = own(slo, name(resolution)), own(slo, name(step))
+    ignoring = " ignoring (period)" if slo.calendar else ""
 
     lengths = [step * rung for rung in range(1, _RUNGS + 1)]
     tiles = [over_time("sum", tile, length, resolution // 2) for length in lengths]
@@ -61,13 +45,13 @@ def _rollup(slo: Slo, name: _TileName) -> Recording:
     rungs.append(f"({tiles[0]} unless{ignoring} {present[-1]})")
     ladder = "\nor ".join(rungs)
     if slo.calendar:
-        ladder = f"(\n{indent(ladder)}\n)\n* on () group_left (period) {period(slo, slo.calendar, by='by (calendar) ')}"
-    return Recording(rolled, ladder, conventions.series_labels(slo))
+        return f"(\n{indent(ladder)}\n)\n* on () group_left (period) {period(slo, slo.calendar, by='by (calendar) ')}"
+    return ladder
 
 
 def period(slo: Slo, calendar: CalendarWindow, by: str = "") -> str:
     """The running period as a label `period`, its start in Unix seconds."""
-    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(calendar)}
+    labels = conventions.calendar_labels(slo.platform, calendar)
     start = selector_text(label_selector(conventions.PERIOD_START, labels))
     return f'count_values {by}("period", {start})'
 
@@ -92,81 +76,63 @@ def total_in_window(slo: Slo, window: Window) -> str:
     return _window_sum(slo, conventions.total_tile, window)
 
 
-def ratio_over(slo: Slo, over: Duration) -> Recording:
+def error_ratio(slo: Slo, over: Duration) -> str:
     """The error ratio over a window; absent without traffic, never NaN."""
-    expr = f"{errors_in(slo, over)}\n/ ({total_in(slo, over)} > 0)"
-    return Recording(conventions.error_ratio(over), expr, conventions.series_labels(slo))
+    return f"{errors_in(slo, over)}\n/ ({total_in(slo, over)} > 0)"
 
 
-@lru_cache(maxsize=1)
-def recorded_windows(slo: Slo) -> tuple[Duration, ...]:
-    """Every window that a tier averages over, shortest first."""
-    tiers = [tier for tier in slo.tiers if not isinstance(tier.trigger, BudgetLeft)]
-    windows = {window for tier in tiers for window in (tier.over, tier.also_over) if window is not None}
-    return tuple(sorted(windows))
+def period_error_ratio(slo: Slo) -> str:
+    """The error ratio of the calendar period so far."""
+    return f"{errors_in_window(slo, slo.window)}\n/ ({total_in_window(slo, slo.window)} > 0)"
 
 
-def budget(slo: Slo) -> list[Recording]:
-    """What of the budget is spent and how long the rest lasts; of a calendar, also the ratio and what is to come."""
-    labels, allowance = conventions.series_labels(slo), number(slo.objective.error_budget)
-    errors, total = errors_in_window(slo, slo.window), total_in_window(slo, slo.window)
-    consumed = Recording(conventions.budget_consumed(slo.window), f"{errors}\n/ ({allowance} * {total} > 0)", labels)
-    if not isinstance(slo.window, CalendarWindow):
-        return [consumed, _rolling_exhaustion(slo)]
-    ratio = Recording(conventions.PERIOD_ERROR_RATIO, f"{errors}\n/ ({total} > 0)", labels)
-    return [ratio, consumed, _calendar_exhaustion(slo), _predicted(slo, slo.window)]
+def budget_consumed(slo: Slo) -> str:
+    """The share of the budget that is spent."""
+    allowance = number(slo.objective.error_budget)
+    return f"{errors_in_window(slo, slo.window)}\n/ ({allowance} * {total_in_window(slo, slo.window)} > 0)"
 
 
-def objective(slo: Slo) -> Recording:
-    """The objective as a ratio, with the team and the window as labels."""
-    labels = {**conventions.series_labels(slo), "window": str(slo.window)}
-    team = {"team": slo.team} if slo.team else {}
-    return Recording(conventions.OBJECTIVE, f"vector({number(slo.objective.ratio)})", labels | team)
+def time_to_exhaustion(slo: Slo) -> str:
+    """Seconds until the budget is gone at the error ratio of the last hour; zero once it is overspent."""
+    return _calendar_exhaustion(slo) if isinstance(slo.window, CalendarWindow) else _rolling_exhaustion(slo)
 
 
-def _rolling_exhaustion(slo: Slo) -> Recording:
-    """Seconds until the budget is gone at the error ratio of the last hour; zero once it is overspent.
-
-    Absent while nothing burns. What is left, (1 - spent) x budget x window, divided by the error ratio.
-    """
+def _rolling_exhaustion(slo: Slo) -> str:
+    """What is left, (1 - spent) x budget x window, divided by the error ratio; absent while nothing burns."""
     consumed = selector_text(own(slo, conventions.budget_consumed(slo.window)))
     whole = slo.objective.error_budget * slo.window.length.seconds
     errors, total = _recent(slo)
-    expr = f"{number(whole)} * clamp_min(1 - {consumed}, 0)\n/ (\n  {errors}\n  / {total}\n  > 0\n)"
-    return Recording(conventions.TIME_TO_EXHAUSTION, expr, conventions.series_labels(slo))
+    return f"{number(whole)} * clamp_min(1 - {consumed}, 0)\n/ (\n  {errors}\n  / {total}\n  > 0\n)"
 
 
-def _calendar_exhaustion(slo: Slo) -> Recording:
+def _calendar_exhaustion(slo: Slo) -> str:
     """The same within a period, whose budget grows with its events: what is left / (errors - allowed) a second."""
     allowance = number(slo.objective.error_budget)
     left = f"{allowance} * {total_in_window(slo, slo.window)} - {errors_in_window(slo, slo.window)}"
     errors, total = _recent(slo)
-    recent = number((slo.sampling.resolution * _RECENT).seconds)
-    expr = f"{recent} * clamp_min({left}, 0)\n/ (\n  {errors}\n  - {allowance} * {total}\n  > 0\n)"
-    return Recording(conventions.TIME_TO_EXHAUSTION, expr, conventions.series_labels(slo))
+    recent = number(slo.sampling.recent.seconds)
+    return f"{recent} * clamp_min({left}, 0)\n/ (\n  {errors}\n  - {allowance} * {total}\n  > 0\n)"
 
 
-def _predicted(slo: Slo, window: CalendarWindow) -> Recording:
+def budget_predicted(slo: Slo) -> str:
     """The share of the budget that will be spent when the period ends, if it goes on like the last hour."""
-    labels = {"platform": slo.platform, "calendar": conventions.calendar_name(window)}
-    end = selector_text(label_selector(conventions.PERIOD_END, labels))
-    hours = f"scalar({end} - time()) / {number((slo.sampling.resolution * _RECENT).seconds)}"
+    assert isinstance(slo.window, CalendarWindow)
+    end = selector_text(label_selector(conventions.PERIOD_END, conventions.calendar_labels(slo.platform, slo.window)))
+    hours = f"scalar({end} - time()) / {number(slo.sampling.recent.seconds)}"
     errors, total = _recent(slo)
-    spent = f"{errors_in_window(slo, window)}\n  + {errors} * ({hours})"
-    counted = f"{total_in_window(slo, window)}\n  + {total} * ({hours})"
-    expr = f"(\n  {spent}\n)\n/ ({number(slo.objective.error_budget)} * (\n  {counted}\n) > 0)"
-    return Recording(conventions.BUDGET_PREDICTED, expr, conventions.series_labels(slo))
+    spent = f"{errors_in_window(slo, slo.window)}\n  + {errors} * ({hours})"
+    counted = f"{total_in_window(slo, slo.window)}\n  + {total} * ({hours})"
+    return f"(\n  {spent}\n)\n/ ({number(slo.objective.error_budget)} * (\n  {counted}\n) > 0)"
 
 
 def _recent(slo: Slo) -> tuple[str, str]:
     """Bad events and events of the last hour, from roll-ups."""
-    over = slo.sampling.resolution * _RECENT
+    over = slo.sampling.recent
     return _rolled(slo, conventions.errors_tile, over), _rolled(slo, conventions.total_tile, over)
 
 
-@lru_cache(maxsize=64)
 def _sum(slo: Slo, name: _TileName, over: Duration) -> str:
-    if is_slow(slo, over):
+    if slo.sampling.reads_rollups(over):
         return _rolled(slo, name, over)
     return _sum_on_grid(slo, name(slo.sampling.resolution), over)
 

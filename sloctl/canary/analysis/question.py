@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, assert_never
 
 import numpy as np
 
@@ -14,7 +14,7 @@ from sloctl.canary.analysis.statistics import dispersion
 from sloctl.canary.analysis.verdict import RolloutClock
 from sloctl.model.canary import Canary, Needs, SloCheck, WhenShared
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Indicator, Latency, Probe, Ratio
+from sloctl.model.indicator import Indicator, Latency, Probe, Ratio, judgeable
 
 AFTER: Final = "after"
 """Name of the samples and of the finding about the time after promotion."""
@@ -85,15 +85,16 @@ def clock_at(
 
 def events(samples: ArmSamples, indicator: Indicator, keep: Keep | None = None) -> Events:
     """Bad and all events of an indicator, of the series that are kept."""
-    match indicator:
+    judged = judgeable(indicator)
+    match judged:
         case Ratio():
-            return _ratio_events(samples, indicator, keep)
+            return _ratio_events(samples, judged, keep)
         case Latency():
-            return _latency_events(samples, indicator, keep)
+            return _latency_events(samples, judged, keep)
         case Probe():
             return Events(samples.path("bad", keep), samples.path("total", keep))
         case _:
-            raise AssertionError("resolve lets no other kind through")
+            assert_never(judged)
 
 
 def _ratio_events(samples: ArmSamples, ratio: Ratio, keep: Keep | None) -> Events:

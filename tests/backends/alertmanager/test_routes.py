@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from itertools import chain
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sloctl.backends.alertmanager.alerts import Raised, all_raised, raised
 from sloctl.backends.alertmanager.diff import changes
 from sloctl.backends.alertmanager.routes import inhibit_rules, receivers, route_tree, time_intervals, verify
-from sloctl.backends.alertmanager.tree import all_routes, taken
+from sloctl.backends.alertmanager.tree import all_routes, matched
+from sloctl.conventions.inventory import Alert, platform_alerts
 from sloctl.errors import SloctlError
 from sloctl.model.alerting import Mode, Severity
 from sloctl.model.catalogue import Catalogue, Inhibition, PagerDutyKeys
@@ -40,14 +41,14 @@ def grown(draw: st.DrawFn) -> tuple[Catalogue, Catalogue]:
     return Catalogue((before,)), Catalogue(draw(st.sampled_from([(after,), (bank, after)])))
 
 
-def labels_of(alert: Raised) -> dict[str, str]:
+def labels_of(alert: Alert) -> dict[str, str]:
     return {**alert.labels, "alertname": alert.name, **{label: f"{label} 7" for label in alert.split}}
 
 
-def incidents(made: Catalogue, alerts: list[Raised]) -> list[list[tuple[str | None, str]]]:
+def incidents(made: Catalogue, alerts: list[Alert]) -> list[list[tuple[str | None, str]]]:
     tree = route_tree(made)
     return [
-        [(one.receiver, one.incident(labels_of(alert))) for one in taken(tree, labels_of(alert))] for alert in alerts
+        [(one.receiver, one.incident(labels_of(alert))) for one in matched(tree, labels_of(alert))] for alert in alerts
     ]
 
 
@@ -55,18 +56,18 @@ def incidents(made: Catalogue, alerts: list[Raised]) -> list[list[tuple[str | No
 @given(grown())
 def test_teams_services_and_slos_added_beside_change_no_incident(catalogues: tuple[Catalogue, Catalogue]) -> None:
     before, after = catalogues
-    alerts = list(raised(before.platforms[0]))
+    alerts = list(platform_alerts(before.platforms[0]))
     assert incidents(before, alerts) == incidents(after, alerts)
 
 
 @pytest.mark.property
 @given(grown())
-def test_every_alert_reaches_its_team_and_every_route_is_taken(catalogues: tuple[Catalogue, Catalogue]) -> None:
+def test_every_alert_reaches_its_team_and_every_route_is_matched(catalogues: tuple[Catalogue, Catalogue]) -> None:
     for made in catalogues:
         tree = route_tree(made)
         verify(made, tree)
-        for alert in all_raised(made):
-            names = [one.receiver or "" for one in taken(tree, labels_of(alert))]
+        for alert in chain.from_iterable(map(platform_alerts, made.platforms)):
+            names = [one.receiver or "" for one in matched(tree, labels_of(alert))]
             if team := alert.labels.get("team"):
                 assert names
                 assert all(f"-{team}-" in name for name in names)
@@ -81,9 +82,9 @@ def test_a_tier_that_notifies_reaches_its_route_and_its_severity() -> None:
         )
     )
     labels = {"sloctl": "v1", "platform": "shop", "team": "web", "severity": "P2", "notify": "incident"}
-    assert [one.receiver for one in taken(tree, labels)] == ["slo-shop-web-incident", "slo-shop-web-P2"]
+    assert [one.receiver for one in matched(tree, labels)] == ["slo-shop-web-incident", "slo-shop-web-P2"]
     both = {**labels, "notify": "costs,incident"}
-    assert [one.receiver for one in taken(tree, both)] == ["slo-shop-web-incident", "slo-shop-web-P2"]
+    assert [one.receiver for one in matched(tree, both)] == ["slo-shop-web-incident", "slo-shop-web-P2"]
 
 
 def test_an_observed_slo_tells_nobody() -> None:
@@ -91,8 +92,8 @@ def test_an_observed_slo_tells_nobody() -> None:
     watched = replace(service, slos=tuple(replace(slo, mode=Mode.OBSERVE) for slo in service.slos))
     made = Catalogue((replace(one(), services=(watched,)),))
     tree = route_tree(made)
-    alerts = [alert for alert in raised(made.platforms[0]) if "slo" in alert.labels]
-    assert {route.receiver for alert in alerts for route in taken(tree, labels_of(alert))} == {"slo-observe"}
+    alerts = [alert for alert in platform_alerts(made.platforms[0]) if "slo" in alert.labels]
+    assert {route.receiver for alert in alerts for route in matched(tree, labels_of(alert))} == {"slo-observe"}
     assert {"name": "slo-observe"} in receivers(made, tree)
 
 
@@ -100,21 +101,23 @@ def test_what_nobody_owns_goes_to_the_fallback() -> None:
     made = Catalogue((replace(one(), fallback=Route(slack="#lost")),))
     tree = route_tree(made)
     shop = {"sloctl": "v1", "platform": "shop", "severity": "P1"}
-    assert [route.receiver for route in taken(tree, {**shop, "team": "unknown"})] == ["slo-shop-fallback"]
-    assert [route.receiver for route in taken(tree, shop)] == ["slo-shop-fallback"]
-    assert [route.receiver for route in taken(tree, {**shop, "platform": "unknown"})] == ["slo-fallback"]
-    assert taken(tree, {"alertname": "NodeDown", "team": "web"}) == []
+    assert [route.receiver for route in matched(tree, {**shop, "team": "unknown"})] == ["slo-shop-fallback"]
+    assert [route.receiver for route in matched(tree, shop)] == ["slo-shop-fallback"]
+    assert [route.receiver for route in matched(tree, {**shop, "platform": "unknown"})] == ["slo-fallback"]
+    assert matched(tree, {"alertname": "NodeDown", "team": "web"}) == []
 
 
 def test_without_a_fallback_the_base_decides() -> None:
     tree = route_tree(Catalogue((one(),)))
-    assert [route.receiver for route in taken(tree, {"sloctl": "v1", "platform": "shop", "team": "unknown"})] == [None]
+    assert [route.receiver for route in matched(tree, {"sloctl": "v1", "platform": "shop", "team": "unknown"})] == [
+        None
+    ]
 
 
 def test_a_page_is_never_muted_and_a_ticket_waits_for_office_hours() -> None:
     made = Catalogue((platform("shop", ["web"], [Owned("api", "web", {"ok": []})]),))
     tree = route_tree(made)
-    muted = {route.receiver: route.route.active for route in all_routes(tree) if route.route.active}
+    muted = {route.receiver: route.route.time_intervals for route in all_routes(tree) if route.route.time_intervals}
     assert muted == {"slo-shop-web-P3": ("slo-shop-web-office-hours",)}
     assert [interval["name"] for interval in time_intervals(made, tree)] == ["slo-shop-web-office-hours"]
 

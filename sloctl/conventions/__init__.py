@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
 
-from sloctl.model.alerting import BudgetLeft, Mode, Severity, Tier
+from sloctl.model.alerting import BudgetLeft, Severity, Tier
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.ownership import Team
 from sloctl.model.quantities import Duration, number
@@ -19,16 +19,16 @@ from sloctl.model.window import CalendarWindow, Window
 ALERT_VERSION: Final = "v1"
 """Value of the label `sloctl` on every alert; users join and route on it."""
 
-RESERVED_LABELS: Final = frozenset(
-    {"sloctl", "platform", "service", "slo", "team", "severity", "burn_tier", "notify", "mode"}
-    | {"le", "quantile", "period"}
-)
-
+TOTAL: Final = "slo:sli_total:increase"
+ERRORS: Final = "slo:sli_errors:increase"
+BUCKETS: Final = "slo:sli_bucket:increase"
+ERROR_RATIO: Final = "slo:sli_error:ratio_"
+BUDGET_CONSUMED: Final = "slo:error_budget_consumed:ratio_"
 OBJECTIVE: Final = "slo:objective:info"
 TIME_TO_EXHAUSTION: Final = "slo:time_to_exhaustion:seconds"
 PERIOD_START: Final = "slo:period_start:timestamp_seconds"
 PERIOD_END: Final = "slo:period_end:timestamp_seconds"
-PERIOD_ERROR_RATIO: Final = "slo:sli_error:ratio_period"
+PERIOD_ERROR_RATIO: Final = f"{ERROR_RATIO}period"
 BUDGET_PREDICTED: Final = "slo:error_budget_predicted:ratio_period"
 VALUE: Final = "slo:sli_value:last"
 TIME_TO_LIMIT: Final = "slo:time_to_limit:seconds"
@@ -65,23 +65,28 @@ CANARY_BUILD: Final = "sloctl_build_info"
 
 def total_tile(length: Duration) -> str:
     """Recording of all events in a tile."""
-    return f"slo:sli_total:increase{length}"
+    return f"{TOTAL}{length}"
 
 
 def errors_tile(length: Duration) -> str:
     """Recording of the bad events in a tile."""
-    return f"slo:sli_errors:increase{length}"
+    return f"{ERRORS}{length}"
 
 
 def bucket_tile(length: Duration) -> str:
     """Recording of a histogram's buckets in a tile, for regressions."""
-    return f"slo:sli_bucket:increase{length}"
+    return f"{BUCKETS}{length}"
 
 
 def calendar_name(window: CalendarWindow) -> str:
     """Value of the label `calendar`, such as `month_Asia_Kolkata`."""
     zone = "".join(char if char.isalnum() else "_" for char in window.time_zone)
     return f"{window.calendar.value}_{zone}"
+
+
+def calendar_labels(platform: str, window: CalendarWindow) -> dict[str, str]:
+    """Labels of the start and the end of a calendar's running period."""
+    return {"platform": platform, "calendar": calendar_name(window)}
 
 
 def calendar_group(platform: Platform) -> str:
@@ -91,19 +96,24 @@ def calendar_group(platform: Platform) -> str:
 
 def error_ratio(over: Duration) -> str:
     """Recording of the error ratio over a window."""
-    return f"slo:sli_error:ratio_increase{over}"
+    return f"{ERROR_RATIO}increase{over}"
+
+
+def error_ratios() -> str:
+    """Pattern of the recordings of the error ratio; its group is the window, such as `1h`."""
+    return f"{ERROR_RATIO}increase(.+)"
 
 
 def budget_consumed(window: Window) -> str:
     """Recording of the share of the error budget that is spent; above 1 it is overspent."""
     if isinstance(window, CalendarWindow):
-        return "slo:error_budget_consumed:ratio_period"
-    return f"slo:error_budget_consumed:ratio_increase{window.length}"
+        return f"{BUDGET_CONSUMED}period"
+    return f"{BUDGET_CONSUMED}increase{window.length}"
 
 
-def recorded_label(label: str) -> str:
-    """The name that a split label has on recordings: reserved names are moved out of the way."""
-    return f"exported_{label}" if label in RESERVED_LABELS else label
+def budgets_consumed() -> str:
+    """Pattern of the recordings of the share that is spent, whatever their window."""
+    return f"{BUDGET_CONSUMED}.+"
 
 
 def fast_group(slo: Slo) -> str:
@@ -177,31 +187,6 @@ def series_labels(slo: Slo) -> Mapping[str, str]:
     """Labels on every recording of an SLO, by name, without the split labels, which come from the data."""
     labels = {"platform": slo.platform, "slo": slo.id, "service": slo.service, **slo.labels}
     return dict(sorted(labels.items()))
-
-
-def alert_labels(slo: Slo, severity: str, tier: str) -> dict[str, str]:
-    """Labels on every alert of an SLO, without the split labels."""
-    team = {"team": slo.team} if slo.team else {}
-    return {
-        **series_labels(slo),
-        "sloctl": ALERT_VERSION,
-        **team,
-        "severity": severity,
-        "burn_tier": tier,
-        **({"mode": Mode.OBSERVE.value} if slo.mode is Mode.OBSERVE else {}),
-    }
-
-
-def tier_labels(platform: Platform, slo: Slo, tier: Tier) -> dict[str, str]:
-    """Labels on a tier's alert; `notify` names the team's further routes, which nobody is told by while observing."""
-    told = {"notify": ",".join(tier.notify)} if tier.notify and slo.mode is Mode.PAGE else {}
-    return alert_labels(slo, severity_word(platform, tier.severity), burn_tier(tier)) | told | dict(tier.labels)
-
-
-def health_labels(platform: Platform) -> dict[str, str]:
-    """Labels on the alerts about sloctl's own rules, without the severity."""
-    team = {"team": platform.team} if platform.team else {}
-    return {"platform": platform.name, "sloctl": ALERT_VERSION, **team, "burn_tier": HEALTH}
 
 
 def severity_word(platform: Platform, severity: Severity) -> str:

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Final, NamedTuple
 
-from sloctl.diagnostics import Diagnostic, Diagnostics, Place, Related, Severity
+from sloctl.diagnostics import Place, Related
 from sloctl.model.alerting import Tier
 from sloctl.model.catalogue import Catalogue, Platform, Slo
 
@@ -13,12 +13,14 @@ SLOS: Final = "<slos>"
 """Stands for the SLOs in a message."""
 
 
-class Opinion(NamedTuple):
+class Finding(NamedTuple):
     """What is wrong at a place, with `SLOS` where the message names whom it concerns."""
 
+    slo: Slo
     place: Place
     message: str
     help: str
+    related: tuple[Related, ...] = ()
 
 
 def tiers(catalogue: Catalogue) -> Iterator[tuple[Platform, Slo, Tier]]:
@@ -26,19 +28,18 @@ def tiers(catalogue: Catalogue) -> Iterator[tuple[Platform, Slo, Tier]]:
     return ((platform, slo, tier) for platform in catalogue.platforms for slo in platform.slos for tier in slo.tiers)
 
 
-def merge(
-    found: Diagnostics,
-    severity: Severity,
-    code: str,
-    opinions: Iterable[tuple[Slo, Opinion, Sequence[Related]]],
-) -> None:
-    """Add each opinion once; the other places are those of its first SLO."""
-    merged: dict[Opinion, tuple[list[Slo], Sequence[Related]]] = {}
-    for slo, opinion, related in opinions:
-        merged.setdefault(opinion, ([], related))[0].append(slo)
-    for opinion, (slos, related) in merged.items():
-        message = opinion.message.replace(SLOS, named(slos), 1)
-        found.add(Diagnostic(severity, code, message, opinion.place, opinion.help, tuple(related)))
+def report(add: Callable[..., None], code: str, findings: Iterable[Finding]) -> None:
+    """Add what differs in its SLO only once; the other places are those of its first SLO.
+
+    Args:
+        add: `error`, `warning` or `note` of the diagnostics.
+    """
+    groups: dict[tuple[Place, str, str], list[Finding]] = {}
+    for finding in findings:
+        groups.setdefault((finding.place, finding.message, finding.help), []).append(finding)
+    for (place, message, help_), group in groups.items():
+        text = message.replace(SLOS, named([finding.slo for finding in group]), 1)
+        add(code, place, text, help_, *group[0].related)
 
 
 def named(slos: Sequence[Slo]) -> str:
