@@ -7,7 +7,6 @@ from pydantic import AfterValidator, model_validator
 from sloctl.language.fields import (
     Filled,
     Maybe,
-    Otherwise,
     TextOrList,
     TextOrMapping,
     Written,
@@ -51,9 +50,7 @@ class Calendar(Written):
     """A calendar period in a named zone."""
 
     calendar: Word[window.Calendar] = required("The period; weeks begin on Monday.")
-    time_zone: TimeZone = optional(
-        "IANA name of the zone whose midnight begins the period; UTC if absent.", default="UTC"
-    )
+    time_zone: TimeZone = optional("IANA name of the zone whose midnight begins the period; UTC if absent.", "UTC")
 
 
 Window: TypeAlias = TextOrMapping[WindowLength, Calendar]
@@ -68,18 +65,19 @@ class Tier(Written):
     budget_left: Maybe[PartLeft] = optional("The part of the window's budget that is left is at or below this.")
     over: Maybe[PositiveDuration] = optional("The average is taken over this long.")
     also_over: Maybe[PositiveDuration] = optional("And over this shorter window, so that the alert ends soon.")
-    for_: Duration = optional("The condition must hold this long first.", "for", ZERO)
-    keep_firing_for: Annotated[Maybe[Duration], Otherwise("`5m` for P1, else `0s`")] = optional(
-        "The alert stays this long after its condition has ended."
+    for_: Duration = optional("The condition must hold this long first.", ZERO, "for")
+    keep_firing_for: Maybe[Duration] = optional(
+        "The alert stays this long after its condition has ended.", otherwise="`5m` for P1, else `0s`"
     )
-    min_events: Count = optional("Silent below so many events in `over`.", default=0)
-    min_bad: Annotated[Maybe[Count], Otherwise("`3` where slices are counted, else `0`")] = optional(
-        "Silent below so many bad events in `over`."
+    min_events: Count = optional("Silent below so many events in `over`.", 0)
+    min_bad: Maybe[Count] = optional(
+        "Silent below so many bad events in `over`.", otherwise="`3` where slices are counted, else `0`"
     )
-    guard: Annotated[
-        Maybe[Word[alerting.Guard]], Otherwise("`statistical` for ratio, latency and query, else `none`")
-    ] = optional("Whether a handful of errors at low traffic counts.")
-    notify: tuple[Name, ...] = optional("Routes of the team besides the severity's.", default=())
+    guard: Maybe[Word[alerting.Guard]] = optional(
+        "Whether a handful of errors at low traffic counts.",
+        otherwise="`statistical` for ratio, latency and query, else `none`",
+    )
+    notify: tuple[Name, ...] = optional("Routes of the team besides the severity's.", ())
     labels: Maybe[Labels] = optional("Labels of this alert.")
     annotations: Maybe[Annotations] = optional("Annotations of this alert.")
 
@@ -116,11 +114,11 @@ class Forecast(Written):
     """A straight line through the past reaches a limit soon."""
 
     within: PositiveDuration = required("How far ahead is looked.")
-    from_: PositiveDuration = optional("How long a past the line goes through.", "from", DAY * 14)
-    to: Annotated[Maybe[Bound], Otherwise("`100%` for saturation, the bound of the SLI for threshold")] = optional(
-        "The value that is reached."
+    from_: PositiveDuration = optional("How long a past the line goes through.", DAY * 14, "from")
+    to: Maybe[Bound] = optional(
+        "The value that is reached.", otherwise="`100%` for saturation, the bound of the SLI for threshold"
     )
-    severity: Severity = optional("How urgent it is.", default=alerting.Severity.P3)
+    severity: Severity = optional("How urgent it is.", alerting.Severity.P3)
 
 
 class Regression(Written):
@@ -131,7 +129,7 @@ class Regression(Written):
     earlier: PositiveDuration = required("How long before the time lies that it is compared with.")
     worse_by: AboveZero = required("By how much it may be worse.")
     severity: Severity = required("How urgent it is.")
-    min_events: Count = optional("Silent below so many events in `over`.", default=1000)
+    min_events: Count = optional("Silent below so many events in `over`.", 1000)
 
 
 class Credit(Written):
@@ -147,10 +145,10 @@ _MONTH: Final = Calendar.model_construct(calendar=window.Calendar.MONTH)
 class Sla(Written):
     """What is owed to customers."""
 
-    window: Window = optional("The period of the contract.", default=_MONTH)
+    window: Window = optional("The period of the contract.", _MONTH)
     credits: Filled[Credit] = required("Which credit is owed below which share.")
     value: SelectorText = required("Selector of the contract's value a period, with the `by` labels.")
-    currency: Currency = optional("Three letters.", default="USD")
+    currency: Currency = optional("Three letters.", "USD")
 
     @model_validator(mode="after")
     def _each_limit_once(self) -> Self:

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, model_validator
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language.alerting import Alerts, Annotations, Forecast, Labels, Policy, Regression, Sla, Window
-from sloctl.language.fields import Filled, Maybe, Otherwise, TextOrMapping, Written, optional, required, unique
+from sloctl.language.fields import Filled, Maybe, TextOrMapping, Written, optional, required, unique
 from sloctl.language.files import read_file
 from sloctl.language.header import checked_kind
 from sloctl.language.indicators import Sli
@@ -57,11 +57,11 @@ class Inheritable(Written):
     """What a Platform says for its services, a Service for its SLOs, and an SLO for itself."""
 
     description: Maybe[Text] = optional("One sentence in the user's words.")
-    window: Window = optional("The time over which the objective holds.", default=DAY * 30)
-    alerts: Alerts = optional("`none`, the name of a policy, or a list of tiers and policies.", default="google")
-    scrape_interval: PositiveDuration = optional("How often the metrics are scraped.", default=SECOND * 30)
+    window: Window = optional("The time over which the objective holds.", DAY * 30)
+    alerts: Alerts = optional("`none`, the name of a policy, or a list of tiers and policies.", "google")
+    scrape_interval: PositiveDuration = optional("How often the metrics are scraped.", SECOND * 30)
     new_series: Word[NewSeries] = optional("What a new counter's first value means.", default=NewSeries.COUNT_IF_UP)
-    mode: Word[Mode] = optional("`observe` evaluates every alert and routes it to nobody.", default=Mode.PAGE)
+    mode: Word[Mode] = optional("`observe` evaluates every alert and routes it to nobody.", Mode.PAGE)
     team: Maybe[Name] = optional("Who is told.")
     runbook: Maybe[Runbook] = optional("An https link; `$service` and `$slo` stand for their names.")
     labels: Maybe[Labels] = optional("Labels on every series and alert.")
@@ -96,13 +96,13 @@ class Slo(Inheritable):
     name: Name = required("Name of the SLO; its id is `<service>-<name>`.")
     objective: Maybe[ObjectivePercentage] = optional("The share of good events that is promised.")
     sli: Maybe[TextOrMapping[Name, Sli]] = optional("What is counted: one SLI kind, or the name of another SLO.")
-    by: LabelNames = optional("One objective, budget and set of alerts for each value of these labels.", default=())
+    by: LabelNames = optional("One objective, budget and set of alerts for each value of these labels.", ())
     max_series: Annotated[Count, AfterValidator(_at_least_one)] = optional(
-        "Above so many values of `by` an alert says so.", default=1000
+        "Above so many values of `by` an alert says so.", 1000
     )
     timeslices: Maybe[Timeslices] = optional("Count slices of time instead of events.")
     traffic: Maybe[Rate] = optional("The typical rate, for `explain` and checks.")
-    exclude_when: tuple[PromQL, ...] = optional("While one of these returns a sample, nothing is counted.", default=())
+    exclude_when: tuple[PromQL, ...] = optional("While one of these returns a sample, nothing is counted.", ())
     forecast: Maybe[Forecast] = optional("Tell when a limit will be reached.")
     regression: Maybe[Regression] = optional("Tell when a quantile is worse than it was.")
     sla: Maybe[Sla] = optional("What is owed to customers.")
@@ -113,16 +113,16 @@ class Slo(Inheritable):
 class Severities(Written):
     """The values of the alert label `severity`."""
 
-    P1: SeverityWord = optional("Value for P1.", default="P1")
-    P2: SeverityWord = optional("Value for P2.", default="P2")
-    P3: SeverityWord = optional("Value for P3.", default="P3")
+    P1: SeverityWord = optional("Value for P1.", "P1")
+    P2: SeverityWord = optional("Value for P2.", "P2")
+    P3: SeverityWord = optional("Value for P3.", "P3")
 
 
 class Texts(Written):
     """The texts of alerts; `$service`, `$slo` and other placeholders stand for values."""
 
-    summary: Annotated[Maybe[Text], Otherwise("built in")] = optional("One line.")
-    description: Annotated[Maybe[Text], Otherwise("built in")] = optional("What happened, and what to do.")
+    summary: Maybe[Text] = optional("One line.", otherwise="built in")
+    description: Maybe[Text] = optional("What happened, and what to do.", otherwise="built in")
 
 
 class Dashboards(Written):
@@ -161,8 +161,8 @@ class Platform(Inheritable):
     kind: Literal["Platform"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
     name: Name = required("Label `platform` on everything that is emitted.")
     policies: Maybe[dict[PolicyName, Policy]] = optional("Alert policies by name.")
-    resolution: Resolution = optional("Length of the smallest counted piece of time.", default=MINUTE)
-    target_labels: LabelNames = optional("Labels that identify a scraped target.", default=("job", "instance"))
+    resolution: Resolution = optional("Length of the smallest counted piece of time.", MINUTE)
+    target_labels: LabelNames = optional("Labels that identify a scraped target.", ("job", "instance"))
     matchers: Maybe[Matched] = optional("Added to every selector.")
     severities: Maybe[Severities] = optional("Values of the alert label `severity`.")
     texts: Maybe[Texts] = optional("Texts of the alerts.")
@@ -171,11 +171,12 @@ class Platform(Inheritable):
     teams: Maybe[dict[Name, Team]] = optional("Teams by name.")
     fallback: Maybe[Route] = optional("Where alerts without a route go.")
     watchdog: Maybe[Route] = optional("Where the watchdog's heartbeat goes.")
-    pagerduty: Word[PagerDutyKeys] = optional("One key a team, or one for all.", default=PagerDutyKeys.PER_TEAM_KEY)
-    inhibition: Word[Inhibition] = optional("Who mutes the lower tiers of one SLO.", default=Inhibition.ALERTMANAGER)
-    scrape_timeout: Annotated[
-        Maybe[PositiveDuration], Otherwise("`10s`, or `scrape_interval` where that is shorter")
-    ] = optional("How late a scrape may be; selectors are shifted by more.")
+    pagerduty: Word[PagerDutyKeys] = optional("One key a team, or one for all.", PagerDutyKeys.PER_TEAM_KEY)
+    inhibition: Word[Inhibition] = optional("Who mutes the lower tiers of one SLO.", Inhibition.ALERTMANAGER)
+    scrape_timeout: Maybe[PositiveDuration] = optional(
+        "How late a scrape may be; selectors are shifted by more.",
+        otherwise="`10s`, or `scrape_interval` where that is shorter",
+    )
     expect: Maybe[Expect] = optional("What `explain` must be able to show.")
 
 
@@ -183,7 +184,7 @@ class Use(Written):
     """SLOs from a template, with the values of its parameters."""
 
     template: Name = required("Name of the template.")
-    with_: Maybe[dict[ParameterName, object]] = optional("Values of its parameters.", "with")
+    with_: Maybe[dict[ParameterName, object]] = optional("Values of its parameters.", alias="with")
 
     @property
     def arguments(self) -> dict[str, object]:

@@ -4,7 +4,7 @@ from typing import Annotated, Self, TypeAlias
 
 from pydantic import ConfigDict, model_validator
 
-from sloctl.language.fields import Maybe, Otherwise, Written, apart, exactly_one, optional, required, written
+from sloctl.language.fields import Maybe, Written, apart, exactly_one, optional, required, written
 from sloctl.language.refusals import refusal
 from sloctl.language.values import (
     AboveZero,
@@ -35,7 +35,7 @@ class Ratio(Written):
     good: Maybe[Selectors] = optional("The good events.")
     bad_if: Maybe[Matchers] = optional("Matchers that make an event of `total` a bad one.")
     counts: Counts = optional(
-        "What a sample holds: a running total, a rate, or the events of a time.", default=indicator.RunningTotal()
+        "What a sample holds: a running total, a rate, or the events of a time.", indicator.RunningTotal()
     )
 
     @model_validator(mode="after")
@@ -71,8 +71,8 @@ class Latency(Written):
 
     histogram: Selectors = required("Base name of the histogram, without `_bucket`, `_count` or `_sum`.")
     at_most: LatencyBound = required("Good events lie at or below this duration or number.")
-    unit: Annotated[Maybe[Word[indicator.Unit]], Otherwise("what the histogram's name ends with")] = optional(
-        "Unit of the histogram's bounds."
+    unit: Maybe[Word[indicator.Unit]] = optional(
+        "Unit of the histogram's bounds.", otherwise="what the histogram's name ends with"
     )
     bad_if: Maybe[Matchers] = optional("Matchers that make an event bad however fast it was.")
     native: Boolean = optional("Whether it is a native histogram.", default=False)
@@ -101,7 +101,7 @@ class Probe(Written):
     """A gauge between 0 and 1."""
 
     gauge: SelectorText = required("Selector of the gauge, 1 when well and 0 when not.")
-    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
+    across: Across = optional("How the series of a slice become events.", indicator.Across.EACH)
 
 
 class Freshness(Written):
@@ -110,7 +110,7 @@ class Freshness(Written):
     timestamp: Maybe[SelectorText] = optional("Selector of a gauge that holds Unix seconds.")
     age: Maybe[SelectorText] = optional("Selector of a gauge that holds an age in seconds.")
     max_age: PositiveDuration = required("The oldest that is still good.")
-    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
+    across: Across = optional("How the series of a slice become events.", indicator.Across.EACH)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -125,10 +125,10 @@ class Throughput(Written):
     at_least: Maybe[Rate] = optional("A slice is good at or above this rate.")
     at_most: Maybe[Rate] = optional("A slice is good at or below this rate.")
     counts: Counts = optional(
-        "What a sample holds: a running total, a rate, or the events of a time.", default=indicator.RunningTotal()
+        "What a sample holds: a running total, a rate, or the events of a time.", indicator.RunningTotal()
     )
     across: Annotated[indicator.Across, Words(("sum", "each"))] = optional(
-        "Whether all series count together, or each alone.", default=indicator.Across.SUM
+        "Whether all series count together, or each alone.", indicator.Across.SUM
     )
 
     @model_validator(mode="after")
@@ -155,7 +155,7 @@ class Threshold(Written):
     value: PromQL = required("PromQL that returns the gauges.")
     at_least: Maybe[Bound] = optional("A slice is good at or above this value.")
     at_most: Maybe[Bound] = optional("A slice is good at or below this value.")
-    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
+    across: Across = optional("How the series of a slice become events.", indicator.Across.EACH)
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:

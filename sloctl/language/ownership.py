@@ -37,7 +37,7 @@ class OfficeHours(Written):
     days: Filled[Weekday] = required("The days, such as `[monday, friday]`.")
     from_: ClockTime = required("When the day begins, such as `09:00`.", "from")
     to: ClockTime = required("When the day ends, up to `24:00`.")
-    time_zone: TimeZone = optional("IANA name of the zone; UTC if absent.", default="UTC")
+    time_zone: TimeZone = optional("IANA name of the zone; UTC if absent.", "UTC")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:

@@ -2,14 +2,13 @@
 
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
 from sloctl.language.fields import (
     Filled,
     Maybe,
-    Otherwise,
     Written,
     apart,
     exactly_one,
@@ -52,9 +51,7 @@ class Step(Written):
 
     weight: PartOrWhole = required("Share of the traffic.")
     hold: Maybe[PositiveDuration] = optional("The shortest time at this share; required except on the last step.")
-    deadline: Annotated[Maybe[PositiveDuration], Otherwise("twice `hold`")] = optional(
-        "The longest time at this share."
-    )
+    deadline: Maybe[PositiveDuration] = optional("The longest time at this share.", otherwise="twice `hold`")
 
     @model_validator(mode="after")
     def _hold_fits(self) -> Self:
@@ -76,18 +73,16 @@ class Check(Written):
 
     name: Name = required("Name of the check.")
     slo: Maybe[Name] = optional("The SLO whose SLI is judged.")
-    by: tuple[LabelName, ...] = optional("Judge it for each value of these labels as well.", default=())
+    by: tuple[LabelName, ...] = optional("Judge it for each value of these labels as well.", ())
     error_rate: Maybe[Share] = optional("Absolute limit.")
     worse_by: Maybe[Percentage] = optional("Limit against the baseline; `0%` is not worse.")
     needs: Word[Needs] = optional("Which limits must be broken to roll back.", default=Needs.ANY)
-    shared: Word[WhenShared] = optional(
-        "What happens when the baseline breaks the limit as well.", default=WhenShared.HOLD
-    )
+    shared: Word[WhenShared] = optional("What happens when the baseline breaks the limit as well.", WhenShared.HOLD)
     quantile: Maybe[Share] = optional("Which quantile `worse_by` compares, such as `99%`.")
     mismatches: Maybe[Selectors] = optional("Counter of the results that differed.")
     compared: Maybe[Selectors] = optional("Counter of the results that were compared.")
-    mismatch_rate: PartLeft = optional("The share of mismatches that is allowed.", default=Decimal(0))
-    settle: Duration = optional("How long a mismatch may take to resolve itself.", default=SECOND * 30)
+    mismatch_rate: PartLeft = optional("The share of mismatches that is allowed.", Decimal(0))
+    settle: Duration = optional("How long a mismatch may take to resolve itself.", SECOND * 30)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -115,7 +110,7 @@ class After(Written):
     """What must hold after promotion."""
 
     slo: Name = required("The SLO whose SLI is judged.")
-    by: tuple[LabelName, ...] = optional("Judge it for each value of these labels.", default=())
+    by: tuple[LabelName, ...] = optional("Judge it for each value of these labels.", ())
     within: PositiveDuration = required("How long after promotion it is judged.")
     success: PartOrWhole = required("The share of good events that is needed.")
 
@@ -129,30 +124,30 @@ class Approval(Written):
 class Alpha(Written):
     """The chances of a wrong verdict over the whole analysis, divided among the checks."""
 
-    rollback: Chance = optional("Chance of rolling back a good version.", default=Decimal("0.01"))
-    promote: Chance = optional("Chance of promoting a bad version.", default=Decimal("0.01"))
+    rollback: Chance = optional("Chance of rolling back a good version.", Decimal("0.01"))
+    promote: Chance = optional("Chance of promoting a bad version.", Decimal("0.01"))
 
 
 class Parity(Written):
     """How closely the results of two versions must agree."""
 
     key: Text = required("The field that identifies a result.")
-    numbers: Percentage = optional("Relative tolerance of numbers.", default=Decimal("0.001"))
-    categories: Literal["exact"] = optional("Categories agree exactly.", default="exact")
+    numbers: Percentage = optional("Relative tolerance of numbers.", Decimal("0.001"))
+    categories: Literal["exact"] = optional("Categories agree exactly.", "exact")
 
 
 class Canary(Written):
     """How a new version is judged while it takes a share of the traffic."""
 
-    arms: Annotated[Maybe[Arms], Otherwise("Argo's hash of the pod template")] = optional(
-        "Matchers that tell the two versions apart."
+    arms: Maybe[Arms] = optional(
+        "Matchers that tell the two versions apart.", otherwise="Argo's hash of the pod template"
     )
     steps: Filled[Step] = required("The shares of traffic, one after the other.")
     checks: Filled[Check] = required("What the canary must keep.")
     after: Maybe[After] = optional("What must hold after promotion.")
     approval: Maybe[Approval] = optional("When a person decides.")
     group: Maybe[Name] = optional("Services of one group roll back together.")
-    when_missing: Word[WhenMissing] = optional("The answer at the deadline without evidence.", default=WhenMissing.HOLD)
+    when_missing: Word[WhenMissing] = optional("The answer at the deadline without evidence.", WhenMissing.HOLD)
     alpha: Maybe[Alpha] = optional("Chances of a wrong verdict.")
     parity: Maybe[Parity] = optional("How closely results of two versions must agree.")
 
