@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
@@ -17,6 +17,7 @@ from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.quantities import percent
 
 _COUNTED: Final = ("sli", "timeslices", "exclude_when")
+_TOLD: Final = ("alerts", *_COUNTED)
 _THRESHOLD: Final = ("burn", "error_rate", "budget_left", "over", "also_over")
 
 
@@ -71,23 +72,15 @@ def _sentences(old: Owner | None, new: Owner | None, before: list[Entry], after:
     if old is None or new is None:
         yield from _come_or_gone(old, new)
     elif isinstance(old, Slo) and isinstance(new, Slo):
-        told = {"alerts", *_COUNTED}
-        yield from _rows(_apart(before, told), _apart(after, told))
+        yield from _rows(*([entry for entry in found if entry.head not in _TOLD] for found in (before, after)))
         yield from _tiers(old, new, _by_row(before), _by_row(after))
-        if counted := list(_rows(_only(before, _COUNTED), _only(after, _COUNTED))):
+        counted = list(_rows(*([entry for entry in found if entry.head in _COUNTED] for found in (before, after))))
+        if counted:
             yield "**counts something else**: until a window has passed, budget and averages mix both"
             yield from counted
         yield from _history(old, new)
     else:
         yield from _rows(before, after)
-
-
-def _only(found: list[Entry], keys: Container[str]) -> list[Entry]:
-    return [entry for entry in found if entry.row.partition(".")[0] in keys]
-
-
-def _apart(found: list[Entry], keys: Container[str]) -> list[Entry]:
-    return [entry for entry in found if entry.row.partition(".")[0] not in keys]
 
 
 def _come_or_gone(old: Owner | None, new: Owner | None) -> Iterator[str]:

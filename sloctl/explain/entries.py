@@ -78,6 +78,11 @@ class Entry:
     place: Place | None
 
     @property
+    def head(self) -> str:
+        """The first of its path."""
+        return self.row.partition(".")[0]
+
+    @property
     def key(self) -> str:
         """Its key path, such as `canary.checks.errors.error_rate`."""
         return f"{self.row}.{self.name}" if self.name else self.row

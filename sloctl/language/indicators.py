@@ -177,8 +177,6 @@ def _crossed() -> Exception:
 
 Indicator: TypeAlias = Ratio | Latency | Query | Probe | Freshness | Throughput | Saturation | Threshold
 
-KINDS = ("ratio", "latency", "query", "probe", "freshness", "throughput", "saturation", "threshold")
-
 
 class Sli(Written):
     """What is counted: exactly one kind."""
@@ -196,7 +194,7 @@ class Sli(Written):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        exactly_one(self, "SLO031", "the SLI kind", *KINDS)
+        exactly_one(self, "SLO031", "the SLI kind", *type(self).model_fields)
         return self
 
     @property
