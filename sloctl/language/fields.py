@@ -39,7 +39,7 @@ class Written(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    further: ClassVar[type[BaseModel] | None] = None  # what stands at keys that the user names
+    other_keys: ClassVar[type[BaseModel] | None] = None  # the model at keys that the user names
 
 
 class _WithoutNull:

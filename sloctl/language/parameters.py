@@ -9,7 +9,7 @@ from typing import Final
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language.problems import did_you_mean
 from sloctl.language.texts import ALERT_PLACEHOLDERS, PLACEHOLDER
-from sloctl.language.tree import Key, Mapping, Sequence, Tree, Value
+from sloctl.language.tree import Key, Mapping, Sequence, Tree, YamlValue
 from sloctl.promql.limits import STRING, is_closed
 
 # These stand for something where a template declares no parameter of the name.
@@ -54,7 +54,7 @@ def _names(text: str) -> Iterator[tuple[str, bool]]:
 def _texts(tree: Tree) -> Iterator[tuple[tuple[Key, ...], str]]:
     """All texts below `slos` and `canary`, with their key paths."""
     assert isinstance(tree.value, Mapping)
-    waiting: list[tuple[tuple[Key, ...], Value]] = [((), tree.value.only("slos", "canary"))]
+    waiting: list[tuple[tuple[Key, ...], YamlValue]] = [((), tree.value.only("slos", "canary"))]
     while waiting:
         path, value = waiting.pop()
         match value:

@@ -13,7 +13,7 @@ from sloctl.language.problems import did_you_mean, validated
 from sloctl.language.refusals import shown
 from sloctl.language.rollout import Canary
 from sloctl.language.texts import PLACEHOLDER
-from sloctl.language.tree import Absent, Key, Mapping, Sequence, Tree, Value
+from sloctl.language.tree import Absent, Key, Mapping, Sequence, Tree, YamlValue
 from sloctl.promql.limits import is_closed
 
 
@@ -25,7 +25,7 @@ class Instance:
         slos: its SLOs.
         canary: its canary, if it brings one.
         use: where the service names the template.
-        tree: the template's values with the arguments put in, with the place of each: in the template or of an argument.
+        tree: the template's values with the arguments put in, and the place of each, there or in the template.
     """
 
     slos: tuple[Slo, ...]
@@ -56,7 +56,7 @@ def instantiate(template: Document, user: Document, index: int, found: Diagnosti
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    value: Value
+    value: YamlValue
     place: Place
 
 
@@ -100,7 +100,7 @@ class _Putting:
     origins: dict[tuple[Key, ...], Place] = field(default_factory=dict)
     failed: bool = False
 
-    def put(self, node: Value, path: tuple[Key, ...]) -> Value:
+    def put(self, node: YamlValue, path: tuple[Key, ...]) -> YamlValue:
         match node:
             case str() if "$" in node:
                 return self._put_into_text(node, path)
@@ -111,7 +111,7 @@ class _Putting:
             case _:
                 return node
 
-    def _put_into_text(self, text: str, path: tuple[Key, ...]) -> Value:
+    def _put_into_text(self, text: str, path: tuple[Key, ...]) -> YamlValue:
         whole = PLACEHOLDER.fullmatch(text)
         if whole and whole[1] in self.arguments:
             argument = self.arguments[whole[1]]

@@ -14,7 +14,7 @@ from sloctl.resolve.building import built
 from sloctl.resolve.duplicates import duplicates
 from sloctl.resolve.layers import Places
 from sloctl.resolve.placeholders import check_placeholders
-from sloctl.resolve.platforms import Scope
+from sloctl.resolve.platforms import PlatformScope
 
 
 def resolve(documents: list[Document], found: Diagnostics) -> Catalogue:
@@ -45,7 +45,7 @@ def _templates(documents: list[Document], found: Diagnostics) -> dict[str, Docum
     return dict(named)
 
 
-def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) -> Platform:
+def _platform(scope: PlatformScope, templates: dict[str, Document], found: Diagnostics) -> Platform:
     layers = scope.layers
     check_placeholders(scope, templates.values(), found)
     resolved = (services.service(scope, written, templates, found) for written in _taken(scope.services))

@@ -11,10 +11,10 @@ from sloctl.language.problems import nearest
 from sloctl.language.texts import ALERT_PLACEHOLDERS, placeholders
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
-from sloctl.resolve.platforms import Scope
+from sloctl.resolve.platforms import PlatformScope
 
 
-def check_placeholders(scope: Scope, templates: Iterable[Document], found: Diagnostics) -> None:
+def check_placeholders(scope: PlatformScope, templates: Iterable[Document], found: Diagnostics) -> None:
     """Every placeholder in the texts of a Platform is known.
 
     Annotations may hold `$` for other readers, so that only a name close to a known one is noted there.

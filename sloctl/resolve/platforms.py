@@ -32,7 +32,7 @@ DEFAULT_NAME: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class PlatformScope:
     """What a Platform, with those above it, sets for the services of its folder.
 
     Attributes:
@@ -48,12 +48,12 @@ class Scope:
     services: list[Document] = field(default_factory=list)
 
 
-def scopes(documents: list[Document], found: Diagnostics) -> list[Scope]:
+def scopes(documents: list[Document], found: Diagnostics) -> list[PlatformScope]:
     """Every Platform with the Service documents it applies to; services without one share the default."""
     real = RealPaths()
     platforms = _by_folder(documents, real, found)
     chains: dict[str, list[Document]] = {}
-    made: dict[str, Scope] = {}
+    made: dict[str, PlatformScope] = {}
     for written in documents:
         if isinstance(written.spec, document.Service):
             folder = _folder(written.path, real)
@@ -117,7 +117,7 @@ def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
     return None
 
 
-def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
+def known_team(scope: PlatformScope, layer: Layer, found: Diagnostics) -> Team | None:
     """The team that a layer names, or None where the Platform has no teams or another word is meant."""
     name, teams = layer.spec.team, scope.teams
     assert name is not None
@@ -167,16 +167,16 @@ def _by_folder(documents: list[Document], real: RealPaths, found: Diagnostics) -
     return dict(written)
 
 
-def _unique_names(made: list[Scope], found: Diagnostics) -> None:
+def _unique_names(made: list[PlatformScope], found: Diagnostics) -> None:
     for scope, other in duplicates(made, attrgetter("name")):
         message, related = f"two Platforms are called `{scope.name}`", Related(other.place, "the other one")
         found.error(codes.TWO_PLATFORMS, scope.place, message, "rename one", related)
 
 
-def _scope(chain: list[Document], service: Document, found: Diagnostics) -> Scope:
+def _scope(chain: list[Document], service: Document, found: Diagnostics) -> PlatformScope:
     specs = [(written.tree, written.spec) for written in chain if isinstance(written.spec, document.Platform)]
     layers = Layers(tuple(Layer(tree, spec=spec) for tree, spec in specs))
-    return Scope(
+    return PlatformScope(
         name=specs[0][1].name if specs else DEFAULT_NAME,
         layers=layers,
         place=chain[0].place("name") if chain else service.place("service"),

@@ -16,7 +16,7 @@ from sloctl.model.selector import Expression
 from sloctl.resolve import codes
 from sloctl.resolve.canary import resolve_canary
 from sloctl.resolve.layers import Layer, Layers, Part, Places
-from sloctl.resolve.platforms import Scope
+from sloctl.resolve.platforms import PlatformScope
 from sloctl.resolve.reading import PromqlReading
 from sloctl.resolve.slos import Draft, resolve_slo
 
@@ -25,7 +25,7 @@ from sloctl.resolve.slos import Draft, resolve_slo
 class _Owner:
     """A service while it is resolved."""
 
-    scope: Scope
+    scope: PlatformScope
     spec: document.Service
     layer: Layer
     found: Diagnostics
@@ -46,7 +46,7 @@ class _Owner:
         return PromqlReading(part, self.found, self.layers.matchers)
 
 
-def service(scope: Scope, written: Document, templates: Mapping[str, Document], found: Diagnostics) -> Service:
+def service(scope: PlatformScope, written: Document, templates: Mapping[str, Document], found: Diagnostics) -> Service:
     """One service with its SLOs; what is wrong is in `found`."""
     spec = written.spec
     assert isinstance(spec, document.Service)

@@ -21,7 +21,7 @@ from sloctl.model.window import CalendarWindow, RollingWindow, Window
 from sloctl.resolve import alerts, codes, indicators, platforms
 from sloctl.resolve.building import built
 from sloctl.resolve.layers import Layer, Layers, Places
-from sloctl.resolve.platforms import Scope
+from sloctl.resolve.platforms import PlatformScope
 
 # These stand in where none is written, so that the alerts are read all the same and every problem is shown at once.
 _ANY_OBJECTIVE: Final = Objective(Decimal("0.999"))
@@ -41,7 +41,7 @@ class Draft:
     name: str
     own: tuple[Layer, ...]
     layers: Layers
-    scope: Scope
+    scope: PlatformScope
     found: Diagnostics
 
     @property
