@@ -62,10 +62,9 @@ def default(model: type[Written], name: str, hint: Any) -> str:
     inherits = issubclass(model, document.Service | document.Slo) and name in document.Inheritable.model_fields
     if inherits and name != "description":
         return "inherited"
-    for mark in get_args(hint):
-        if isinstance(mark, Otherwise):
-            return mark.words
-    return "" if field.default is None else f"`{_written(field.default, type_name(hint))}`"
+    if field.default is not None:
+        return f"`{_written(field.default, type_name(hint))}`"
+    return next(mark.words for mark in field.metadata if isinstance(mark, Otherwise))
 
 
 def _written(value: Any, type_: str) -> str:

@@ -15,7 +15,7 @@ from sloctl.cli.report import escaped, failed
 from sloctl.cli.report import show as show_findings
 
 if TYPE_CHECKING:
-    from sloctl.explain.entries import Entry
+    from sloctl.explain.entries import KeyEntry
     from sloctl.model.catalogue import Catalogue, Platform, Service, Slo
 
 
@@ -35,14 +35,14 @@ class Table:
         name = f"service {self.service.name}" if self.slo is None else f"{self.service.name}/{self.slo.name}"
         return f"{name} (platform {self.platform.name})"
 
-    def rows(self) -> Iterator[Entry]:
+    def rows(self) -> Iterator[KeyEntry]:
         """What is in force, with the platform and the service of an SLO."""
-        from sloctl.explain.entries import Entry, entries, rows
+        from sloctl.explain.entries import KeyEntry, entries, rows
 
         if self.slo is not None and self.service is not None:
             written = None if self.platform.place == self.service.place else self.platform.place
-            yield Entry("platform", "", self.platform.name, written)
-            yield Entry("service", "", self.service.name, self.service.place)
+            yield KeyEntry("platform", "", self.platform.name, written)
+            yield KeyEntry("service", "", self.service.name, self.service.place)
         yield from rows(entries(self.slo or self.service or self.platform))
 
 
@@ -127,7 +127,7 @@ def _print_json(tables: list[Table]) -> None:
     click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
 
 
-def _as_mapping(row: Entry) -> dict[str, Any]:
+def _as_mapping(row: KeyEntry) -> dict[str, Any]:
     place = row.place
     origin = None if place is None else {"path": place.path, "line": place.line, "column": place.column}
     return {"key": row.key, "value": row.text, "from": origin}

@@ -1,27 +1,30 @@
-"""What changes for the person on call between two catalogues, as Markdown for a pull request."""
+"""What differs between two catalogues: sentences for the person on call, and each key in force that has changed."""
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from decimal import Decimal
 from itertools import groupby
-from typing import Final
+from typing import Final, TypeAlias
 
 from sloctl import conventions
 from sloctl.explain.detection import RATIOS, pending_time
-from sloctl.explain.entries import NONE, Entry, Owner, entries, line
+from sloctl.explain.entries import NONE, KeyEntry, Owner, entries, line
 from sloctl.model.alerting import Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.quantities import percent
 
 _COUNTED: Final = ("sli", "timeslices", "exclude_when")
+_TOLD: Final = ("alerts", *_COUNTED)
 _THRESHOLD: Final = ("burn", "error_rate", "budget_left", "over", "also_over")
+
+Rows: TypeAlias = Mapping[str, list[KeyEntry]]
 
 
 @dataclass(frozen=True, slots=True)
-class Difference:
+class Changes:
     """A platform, a service or an SLO that changes.
 
     Attributes:
@@ -35,16 +38,16 @@ class Difference:
     values: dict[str, tuple[str | None, str | None]]
 
 
-def compared(old: Catalogue, new: Catalogue) -> list[Difference]:
+def compared(old: Catalogue, new: Catalogue) -> list[Changes]:
     """What differs, by path; empty when nothing changes for the person on call."""
     before, after = _by_path(old), _by_path(new)
-    found = (_difference(path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
-    return [difference for difference in found if difference.sentences]
+    found = (_changes(path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
+    return [changes for changes in found if changes.values]
 
 
-def markdown(differences: list[Difference]) -> str:
-    """A section for each difference."""
-    sections = ([f"### {found.path}", "", *(f"- {sentence}" for sentence in found.sentences)] for found in differences)
+def markdown(found: list[Changes]) -> str:
+    """A section for each of them."""
+    sections = ([f"### {changes.path}", "", *(f"- {sentence}" for sentence in changes.sentences)] for changes in found)
     return "\n\n".join("\n".join(section) for section in sections)
 
 
@@ -58,36 +61,28 @@ def _by_path(catalogue: Catalogue) -> dict[str, Owner]:
     return owners
 
 
-def _difference(path: str, old: Owner | None, new: Owner | None) -> Difference:
+def _changes(path: str, old: Owner | None, new: Owner | None) -> Changes:
     before, after = [entries(owner) if owner is not None else [] for owner in (old, new)]
     texts = [{entry.key: entry.text for entry in found} for found in (before, after)]
     keys = dict.fromkeys(key for found in texts for key in found)
     values = {key: (texts[0].get(key), texts[1].get(key)) for key in keys}
     values = {key: (was, now) for key, (was, now) in values.items() if was != now}
-    return Difference(path, list(_sentences(old, new, before, after)), values)
+    return Changes(path, list(_sentences(old, new, before, after)) if values else [], values)
 
 
-def _sentences(old: Owner | None, new: Owner | None, before: list[Entry], after: list[Entry]) -> Iterator[str]:
+def _sentences(old: Owner | None, new: Owner | None, before: list[KeyEntry], after: list[KeyEntry]) -> Iterator[str]:
     if old is None or new is None:
         yield from _come_or_gone(old, new)
     elif isinstance(old, Slo) and isinstance(new, Slo):
-        told = {"alerts", *_COUNTED}
-        yield from _rows(_apart(before, told), _apart(after, told))
+        yield from _rows(*([entry for entry in found if entry.head not in _TOLD] for found in (before, after)))
         yield from _tiers(old, new, _by_row(before), _by_row(after))
-        if counted := list(_rows(_only(before, _COUNTED), _only(after, _COUNTED))):
+        counted = list(_rows(*([entry for entry in found if entry.head in _COUNTED] for found in (before, after))))
+        if counted:
             yield "**counts something else**: until a window has passed, budget and averages mix both"
             yield from counted
         yield from _history(old, new)
     else:
         yield from _rows(before, after)
-
-
-def _only(found: list[Entry], keys: Container[str]) -> list[Entry]:
-    return [entry for entry in found if entry.row.partition(".")[0] in keys]
-
-
-def _apart(found: list[Entry], keys: Container[str]) -> list[Entry]:
-    return [entry for entry in found if entry.row.partition(".")[0] not in keys]
 
 
 def _come_or_gone(old: Owner | None, new: Owner | None) -> Iterator[str]:
@@ -101,7 +96,7 @@ def _come_or_gone(old: Owner | None, new: Owner | None) -> Iterator[str]:
             yield "**new**" if old is None else "**removed**"
 
 
-def _rows(before: list[Entry], after: list[Entry]) -> Iterator[str]:
+def _rows(before: list[KeyEntry], after: list[KeyEntry]) -> Iterator[str]:
     """Keys whose values differ; a mapping that comes or goes is told as a whole."""
     old, new = _by_row(before), _by_row(after)
     whole = [row for row in dict.fromkeys((*old, *new)) if _is_mapping(row, old) != _is_mapping(row, new)]
@@ -114,16 +109,16 @@ def _rows(before: list[Entry], after: list[Entry]) -> Iterator[str]:
             yield from (f"{key}: {change}" for key, change in _keys(old.get(row, []), new.get(row, [])))
 
 
-def _by_row(found: list[Entry]) -> dict[str, list[Entry]]:
+def _by_row(found: list[KeyEntry]) -> Rows:
     return {row: list(group) for row, group in groupby(found, lambda entry: entry.row)}
 
 
-def _is_mapping(row: str, rows: Mapping[str, list[Entry]]) -> bool:
+def _is_mapping(row: str, rows: Rows) -> bool:
     """Whether a row holds keys, or others stand below it."""
     return any(entry.name for entry in rows.get(row, ())) or any(other.startswith(f"{row}.") for other in rows)
 
 
-def _told(row: str, rows: Mapping[str, list[Entry]]) -> str:
+def _told(row: str, rows: Rows) -> str:
     """A mapping in one line, with those below it."""
     if row in rows:
         return line(rows[row])
@@ -131,7 +126,7 @@ def _told(row: str, rows: Mapping[str, list[Entry]]) -> str:
     return "; ".join(f"{name} {line(found)}" for name, found in below.items() if found[0].name)
 
 
-def _keys(old: list[Entry], new: list[Entry]) -> Iterator[tuple[str, str]]:
+def _keys(old: list[KeyEntry], new: list[KeyEntry]) -> Iterator[tuple[str, str]]:
     """The keys of a row that differ, and how."""
     before, after = ({entry.key: entry.text for entry in found} for found in (old, new))
     for key in dict.fromkeys((*before, *after)):
@@ -141,7 +136,7 @@ def _keys(old: list[Entry], new: list[Entry]) -> Iterator[tuple[str, str]]:
             yield key, f"{nothing if was == NONE else was} → {nothing if now == NONE else now}"
 
 
-def _tiers(old: Slo, new: Slo, before: Mapping[str, list[Entry]], after: Mapping[str, list[Entry]]) -> Iterator[str]:
+def _tiers(old: Slo, new: Slo, before: Rows, after: Rows) -> Iterator[str]:
     names = [[conventions.burn_tier(tier) for tier in slo.tiers] for slo in (old, new)]
     for name in dict.fromkeys((*names[0], *names[1])):
         if name not in names[1]:

@@ -62,7 +62,7 @@ _RATIOS: Final = frozenset(
 
 
 @dataclass(frozen=True, slots=True)
-class Entry:
+class KeyEntry:
     """One key in force.
 
     Attributes:
@@ -78,26 +78,31 @@ class Entry:
     place: Place | None
 
     @property
+    def head(self) -> str:
+        """The first of its path."""
+        return self.row.partition(".")[0]
+
+    @property
     def key(self) -> str:
         """Its key path, such as `canary.checks.errors.error_rate`."""
         return f"{self.row}.{self.name}" if self.name else self.row
 
 
-def entries(owner: Owner) -> list[Entry]:
+def entries(owner: Owner) -> list[KeyEntry]:
     """Every key in force for a platform, a service or an SLO itself, in the order of the reference."""
     parts = _parts(owner)
     ordered = {key: parts[key] for key in (*(key for key in _FIRST if key in parts), *parts)}
     return [entry for key, value in ordered.items() for entry in _walked(value, key, key, owner.places)]
 
 
-def rows(found: Iterable[Entry]) -> Iterator[Entry]:
+def rows(found: Iterable[KeyEntry]) -> Iterator[KeyEntry]:
     """One entry for each row of a table: a mapping such as a tier in one line, without what is nothing."""
     for row, group in groupby(found, lambda entry: entry.row):
         several = list(group)
-        yield Entry(row, "", line(several), several[0].place)
+        yield KeyEntry(row, "", line(several), several[0].place)
 
 
-def line(row: list[Entry]) -> str:
+def line(row: list[KeyEntry]) -> str:
     """The entries of one row as a text."""
     if not row[0].name:
         return row[0].text
@@ -105,17 +110,17 @@ def line(row: list[Entry]) -> str:
     return f"{row[0].text}: {', '.join(told[1:])}" if row[0].name == "severity" else ", ".join(told)
 
 
-def _walked(value: object, key: str, path: str, places: Mapping[str, Place]) -> Iterator[Entry]:
+def _walked(value: object, key: str, path: str, places: Mapping[str, Place]) -> Iterator[KeyEntry]:
     """The entries of a value at `key`; `path` is its path in the documents, with indices for items of lists."""
     if isinstance(value, _LINES):
         place = _place(value, path, places)
-        yield from (Entry(key, name, text, place) for name, text in _leaves(_parts(value)))
+        yield from (KeyEntry(key, name, text, place) for name, text in _leaves(_parts(value)))
     elif _is_mapping(value):
         for index, (name, part) in enumerate(_parts(value).items()):
             below = index if isinstance(part, Step | SloCheck | MismatchCheck) else name
             yield from _walked(part, f"{key}.{name}", f"{path}.{below}", places)
     else:
-        yield Entry(key, "", _text(value, key.rpartition(".")[2]), _place(value, path, places))
+        yield KeyEntry(key, "", _text(value, key.rpartition(".")[2]), _place(value, path, places))
 
 
 def _leaves(parts: Parts, above: str = "") -> Iterator[tuple[str, str]]:
@@ -161,7 +166,7 @@ def _alerts(slo: Slo) -> Parts:
     """The tiers by name, and in words those of `google` that make no sense for this SLO."""
     tiers: Parts = {conventions.burn_tier(tier): tier for tier in slo.tiers}
     for tier in slo.left_out:
-        told = [Entry("", name, text, None) for name, text in _leaves(_parts(tier))]
+        told = [KeyEntry("", name, text, None) for name, text in _leaves(_parts(tier))]
         tiers[conventions.burn_tier(tier)] = f"left out of google: {line(told)}"
     return tiers
 

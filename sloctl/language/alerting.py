@@ -4,10 +4,10 @@ from typing import Annotated, Final, Self, TypeAlias
 
 from pydantic import AfterValidator, model_validator
 
+from sloctl.language import values as v
 from sloctl.language.fields import (
     Filled,
     Maybe,
-    Otherwise,
     TextOrList,
     TextOrMapping,
     Written,
@@ -18,68 +18,46 @@ from sloctl.language.fields import (
     unique,
 )
 from sloctl.language.refusals import refusal
-from sloctl.language.values import (
-    AboveZero,
-    Bound,
-    BurnFactor,
-    Count,
-    Currency,
-    Duration,
-    LabelName,
-    LabelValue,
-    Name,
-    OwnLabel,
-    PartLeft,
-    PartOrWhole,
-    PositiveDuration,
-    SelectorText,
-    Share,
-    Text,
-    TimeZone,
-    WindowLength,
-    Word,
-)
 from sloctl.model import alerting, window
 from sloctl.model.quantities import DAY, ZERO, percent
 
-Severity: TypeAlias = Word[alerting.Severity]
-Labels: TypeAlias = dict[OwnLabel, LabelValue]
-Annotations: TypeAlias = dict[LabelName, Text]
+Severity: TypeAlias = v.Word[alerting.Severity]
+Labels: TypeAlias = dict[v.OwnLabel, v.LabelValue]
+Annotations: TypeAlias = dict[v.LabelName, v.Text]
 
 
 class Calendar(Written):
     """A calendar period in a named zone."""
 
-    calendar: Word[window.Calendar] = required("The period; weeks begin on Monday.")
-    time_zone: TimeZone = optional(
-        "IANA name of the zone whose midnight begins the period; UTC if absent.", default="UTC"
-    )
+    calendar: v.Word[window.Calendar] = required("The period; weeks begin on Monday.")
+    time_zone: v.TimeZone = optional("IANA name of the zone whose midnight begins the period; UTC if absent.", "UTC")
 
 
-Window: TypeAlias = TextOrMapping[WindowLength, Calendar]
+Window: TypeAlias = TextOrMapping[v.WindowLength, Calendar]
 
 
 class Tier(Written):
     """One row of an alert policy; it becomes one alert rule."""
 
     severity: Severity = required("P1 pages, P2 is urgent, P3 is a ticket.")
-    burn: Maybe[BurnFactor] = optional("Burn rate: error ratio divided by the error budget.")
-    error_rate: Maybe[Share] = optional("The error ratio itself.")
-    budget_left: Maybe[PartLeft] = optional("The part of the window's budget that is left is at or below this.")
-    over: Maybe[PositiveDuration] = optional("The average is taken over this long.")
-    also_over: Maybe[PositiveDuration] = optional("And over this shorter window, so that the alert ends soon.")
-    for_: Duration = optional("The condition must hold this long first.", "for", ZERO)
-    keep_firing_for: Annotated[Maybe[Duration], Otherwise("`5m` for P1, else `0s`")] = optional(
-        "The alert stays this long after its condition has ended."
+    burn: Maybe[v.BurnFactor] = optional("Burn rate: error ratio divided by the error budget.")
+    error_rate: Maybe[v.Share] = optional("The error ratio itself.")
+    budget_left: Maybe[v.PartLeft] = optional("The part of the window's budget that is left is at or below this.")
+    over: Maybe[v.PositiveDuration] = optional("The average is taken over this long.")
+    also_over: Maybe[v.PositiveDuration] = optional("And over this shorter window, so that the alert ends soon.")
+    for_: v.Duration = optional("The condition must hold this long first.", ZERO, "for")
+    keep_firing_for: Maybe[v.Duration] = optional(
+        "The alert stays this long after its condition has ended.", otherwise="`5m` for P1, else `0s`"
     )
-    min_events: Count = optional("Silent below so many events in `over`.", default=0)
-    min_bad: Annotated[Maybe[Count], Otherwise("`3` where slices are counted, else `0`")] = optional(
-        "Silent below so many bad events in `over`."
+    min_events: v.Count = optional("Silent below so many events in `over`.", 0)
+    min_bad: Maybe[v.Count] = optional(
+        "Silent below so many bad events in `over`.", otherwise="`3` where slices are counted, else `0`"
     )
-    guard: Annotated[
-        Maybe[Word[alerting.Guard]], Otherwise("`statistical` for ratio, latency and query, else `none`")
-    ] = optional("Whether a handful of errors at low traffic counts.")
-    notify: tuple[Name, ...] = optional("Routes of the team besides the severity's.", default=())
+    guard: Maybe[v.Word[alerting.Guard]] = optional(
+        "Whether a handful of errors at low traffic counts.",
+        otherwise="`statistical` for ratio, latency and query, else `none`",
+    )
+    notify: tuple[v.Name, ...] = optional("Routes of the team besides the severity's.", ())
     labels: Maybe[Labels] = optional("Labels of this alert.")
     annotations: Maybe[Annotations] = optional("Annotations of this alert.")
 
@@ -107,38 +85,38 @@ def _not_none(name: str) -> str:
 
 
 Policy: TypeAlias = Filled[Tier]
-PolicyInList: TypeAlias = Annotated[Name, AfterValidator(_not_none)]
+PolicyInList: TypeAlias = Annotated[v.Name, AfterValidator(_not_none)]
 AlertList: TypeAlias = Filled[TextOrMapping[PolicyInList, Tier]]
-Alerts: TypeAlias = TextOrList[Name, AlertList]
+Alerts: TypeAlias = TextOrList[v.Name, AlertList]
 
 
 class Forecast(Written):
     """A straight line through the past reaches a limit soon."""
 
-    within: PositiveDuration = required("How far ahead is looked.")
-    from_: PositiveDuration = optional("How long a past the line goes through.", "from", DAY * 14)
-    to: Annotated[Maybe[Bound], Otherwise("`100%` for saturation, the bound of the SLI for threshold")] = optional(
-        "The value that is reached."
+    within: v.PositiveDuration = required("How far ahead is looked.")
+    from_: v.PositiveDuration = optional("How long a past the line goes through.", DAY * 14, "from")
+    to: Maybe[v.Bound] = optional(
+        "The value that is reached.", otherwise="`100%` for saturation, the bound of the SLI for threshold"
     )
-    severity: Severity = optional("How urgent it is.", default=alerting.Severity.P3)
+    severity: Severity = optional("How urgent it is.", alerting.Severity.P3)
 
 
 class Regression(Written):
     """A quantile is worse than it was some time earlier."""
 
-    quantile: Share = required("Which quantile, such as `75%`.")
-    over: PositiveDuration = required("The time that is looked at.")
-    earlier: PositiveDuration = required("How long before the time lies that it is compared with.")
-    worse_by: AboveZero = required("By how much it may be worse.")
+    quantile: v.Share = required("Which quantile, such as `75%`.")
+    over: v.PositiveDuration = required("The time that is looked at.")
+    earlier: v.PositiveDuration = required("How long before the time lies that it is compared with.")
+    worse_by: v.AboveZero = required("By how much it may be worse.")
     severity: Severity = required("How urgent it is.")
-    min_events: Count = optional("Silent below so many events in `over`.", default=1000)
+    min_events: v.Count = optional("Silent below so many events in `over`.", 1000)
 
 
 class Credit(Written):
     """What is owed when less was attained."""
 
-    below: PartOrWhole = required("Owed when the attained share is below this.")
-    credit: PartOrWhole = required("The share of the contract's value that is owed.")
+    below: v.PartOrWhole = required("Owed when the attained share is below this.")
+    credit: v.PartOrWhole = required("The share of the contract's value that is owed.")
 
 
 _MONTH: Final = Calendar.model_construct(calendar=window.Calendar.MONTH)
@@ -147,10 +125,10 @@ _MONTH: Final = Calendar.model_construct(calendar=window.Calendar.MONTH)
 class Sla(Written):
     """What is owed to customers."""
 
-    window: Window = optional("The period of the contract.", default=_MONTH)
+    window: Window = optional("The period of the contract.", _MONTH)
     credits: Filled[Credit] = required("Which credit is owed below which share.")
-    value: SelectorText = required("Selector of the contract's value a period, with the `by` labels.")
-    currency: Currency = optional("Three letters.", default="USD")
+    value: v.SelectorText = required("Selector of the contract's value a period, with the `by` labels.")
+    currency: v.Currency = optional("Three letters.", "USD")
 
     @model_validator(mode="after")
     def _each_limit_once(self) -> Self:

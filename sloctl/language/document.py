@@ -12,8 +12,9 @@ from typing import Annotated, Final, Literal, Self, TypeAlias
 from pydantic import AfterValidator, model_validator
 
 from sloctl.diagnostics import Diagnostics, Place
+from sloctl.language import values as v
 from sloctl.language.alerting import Alerts, Annotations, Forecast, Labels, Policy, Regression, Sla, Window
-from sloctl.language.fields import Filled, Maybe, Otherwise, TextOrMapping, Written, optional, required, unique
+from sloctl.language.fields import Filled, Maybe, TextOrMapping, Written, optional, required, unique
 from sloctl.language.files import read_file
 from sloctl.language.header import checked_kind
 from sloctl.language.indicators import Sli
@@ -24,30 +25,6 @@ from sloctl.language.reader import MAX_PROBLEMS, read_text
 from sloctl.language.refusals import refusal, shown
 from sloctl.language.rollout import Canary
 from sloctl.language.tree import Key, Mapping, Sequence, Tree
-from sloctl.language.values import (
-    Boolean,
-    Count,
-    LabelName,
-    MatchedValue,
-    MetricName,
-    Name,
-    Number,
-    ObjectivePercentage,
-    ParameterName,
-    PartOrWhole,
-    Percentage,
-    PolicyName,
-    PositiveDuration,
-    PromQL,
-    Rate,
-    Read,
-    Resolution,
-    Runbook,
-    SeverityWord,
-    Text,
-    Url,
-    Word,
-)
 from sloctl.model.alerting import Mode
 from sloctl.model.catalogue import Inhibition, NewSeries, PagerDutyKeys
 from sloctl.model.quantities import DAY, MINUTE, SECOND
@@ -56,14 +33,14 @@ from sloctl.model.quantities import DAY, MINUTE, SECOND
 class Inheritable(Written):
     """What a Platform says for its services, a Service for its SLOs, and an SLO for itself."""
 
-    description: Maybe[Text] = optional("One sentence in the user's words.")
-    window: Window = optional("The time over which the objective holds.", default=DAY * 30)
-    alerts: Alerts = optional("`none`, the name of a policy, or a list of tiers and policies.", default="google")
-    scrape_interval: PositiveDuration = optional("How often the metrics are scraped.", default=SECOND * 30)
-    new_series: Word[NewSeries] = optional("What a new counter's first value means.", default=NewSeries.COUNT_IF_UP)
-    mode: Word[Mode] = optional("`observe` evaluates every alert and routes it to nobody.", default=Mode.PAGE)
-    team: Maybe[Name] = optional("Who is told.")
-    runbook: Maybe[Runbook] = optional("An https link; `$service` and `$slo` stand for their names.")
+    description: Maybe[v.Text] = optional("One sentence in the user's words.")
+    window: Window = optional("The time over which the objective holds.", DAY * 30)
+    alerts: Alerts = optional("`none`, the name of a policy, or a list of tiers and policies.", "google")
+    scrape_interval: v.PositiveDuration = optional("How often the metrics are scraped.", SECOND * 30)
+    new_series: v.Word[NewSeries] = optional("What a new counter's first value means.", default=NewSeries.COUNT_IF_UP)
+    mode: v.Word[Mode] = optional("`observe` evaluates every alert and routes it to nobody.", Mode.PAGE)
+    team: Maybe[v.Name] = optional("Who is told.")
+    runbook: Maybe[v.Runbook] = optional("An https link; `$service` and `$slo` stand for their names.")
     labels: Maybe[Labels] = optional("Labels on every series and alert.")
 
 
@@ -74,14 +51,14 @@ def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels
 
 
-LabelNames: TypeAlias = Annotated[tuple[LabelName, ...], AfterValidator(_distinct)]
-Matched: TypeAlias = dict[LabelName, MatchedValue]
+LabelNames: TypeAlias = Annotated[tuple[v.LabelName, ...], AfterValidator(_distinct)]
+Matched: TypeAlias = dict[v.LabelName, v.MatchedValue]
 
 
 class Timeslices(Written):
     """Slices of `resolution` are counted instead of events."""
 
-    target: PartOrWhole = required("A slice is good when at least this share of its events are.")
+    target: v.PartOrWhole = required("A slice is good when at least this share of its events are.")
 
 
 def _at_least_one(number: int) -> int:
@@ -93,53 +70,53 @@ def _at_least_one(number: int) -> int:
 class Slo(Inheritable):
     """One objective: what is counted, and which share of it is promised."""
 
-    name: Name = required("Name of the SLO; its id is `<service>-<name>`.")
-    objective: Maybe[ObjectivePercentage] = optional("The share of good events that is promised.")
-    sli: Maybe[TextOrMapping[Name, Sli]] = optional("What is counted: one SLI kind, or the name of another SLO.")
-    by: LabelNames = optional("One objective, budget and set of alerts for each value of these labels.", default=())
-    max_series: Annotated[Count, AfterValidator(_at_least_one)] = optional(
-        "Above so many values of `by` an alert says so.", default=1000
+    name: v.Name = required("Name of the SLO; its id is `<service>-<name>`.")
+    objective: Maybe[v.ObjectivePercentage] = optional("The share of good events that is promised.")
+    sli: Maybe[TextOrMapping[v.Name, Sli]] = optional("What is counted: one SLI kind, or the name of another SLO.")
+    by: LabelNames = optional("One objective, budget and set of alerts for each value of these labels.", ())
+    max_series: Annotated[v.Count, AfterValidator(_at_least_one)] = optional(
+        "Above so many values of `by` an alert says so.", 1000
     )
     timeslices: Maybe[Timeslices] = optional("Count slices of time instead of events.")
-    traffic: Maybe[Rate] = optional("The typical rate, for `explain` and checks.")
-    exclude_when: tuple[PromQL, ...] = optional("While one of these returns a sample, nothing is counted.", default=())
+    traffic: Maybe[v.Rate] = optional("The typical rate, for `explain` and checks.")
+    exclude_when: tuple[v.PromQL, ...] = optional("While one of these returns a sample, nothing is counted.", ())
     forecast: Maybe[Forecast] = optional("Tell when a limit will be reached.")
     regression: Maybe[Regression] = optional("Tell when a quantile is worse than it was.")
     sla: Maybe[Sla] = optional("What is owed to customers.")
     annotations: Maybe[Annotations] = optional("Annotations of its alerts.")
-    enabled: Boolean = optional("`false` drops an SLO that a template brings.", default=True)
+    enabled: v.Boolean = optional("`false` drops an SLO that a template brings.", default=True)
 
 
 class Severities(Written):
     """The values of the alert label `severity`."""
 
-    P1: SeverityWord = optional("Value for P1.", default="P1")
-    P2: SeverityWord = optional("Value for P2.", default="P2")
-    P3: SeverityWord = optional("Value for P3.", default="P3")
+    P1: v.SeverityWord = optional("Value for P1.", "P1")
+    P2: v.SeverityWord = optional("Value for P2.", "P2")
+    P3: v.SeverityWord = optional("Value for P3.", "P3")
 
 
 class Texts(Written):
     """The texts of alerts; `$service`, `$slo` and other placeholders stand for values."""
 
-    summary: Annotated[Maybe[Text], Otherwise("built in")] = optional("One line.")
-    description: Annotated[Maybe[Text], Otherwise("built in")] = optional("What happened, and what to do.")
+    summary: Maybe[v.Text] = optional("One line.", otherwise="built in")
+    description: Maybe[v.Text] = optional("What happened, and what to do.", otherwise="built in")
 
 
 class Dashboards(Written):
     """Links in alerts and dashboards."""
 
-    base_url: Maybe[Url] = optional("Where Grafana is.")
-    logs: Maybe[Url] = optional("Where logs are.")
-    traces: Maybe[Url] = optional("Where traces are.")
-    folder: Maybe[Text] = optional("Folder of the dashboards.")
-    deploys: Maybe[PromQL] = optional("PromQL whose samples mark a deployment.")
+    base_url: Maybe[v.Url] = optional("Where Grafana is.")
+    logs: Maybe[v.Url] = optional("Where logs are.")
+    traces: Maybe[v.Url] = optional("Where traces are.")
+    folder: Maybe[v.Text] = optional("Folder of the dashboards.")
+    deploys: Maybe[v.PromQL] = optional("PromQL whose samples mark a deployment.")
 
 
 class Expect(Written):
     """What `explain` must be able to show."""
 
-    detect_within: Maybe[PositiveDuration] = optional("A full outage is pending or firing within this time.")
-    false_pages: Maybe[Percentage] = optional(
+    detect_within: Maybe[v.PositiveDuration] = optional("A full outage is pending or firing within this time.")
+    false_pages: Maybe[v.Percentage] = optional(
         "How often chance alone may fire one tier in 30 days; 5% is once in 20 months."
     )
 
@@ -151,7 +128,7 @@ def _rising(bounds: tuple[Decimal, ...]) -> tuple[Decimal, ...]:
     return bounds
 
 
-BucketBounds: TypeAlias = Annotated[Filled[Number], AfterValidator(_rising)]
+BucketBounds: TypeAlias = Annotated[Filled[v.Number], AfterValidator(_rising)]
 
 
 class Platform(Inheritable):
@@ -159,31 +136,32 @@ class Platform(Inheritable):
 
     api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
     kind: Literal["Platform"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
-    name: Name = required("Label `platform` on everything that is emitted.")
-    policies: Maybe[dict[PolicyName, Policy]] = optional("Alert policies by name.")
-    resolution: Resolution = optional("Length of the smallest counted piece of time.", default=MINUTE)
-    target_labels: LabelNames = optional("Labels that identify a scraped target.", default=("job", "instance"))
+    name: v.Name = required("Label `platform` on everything that is emitted.")
+    policies: Maybe[dict[v.PolicyName, Policy]] = optional("Alert policies by name.")
+    resolution: v.Resolution = optional("Length of the smallest counted piece of time.", MINUTE)
+    target_labels: LabelNames = optional("Labels that identify a scraped target.", ("job", "instance"))
     matchers: Maybe[Matched] = optional("Added to every selector.")
     severities: Maybe[Severities] = optional("Values of the alert label `severity`.")
     texts: Maybe[Texts] = optional("Texts of the alerts.")
     dashboards: Maybe[Dashboards] = optional("Links in alerts and dashboards.")
-    buckets: Maybe[dict[MetricName, BucketBounds]] = optional("Known bucket bounds of histograms.")
-    teams: Maybe[dict[Name, Team]] = optional("Teams by name.")
+    buckets: Maybe[dict[v.MetricName, BucketBounds]] = optional("Known bucket bounds of histograms.")
+    teams: Maybe[dict[v.Name, Team]] = optional("Teams by name.")
     fallback: Maybe[Route] = optional("Where alerts without a route go.")
     watchdog: Maybe[Route] = optional("Where the watchdog's heartbeat goes.")
-    pagerduty: Word[PagerDutyKeys] = optional("One key a team, or one for all.", default=PagerDutyKeys.PER_TEAM_KEY)
-    inhibition: Word[Inhibition] = optional("Who mutes the lower tiers of one SLO.", default=Inhibition.ALERTMANAGER)
-    scrape_timeout: Annotated[
-        Maybe[PositiveDuration], Otherwise("`10s`, or `scrape_interval` where that is shorter")
-    ] = optional("How late a scrape may be; selectors are shifted by more.")
+    pagerduty: v.Word[PagerDutyKeys] = optional("One key a team, or one for all.", PagerDutyKeys.PER_TEAM_KEY)
+    inhibition: v.Word[Inhibition] = optional("Who mutes the lower tiers of one SLO.", Inhibition.ALERTMANAGER)
+    scrape_timeout: Maybe[v.PositiveDuration] = optional(
+        "How late a scrape may be; selectors are shifted by more.",
+        otherwise="`10s`, or `scrape_interval` where that is shorter",
+    )
     expect: Maybe[Expect] = optional("What `explain` must be able to show.")
 
 
 class Use(Written):
     """SLOs from a template, with the values of its parameters."""
 
-    template: Name = required("Name of the template.")
-    with_: Maybe[dict[ParameterName, object]] = optional("Values of its parameters.", "with")
+    template: v.Name = required("Name of the template.")
+    with_: Maybe[dict[v.ParameterName, object]] = optional("Values of its parameters.", alias="with")
 
     @property
     def arguments(self) -> dict[str, object]:
@@ -196,10 +174,10 @@ class Service(Inheritable):
 
     api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
     kind: Literal["Service"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
-    service: Name = required("Name of the service; label `service`.")
-    cost: Maybe[PromQL] = optional("Spend an hour, in currency.")
+    service: v.Name = required("Name of the service; label `service`.")
+    cost: Maybe[v.PromQL] = optional("Spend an hour, in currency.")
     matchers: Maybe[Matched] = optional("Added to every selector, beside the platform's.")
-    uses: Maybe[tuple[TextOrMapping[Name, Use], ...]] = optional("Templates whose SLOs this service has.")
+    uses: Maybe[tuple[TextOrMapping[v.Name, Use], ...]] = optional("Templates whose SLOs this service has.")
     slos: Maybe[tuple[Slo, ...]] = optional("Its SLOs; one with a template's name overrides its keys.")
     canary: Maybe[Canary] = optional("How a new version is judged.")
 
@@ -223,9 +201,9 @@ def _raw_mapping(value: object) -> Mapping:
     raise refusal("SLO019", f"a mapping is needed, not {shown(value)}", "write `key: value` lines below it")
 
 
-RawList = Annotated[Sequence, Read(_raw_list, "list of SLOs", {"type": "array", "items": {"type": "object"}})]
-RawMapping = Annotated[Mapping, Read(_raw_mapping, "canary", {"type": "object"})]
-RawValue = Annotated[object, Read(lambda value: value, "any value", {})]
+RawList = Annotated[Sequence, v.Read(_raw_list, "list of SLOs", {"type": "array", "items": {"type": "object"}})]
+RawMapping = Annotated[Mapping, v.Read(_raw_mapping, "canary", {"type": "object"})]
+RawValue = Annotated[object, v.Read(lambda value: value, "any value", {})]
 
 
 class Template(Written):
@@ -233,8 +211,8 @@ class Template(Written):
 
     api_version: Literal["sloctl/v1"] = required("Version of the language, `sloctl/v1`.", "apiVersion")
     kind: Literal["Template"] = required("Kind of the document: `Platform`, `Service` or `Template`.")
-    name: Name = required("Name of the template, unique in the run.")
-    parameters: Maybe[dict[ParameterName, RawValue]] = optional("Default of each parameter; empty when required.")
+    name: v.Name = required("Name of the template, unique in the run.")
+    parameters: Maybe[dict[v.ParameterName, RawValue]] = optional("Default of each parameter; empty when required.")
     slos: Maybe[RawList] = optional("SLOs, as in a Service.")
     canary: Maybe[RawMapping] = optional("A canary, as in a Service.")
 

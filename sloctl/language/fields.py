@@ -14,6 +14,7 @@ from pydantic import (
     GetJsonSchemaHandler,
     Tag,
 )
+from pydantic.fields import FieldInfo
 from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import CoreSchema, core_schema
 
@@ -38,7 +39,7 @@ class Written(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", defer_build=True)
 
-    further: ClassVar[type[BaseModel] | None] = None  # what stands at keys that the user names
+    other_keys: ClassVar[type[BaseModel] | None] = None  # the model at keys that the user names
 
 
 class _WithoutNull:
@@ -92,9 +93,11 @@ class Otherwise:
     words: str
 
 
-def optional(description: str, alias: str | None = None, default: Any = None) -> Any:
-    """A key that may be left out."""
-    return Field(default=default, description=description, alias=alias)
+def optional(description: str, default: Any = None, alias: str | None = None, *, otherwise: str = "") -> Any:
+    """A key that may be left out; `otherwise` says in Markdown what holds then, where no value can."""
+    field: FieldInfo = Field(default=default, description=description, alias=alias)
+    field.metadata.append(Otherwise(otherwise))
+    return field
 
 
 def required(description: str, alias: str | None = None) -> Any:

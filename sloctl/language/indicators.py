@@ -4,38 +4,23 @@ from typing import Annotated, Self, TypeAlias
 
 from pydantic import ConfigDict, model_validator
 
-from sloctl.language.fields import Maybe, Otherwise, Written, apart, exactly_one, optional, required, written
+from sloctl.language import values as v
+from sloctl.language.fields import Maybe, Written, apart, exactly_one, optional, required, written
 from sloctl.language.refusals import refusal
-from sloctl.language.values import (
-    AboveZero,
-    Boolean,
-    Bound,
-    Counts,
-    LatencyBound,
-    Matchers,
-    PositiveDuration,
-    PromQL,
-    Rate,
-    Selectors,
-    SelectorText,
-    WindowedPromQL,
-    Word,
-    Words,
-)
 from sloctl.model import indicator
 
-Across: TypeAlias = Annotated[indicator.Across, Words(("each", "any", "most", "all"))]
+Across: TypeAlias = Annotated[indicator.Across, v.Words(("each", "any", "most", "all"))]
 
 
 class Ratio(Written):
     """Bad events divided by all events, from counters."""
 
-    total: Maybe[Selectors] = optional("All events.")
-    bad: Maybe[Selectors] = optional("The bad events, when they are another metric than `total`.")
-    good: Maybe[Selectors] = optional("The good events.")
-    bad_if: Maybe[Matchers] = optional("Matchers that make an event of `total` a bad one.")
-    counts: Counts = optional(
-        "What a sample holds: a running total, a rate, or the events of a time.", default=indicator.RunningTotal()
+    total: Maybe[v.Selectors] = optional("All events.")
+    bad: Maybe[v.Selectors] = optional("The bad events, when they are another metric than `total`.")
+    good: Maybe[v.Selectors] = optional("The good events.")
+    bad_if: Maybe[v.Matchers] = optional("Matchers that make an event of `total` a bad one.")
+    counts: v.Counts = optional(
+        "What a sample holds: a running total, a rate, or the events of a time.", indicator.RunningTotal()
     )
 
     @model_validator(mode="after")
@@ -69,22 +54,22 @@ def _ratio_help(present: tuple[str, ...]) -> str:
 class Latency(Written):
     """Observations of a histogram; those at or below a bound are good."""
 
-    histogram: Selectors = required("Base name of the histogram, without `_bucket`, `_count` or `_sum`.")
-    at_most: LatencyBound = required("Good events lie at or below this duration or number.")
-    unit: Annotated[Maybe[Word[indicator.Unit]], Otherwise("what the histogram's name ends with")] = optional(
-        "Unit of the histogram's bounds."
+    histogram: v.Selectors = required("Base name of the histogram, without `_bucket`, `_count` or `_sum`.")
+    at_most: v.LatencyBound = required("Good events lie at or below this duration or number.")
+    unit: Maybe[v.Word[indicator.Unit]] = optional(
+        "Unit of the histogram's bounds.", otherwise="what the histogram's name ends with"
     )
-    bad_if: Maybe[Matchers] = optional("Matchers that make an event bad however fast it was.")
-    native: Boolean = optional("Whether it is a native histogram.", default=False)
+    bad_if: Maybe[v.Matchers] = optional("Matchers that make an event bad however fast it was.")
+    native: v.Boolean = optional("Whether it is a native histogram.", default=False)
 
 
 class Query(Written):
     """Events counted by PromQL that contains `$window`."""
 
-    total: Maybe[WindowedPromQL] = optional("All events within `$window`.")
-    bad: Maybe[WindowedPromQL] = optional("The bad events within `$window`.")
-    good: Maybe[WindowedPromQL] = optional("The good events within `$window`.")
-    bad_ratio: Maybe[WindowedPromQL] = optional("The share of bad events within `$window`; it is averaged over time.")
+    total: Maybe[v.WindowedPromQL] = optional("All events within `$window`.")
+    bad: Maybe[v.WindowedPromQL] = optional("The bad events within `$window`.")
+    good: Maybe[v.WindowedPromQL] = optional("The good events within `$window`.")
+    bad_ratio: Maybe[v.WindowedPromQL] = optional("The share of bad events within `$window`; it is averaged over time.")
 
     @model_validator(mode="after")
     def _one_form(self) -> Self:
@@ -100,17 +85,17 @@ class Query(Written):
 class Probe(Written):
     """A gauge between 0 and 1."""
 
-    gauge: SelectorText = required("Selector of the gauge, 1 when well and 0 when not.")
-    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
+    gauge: v.SelectorText = required("Selector of the gauge, 1 when well and 0 when not.")
+    across: Across = optional("How the series of a slice become events.", indicator.Across.EACH)
 
 
 class Freshness(Written):
     """How old the newest thing may be."""
 
-    timestamp: Maybe[SelectorText] = optional("Selector of a gauge that holds Unix seconds.")
-    age: Maybe[SelectorText] = optional("Selector of a gauge that holds an age in seconds.")
-    max_age: PositiveDuration = required("The oldest that is still good.")
-    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
+    timestamp: Maybe[v.SelectorText] = optional("Selector of a gauge that holds Unix seconds.")
+    age: Maybe[v.SelectorText] = optional("Selector of a gauge that holds an age in seconds.")
+    max_age: v.PositiveDuration = required("The oldest that is still good.")
+    across: Across = optional("How the series of a slice become events.", indicator.Across.EACH)
 
     @model_validator(mode="after")
     def _one_source(self) -> Self:
@@ -121,14 +106,14 @@ class Freshness(Written):
 class Throughput(Written):
     """A rate that must be reached, or must not be passed, in every slice."""
 
-    counter: Selectors = required("The events that are counted.")
-    at_least: Maybe[Rate] = optional("A slice is good at or above this rate.")
-    at_most: Maybe[Rate] = optional("A slice is good at or below this rate.")
-    counts: Counts = optional(
-        "What a sample holds: a running total, a rate, or the events of a time.", default=indicator.RunningTotal()
+    counter: v.Selectors = required("The events that are counted.")
+    at_least: Maybe[v.Rate] = optional("A slice is good at or above this rate.")
+    at_most: Maybe[v.Rate] = optional("A slice is good at or below this rate.")
+    counts: v.Counts = optional(
+        "What a sample holds: a running total, a rate, or the events of a time.", indicator.RunningTotal()
     )
-    across: Annotated[indicator.Across, Words(("sum", "each"))] = optional(
-        "Whether all series count together, or each alone.", default=indicator.Across.SUM
+    across: Annotated[indicator.Across, v.Words(("sum", "each"))] = optional(
+        "Whether all series count together, or each alone.", indicator.Across.SUM
     )
 
     @model_validator(mode="after")
@@ -144,18 +129,18 @@ class Throughput(Written):
 class Saturation(Written):
     """How much of a capacity is used."""
 
-    used: Selectors = required("Gauges of what is used.")
-    capacity: Selectors = required("Gauges of what there is.")
-    at_most: AboveZero = required("A slice is good at or below this share of the capacity.")
+    used: v.Selectors = required("Gauges of what is used.")
+    capacity: v.Selectors = required("Gauges of what there is.")
+    at_most: v.AboveZero = required("A slice is good at or below this share of the capacity.")
 
 
 class Threshold(Written):
     """Gauges that must lie within bounds."""
 
-    value: PromQL = required("PromQL that returns the gauges.")
-    at_least: Maybe[Bound] = optional("A slice is good at or above this value.")
-    at_most: Maybe[Bound] = optional("A slice is good at or below this value.")
-    across: Across = optional("How the series of a slice become events.", default=indicator.Across.EACH)
+    value: v.PromQL = required("PromQL that returns the gauges.")
+    at_least: Maybe[v.Bound] = optional("A slice is good at or above this value.")
+    at_most: Maybe[v.Bound] = optional("A slice is good at or below this value.")
+    across: Across = optional("How the series of a slice become events.", indicator.Across.EACH)
 
     @model_validator(mode="after")
     def _bounds(self) -> Self:
@@ -177,8 +162,6 @@ def _crossed() -> Exception:
 
 Indicator: TypeAlias = Ratio | Latency | Query | Probe | Freshness | Throughput | Saturation | Threshold
 
-KINDS = ("ratio", "latency", "query", "probe", "freshness", "throughput", "saturation", "threshold")
-
 
 class Sli(Written):
     """What is counted: exactly one kind."""
@@ -196,7 +179,7 @@ class Sli(Written):
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
-        exactly_one(self, "SLO031", "the SLI kind", *KINDS)
+        exactly_one(self, "SLO031", "the SLI kind", *type(self).model_fields)
         return self
 
     @property

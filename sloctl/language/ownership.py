@@ -4,10 +4,10 @@ from typing import ClassVar, Literal, Self, TypeAlias
 
 from pydantic import BaseModel, ConfigDict, model_validator
 
+from sloctl.language import values as v
 from sloctl.language.fields import Filled, Maybe, Written, optional, required, unique
 from sloctl.language.refusals import refusal, shown
 from sloctl.language.texts import NAME, NAME_HELP
-from sloctl.language.values import Address, Channel, ClockTime, Email, Name, TimeZone, Url
 
 Weekday: TypeAlias = Literal["monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday"]
 
@@ -17,11 +17,11 @@ class Route(Written):
 
     model_config = ConfigDict(json_schema_extra={"minProperties": 1})
 
-    pagerduty: Maybe[Name] = optional("Name of the file that holds the integration key.")
-    slack: Maybe[Channel] = optional("Channel, in quotes.")
-    email: Maybe[Email] = optional("Address.")
-    sns: Maybe[Address] = optional("Topic or telephone number.")
-    webhook: Maybe[Url] = optional("An https link that holds no secret.")
+    pagerduty: Maybe[v.Name] = optional("Name of the file that holds the integration key.")
+    slack: Maybe[v.Channel] = optional("Channel, in quotes.")
+    email: Maybe[v.Email] = optional("Address.")
+    sns: Maybe[v.Address] = optional("Topic or telephone number.")
+    webhook: Maybe[v.Url] = optional("An https link that holds no secret.")
 
     @model_validator(mode="after")
     def _somewhere(self) -> Self:
@@ -35,9 +35,9 @@ class OfficeHours(Written):
     """When P3 is delivered."""
 
     days: Filled[Weekday] = required("The days, such as `[monday, friday]`.")
-    from_: ClockTime = required("When the day begins, such as `09:00`.", "from")
-    to: ClockTime = required("When the day ends, up to `24:00`.")
-    time_zone: TimeZone = optional("IANA name of the zone; UTC if absent.", default="UTC")
+    from_: v.ClockTime = required("When the day begins, such as `09:00`.", "from")
+    to: v.ClockTime = required("When the day ends, up to `24:00`.")
+    time_zone: v.TimeZone = optional("IANA name of the zone; UTC if absent.", "UTC")
 
     @model_validator(mode="after")
     def _in_order(self) -> Self:
@@ -53,7 +53,7 @@ class Team(Written):
 
     model_config = ConfigDict(extra="allow")
     __pydantic_extra__: dict[str, Route]
-    further: ClassVar[type[BaseModel] | None] = Route
+    other_keys: ClassVar[type[BaseModel] | None] = Route
 
     P1: Maybe[Route] = optional("Where pages go; it needs `pagerduty` or `sns`.")
     P2: Maybe[Route] = optional("Where urgent messages go.")

@@ -8,20 +8,14 @@ from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language.problems import did_you_mean
-from sloctl.language.tree import Key, Mapping, Sequence, Tree, Value
+from sloctl.language.texts import ALERT_PLACEHOLDERS, PLACEHOLDER
+from sloctl.language.tree import Key, Mapping, Sequence, Tree, YamlValue
 from sloctl.promql.limits import STRING, is_closed
 
 # These stand for something where a template declares no parameter of the name.
-BUILT_IN: Final = frozenset(
-    (
-        *("window", "canary", "stable"),
-        *("service", "slo", "platform", "team", "objective", "burn", "over", "value", "budget_left"),
-        *("time_to_exhaustion", "credits_at_risk", "runbook", "dashboard"),
-    )
-)
+BUILT_IN: Final = frozenset(("window", "canary", "stable", *ALERT_PLACEHOLDERS))
 
 QUOTED: Final = re.compile(STRING)
-PARAMETER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
 
 
 def check_parameters(template: Tree, found: Diagnostics) -> None:
@@ -49,18 +43,18 @@ def _check_name(name: str, known: list[str], place: Place, found: Diagnostics, *
 
 def _names(text: str) -> Iterator[tuple[str, bool]]:
     """The `$name`s of a text, and whether each is the whole value or inside quotes."""
-    if whole := PARAMETER.fullmatch(text):
+    if whole := PLACEHOLDER.fullmatch(text):
         yield whole[1], True
         return
     inside = [match.span() for match in QUOTED.finditer(text) if is_closed(match[0])]
-    for match in PARAMETER.finditer(text):
+    for match in PLACEHOLDER.finditer(text):
         yield match[1], any(start < match.start() < end for start, end in inside)
 
 
 def _texts(tree: Tree) -> Iterator[tuple[tuple[Key, ...], str]]:
     """All texts below `slos` and `canary`, with their key paths."""
     assert isinstance(tree.value, Mapping)
-    waiting: list[tuple[tuple[Key, ...], Value]] = [((), tree.value.only("slos", "canary"))]
+    waiting: list[tuple[tuple[Key, ...], YamlValue]] = [((), tree.value.only("slos", "canary"))]
     while waiting:
         path, value = waiting.pop()
         match value:

@@ -213,8 +213,8 @@ def _fields_at(model: type[BaseModel], path: list[Key]) -> list[dict[str, FieldI
 def _below(outer: Any, key: Key) -> Iterator[Any]:
     if _is_model(outer):
         field = _fields(outer).get(str(key))
-        further = outer.further if issubclass(outer, Written) else None
-        yield from _alternatives(field.annotation if field is not None else further)
+        other = outer.other_keys if issubclass(outer, Written) else None
+        yield from _alternatives(field.annotation if field is not None else other)
     elif get_origin(outer) is dict:
         yield from _alternatives(get_args(outer)[1])
     elif get_origin(outer) is tuple:

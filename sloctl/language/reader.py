@@ -30,7 +30,7 @@ from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import OutsideError
 from sloctl.language.files import CHARACTER_HELP, FORBIDDEN, checked_text, code_point
 from sloctl.language.syntax import nesting_limit, syntax_problem
-from sloctl.language.tree import COLUMN_BITS, REFUSED, Mapping, Sequence, Tree, Value, packed, place_at
+from sloctl.language.tree import COLUMN_BITS, REFUSED, Mapping, Sequence, Tree, YamlValue, packed, place_at
 
 MAX_DEPTH: Final = 32
 MAX_TEXT: Final = 16 * 1024
@@ -42,7 +42,7 @@ MAX_EXPONENT: Final = 12
 _NUMBER: Final = re.compile(r"[-+]?(?:\.[0-9]+|(?:0|[1-9][0-9]*)(?:\.[0-9]*)?)(?:[eE]([-+]?[0-9]+))?")
 _INTEGER: Final = re.compile(r"[-+]?[0-9]+")
 _SPECIAL_START: Final = frozenset("+-.0123456789~nNtTfF<")  # of what is not always text
-_CONSTANTS: Final[dict[str, Value]] = {
+_CONSTANTS: Final[dict[str, YamlValue]] = {
     **dict.fromkeys(("", "~", "null", "Null", "NULL")),
     **dict.fromkeys(("true", "True", "TRUE"), True),
     **dict.fromkeys(("false", "False", "FALSE"), False),
@@ -130,7 +130,7 @@ class _Reader:
             self.found.error("SLO049", place_at(self.path, mark), message, "repair those that are shown first")
             raise _StopReading
 
-    def _add(self, value: Value, mark: int) -> None:
+    def _add(self, value: YamlValue, mark: int) -> None:
         """Put a value where the event stream stands: as document, item, key or value of a key."""
         self.values += 1
         if self.values > MAX_VALUES:
@@ -152,7 +152,7 @@ class _Reader:
             parent.append(value)
             parent.marks.append(mark)
 
-    def _start_pair(self, parent: Mapping, key: Value, mark: int) -> None:
+    def _start_pair(self, parent: Mapping, key: YamlValue, mark: int) -> None:
         if not isinstance(key, str):
             if key is not REFUSED:
                 self._error("SLO011", mark, f"a key must be text, not {_kind(key)}", _KEY_HELP)
@@ -204,7 +204,7 @@ class _Reader:
             value = REFUSED
         self._add(value, mark)
 
-    def _plain(self, text: str, mark: int) -> Value:
+    def _plain(self, text: str, mark: int) -> YamlValue:
         """A value written without quotes, by the YAML 1.2 core schema; `no`, `22:22` and `0777` are text."""
         if text in _CONSTANTS:
             return _CONSTANTS[text]
@@ -215,7 +215,7 @@ class _Reader:
             return REFUSED
         return text
 
-    def _number(self, text: str, exponent: str, mark: int) -> Value:
+    def _number(self, text: str, exponent: str, mark: int) -> YamlValue:
         if len(text) > MAX_DIGITS or abs(int(exponent)) > MAX_EXPONENT:
             limits = f"at most {MAX_DIGITS} characters and an exponent of {MAX_EXPONENT}"
             self._error("SLO012", mark, f"the number is too long: {limits}", "put it in quotes if it is text")
@@ -257,7 +257,7 @@ _ALIAS_HELP: Final = "write the value out, put it in quotes if it is text, or us
 _TAG_HELP: Final = "remove the tag, or put the value in quotes if it is text"
 
 
-def _kind(value: Value) -> str:
+def _kind(value: YamlValue) -> str:
     """What a value is, in words that a person who writes YAML knows."""
     match value:
         case None:

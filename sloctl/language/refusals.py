@@ -8,7 +8,7 @@ from pydantic_core import PydanticCustomError
 
 from sloctl.language.tree import Key, Mapping, Sequence
 
-Related: TypeAlias = tuple[tuple[Key, ...], str]
+RelatedKeys: TypeAlias = tuple[tuple[Key, ...], str]
 
 
 def refusal(
@@ -18,7 +18,7 @@ def refusal(
     *,
     at: tuple[Key, ...] = (),
     on_key: bool = False,
-    related: tuple[Related, ...] = (),
+    related: tuple[RelatedKeys, ...] = (),
 ) -> PydanticCustomError:
     """The error that a validator raises.
 

@@ -2,14 +2,14 @@
 
 from decimal import Decimal
 from itertools import pairwise
-from typing import Annotated, Literal, Self
+from typing import Literal, Self
 
 from pydantic import model_validator
 
+from sloctl.language import values as v
 from sloctl.language.fields import (
     Filled,
     Maybe,
-    Otherwise,
     Written,
     apart,
     exactly_one,
@@ -20,22 +20,6 @@ from sloctl.language.fields import (
     written,
 )
 from sloctl.language.refusals import refusal
-from sloctl.language.values import (
-    Chance,
-    Count,
-    Duration,
-    LabelName,
-    Matchers,
-    Name,
-    PartLeft,
-    PartOrWhole,
-    Percentage,
-    PositiveDuration,
-    Selectors,
-    Share,
-    Text,
-    Word,
-)
 from sloctl.model.canary import Needs, WhenMissing, WhenShared
 from sloctl.model.quantities import SECOND
 
@@ -43,18 +27,16 @@ from sloctl.model.quantities import SECOND
 class Arms(Written):
     """Matchers that tell the two versions apart; `$canary` and `$stable` stand for theirs."""
 
-    canary: Matchers = required("Matchers of the new version.")
-    baseline: Matchers = required("Matchers of the version it is compared with.")
+    canary: v.Matchers = required("Matchers of the new version.")
+    baseline: v.Matchers = required("Matchers of the version it is compared with.")
 
 
 class Step(Written):
     """A share of the traffic, and how long it is looked at."""
 
-    weight: PartOrWhole = required("Share of the traffic.")
-    hold: Maybe[PositiveDuration] = optional("The shortest time at this share; required except on the last step.")
-    deadline: Annotated[Maybe[PositiveDuration], Otherwise("twice `hold`")] = optional(
-        "The longest time at this share."
-    )
+    weight: v.PartOrWhole = required("Share of the traffic.")
+    hold: Maybe[v.PositiveDuration] = optional("The shortest time at this share; required except on the last step.")
+    deadline: Maybe[v.PositiveDuration] = optional("The longest time at this share.", otherwise="twice `hold`")
 
     @model_validator(mode="after")
     def _hold_fits(self) -> Self:
@@ -74,20 +56,18 @@ class Step(Written):
 class Check(Written):
     """A limit that the canary must keep: on an SLO, or on the mismatches of a shadow comparison."""
 
-    name: Name = required("Name of the check.")
-    slo: Maybe[Name] = optional("The SLO whose SLI is judged.")
-    by: tuple[LabelName, ...] = optional("Judge it for each value of these labels as well.", default=())
-    error_rate: Maybe[Share] = optional("Absolute limit.")
-    worse_by: Maybe[Percentage] = optional("Limit against the baseline; `0%` is not worse.")
-    needs: Word[Needs] = optional("Which limits must be broken to roll back.", default=Needs.ANY)
-    shared: Word[WhenShared] = optional(
-        "What happens when the baseline breaks the limit as well.", default=WhenShared.HOLD
-    )
-    quantile: Maybe[Share] = optional("Which quantile `worse_by` compares, such as `99%`.")
-    mismatches: Maybe[Selectors] = optional("Counter of the results that differed.")
-    compared: Maybe[Selectors] = optional("Counter of the results that were compared.")
-    mismatch_rate: PartLeft = optional("The share of mismatches that is allowed.", default=Decimal(0))
-    settle: Duration = optional("How long a mismatch may take to resolve itself.", default=SECOND * 30)
+    name: v.Name = required("Name of the check.")
+    slo: Maybe[v.Name] = optional("The SLO whose SLI is judged.")
+    by: tuple[v.LabelName, ...] = optional("Judge it for each value of these labels as well.", ())
+    error_rate: Maybe[v.Share] = optional("Absolute limit.")
+    worse_by: Maybe[v.Percentage] = optional("Limit against the baseline; `0%` is not worse.")
+    needs: v.Word[Needs] = optional("Which limits must be broken to roll back.", default=Needs.ANY)
+    shared: v.Word[WhenShared] = optional("What happens when the baseline breaks the limit as well.", WhenShared.HOLD)
+    quantile: Maybe[v.Share] = optional("Which quantile `worse_by` compares, such as `99%`.")
+    mismatches: Maybe[v.Selectors] = optional("Counter of the results that differed.")
+    compared: Maybe[v.Selectors] = optional("Counter of the results that were compared.")
+    mismatch_rate: v.PartLeft = optional("The share of mismatches that is allowed.", Decimal(0))
+    settle: v.Duration = optional("How long a mismatch may take to resolve itself.", SECOND * 30)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Self:
@@ -114,45 +94,45 @@ class Check(Written):
 class After(Written):
     """What must hold after promotion."""
 
-    slo: Name = required("The SLO whose SLI is judged.")
-    by: tuple[LabelName, ...] = optional("Judge it for each value of these labels.", default=())
-    within: PositiveDuration = required("How long after promotion it is judged.")
-    success: PartOrWhole = required("The share of good events that is needed.")
+    slo: v.Name = required("The SLO whose SLI is judged.")
+    by: tuple[v.LabelName, ...] = optional("Judge it for each value of these labels.", ())
+    within: v.PositiveDuration = required("How long after promotion it is judged.")
+    success: v.PartOrWhole = required("The share of good events that is needed.")
 
 
 class Approval(Written):
     """When a person decides."""
 
-    first_deployments: Count = required("So many first deployments of the service wait for a person.")
+    first_deployments: v.Count = required("So many first deployments of the service wait for a person.")
 
 
 class Alpha(Written):
     """The chances of a wrong verdict over the whole analysis, divided among the checks."""
 
-    rollback: Chance = optional("Chance of rolling back a good version.", default=Decimal("0.01"))
-    promote: Chance = optional("Chance of promoting a bad version.", default=Decimal("0.01"))
+    rollback: v.Chance = optional("Chance of rolling back a good version.", Decimal("0.01"))
+    promote: v.Chance = optional("Chance of promoting a bad version.", Decimal("0.01"))
 
 
 class Parity(Written):
     """How closely the results of two versions must agree."""
 
-    key: Text = required("The field that identifies a result.")
-    numbers: Percentage = optional("Relative tolerance of numbers.", default=Decimal("0.001"))
-    categories: Literal["exact"] = optional("Categories agree exactly.", default="exact")
+    key: v.Text = required("The field that identifies a result.")
+    numbers: v.Percentage = optional("Relative tolerance of numbers.", Decimal("0.001"))
+    categories: Literal["exact"] = optional("Categories agree exactly.", "exact")
 
 
 class Canary(Written):
     """How a new version is judged while it takes a share of the traffic."""
 
-    arms: Annotated[Maybe[Arms], Otherwise("Argo's hash of the pod template")] = optional(
-        "Matchers that tell the two versions apart."
+    arms: Maybe[Arms] = optional(
+        "Matchers that tell the two versions apart.", otherwise="Argo's hash of the pod template"
     )
     steps: Filled[Step] = required("The shares of traffic, one after the other.")
     checks: Filled[Check] = required("What the canary must keep.")
     after: Maybe[After] = optional("What must hold after promotion.")
     approval: Maybe[Approval] = optional("When a person decides.")
-    group: Maybe[Name] = optional("Services of one group roll back together.")
-    when_missing: Word[WhenMissing] = optional("The answer at the deadline without evidence.", default=WhenMissing.HOLD)
+    group: Maybe[v.Name] = optional("Services of one group roll back together.")
+    when_missing: v.Word[WhenMissing] = optional("The answer at the deadline without evidence.", WhenMissing.HOLD)
     alpha: Maybe[Alpha] = optional("Chances of a wrong verdict.")
     parity: Maybe[Parity] = optional("How closely results of two versions must agree.")
 

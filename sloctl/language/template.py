@@ -8,11 +8,12 @@ from decimal import Decimal
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.language.document import Document, Slo, TemplateBody
-from sloctl.language.parameters import PARAMETER, QUOTED
+from sloctl.language.parameters import QUOTED
 from sloctl.language.problems import did_you_mean, validated
 from sloctl.language.refusals import shown
 from sloctl.language.rollout import Canary
-from sloctl.language.tree import Absent, Key, Mapping, Sequence, Tree, Value
+from sloctl.language.texts import PLACEHOLDER
+from sloctl.language.tree import Absent, Key, Mapping, Sequence, Tree, YamlValue
 from sloctl.promql.limits import is_closed
 
 
@@ -24,21 +25,13 @@ class Instance:
         slos: its SLOs.
         canary: its canary, if it brings one.
         use: where the service names the template.
-        tree: the template's values with the arguments put in.
+        tree: the template's values with the arguments put in, and the place of each, there or in the template.
     """
 
     slos: tuple[Slo, ...]
     canary: Canary | None
     use: Place
     tree: Tree
-
-    def place(self, *keys: Key) -> Place:
-        """Where a value below `slos` or `canary` was written: in the template, or as an argument."""
-        return self.tree.place(*keys)
-
-    def key_place(self, *keys: Key) -> Place:
-        """Where the last key of this path is written in the template."""
-        return self.tree.key_place(*keys)
 
 
 def instantiate(template: Document, user: Document, index: int, found: Diagnostics) -> Instance | None:
@@ -63,7 +56,7 @@ def instantiate(template: Document, user: Document, index: int, found: Diagnosti
 
 @dataclass(frozen=True, slots=True)
 class _Argument:
-    value: Value
+    value: YamlValue
     place: Place
 
 
@@ -107,7 +100,7 @@ class _Putting:
     origins: dict[tuple[Key, ...], Place] = field(default_factory=dict)
     failed: bool = False
 
-    def put(self, node: Value, path: tuple[Key, ...]) -> Value:
+    def put(self, node: YamlValue, path: tuple[Key, ...]) -> YamlValue:
         match node:
             case str() if "$" in node:
                 return self._put_into_text(node, path)
@@ -118,8 +111,8 @@ class _Putting:
             case _:
                 return node
 
-    def _put_into_text(self, text: str, path: tuple[Key, ...]) -> Value:
-        whole = PARAMETER.fullmatch(text)
+    def _put_into_text(self, text: str, path: tuple[Key, ...]) -> YamlValue:
+        whole = PLACEHOLDER.fullmatch(text)
         if whole and whole[1] in self.arguments:
             argument = self.arguments[whole[1]]
             self.origins[path] = argument.place
@@ -134,7 +127,7 @@ class _Putting:
             argument = self.arguments.get(match[1])
             return match[0] if argument is None else self._escaped(match[1], argument, quoted[0], path)
 
-        return PARAMETER.sub(value, quoted)
+        return PLACEHOLDER.sub(value, quoted)
 
     def _escaped(self, name: str, argument: _Argument, quote: str, path: tuple[Key, ...]) -> str:
         """An argument inside a quoted label value; only text and numbers can stand there."""

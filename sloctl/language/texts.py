@@ -54,7 +54,7 @@ _URL: Final = re.compile(
     r"(?:[/?#][^\s\x22'<>`\\]*)?"
 )
 _USER: Final = re.compile(r"[a-zA-Z]+://[^/?#]*@")
-_PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
+PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
 _BRACE_BEFORE: Final = re.compile(r"\{\$[a-zA-Z]")  # the value may be a template action: `{` would join its braces
 SEVERITY: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -64,7 +64,7 @@ T = TypeVar("T")
 
 def placeholders(text: str) -> list[str]:
     """The names of the `$name` placeholders in a text, in order; a `$` before no letter stands for itself."""
-    return _PLACEHOLDER.findall(text)
+    return PLACEHOLDER.findall(text)
 
 
 def plain_text(value: object) -> str:

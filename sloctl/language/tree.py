@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 from sloctl.diagnostics import Place
 
 Key: TypeAlias = str | int
-Value: TypeAlias = "bool | int | Decimal | str | Mapping | Sequence | Refused | None"
+YamlValue: TypeAlias = "bool | int | Decimal | str | Mapping | Sequence | Refused | None"
 
 COLUMN_BITS: Final = 21  # a file has at most 1 MiB, so neither line nor column needs more
 
@@ -35,12 +35,12 @@ class Absent:
 ABSENT: Final = Absent()
 
 
-class Mapping(dict[str, Value]):
+class Mapping(dict[str, YamlValue]):
     """A YAML mapping. `marks` holds the packed positions of each key and its value, in order."""
 
     __slots__ = ("marks",)
 
-    def __init__(self, items: AbstractMapping[str, Value] | None = None, marks: array[int] | None = None) -> None:
+    def __init__(self, items: AbstractMapping[str, YamlValue] | None = None, marks: array[int] | None = None) -> None:
         super().__init__(items or {})
         self.marks = array("Q") if marks is None else marks
 
@@ -54,12 +54,12 @@ class Mapping(dict[str, Value]):
         return part
 
 
-class Sequence(list[Value]):
+class Sequence(list[YamlValue]):
     """A YAML list. `marks` holds the packed position of each item, in order."""
 
     __slots__ = ("marks",)
 
-    def __init__(self, items: AbstractSequence[Value] = (), marks: array[int] | None = None) -> None:
+    def __init__(self, items: AbstractSequence[YamlValue] = (), marks: array[int] | None = None) -> None:
         super().__init__(items)
         self.marks = array("Q") if marks is None else marks
 
@@ -86,7 +86,7 @@ class Tree:
     """
 
     path: str
-    value: Value
+    value: YamlValue
     mark: int
     origins: AbstractMapping[tuple[Key, ...], Place] = field(default_factory=dict)
 
@@ -108,9 +108,9 @@ class Tree:
         _, value_mark, _ = self._marks(keys)
         return place_at(self.path, value_mark)
 
-    def find(self, *keys: Key) -> Value | Absent:
+    def find(self, *keys: Key) -> YamlValue | Absent:
         """The value at this key path, or `ABSENT`."""
-        node: Value = self.value
+        node: YamlValue = self.value
         for key in keys:
             match node, key:
                 case Mapping(), str() if key in node:

@@ -14,14 +14,14 @@ from sloctl.promql.parse import parse_printed
 _STEP: Final = {"<": -1, "<=": 0, "==": 0, ">=": 0, ">": 1, "!=": 1}
 
 
-class Comparison(NamedTuple):
+class NumberComparison(NamedTuple):
     """The selector of a condition, and a sample with which the condition holds."""
 
     selector: Selector
     holds_at: Decimal
 
 
-def comparison(condition: Expression) -> Comparison | None:
+def comparison(condition: Expression) -> NumberComparison | None:
     """What a condition compares; None for any other form."""
     node = parse_printed(condition.text)
     while isinstance(node, promql_parser.ParenExpr):
@@ -31,4 +31,4 @@ def comparison(condition: Expression) -> Comparison | None:
     step, selector = _STEP.get(str(node.op)), selector_of(node.lhs)
     if step is None or selector is None:
         return None
-    return Comparison(selector, Decimal(repr(node.rhs.val)) + step)
+    return NumberComparison(selector, Decimal(repr(node.rhs.val)) + step)

@@ -96,7 +96,7 @@ def _narrowed(tree: promql_parser.Expr, matchers: tuple[Matcher, ...]) -> promql
 def _added(node: promql_parser.VectorSelector, matchers: tuple[Matcher, ...], range_: str) -> str:
     selector = from_tree(node)
     for matcher in matchers:
-        if any(one.label == matcher.label and one != matcher for one in selector.matchers):
+        if any(own.label == matcher.label and own != matcher for own in selector.matchers):
             raise PromqlError(
                 f"{selector.metric} already matches `{matcher.label}`, which `matchers` sets to {matcher.value!r}",
                 "remove it here, or from `matchers`",

@@ -39,14 +39,14 @@ def holds(matcher: Matcher, value: str) -> bool | None:
 
 
 def _excluded(matchers: list[Matcher]) -> bool:
-    wanted = [patterns for one in matchers if _positive(one) and (patterns := _patterns(one)) is not None]
+    wanted = [found for matcher in matchers if _positive(matcher) and (found := _patterns(matcher)) is not None]
     if not wanted:
         return False
     possible = wanted[0]
     for patterns in wanted[1:]:
-        possible = [both for one in possible for other in patterns if (both := _both(one, other)) is not None]
-    refused = [pattern for one in matchers if not _positive(one) for pattern in _patterns(one) or ()]
-    return not any(all(not _covers(general, one) for general in refused) for one in possible)
+        possible = [both for left in possible for right in patterns if (both := _both(left, right)) is not None]
+    refused = [pattern for matcher in matchers if not _positive(matcher) for pattern in _patterns(matcher) or ()]
+    return not any(all(not _covers(general, pattern) for general in refused) for pattern in possible)
 
 
 def _positive(matcher: Matcher) -> bool:
@@ -60,14 +60,14 @@ def _patterns(matcher: Matcher) -> list[Pattern] | None:
         return [tuple(matcher.value)]
     if not _PLAIN.fullmatch(matcher.value):
         return None
-    return [tuple(None if char == "." else char for char in one) for one in matcher.value.split("|")]
+    return [tuple(None if char == "." else char for char in value) for value in matcher.value.split("|")]
 
 
-def _both(one: Pattern, other: Pattern) -> Pattern | None:
+def _both(left: Pattern, right: Pattern) -> Pattern | None:
     """The values that fulfil both patterns."""
-    if len(one) != len(other):
+    if len(left) != len(right):
         return None
-    pairs = list(zip(one, other, strict=True))
+    pairs = list(zip(left, right, strict=True))
     if any(a is not None and b is not None and a != b for a, b in pairs):
         return None
     return tuple(b if a is None else a for a, b in pairs)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from operator import attrgetter, itemgetter
 
 from sloctl.diagnostics import Diagnostics, Related
 from sloctl.language import document
@@ -10,9 +11,10 @@ from sloctl.language.document import Document, Template
 from sloctl.model.catalogue import Catalogue, Expect, Platform, Service, Slo, Texts
 from sloctl.resolve import codes, platforms, services
 from sloctl.resolve.building import built
+from sloctl.resolve.duplicates import duplicates
 from sloctl.resolve.layers import Places
 from sloctl.resolve.placeholders import check_placeholders
-from sloctl.resolve.platforms import Scope
+from sloctl.resolve.platforms import PlatformScope
 
 
 def resolve(documents: list[Document], found: Diagnostics) -> Catalogue:
@@ -28,25 +30,22 @@ def resolve(documents: list[Document], found: Diagnostics) -> Catalogue:
 
 
 def _taken(services: list[Document]) -> Iterator[Document]:
-    """Each document once; nothing else holds it any more."""
+    """Each document once; it is popped, so that it is freed as soon as it is resolved: peak memory."""
     services.reverse()
     while services:
         yield services.pop()
 
 
 def _templates(documents: list[Document], found: Diagnostics) -> dict[str, Document]:
-    templates: dict[str, Document] = {}
-    for one in documents:
-        if isinstance(one.spec, Template):
-            first = templates.setdefault(one.spec.name, one)
-            if first is not one:
-                message = f"two templates are called `{one.spec.name}`"
-                other = Related(first.place("name"), "the other one")
-                found.error(codes.TWO_TEMPLATES, one.place("name"), message, "rename one", other)
-    return templates
+    named = [(written.spec.name, written) for written in documents if isinstance(written.spec, Template)]
+    for (name, written), (_, first) in duplicates(named, itemgetter(0)):
+        message = f"two templates are called `{name}`"
+        other = Related(first.place("name"), "the other one")
+        found.error(codes.TWO_TEMPLATES, written.place("name"), message, "rename one", other)
+    return dict(named)
 
 
-def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) -> Platform:
+def _platform(scope: PlatformScope, templates: dict[str, Document], found: Diagnostics) -> Platform:
     layers = scope.layers
     check_placeholders(scope, templates.values(), found)
     resolved = (services.service(scope, written, templates, found) for written in _taken(scope.services))
@@ -77,20 +76,15 @@ def _platform(scope: Scope, templates: dict[str, Document], found: Diagnostics) 
 
 
 def _unique_services(members: list[Service], found: Diagnostics) -> None:
-    first: dict[str, Service] = {}
-    for service in members:
-        other = first.setdefault(service.name, service)
-        if other is not service:
-            message = f"two documents own the service `{service.name}`"
-            related = Related(other.place, "the other one")
-            found.error(codes.TWO_SERVICES, service.place, message, "write all of its SLOs in one", related)
+    for service, other in duplicates(members, attrgetter("name")):
+        message = f"two documents own the service `{service.name}`"
+        related = Related(other.place, "the other one")
+        found.error(codes.TWO_SERVICES, service.place, message, "write all of its SLOs in one", related)
 
 
 def _unique_ids(slos: list[Slo], found: Diagnostics) -> None:
-    first: dict[str, Slo] = {}
-    for slo in slos:
-        other = first.setdefault(slo.id, slo)
-        if other is not slo and other.service != slo.service:
+    for slo, other in duplicates(slos, attrgetter("id")):
+        if other.service != slo.service:
             message = f"two SLOs have the id `{slo.id}`"
             related = Related(other.place, f"also made of `{other.service}` and `{other.name}`")
             found.error(codes.TWO_IDS, slo.place, message, "rename one of them", related)

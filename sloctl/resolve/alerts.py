@@ -20,8 +20,8 @@ from sloctl.model.window import Window
 from sloctl.resolve import codes
 from sloctl.resolve.building import built
 from sloctl.resolve.layers import Layer, Part
-from sloctl.resolve.platforms import Scope
-from sloctl.resolve.reading import Reading
+from sloctl.resolve.platforms import PlatformScope
+from sloctl.resolve.reading import PartReading
 
 GOOGLE: Final = (
     # severity, burn, over, also_over: The Site Reliability Workbook, chapter 5, table 5-8
@@ -44,10 +44,10 @@ class Alerting:
 
 
 @dataclass(frozen=True, slots=True)
-class AlertsReading(Reading):
+class AlertsReading(PartReading):
     """What reads the alerts of one SLO; `at` is the SLO, or one tier while that is read."""
 
-    scope: Scope
+    scope: PlatformScope
     objective: Objective
     window: Window
     resolution: Duration

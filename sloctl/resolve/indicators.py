@@ -15,7 +15,7 @@ from sloctl.model import indicator as meant
 from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Expression, Selector, Selectors
 from sloctl.resolve import codes
-from sloctl.resolve.reading import PromqlReading, RefusedError
+from sloctl.resolve.reading import PromqlReading, PromqlRefusedError
 
 _SUFFIXES: Final = ("_bucket", "_count", "_sum")
 
@@ -60,7 +60,7 @@ class IndicatorReading(PromqlReading):
                     return self._threshold(written)
                 case _:
                     assert_never(written)
-        except RefusedError:
+        except PromqlRefusedError:
             return None
 
     def _ratio(self, ratio: indicators.Ratio) -> meant.Ratio:
@@ -78,7 +78,7 @@ class IndicatorReading(PromqlReading):
         histogram = self.selectors(latency.histogram, "sli", "latency", "histogram")
         bad_if = () if latency.bad_if is None else self.matchers_in(latency.bad_if, "sli", "latency", "bad_if")
         if not histogram:
-            raise RefusedError
+            raise PromqlRefusedError
         for selector in histogram:
             self._check_base_name(selector)
         unit = self._unit(latency, histogram)
@@ -128,7 +128,7 @@ class IndicatorReading(PromqlReading):
         read = {key: self._grouped(text, "sli", "query", key) for key, text in wanted.items()}
         known = {key: expression for key, expression in read.items() if expression is not None}
         if len(known) < len(wanted):
-            raise RefusedError
+            raise PromqlRefusedError
         return meant.Query(**known)
 
     def _grouped(self, text: str, *keys: Key) -> Expression | None:
@@ -164,7 +164,7 @@ class IndicatorReading(PromqlReading):
     def _threshold(self, threshold: indicators.Threshold) -> meant.Threshold:
         value = self.expression(threshold.value, "sli", "threshold", "value")
         if value is None:
-            raise RefusedError
+            raise PromqlRefusedError
         low, high = (None if bound is None else bound.value for bound in (threshold.at_least, threshold.at_most))
         return meant.Threshold(value, low, high, threshold.across)
 

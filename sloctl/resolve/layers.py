@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final, Protocol, TypeAlias, TypeVar
+from typing import Any, Final, TypeVar
 
 from sloctl.diagnostics import Place, Related
 from sloctl.language.document import Inheritable, Platform, Service, Slo
@@ -17,7 +17,6 @@ _MERGED: Final = frozenset(
 """Mappings that are merged key by key."""
 
 
-_Written: TypeAlias = tuple[Tree, tuple[Key, ...]]
 WrittenT = TypeVar("WrittenT", bound=Written)
 _DEFAULTS: Final = {
     name: field.default
@@ -27,50 +26,35 @@ _DEFAULTS: Final = {
 }
 
 
-class Located(Protocol):
-    """A document, or what a template brought: something whose values have places."""
-
-    @property
-    def tree(self) -> Tree: ...
-
-    def place(self, *keys: Key) -> Place:
-        """Where the value at this path stands."""
-        ...
-
-    def key_place(self, *keys: Key) -> Place:
-        """Where the last key of this path is written."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class Part:
     """One mapping of a document or of what a template brought.
 
     Attributes:
-        keys: the path of the mapping in its document.
+        tree: all of it, with places.
+        keys: the path of the mapping in it.
         use: where a service uses the template that brought the mapping.
     """
 
-    document: Located
+    tree: Tree
     keys: tuple[Key, ...] = ()
     use: Place | None = None
 
     def below(self, *keys: Key) -> Part:
         """The part at this path below the mapping."""
-        return Part(self.document, (*self.keys, *keys), self.use)
+        return Part(self.tree, (*self.keys, *keys), self.use)
+
+    def holds(self, *keys: Key) -> bool:
+        """Whether anything is written at this path below the mapping."""
+        return not isinstance(self.tree.find(*self.keys, *keys), Absent)
 
     def place(self, *keys: Key) -> Place:
         """Where the value at this path below the mapping stands."""
-        return self.document.place(*self.keys, *keys)
+        return self.tree.place(*self.keys, *keys)
 
     def key_place(self, *keys: Key) -> Place:
         """Where the last key of this path below the mapping is written."""
-        return self.document.key_place(*self.keys, *keys)
-
-    @property
-    def written(self) -> _Written:
-        """The tree that holds the mapping, and its path there."""
-        return self.document.tree, self.keys
+        return self.tree.key_place(*self.keys, *keys)
 
     @property
     def related(self) -> tuple[Related, ...]:
@@ -154,37 +138,32 @@ class Places(Mapping[str, Place]):
     Few are ever asked for, so each is looked up when it is.
 
     Attributes:
-        stack: the trees of the layers, nearest first, with the path of the mapping in each.
+        stack: the mappings that can give values, nearest first.
         sli: the one that says what is counted, which `sli: NAME` finds in another SLO.
     """
 
-    stack: tuple[_Written, ...]
-    sli: _Written | None = None
+    stack: tuple[Part, ...]
+    sli: Part | None = None
 
     @classmethod
     def of(cls, parts: Iterable[Part], sli: Part | None = None) -> Places:
         """The places in some parts, nearest first. They hold trees only, so that the documents can be given up."""
-        return cls(tuple(part.written for part in parts), sli.written if sli else None)
+        return cls(tuple(part.below() for part in parts), sli and sli.below())
 
     def __getitem__(self, key: str) -> Place:
         head, *below = key.split(".")
         decides = below[:1] if head in _MERGED else []
-        for tree, keys in self.stack if head != "sli" or not below or self.sli is None else (self.sli,):
-            if not isinstance(tree.find(*keys, head, *decides), Absent):
-                return self._within(tree, *keys, head, *below)
-        raise KeyError(key)
-
-    def _within(self, tree: Tree, *path: Key) -> Place:
-        """The place in the tree that decides; items of lists are told by their index."""
-        indices = tuple(int(key) if isinstance(key, str) and key.isdigit() else key for key in path)
-        found = next((keys for keys in (path, indices) if not isinstance(tree.find(*keys), Absent)), None)
-        if found is None:
-            raise KeyError(path)
-        return tree.place(*found)
+        stack = self.stack if head != "sli" or not below or self.sli is None else (self.sli,)
+        part = next((part for part in stack if part.holds(head, *decides)), None)
+        indices = (int(word) if word.isdigit() else word for word in below)  # items of lists
+        path = next((path for path in ((head, *below), (head, *indices)) if part and part.holds(*path)), None)
+        if part is None or path is None:
+            raise KeyError(key)
+        return part.place(*path)
 
     def __iter__(self) -> Iterator[str]:
-        trees = (*self.stack, *((self.sli,) if self.sli else ()))
-        paths = (".".join(map(str, path)) for tree, keys in trees for path in _paths(tree.find(*keys)))
+        parts = (*self.stack, *((self.sli,) if self.sli else ()))
+        paths = (".".join(map(str, path)) for part in parts for path in _paths(part.tree.find(*part.keys)))
         return (path for path in dict.fromkeys(paths) if path in self)
 
     def __len__(self) -> int:

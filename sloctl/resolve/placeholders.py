@@ -11,21 +11,23 @@ from sloctl.language.problems import nearest
 from sloctl.language.texts import ALERT_PLACEHOLDERS, placeholders
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
-from sloctl.resolve.platforms import Scope
+from sloctl.resolve.platforms import PlatformScope
 
 
-def check_placeholders(scope: Scope, templates: Iterable[Document], found: Diagnostics) -> None:
+def check_placeholders(scope: PlatformScope, templates: Iterable[Document], found: Diagnostics) -> None:
     """Every placeholder in the texts of a Platform is known.
 
     Annotations may hold `$` for other readers, so that only a name close to a known one is noted there.
     """
-    services = [(one, one.spec) for one in scope.services if isinstance(one.spec, document.Service)]
+    services = [
+        (written.tree, written.spec) for written in scope.services if isinstance(written.spec, document.Service)
+    ]
     labels = {*_split_labels(spec for _, spec in services), *_template_labels(templates)}
     known = sorted({*ALERT_PLACEHOLDERS, *labels})
     for place, name in _unknown(known, (text for layer in scope.layers.stack for text in _texts(layer))):
-        help_ = _near(name, known) or f"write one of {', '.join(f'${one}' for one in known)}"
+        help_ = _near(name, known) or f"write one of {', '.join(f'${word}' for word in known)}"
         found.error(codes.PLACEHOLDER, place, f"unknown placeholder `${name}`", help_)
-    layers = (*scope.layers.stack, *(Layer(one, spec=spec) for one, spec in services))
+    layers = (*scope.layers.stack, *(Layer(tree, spec=spec) for tree, spec in services))
     for place, name in _unknown(known, (text for layer in layers for text in _annotations(layer))):
         if help_ := _near(name, known):
             message = f"`${name}` is no placeholder and is sent as it is"
@@ -47,8 +49,8 @@ def _split_labels(services: Iterable[document.Service]) -> Iterator[str]:
 
 def _template_labels(templates: Iterable[Document]) -> Iterator[str]:
     """Labels that templates write themselves; a template is whole only where it is used."""
-    for one in templates:
-        slos = one.tree.find("slos")
+    for template in templates:
+        slos = template.tree.find("slos")
         for slo in slos if isinstance(slos, list) else ():
             by = slo.get("by") if isinstance(slo, Mapping) else None
             yield from (label for label in by if isinstance(label, str)) if isinstance(by, list) else ()

@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import attrgetter, itemgetter
 from pathlib import PurePath
 from typing import Final
 
@@ -24,13 +25,14 @@ from sloctl.model.selector import Expression, Matcher, MatchOperator
 from sloctl.promql.expressions import parse_expression
 from sloctl.resolve import codes
 from sloctl.resolve.building import built
+from sloctl.resolve.duplicates import duplicates
 from sloctl.resolve.layers import Layer, Layers
 
 DEFAULT_NAME: Final = "default"
 
 
 @dataclass(frozen=True, slots=True)
-class Scope:
+class PlatformScope:
     """What a Platform, with those above it, sets for the services of its folder.
 
     Attributes:
@@ -46,22 +48,22 @@ class Scope:
     services: list[Document] = field(default_factory=list)
 
 
-def scopes(documents: list[Document], found: Diagnostics) -> list[Scope]:
+def scopes(documents: list[Document], found: Diagnostics) -> list[PlatformScope]:
     """Every Platform with the Service documents it applies to; services without one share the default."""
     real = RealPaths()
     platforms = _by_folder(documents, real, found)
     chains: dict[str, list[Document]] = {}
-    made: dict[str, Scope] = {}
-    for one in documents:
-        if isinstance(one.spec, document.Service):
-            folder = _folder(one.path, real)
+    made: dict[str, PlatformScope] = {}
+    for written in documents:
+        if isinstance(written.spec, document.Service):
+            folder = _folder(written.path, real)
             if folder not in chains:
-                chains[folder] = [platforms[each] for each in _with_parents(folder) if each in platforms]
+                chains[folder] = [platforms[above] for above in _with_parents(folder) if above in platforms]
             chain = chains[folder]
             key = chain[0].path if chain else ""
             if key not in made:
-                made[key] = _scope(chain, one, found)
-            made[key].services.append(one)
+                made[key] = _scope(chain, written, found)
+            made[key].services.append(written)
     _unique_names(list(made.values()), found)
     return sorted(made.values(), key=lambda scope: scope.name)
 
@@ -115,7 +117,7 @@ def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
     return None
 
 
-def known_team(scope: Scope, layer: Layer, found: Diagnostics) -> Team | None:
+def known_team(scope: PlatformScope, layer: Layer, found: Diagnostics) -> Team | None:
     """The team that a layer names, or None where the Platform has no teams or another word is meant."""
     name, teams = layer.spec.team, scope.teams
     assert name is not None
@@ -150,51 +152,46 @@ def _folder(path: str, real: RealPaths) -> str:
 
 
 def _with_parents(folder: str) -> list[str]:
-    return [str(one) for one in (PurePath(folder), *PurePath(folder).parents)]
+    return [str(path) for path in (PurePath(folder), *PurePath(folder).parents)]
 
 
 def _by_folder(documents: list[Document], real: RealPaths, found: Diagnostics) -> dict[str, Document]:
-    platforms: dict[str, Document] = {}
-    for one in documents:
-        if isinstance(one.spec, document.Platform):
-            folder = _folder(one.path, real)
-            first = platforms.setdefault(folder, one)
-            if first is not one:
-                message = "this folder has two Platforms"
-                other = Related(first.place("name"), "the other one")
-                found.error(codes.TWO_PLATFORMS, one.place("name"), message, "keep one, or use folders", other)
-    return platforms
+    written = [
+        (_folder(platform.path, real), platform)
+        for platform in documents
+        if isinstance(platform.spec, document.Platform)
+    ]
+    for (_, platform), (_, first) in duplicates(written, itemgetter(0)):
+        message, other = "this folder has two Platforms", Related(first.place("name"), "the other one")
+        found.error(codes.TWO_PLATFORMS, platform.place("name"), message, "keep one, or use folders", other)
+    return dict(written)
 
 
-def _unique_names(made: list[Scope], found: Diagnostics) -> None:
-    first: dict[str, Scope] = {}
-    for scope in made:
-        other = first.setdefault(scope.name, scope)
-        if other is not scope:
-            message = f"two Platforms are called `{scope.name}`"
-            found.error(codes.TWO_PLATFORMS, scope.place, message, "rename one", Related(other.place, "the other one"))
+def _unique_names(made: list[PlatformScope], found: Diagnostics) -> None:
+    for scope, other in duplicates(made, attrgetter("name")):
+        message, related = f"two Platforms are called `{scope.name}`", Related(other.place, "the other one")
+        found.error(codes.TWO_PLATFORMS, scope.place, message, "rename one", related)
 
 
-def _scope(chain: list[Document], service: Document, found: Diagnostics) -> Scope:
-    specs = [(one, one.spec) for one in chain if isinstance(one.spec, document.Platform)]
-    layers = Layers(tuple(Layer(one, spec=spec) for one, spec in specs))
-    return Scope(
+def _scope(chain: list[Document], service: Document, found: Diagnostics) -> PlatformScope:
+    specs = [(written.tree, written.spec) for written in chain if isinstance(written.spec, document.Platform)]
+    layers = Layers(tuple(Layer(tree, spec=spec) for tree, spec in specs))
+    return PlatformScope(
         name=specs[0][1].name if specs else DEFAULT_NAME,
         layers=layers,
         place=chain[0].place("name") if chain else service.place("service"),
         teams={name: _team(name, team, layer, found) for name, (team, layer) in layers.merged("teams").items()},
         policies=layers.merged("policies"),
-        sources=tuple(one.path for one in chain),
+        sources=tuple(written.path for written in chain),
     )
 
 
 def _team(name: str, written: ownership.Team, layer: Layer, found: Diagnostics) -> Team:
-    routes = {severity: route(getattr(written, severity.value)) for severity in Severity}
-    further = {key: route(one) for key, one in written.routes.items()}
+    ways = {severity: getattr(written, severity.value) for severity in Severity}
     return Team(
         name=name,
-        severities={severity: one for severity, one in routes.items() if one is not None},
-        routes={key: one for key, one in further.items() if one is not None},
+        severities={severity: built(Route, way) for severity, way in ways.items() if way is not None},
+        routes={name: built(Route, way) for name, way in written.routes.items()},
         office_hours=_office_hours(name, written.office_hours, layer, found),
         place=layer.key_place("teams", name),
     )

@@ -19,12 +19,12 @@ T = TypeVar("T")
 _SELECTOR_HELP: Final = 'write the metric and its matchers only, such as http_requests_total{job="checkout"}'
 
 
-class RefusedError(Exception):
+class PromqlRefusedError(Exception):
     """The reason is in the diagnostics already."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class PartReading:
     """What reads the mapping `at`; what is wrong there is added to `found`."""
 
     at: Part
@@ -36,7 +36,7 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class PromqlReading(Reading):
+class PromqlReading(PartReading):
     """What reads PromQL in the mapping `at`.
 
     Attributes:
@@ -52,14 +52,14 @@ class PromqlReading(Reading):
         matchers = [Matcher(label, MatchOperator.EQUAL, value) for label, (value, _) in self.matchers.items()]
         try:
             return self.parsed(lambda promql: parse_expression(promql, matchers, windowed=windowed), text, *keys)
-        except RefusedError:
+        except PromqlRefusedError:
             return None
 
     def selector(self, text: str, *keys: Key) -> Selector | None:
         """A selector of the user's, narrowed by the matchers in force; None with the reason in `found`."""
         try:
             return self.needed_selector(text, *keys)
-        except RefusedError:
+        except PromqlRefusedError:
             return None
 
     def selectors(self, texts: tuple[str, ...], *keys: Key) -> Selectors:
@@ -72,7 +72,7 @@ class PromqlReading(Reading):
         """Matchers as the user wrote them; none with the reason in `found`."""
         try:
             matchers = self.parsed(parse_matchers, text, *keys)
-        except RefusedError:
+        except PromqlRefusedError:
             return ()
         self._split_is_free(matchers, *keys)
         return matchers
@@ -81,7 +81,7 @@ class PromqlReading(Reading):
         """As `selector`.
 
         Raises:
-            RefusedError: it cannot be read.
+            PromqlRefusedError: it cannot be read.
         """
         selector = self.parsed(parse_selector, text, *keys)
         self._split_is_free(selector.matchers, *keys)
@@ -91,13 +91,13 @@ class PromqlReading(Reading):
         """What a parser makes of a text.
 
         Raises:
-            RefusedError: it makes nothing of it.
+            PromqlRefusedError: it makes nothing of it.
         """
         try:
             return parse(text)
         except PromqlError as error:
             self.error(codes.PROMQL, str(error), error.help or _SELECTOR_HELP, *keys)
-            raise RefusedError from None
+            raise PromqlRefusedError from None
 
     def _added(self, selector: Selector, *keys: Key) -> list[Matcher]:
         """The matchers in force that the selector does not have."""

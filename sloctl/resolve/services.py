@@ -16,7 +16,7 @@ from sloctl.model.selector import Expression
 from sloctl.resolve import codes
 from sloctl.resolve.canary import resolve_canary
 from sloctl.resolve.layers import Layer, Layers, Part, Places
-from sloctl.resolve.platforms import Scope
+from sloctl.resolve.platforms import PlatformScope
 from sloctl.resolve.reading import PromqlReading
 from sloctl.resolve.slos import Draft, resolve_slo
 
@@ -25,7 +25,7 @@ from sloctl.resolve.slos import Draft, resolve_slo
 class _Owner:
     """A service while it is resolved."""
 
-    scope: Scope
+    scope: PlatformScope
     spec: document.Service
     layer: Layer
     found: Diagnostics
@@ -46,15 +46,15 @@ class _Owner:
         return PromqlReading(part, self.found, self.layers.matchers)
 
 
-def service(scope: Scope, written: Document, templates: Mapping[str, Document], found: Diagnostics) -> Service:
+def service(scope: PlatformScope, written: Document, templates: Mapping[str, Document], found: Diagnostics) -> Service:
     """One service with its SLOs; what is wrong is in `found`."""
     spec = written.spec
     assert isinstance(spec, document.Service)
-    owner = _Owner(scope, spec, Layer(written, spec=spec), found)
+    owner = _Owner(scope, spec, Layer(written.tree, spec=spec), found)
     instances = _instances(owner, written, templates)
     drafts = _drafts(owner, instances)
     slos = {name: resolve_slo(draft, drafts) for name, draft in drafts.items() if draft.enabled}
-    brought = (Part(instance) for instance in instances)
+    brought = (Part(instance.tree) for instance in instances)
     used = (templates[name].path for name in _names(spec) if name in templates)
     return Service(
         name=spec.service,
@@ -94,8 +94,7 @@ def _drafts(owner: _Owner, instances: list[Instance]) -> dict[str, Draft]:
     """Every SLO by name: those of templates, overridden key by key by the service's own of the same name."""
     brought = _brought(owner, instances)
     own = {
-        slo.name: Layer(owner.layer.document, ("slos", index), spec=slo)
-        for index, slo in enumerate(owner.spec.slos or ())
+        slo.name: Layer(owner.layer.tree, ("slos", index), spec=slo) for index, slo in enumerate(owner.spec.slos or ())
     }
     names = dict.fromkeys([*brought, *own])
     return {name: owner.draft(name, own.get(name), brought.get(name)) for name in names}
@@ -105,7 +104,7 @@ def _brought(owner: _Owner, instances: list[Instance]) -> dict[str, Layer]:
     brought: dict[str, Layer] = {}
     for instance in instances:
         for index, slo in enumerate(instance.slos):
-            layer = Layer(instance, ("slos", index), instance.use, spec=slo)
+            layer = Layer(instance.tree, ("slos", index), instance.use, spec=slo)
             first = brought.setdefault(slo.name, layer)
             if first is not layer and first.use is not None:
                 message = f"two templates bring the SLO `{slo.name}`"
@@ -126,7 +125,7 @@ def _canary(owner: _Owner, instances: list[Instance], slos: Mapping[str, Slo | N
         help_ = "write a canary of the service's own"
         owner.found.error(codes.TWO_CANARIES, brought[1][1].use, "two templates bring a canary", help_, related)
     canary, instance = brought[0]
-    return resolve_canary(canary, slos, owner.reading(Part(instance, ("canary",), instance.use)))
+    return resolve_canary(canary, slos, owner.reading(Part(instance.tree, ("canary",), instance.use)))
 
 
 def _cost(owner: _Owner) -> Expression | None:

@@ -21,7 +21,7 @@ from sloctl.model.window import CalendarWindow, RollingWindow, Window
 from sloctl.resolve import alerts, codes, indicators, platforms
 from sloctl.resolve.building import built
 from sloctl.resolve.layers import Layer, Layers, Places
-from sloctl.resolve.platforms import Scope
+from sloctl.resolve.platforms import PlatformScope
 
 # These stand in where none is written, so that the alerts are read all the same and every problem is shown at once.
 _ANY_OBJECTIVE: Final = Objective(Decimal("0.999"))
@@ -41,7 +41,7 @@ class Draft:
     name: str
     own: tuple[Layer, ...]
     layers: Layers
-    scope: Scope
+    scope: PlatformScope
     found: Diagnostics
 
     @property
@@ -112,19 +112,15 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         tiers=alerting.tiers,
         left_out=alerting.left_out,
         sampling=sampling,
-        mode=layers.value("mode"),
         place=draft.place,
         description=_description(draft),
         by=draft.by,
-        max_series=layers.value("max_series"),
         timeslices=_timeslices(draft, indicator),
-        traffic=layers.value("traffic"),
         exclude_when=exclude_when,
         forecast=_forecast(draft, indicator),
         regression=_regression(draft, indicator),
         sla=sla,
-        team=layers.value("team"),
-        runbook=layers.value("runbook"),
+        **{key: layers.value(key) for key in ("mode", "max_series", "traffic", "team", "runbook")},
         labels=labels,
         annotations={name: text for name, (text, _) in sorted(Layers(draft.own).merged("annotations").items())},
         places=Places.of(layers.stack, (source or draft).layers.source("sli")),

@@ -9,7 +9,7 @@ from sloctl.diagnostics import Diagnostics
 from sloctl.language.document import parse_documents
 from sloctl.language.reader import read_text
 from sloctl.language.schema import DIALECT, json_schema
-from sloctl.language.tree import Value
+from sloctl.language.tree import YamlValue
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = [
@@ -41,7 +41,7 @@ def is_wrong_in_one_value(path: Path) -> bool:
 BAD = [path for path in CORPUS if is_wrong_in_one_value(path)]
 
 
-def as_json(value: Value) -> object:
+def as_json(value: YamlValue) -> object:
     """A value as a JSON Schema validator takes it."""
     return json.loads(json.dumps(value, default=lambda number: float(number) if isinstance(number, Decimal) else None))
 

@@ -152,9 +152,9 @@ def test_places_of_an_instance_are_those_of_the_template_or_of_the_argument() ->
     instance, _ = use("{template: http-service, with: {job: cart, objective: 99%}}")
     assert instance is not None
     assert instance.use == Place("cart.yaml", 4, 19)
-    assert instance.place("slos", 0, "name") == Place("template.yaml", 8, 11)
-    assert instance.place("slos", 0, "objective") == Place("cart.yaml", 4, 62)
-    assert instance.key_place("slos", 0, "objective") == Place("template.yaml", 9, 5)
+    assert instance.tree.place("slos", 0, "name") == Place("template.yaml", 8, 11)
+    assert instance.tree.place("slos", 0, "objective") == Place("cart.yaml", 4, 62)
+    assert instance.tree.key_place("slos", 0, "objective") == Place("template.yaml", 9, 5)
 
 
 def test_a_template_can_bring_a_canary() -> None:
