@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 LOG_TAIL_LINES = 20
 POLL_SECONDS = 0.1
 STOP_SECONDS = 10
+PATIENCE = 120
+"""Seconds to wait for what takes a moment on a quiet machine: whoever waits so long looks at a hang."""
 
 T = TypeVar("T")
 PACKAGES: Final = {
@@ -145,6 +147,20 @@ def running(
         yield program
     finally:
         program.stop()
+
+
+def until(happened: Callable[[], T], within: float = PATIENCE) -> T:
+    """Ask again and again until the answer is truthy; return that answer.
+
+    Raises:
+        TimeoutError: the seconds are over.
+    """
+    deadline = time.monotonic() + within
+    while not (answer := happened()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it did not happen in {within:g} s (last answer: {answer!r})")
+        time.sleep(POLL_SECONDS / 10)
+    return answer
 
 
 def answers(client: httpx.Client, url: str) -> bool:
