@@ -12,7 +12,7 @@ from pathlib import Path
 
 import httpx
 
-from testing.servers import answers, find_program, free_port, listens, running
+from testing.servers import PATIENCE, answers, find_program, free_port, listens, running
 
 REGION = "eu-west-1"
 # Any credentials will do for moto; DynamoDB streams do not know endpoints with account numbers.
@@ -33,9 +33,9 @@ def moto() -> Iterator[str]:
     environment = [f"{key}={value}" for key, value in AWS_ENVIRONMENT.items()]
     with tempfile.TemporaryDirectory(prefix="sloctl-moto-") as folder:
         log = Path(folder, "moto.log")
-        with running("moto", ["env", *environment, *command], log) as process, httpx.Client(timeout=10) as client:
+        with running("moto", ["env", *environment, *command], log) as process, httpx.Client(timeout=PATIENCE) as client:
             url = f"http://127.0.0.1:{port}"
-            process.wait_for(lambda: answers(client, f"{url}/moto-api/"), "it is ready", within=30)
+            process.wait_for(lambda: answers(client, f"{url}/moto-api/"), "it is ready")
             yield url
 
 
@@ -45,7 +45,7 @@ def kafka() -> Iterator[str]:
     from confluent_kafka import Producer
 
     owner = Producer({"test.mock.num.brokers": 1, "log_level": 0})
-    broker = next(iter(owner.list_topics(timeout=10).brokers.values()))
+    broker = next(iter(owner.list_topics(timeout=PATIENCE).brokers.values()))
     yield f"{broker.host}:{broker.port}"
     owner.flush(1)  # the cluster lives as long as its owner
 
@@ -60,5 +60,5 @@ def mosquitto(port: int | None = None) -> Iterator[int]:
         user = f"user {getpass.getuser()}\n" if os.getuid() == 0 else ""
         config.write_text(f"{user}listener {port} 127.0.0.1\nallow_anonymous true\npersistence false\n")
         with running("mosquitto", [program, "-c", config], Path(folder, "mosquitto.log")) as process:
-            process.wait_for(lambda: listens(port), "it listens", within=10)
+            process.wait_for(lambda: listens(port), "it listens")
             yield port

@@ -30,7 +30,7 @@ def redis(port: int | None = None) -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="sloctl-redis-") as folder:
         words = ["--port", str(port), "--bind", "127.0.0.1", "--save", "", "--appendonly", "no", "--dir", folder]
         with running("Redis", [program, *words], Path(folder, "redis.log")) as process:
-            process.wait_for(lambda: listens(port), "it listens", within=20)
+            process.wait_for(lambda: listens(port), "it listens")
             yield port
 
 
@@ -53,7 +53,7 @@ def postgresql(port: int | None = None) -> Iterator[str]:
         settings = [word for setting in FAST for word in ("-c", setting)]
         command: list[str | Path] = [server, "-D", data, "-h", "127.0.0.1", "-p", str(port), "-k", "", *settings]
         with running("PostgreSQL", command, log, folder, user) as process:
-            process.wait_for(lambda: "ready to accept connections" in log.read_text(), "it is ready", within=60)
+            process.wait_for(lambda: "ready to accept connections" in log.read_text(), "it is ready")
             yield f"postgresql://postgres@127.0.0.1:{port}/postgres"
 
 

@@ -25,7 +25,9 @@ import httpx
 ROOT = Path(__file__).resolve().parent.parent
 LOG_TAIL_LINES = 20
 POLL_SECONDS = 0.1
-STOP_SECONDS = 10
+STOP_SECONDS = 60
+PATIENCE = 120
+"""Seconds to wait for what takes a moment on a quiet machine: whoever waits so long looks at a hang."""
 
 T = TypeVar("T")
 PACKAGES: Final = {
@@ -90,7 +92,7 @@ class Running:
         """An error that shows why, and what the program said last."""
         return ServerError(f"{self.name} {why}; it said last:\n{self.log_tail()}")
 
-    def wait_for(self, ask: Callable[[], T], what: str, within: float) -> T:
+    def wait_for(self, ask: Callable[[], T], what: str, within: float = PATIENCE) -> T:
         """Ask again and again until the answer is truthy; return that answer.
 
         Args:
@@ -145,6 +147,20 @@ def running(
         yield program
     finally:
         program.stop()
+
+
+def until(happened: Callable[[], T], within: float = PATIENCE) -> T:
+    """Ask again and again until the answer is truthy; return that answer.
+
+    Raises:
+        TimeoutError: the seconds are over.
+    """
+    deadline = time.monotonic() + within
+    while not (answer := happened()):
+        if time.monotonic() > deadline:
+            raise TimeoutError(f"it did not happen in {within:g} s (last answer: {answer!r})")
+        time.sleep(POLL_SECONDS / 10)
+    return answer
 
 
 def answers(client: httpx.Client, url: str) -> bool:
@@ -268,7 +284,7 @@ class Prometheus:
             for target in self._get("targets", state="active")["activeTargets"]
         ]
 
-    def wait_for(self, ask: Callable[[], T], what: str, within: float) -> T:
+    def wait_for(self, ask: Callable[[], T], what: str, within: float = PATIENCE) -> T:
         """Ask until the answer is truthy and return it; see `Running.wait_for`."""
         return self.running.wait_for(ask, what, within)
 
@@ -338,9 +354,9 @@ def alertmanager(config: Path, port: int | None = None) -> Iterator[Alertmanager
             "--cluster.listen-address=",
         ]
         log = Path(folder, "alertmanager.log")
-        with running("Alertmanager", command, log, root) as process, httpx.Client(timeout=10) as client:
+        with running("Alertmanager", command, log, root) as process, httpx.Client(timeout=PATIENCE) as client:
             url = f"http://127.0.0.1:{port}"
-            process.wait_for(lambda: answers(client, f"{url}/-/ready"), "it is ready", within=30)
+            process.wait_for(lambda: answers(client, f"{url}/-/ready"), "it is ready")
             yield Alertmanager(url, process, client, config)
 
 
@@ -372,7 +388,7 @@ def prometheus(
             *flags,
         ]
         log = Path(folder, "prometheus.log")
-        with running("Prometheus", command, log) as process, httpx.Client(timeout=10) as client:
+        with running("Prometheus", command, log) as process, httpx.Client(timeout=PATIENCE) as client:
             url = f"http://127.0.0.1:{port}"
-            process.wait_for(lambda: answers(client, f"{url}/-/ready"), "it is ready", within=30)
+            process.wait_for(lambda: answers(client, f"{url}/-/ready"), "it is ready")
             yield Prometheus(url, process, client)

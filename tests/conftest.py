@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import subprocess
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,10 @@ from tests.golden_files import differences, read_tree, rewrite
 settings.register_profile("default", derandomize=True, deadline=None)
 settings.register_profile("fuzz", max_examples=5000, deadline=None, print_blob=True)
 settings.load_profile("default")
+
+# Started with `&` we ignore Ctrl-C, and so would the programs that we start; and SIGTERM stops them as Ctrl-C does.
+for number in (signal.SIGINT, signal.SIGTERM):
+    signal.signal(number, signal.default_int_handler)
 
 TESTS = Path(__file__).parent
 StartPrometheus = Callable[..., servers.Prometheus]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import httpx
 
-from testing.servers import ROOT, answers, free_port, running
+from testing.servers import PATIENCE, ROOT, answers, free_port, running
 
 
 @contextmanager
@@ -18,8 +18,11 @@ def checkout_service(folder: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://127.0.0.1:{port}"
     command = [sys.executable, "-m", "examples.demo.exporter", str(port)]
-    with running("checkout", command, folder / "checkout.log", ROOT) as process, httpx.Client(timeout=5) as client:
-        process.wait_for(lambda: answers(client, f"{url}/metrics"), "it serves its metrics", within=20)
+    with (
+        running("checkout", command, folder / "checkout.log", ROOT) as process,
+        httpx.Client(timeout=PATIENCE) as client,
+    ):
+        process.wait_for(lambda: answers(client, f"{url}/metrics"), "it serves its metrics")
         yield url
 
 
@@ -34,4 +37,4 @@ def scrape_config(url: str) -> dict[str, object]:
 
 def order(url: str) -> None:
     """Tell the service to fail or to heal."""
-    httpx.post(url, timeout=5).raise_for_status()
+    httpx.post(url, timeout=PATIENCE).raise_for_status()

@@ -17,10 +17,7 @@ import httpx
 
 from examples.parcels.settings import SERVICES, Settings
 from testing.brokers import AWS_ENVIRONMENT, kafka, mosquitto, moto
-from testing.servers import Running, answers, free_port, running
-
-READY_SECONDS = 40
-ARRIVAL_SECONDS = 20
+from testing.servers import PATIENCE, Running, answers, free_port, running
 
 
 @dataclass
@@ -37,7 +34,7 @@ class Pipeline:
         response = self.client.post(f"http://127.0.0.1:{self.settings.edge_port}/shipments", json=body)
         response.raise_for_status()
         gateway = self.processes["gateway"]
-        gateway.wait_for(lambda: self.arrived(parcel), f"{parcel} arrives", within=ARRIVAL_SECONDS)
+        gateway.wait_for(lambda: self.arrived(parcel), f"{parcel} arrives")
         return response.headers["x-request-id"]
 
     def arrived(self, parcel: str) -> bool:
@@ -74,10 +71,10 @@ def pipeline(output: Path) -> Iterator[Pipeline]:
             )
             for name in SERVICES
         }
-        client = stack.enter_context(httpx.Client(timeout=10))
+        client = stack.enter_context(httpx.Client(timeout=PATIENCE))
         for name, port in (("edge", settings.edge_port), ("orders", settings.orders_port)):
             url = f"http://127.0.0.1:{port}/metrics"
-            processes[name].wait_for(partial(answers, client, url), "it answers", within=READY_SECONDS)
+            processes[name].wait_for(partial(answers, client, url), "it answers")
         yield Pipeline(settings, processes, client)
 
 

@@ -28,8 +28,6 @@ LONG = 60
 """A back-filled roll-up stands for so many roll-ups."""
 WARM_UP = 32
 """Seconds until every roll-up (20 s) was recorded."""
-LOADED_WITHIN = 100
-"""Prometheus looks for new blocks once a minute."""
 Labels = tuple[tuple[str, str], ...]
 INFO, TOTAL = conventions.OBJECTIVE, f"{conventions.TOTAL}5s"
 BURNS = (0.5, 0.8, 0.2, 0.35, 1.15, 0.6)
@@ -109,7 +107,7 @@ def backfill(server: Prometheus, folder: Path) -> None:
     )
     text.unlink()
     probe = f"count({INFO} @ {end - HISTORY[24]})"
-    server.wait_for(lambda: server.query(probe), "its history is loaded", within=LOADED_WITHIN)
+    server.wait_for(lambda: server.query(probe), "its history is loaded")  # it looks for new blocks once a minute
 
 
 @dataclass(frozen=True, slots=True)

@@ -54,13 +54,13 @@ def between(text: str, start: str, end: str) -> str:
 def healthy(story: Story) -> None:
     """Night becomes day: 3.4 times the traffic, and nobody is paged."""
     with story.act("Healthy", "20 tenants send events and ask for shipments; soon the day brings 3.4 times as many"):
-        night = story.until(measured_night, "every SLO is measured", within=120)
+        night = story.until(measured_night, "every SLO is measured")
         story.world.switch(day=1)
         story.tell(f"the day begins; the night had {night:.0f} requests/s")
-        day = story.until(lambda found: at_peak(found, night), "the day's traffic", within=90)
+        day = story.until(lambda found: at_peak(found, night), "the day's traffic")
         story.tell(f"{day:.0f} requests/s now")
         quiet_until = story.now() + QUIET_SECONDS
-        story.until(lambda found: story.now() >= quiet_until and untouched(found), "untouched budgets", within=90)
+        story.until(lambda found: story.now() >= quiet_until and untouched(found), "untouched budgets")
         require(true=not pages(story), otherwise=f"{len(pages(story))} pages while everything was healthy")
         require(true=not story.states, otherwise=f"while everything was healthy: {story.states}")
     story.figures.append(("pages in the healthy act, with 3.4 times the traffic", "0"))
@@ -91,7 +91,7 @@ def canary(story: Story) -> None:
         world.deploy_canary()
         world.switch(canary_weight=CANARY_WEIGHT)
         began, moment = story.now(), time.time()
-        story.until(lambda _: decided(story, moment), "the canary is judged", within=150)
+        story.until(lambda _: decided(story, moment), "the canary is judged")
         verdict = story.verdict or {}
         require(true=verdict["verdict"] == "rollback", otherwise=f"the canary was not rolled back: {verdict}")
         [worst] = [check for check in verdict["checks"] if check["verdict"] == "rollback"]
@@ -127,9 +127,9 @@ def outage(story: Story) -> float:
         before, story.verdict = len(pages(story)), None
         began, clock = story.now(), time.monotonic()
         story.world.switch(broken_positions=BROKEN)
-        story.until(lambda found: VIOLATED in found[API].alerts, "the alert is pending", within=90)
+        story.until(lambda found: VIOLATED in found[API].alerts, "the alert is pending")
         story.measured("fault to pending", story.now() - began)
-        story.until(lambda _: len(pages(story)) > before, "the page", within=120)
+        story.until(lambda _: len(pages(story)) > before, "the page")
         page = pages(story)[before]
         waited = page.at - clock
         require(true=waited > TWO_MINUTES, otherwise=f"paged after {waited:.1f} s: before two minutes (10 s) violated")
@@ -146,7 +146,7 @@ def resolve(story: Story) -> None:
         key = pages(story)[-1].body["dedup_key"]
         began = story.now()
         story.world.switch(broken_positions=0)
-        story.until(lambda _: resolved(story, key), "PagerDuty is told that it is over", within=180)
+        story.until(lambda _: resolved(story, key), "PagerDuty is told that it is over")
         story.measured("repair to resolved in PagerDuty", story.now() - began)
         story.take_picture(story.world, "overview")
 

@@ -75,7 +75,7 @@ class Story:
             self.tell(view.plain(found, len(pages(self))), style="dim")
         return found
 
-    def until(self, happened: Callable[[Mapping[str, SloStatus]], T], what: str, within: float) -> T:
+    def until(self, happened: Callable[[Mapping[str, SloStatus]], T], what: str, within: float = 600) -> T:
         """Look until it has happened.
 
         Raises:

@@ -6,6 +6,7 @@ python -m examples.tracking_pipeline.switches FOLDER errors=0.2 latency=0     sw
 
 from __future__ import annotations
 
+import os
 import sys
 import threading
 import time
@@ -20,6 +21,7 @@ import redis
 from examples.tracking_pipeline.settings import Settings
 
 KEY: Final = "switches"
+SEEN: Final = "switches-seen"
 POLL_SECONDS: Final = 0.2
 SWITCHES: Final = {
     "traffic": "requests a second at night",
@@ -57,7 +59,9 @@ def watched(settings: Settings) -> Switches:
     def keep_reading() -> None:
         while True:
             with suppress(redis.RedisError):  # it may be on its way out; the next look will tell
+                began = time.time()
                 switches.values = read(client)
+                client.hset(SEEN, str(os.getpid()), str(began))
             time.sleep(POLL_SECONDS)
 
     switches.values = read(client)
@@ -71,6 +75,11 @@ def client_of(settings: Settings) -> redis.Redis:
 
 def read(client: redis.Redis) -> dict[str, float]:
     return {str(name): float(value) for name, value in client.hgetall(KEY).items()}
+
+
+def seen_since(client: redis.Redis, moment: float) -> bool:
+    """Whether every service has looked at the switches after this Unix time."""
+    return all(float(looked) > moment for looked in client.hvals(SEEN))
 
 
 def switch(client: redis.Redis, **values: float) -> None:

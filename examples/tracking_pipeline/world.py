@@ -23,6 +23,7 @@ from testing.brokers import mosquitto
 from testing.databases import postgresql, redis
 from testing.routed import configure, scraping, sloctl
 from testing.servers import (
+    PATIENCE,
     ROOT,
     Alertmanager,
     Prometheus,
@@ -43,7 +44,6 @@ STARTED: Final = ("gateway", "tracking-api-stable", "ingestion", "projection")
 PORTS: Final = (
     *STARTED, CANARY_SERVICE, "prometheus", "alertmanager", "sink", JUDGE, "redis", "mosquitto", "postgresql",
 )  # fmt: skip
-READY_SECONDS: Final = 90.0
 """A busy machine takes long to import; nobody waits so long on an idle one."""
 VERSION_LABEL: Final = "rollouts_pod_template_hash"
 
@@ -139,7 +139,7 @@ def canary_server(settings: Settings, server: Prometheus) -> Iterator[Running]:
 def wait_until_ready(processes: dict[str, Running], settings: Settings, client: httpx.Client) -> None:
     for name, process in processes.items():
         url = f"{settings.url(name)}/metrics"
-        process.wait_for(partial(answers, client, url), "it answers", within=READY_SECONDS)
+        process.wait_for(partial(answers, client, url), "it answers")
 
 
 def write_targets(settings: Settings, *, with_canary: bool) -> None:
@@ -183,12 +183,12 @@ def world(folder: Path, first_port: int | None = None) -> Iterator[World]:
         rules = sorted((folder / "rules/prometheus").rglob("*.yaml"))
         heard = enter(sink(at["sink"]))
         told = enter(alertmanager(configure(SPECS, folder, heard), at["alertmanager"]))
-        client = enter(httpx.Client(timeout=10))
+        client = enter(httpx.Client(timeout=PATIENCE))
         wait_until_ready(processes, settings, client)
         write_targets(settings, with_canary=False)
         server = enter(prometheus(scrape_config(settings, told), rules, port=at["prometheus"]))
         judge = enter(canary_server(settings, server))
-        judge.wait_for(lambda: answers(client, f"{settings.url(JUDGE)}/readyz"), "it is ready", within=READY_SECONDS)
+        judge.wait_for(lambda: answers(client, f"{settings.url(JUDGE)}/readyz"), "it is ready")
         processes[JUDGE] = judge
         made = World(settings, client, client_of(settings), server, told, heard, folder, processes)
         enter(made.canary)

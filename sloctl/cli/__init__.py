@@ -12,6 +12,7 @@ from typing import Final
 
 import click
 
+from sloctl.cli import signals
 from sloctl.cli.backfill import backfill
 from sloctl.cli.canary import canary
 from sloctl.cli.diff import diff
@@ -92,7 +93,13 @@ def _explained(error: Exception) -> int:
 
 def run() -> None:
     """The console script."""
-    code = main()
+    signals.raised()
+    try:
+        code = main()
+    except KeyboardInterrupt:
+        code = INTERRUPTED
+    finally:
+        signals.final()
     gc.freeze()  # what is left goes with the process; collecting it first takes 30 ms
     sys.exit(code)
 

@@ -16,7 +16,7 @@ paths = click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path()
 root = click.option(
     "--root",
     type=click.Path(file_okay=False, exists=True, path_type=Path),
-    help="Folder above which no Platform is looked for (default: the repository).",
+    help="Folder that reading does not leave, neither upwards nor through links (default: the repository).",
 )
 strict = click.option("--strict", is_flag=True, help="Treat warnings as errors.")
 form = click.option(

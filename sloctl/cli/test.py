@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import click
 
-from sloctl.cli import options
+from sloctl.cli import options, signals
 from sloctl.cli.report import escaped, failed, show
 from sloctl.errors import OutsideError, SloctlError
 
@@ -52,7 +50,6 @@ def test(
     from sloctl.proof.promtool import Promtool
     from sloctl.proof.slos import proofs
 
-    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))  # as Ctrl-C: nothing is left behind
     program = Promtool(promtool)
     found = Diagnostics()
     catalogue = load(paths, found, root=root)
@@ -60,7 +57,7 @@ def test(
     if failed(found, strict=False):
         context.exit(1)
     claims = list(proofs(catalogue, _groups(rules) if rules else None))
-    with _folder(keep) as folder:
+    with signals.told(program.interrupt), _folder(keep) as folder:
         outcomes = _run(program, [claim for claim in claims if not claim.unproven], folder)
     context.exit(_report(claims, outcomes))
 
@@ -108,7 +105,7 @@ def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outco
             for outcome in program.prove(claims, folder):
                 outcomes.append(outcome)
                 progress.advance(task)
-        except KeyboardInterrupt:
+        except (KeyboardInterrupt, SystemExit):
             progress.stop()
             click.echo(f"interrupted after {len(outcomes)} of {len(claims)} proofs; nothing is decided", err=True)
             raise

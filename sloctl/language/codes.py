@@ -21,7 +21,8 @@ PAGES: Final[dict[str, Page]] = {
         "The file cannot be read",
         "It is missing, not permitted, or no regular file. Folders are read by naming them to the "
         "command; pipes and devices are refused because reading them can block. Use `-` for standard "
-        "input.",
+        "input. A link may lead to anything in the repository (or below `--root`), and nowhere else: a "
+        "proposed change must not show other files of the machine that checks it.",
     ),
     "SLO002": Page(
         "The file is too large",

@@ -2,6 +2,9 @@
 
 The folders above are searched up to the repository, so that one file alone, as in a pre-commit hook, means the
 same as within a full run.
+
+A link may lead to anything in the root and nowhere else: whoever may propose a change of the specifications does not
+get to see other files of the machine that validates them.
 """
 
 from __future__ import annotations
@@ -9,14 +12,14 @@ from __future__ import annotations
 import glob
 import os
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language.document import Document, Service, read_documents
-from sloctl.language.files import MAX_BYTES, RealPaths, unreadable
+from sloctl.language.files import MAX_BYTES, RealPaths, leaves, unreadable
 
 NOTHING_FOUND: Final = "SLO047"
 _SHARED: Final = re.compile(rb"^kind:\s*[\"']?(?:Platform|Template)\b", re.MULTILINE)
@@ -30,33 +33,61 @@ class Selection:
     Attributes:
         chosen: files that were asked for; `-` is standard input.
         shared: files in folders above that hold Platforms or Templates, of which only those are read.
+        tops: the real folder that each file lies in, links or not.
     """
 
     chosen: tuple[str, ...]
     shared: tuple[str, ...]
+    tops: Mapping[str, str]
 
 
 def discover(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None) -> Selection:
     """The files that `paths` (files, folders, patterns or `-`) stand for; a path that stands for none is an error."""
-    real = RealPaths()
-    chosen = _once((name for path in paths for name in _expanded(path, found)), real)
+    real, tops = RealPaths(), dict[str, str]()
+    for path in paths:
+        top = _top(path, root)
+        tops |= {name: top for name in _expanded(path, found, real, top) if name not in tops}
+    chosen = _once(tops, real)
     folders = {Path("x" if path == "-" else path).parent for path in chosen.values()}
-    above = (file for folder in sorted(folders) for file in _files_above(folder, root, found))
-    shared = _once((str(file) for file in above if real(str(file)) not in chosen and _is_shared(file, found)), real)
-    return Selection(tuple(sorted(chosen.values())), tuple(sorted(shared.values())))
+    for folder in sorted(folders):
+        top = os.path.realpath(root or _repository(folder.resolve()))
+        tops |= {str(file): top for file in _files_above(folder, Path(top), found) if str(file) not in tops}
+    above = (path for path in tops if real(path) not in chosen and _is_shared(Path(path), found))
+    shared = _once(above, real)
+    return Selection(tuple(sorted(chosen.values())), tuple(sorted(shared.values())), tops)
 
 
 def read_all(selection: Selection, found: Diagnostics) -> list[Document]:
     """Every document of a selection; what is wrong in them is in `found`."""
-    documents = [document for path in selection.chosen for document in read_documents(path, found)]
-    shared = (document for path in selection.shared for document in read_documents(path, found))
+    tops = selection.tops
+    documents = [document for path in selection.chosen for document in read_documents(path, found, tops[path])]
+    shared = (document for path in selection.shared for document in read_documents(path, found, tops[path]))
     return documents + [document for document in shared if not isinstance(document.spec, Service)]
 
 
-def _expanded(path: str, found: Diagnostics) -> list[str]:
+def _top(path: str, root: Path | None) -> str:
+    """The real folder that a path and all that it stands for may not leave.
+
+    It is the root; else the repository we are in, or the working directory, for whatever is written as below it; else
+    that of the path itself, in which a link to a folder is nobody's repository.
+    """
+    if root is not None:
+        return os.path.realpath(root)
+    here = _repository(Path.cwd())
+    fixed = Path(os.path.abspath(re.split(r"[*?[]", path, maxsplit=1)[0]))  # noqa: PTH100 - links as they are written
+    if fixed.is_relative_to(here):
+        return str(here)
+    folder = fixed if fixed.is_dir() else fixed.parent
+    above = (folder, *folder.parents)
+    return os.path.realpath(next((one for one in above if (one / ".git").exists() and not one.is_symlink()), folder))
+
+
+def _expanded(path: str, found: Diagnostics, real: RealPaths, top: str) -> list[str]:
     if path == "-":
         return ["-"]
     folder = Path(path)
+    if _exists(folder) and leaves(path, os.path.realpath(folder), top, found):
+        return []
     if folder.is_dir():
         names = list(_below(folder, found))
         help_ = "name a folder that holds .yaml files, or run `sloctl init` for a first one"
@@ -68,7 +99,7 @@ def _expanded(path: str, found: Diagnostics) -> list[str]:
     if not names:
         what = "this folder holds no specification" if folder.is_dir() else "there is no such file or folder"
         found.error(NOTHING_FOUND, Place(path), what, help_)
-    return names
+    return [name for name in names if not leaves(name, real(name), top, found)]
 
 
 def _exists(path: Path) -> bool:
@@ -102,9 +133,8 @@ def _once(paths: Iterable[str], real: RealPaths) -> dict[str, str]:
     return found
 
 
-def _files_above(folder: Path, root: Path | None, found: Diagnostics) -> Iterator[Path]:
-    """Files in `folder` and above it, up to the root, that may hold something shared."""
-    top = (root or _repository(folder.resolve())).resolve()
+def _files_above(folder: Path, top: Path, found: Diagnostics) -> Iterator[Path]:
+    """Files in `folder` and above it, up to the real folder `top`, that may hold something shared."""
     while True:
         yield from (path for path in _listed(folder, found) if path.suffix in _SUFFIXES)
         if folder.resolve() == top or top not in folder.resolve().parents:

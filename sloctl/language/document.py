@@ -270,9 +270,13 @@ class Document:
         return self.tree.key_place(*keys)
 
 
-def read_documents(path: str, found: Diagnostics) -> list[Document]:
-    """The valid documents of a file (`-` is stdin); what is wrong with the others is added to `found`."""
-    text = read_file(path, found)
+def read_documents(path: str, found: Diagnostics, top: str = "/") -> list[Document]:
+    """The valid documents of a file (`-` is stdin); what is wrong with the others is added to `found`.
+
+    Args:
+        top: a real folder; nothing outside of it is read.
+    """
+    text = read_file(path, found, top)
     return [] if text is None else parse_documents(text, path, found)
 
 

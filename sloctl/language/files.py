@@ -45,8 +45,22 @@ class RealPaths:
         return self._folders[folder]
 
 
-def read_file(path: str, found: Diagnostics) -> bytes | None:
-    """The bytes of a regular file (or of stdin for `-`), at most 1 MiB and one byte; None after a finding."""
+def leaves(path: str, real: str, top: str, found: Diagnostics) -> bool:
+    """Whether what a path really is lies outside of the real folder `top`; a finding then, which quotes nothing."""
+    if real == top or real.startswith(os.path.join(top, "")):  # noqa: PTH118 - text, for ten thousand files
+        return False
+    message = f"this leads out of {top}, so it is not read"
+    help_ = "put the specification itself here, or name the folder above both with --root"
+    found.error("SLO001", Place(path), message, help_)
+    return True
+
+
+def read_file(path: str, found: Diagnostics, top: str = "/") -> bytes | None:
+    """The bytes of a regular file (or of stdin for `-`), at most 1 MiB and one byte; None after a finding.
+
+    Args:
+        top: a real folder; nothing outside of it is read, links or not.
+    """
     if path == STDIN:
         return sys.stdin.buffer.read(MAX_BYTES + 1)
     try:
@@ -54,10 +68,18 @@ def read_file(path: str, found: Diagnostics) -> bytes | None:
             return None
         handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK | os.O_NOCTTY)
         with os.fdopen(handle, "rb") as file:  # checked again: the file may have been replaced
-            return file.read(MAX_BYTES + 1) if _is_regular(os.fstat(handle), path, found) else None
+            if leaves(path, _opened(handle, path), top, found) or not _is_regular(os.fstat(handle), path, found):
+                return None
+            return file.read(MAX_BYTES + 1)
     except (OSError, ValueError) as problem:
         unreadable(problem, path, found)
         return None
+
+
+def _opened(handle: int, path: str) -> str:
+    """What has been opened, without links: Linux knows, elsewhere it is looked up once more."""
+    link = f"/proc/self/fd/{handle}"
+    return os.readlink(link) if os.path.lexists(link) else os.path.realpath(path)  # noqa: PTH115 - text, as above
 
 
 def unreadable(problem: OSError | ValueError, path: str, found: Diagnostics, what: str = "file") -> None:

@@ -6,12 +6,15 @@ import json
 import os
 import re
 import shutil
+import signal
 import subprocess
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from queue import SimpleQueue
 from typing import Final
 
 from sloctl.errors import OutsideError
@@ -25,6 +28,10 @@ _FAILURE: Final = re.compile(r"^ +(?:name: .*,\n +)?(alertname|expr): (.*?), tim
 
 _ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400"}
 """One core for each test, and memory for speed: there are as many tests at a time as cores."""
+
+
+class _StoppedError(Exception):
+    """Nothing runs any more, so nothing is proven."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +60,7 @@ class Promtool:
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
+        self._heard = SimpleQueue[Future[Outcome] | BaseException]()
         self._check_version()
 
     def _check_version(self) -> None:
@@ -70,16 +78,27 @@ class Promtool:
             )
 
     def prove(self, proofs: Sequence[Proof], folder: Path, workers: int = 0) -> Iterator[Outcome]:
-        """Every proof's outcome as soon as it is known. Files are written below `folder`."""
+        """Every proof's outcome as soon as it is known, once for each program. Files are written below `folder`.
+
+        Raises:
+            BaseException: what `interrupt` was told; no promtool runs any more then.
+        """
         pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
         try:
-            waiting: set[Future[Outcome]] = {pool.submit(self._proven, proof, folder) for proof in proofs}
-            while waiting:
-                done, waiting = wait(waiting, return_when=FIRST_COMPLETED)
-                yield from (future.result() for future in done)
+            for proof in proofs:
+                pool.submit(self._proven, proof, folder).add_done_callback(self._heard.put)
+            for _ in proofs:
+                heard = self._heard.get()
+                if isinstance(heard, BaseException):
+                    raise heard
+                yield heard.result()
         finally:
             self._stop()
             pool.shutdown(cancel_futures=True)
+
+    def interrupt(self, why: BaseException) -> None:
+        """Let `prove` raise this instead of its next outcome; may be called at any moment, by a signal handler too."""
+        self._heard.put(why)
 
     def _proven(self, proof: Proof, folder: Path) -> Outcome:
         if proof.refuted:
@@ -94,14 +113,14 @@ class Promtool:
         """None when all is as expected, else what promtool says."""
         with self._lock:
             if self._stopped:
-                return None
+                raise _StoppedError
             process = subprocess.Popen(
                 [self.path, "test", "rules", tests.name],
                 cwd=tests.parent,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
-                start_new_session=True,  # Ctrl-C ends us first, and we end it
+                start_new_session=True,  # Ctrl-C ends us first, and we end it with all that it has started
                 env=_ENVIRONMENT,
             )
             self._running.add(process)
@@ -114,7 +133,9 @@ class Promtool:
         with self._lock:
             self._stopped = True
             for process in self._running:
-                process.kill()
+                with suppress(ProcessLookupError):
+                    if process.poll() is None:
+                        os.killpg(process.pid, signal.SIGKILL)
 
     def _explained(self, proof: Proof, tests: Path, output: str) -> Iterator[str]:
         """Each history by itself, so that the sentence says which one, what was expected and what was seen."""

@@ -24,6 +24,7 @@ from bench.canary_live import (
     write_spec,
     write_targets,
 )
+from testing.servers import until
 from tests.conftest import StartPrometheus
 
 pytest.importorskip("fastapi")
@@ -49,14 +50,9 @@ class World:
         assert finished.returncode in {0, 1, 3, 4}, finished.stderr
         return finished.returncode, json.loads(finished.stdout)
 
-    def until(self, service: str, wanted: set[str], within: float) -> dict[str, object]:
-        """The first verdict that is one of those, looking once a second."""
-        deadline = time.monotonic() + within
-        while True:
-            _, answer = self.judged(service)
-            if answer["verdict"] in wanted or time.monotonic() > deadline:
-                return answer
-            time.sleep(0.5)
+    def until(self, service: str, wanted: set[str]) -> dict[str, object]:
+        """The first verdict that is one of those."""
+        return until(lambda: answer if (answer := self.judged(service)[1])["verdict"] in wanted else None)
 
 
 @pytest.fixture
@@ -77,7 +73,8 @@ def world(prometheus: StartPrometheus, tmp_path: Path) -> Iterator[World]:
         write_targets(targets, stables)
         server = prometheus(scraping(targets, SCRAPE))
         stack.enter_context(Load({one.port: RATE for one in stables}))
-        time.sleep(4 * SCRAPE)
+        old = f"count(count_over_time(http_requests_total[1m]) >= 4) >= {len(stables)}"
+        server.wait_for(lambda: server.query(old), "four scrapes of each")
         canaries = [versions[CANARY] for versions in running.values()]
         write_targets(targets, [*stables, *canaries])
         stack.enter_context(Load({one.port: RATE for one in canaries}))
@@ -96,7 +93,7 @@ def test_a_rollout_waits_for_the_right_verdict(world: World) -> None:
     seen = {(answer["verdict"], answer["reason"]) for answer in (look(world, "storm") for _ in range(6))}
     assert not {verdict for verdict, _ in seen} & {"rollback", "promote"}, seen
 
-    good = world.until("good", {"rollback", "promote"}, within=40)
+    good = world.until("good", {"rollback", "promote"})
     assert (good["verdict"], good["reason"]) == ("promote", "healthy"), good
     assert good["window"]["end"] - good["window"]["start"] >= HOLD  # type: ignore[index]
     storm = world.judged("storm")[1]

@@ -11,6 +11,8 @@ import pytest
 
 from bench.measured import measured
 from sloctl.cli import main
+from sloctl.diagnostics import Diagnostics
+from sloctl.language.files import read_file
 
 GOOD = """apiVersion: sloctl/v1
 kind: Service
@@ -39,7 +41,7 @@ def _workplace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     [
         (lambda path: path.mkdir(), "this folder holds no specification"),
         (os.mkfifo, "this is a pipe, socket or device, not a file"),
-        (lambda path: path.symlink_to("/dev/zero"), "this is a pipe, socket or device, not a file"),
+        (lambda path: path.symlink_to("/dev/zero"), "so it is not read"),
         (lambda path: path.symlink_to(path), "the file cannot be read: too many levels of symbolic links"),
         (lambda path: path.symlink_to("nowhere"), "the file cannot be read: no such file or directory"),
         (lambda path: None, "there is no such file or folder"),
@@ -171,3 +173,110 @@ def test_a_megabyte_of_anything_is_answered_within_256_mib(kind: str) -> None:
     assert "bug" not in done.said
     assert done.memory <= 256, f"{done.memory:.0f} MiB"
     assert done.cpu < 60
+
+
+SECRET = "secret_of_the_machine: [\n"
+
+
+@pytest.fixture
+def outside(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A folder with a text that is none of ours, beside a repository that we are in."""
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/a.yaml").write_text(SECRET)
+    (tmp_path / "repository/.git").mkdir(parents=True)
+    (tmp_path / "repository/slo-specs").mkdir()
+    (tmp_path / "repository/slo-specs/good.yaml").write_text(GOOD)
+    monkeypatch.chdir(tmp_path / "repository")
+    return tmp_path / "outside"
+
+
+READING = [
+    ["validate"],
+    ["validate", "slo-specs/*.yaml", "slo-specs/*/*.yaml"],
+    ["validate", "slo-specs/a.yaml"],
+    ["validate", "../repository/slo-specs"],
+    ["validate", "--root", "."],
+    ["validate", "--format", "json"],
+    ["generate"],
+    ["show"],
+    ["explain"],
+    ["diff", "slo-specs", "slo-specs"],
+    ["backfill", "--prometheus", "http://localhost:1"],
+    ["routes", "test"],
+    ["canary", "evaluate", "--service", "a", "--canary", "b", "--stable", "c", "--prometheus", "http://localhost:1"],
+    ["canary", "serve", "--prometheus", "http://localhost:1"],
+]
+
+
+@pytest.mark.parametrize("words", READING, ids=" ".join)
+@pytest.mark.parametrize("link", ["slo-specs/a.yaml", "slo-specs/folder", "slo-specs"])
+def test_a_link_that_leaves_the_repository_is_refused_and_never_quoted(
+    outside: Path, link: str, words: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    if link == "slo-specs":
+        Path("slo-specs/good.yaml").unlink()
+        Path("slo-specs").rmdir()
+    Path(link).symlink_to(outside / "a.yaml" if link.endswith(".yaml") else outside)
+    code, printed = run(*words, capsys=capsys)
+    assert "secret" not in printed
+    if words[-1].endswith("*.yaml") or link != "slo-specs/folder":  # a walk does not go through links to folders
+        assert code in {1, 2}
+        assert f"this leads out of {Path.cwd()}, so it is not read" in printed
+
+
+def test_a_link_that_leads_elsewhere_in_the_repository_is_read(
+    outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    Path("shared").mkdir()
+    Path("shared/platform.yaml").write_text(PLATFORM)
+    Path("slo-specs/platform.yaml").symlink_to("../shared/platform.yaml")
+    Path("linked").symlink_to("slo-specs")
+    assert run("validate", "linked", capsys=capsys) == (0, "1 SLO of 1 service is valid.\n")
+
+
+def test_a_folder_above_both_may_be_named_as_the_root(outside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (outside / "a.yaml").write_text(GOOD.replace("checkout", "cart"))
+    Path("slo-specs/a.yaml").symlink_to(outside / "a.yaml")
+    assert run("validate", "--root", "..", capsys=capsys) == (0, "2 SLOs of 2 services are valid.\n")
+
+
+def test_a_platform_above_that_is_a_link_out_of_the_repository_is_refused(
+    outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (outside / "a.yaml").write_text("kind: Platform\n" + SECRET)
+    Path("platform.yaml").symlink_to(outside / "a.yaml")
+    code, printed = run("validate", capsys=capsys)
+    assert (code, "secret" in printed) == (1, False)
+    assert "platform.yaml:1:1: error[SLO001]: this leads out of" in printed
+
+
+def test_what_is_named_outside_of_the_repository_has_a_root_of_its_own(
+    outside: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As where a ConfigMap is mounted, whose files are links within their folder; links out of it are refused."""
+    (outside / "a.yaml").write_text(GOOD)
+    (outside / "b.yaml").symlink_to("a.yaml")
+    assert run("validate", str(outside), capsys=capsys) == (0, "1 SLO of 1 service is valid.\n")
+    (outside / "b.yaml").unlink()
+    (outside / "b.yaml").symlink_to("/proc/self/environ")
+    code, printed = run("validate", str(outside), capsys=capsys)
+    assert (code, printed.count("error[")) == (1, 1)
+    assert f"this leads out of {outside}, so it is not read" in printed
+
+
+def test_a_repository_beyond_a_link_is_no_root(outside: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (outside / ".git").mkdir()
+    (outside / "folder").mkdir()
+    Path("slo-specs/folder").symlink_to(outside)
+    for path in ("slo-specs/*/a.yaml", "slo-specs/folder", "slo-specs/folder/a.yaml"):
+        for here in (path, str(Path(path).absolute())):
+            code, printed = run("validate", here, capsys=capsys)
+            assert (code, "secret" in printed) == (1, False)
+
+
+def test_a_file_that_becomes_a_link_after_it_was_looked_at_is_refused(outside: Path) -> None:
+    found, here = Diagnostics(), str(Path.cwd())
+    Path("slo-specs/good.yaml").unlink()
+    Path("slo-specs/good.yaml").symlink_to(outside / "a.yaml")
+    assert read_file("slo-specs/good.yaml", found, here) is None
+    assert [finding.message for finding in found] == [f"this leads out of {here}, so it is not read"]

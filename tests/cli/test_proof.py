@@ -2,14 +2,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -86,48 +79,6 @@ def test_what_cannot_be_derived_is_named_with_its_reason_and_its_tiers_are_prove
     assert "not provable: default/api/ok slo:sli_total:increase1m: a query is the user's own PromQL" in said
     assert "1 of 1 tiers proven" in said
     assert ", 2 not provable, 0 failed" in said
-
-
-def test_an_interrupted_test_leaves_no_folder_and_no_program(specs: Path) -> None:
-    slow = specs / "promtool"
-    slow.write_text(
-        '#!/bin/sh\n[ "$1" = --version ] && { echo "promtool, version 2.42.0"; exit; }\n'
-        f"touch {specs}/running\nexec sleep 60\n"
-    )
-    slow.chmod(0o755)
-    (specs / "temporary").mkdir()
-    run = subprocess.Popen(
-        [sys.executable, "-m", "sloctl", "test", "--promtool", "./promtool"],
-        env={**os.environ, "TMPDIR": str(specs / "temporary")},
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    wait_until((specs / "running").exists)
-    (folder,) = (specs / "temporary").iterdir()
-    run.send_signal(signal.SIGINT)
-    _, said = run.communicate(timeout=30)
-    assert run.returncode == 130
-    assert "interrupted after 0 of" in said
-    assert "Traceback" not in said
-    assert list((specs / "temporary").iterdir()) == []
-    assert not any(str(folder) in told for told in working_folders())
-
-
-def wait_until(holds: Callable[[], bool]) -> None:
-    end = time.monotonic() + 30
-    while not holds():
-        assert time.monotonic() < end
-        time.sleep(0.02)
-
-
-def working_folders() -> list[str]:
-    """Where the processes of this machine work, as far as we may know."""
-    found = list[str]()
-    for process in Path("/proc").glob("[0-9]*/cwd"):
-        with contextlib.suppress(OSError):
-            found.append(str(process.readlink()))
-    return found
 
 
 def test_explain_names_the_slos_there_are(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -36,11 +36,11 @@ def test_live_tiles_add_up_to_every_scraped_event_and_a_birth(prometheus: StartP
     with checkout_service(tmp_path) as service:
         server = prometheus(scrape_config(service), compile_demo(tmp_path / "out"))
         tile = "slo:sli_total:increase5s"
-        server.wait_for(lambda: (server.value(tile) or 0) > 0, "a first whole tile", within=30)
+        server.wait_for(lambda: (server.value(tile) or 0) > 0, "a first whole tile")
         began = server.value(f"timestamp({tile})")
         assert began is not None
         order(f"{service}/fail?ratio=0.2")
-        server.wait_for(lambda: (server.value(f"timestamp({tile})") or 0) >= began + 20, "four more tiles", within=40)
+        server.wait_for(lambda: (server.value(f"timestamp({tile})") or 0) >= began + 20, "four more tiles")
         ended = server.value(f"timestamp({tile})")
         assert ended is not None
         length = f"{round((ended - began) * 1000) - 1000}ms"
@@ -58,10 +58,10 @@ def test_status_shows_the_budget_that_the_scraped_events_have_spent(
 ) -> None:
     with checkout_service(tmp_path) as service:
         server = prometheus(scrape_config(service), compile_demo(tmp_path / "out"))
-        server.wait_for(lambda: (server.value("slo:sli_total:increase5s") or 0) > 0, "a first whole tile", within=30)
+        server.wait_for(lambda: (server.value("slo:sli_total:increase5s") or 0) > 0, "a first whole tile")
         order(f"{service}/fail?ratio=0.2")
         consumed = "slo:error_budget_consumed:ratio_increase1d"
-        server.wait_for(lambda: (server.value(consumed) or 0) > 20, "some of the budget is spent", within=60)
+        server.wait_for(lambda: (server.value(consumed) or 0) > 20, "some of the budget is spent")
         with PrometheusClient(server.url) as client:
             [status] = read_status(client)
         recorded = server.value(f"timestamp({consumed})")

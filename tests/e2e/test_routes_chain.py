@@ -16,7 +16,7 @@ from sloctl.backends.alertmanager.tree import matched
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from testing.routed import configure, routed, rules, scraping, write_spec
-from testing.servers import Alertmanager
+from testing.servers import PATIENCE, Alertmanager
 from testing.sink import Sink
 from tests.conftest import StartPrometheus, program
 
@@ -85,7 +85,7 @@ slos:
 """
 
 
-def until(happened: Callable[[], object], server: Alertmanager, what: str, within: float = 30) -> None:
+def until(happened: Callable[[], object], server: Alertmanager, what: str, within: float = PATIENCE) -> None:
     server.running.wait_for(happened, what, within)
 
 
@@ -102,11 +102,11 @@ def test_from_the_first_bad_request_to_the_page_and_its_resolve(prometheus: Star
         server = prometheus(scraping({"checkout": service}, told, "1s"), rules(specs, tmp_path))
         budget = 'slo:error_budget_consumed:ratio_increase1d{slo="checkout-ok"}'
         healthy = f"slo:sli_error:ratio_increase25s == 0 and on (platform) {budget}"
-        server.wait_for(lambda: len(server.query(healthy)) == 1, "a healthy start", 90)
+        server.wait_for(lambda: len(server.query(healthy)) == 1, "a healthy start")
         assert sink.of("pagerduty") == []
         began = time.monotonic()
         order(f"{service}/fail?ratio=0.2")
-        until(lambda: sink.events("trigger", "web", CHECKOUT), told, "the page", within=60)
+        until(lambda: sink.events("trigger", "web", CHECKOUT), told, "the page")
         assert sink.events("trigger", "web", CHECKOUT)[0].at - began >= TWELFTH
         until(lambda: sink.of("slack", "#web-pages", "checkout-ok"), told, "its copy in the chat")
         until(lambda: sink.of("slack", "#lost", "unowned-ok"), told, "the fallback")
@@ -117,14 +117,14 @@ def test_from_the_first_bad_request_to_the_page_and_its_resolve(prometheus: Star
         assert having(told, slo="newcomer-ok")
         healed = time.monotonic()
         order(f"{service}/heal")
-        until(lambda: sink.events("resolve", "web", CHECKOUT), told, "the resolve", within=60)
+        until(lambda: sink.events("resolve", "web", CHECKOUT), told, "the resolve")
         until(lambda: sink.of("slack", "#web-pages", "[resolved]"), told, "the resolve in the chat")
         check_page(sink, specs)
         assert [one for one in sink.messages if "newcomer" in one.text] == []
         # the lower tier looks back longer than the page, so it may have its turn when the page is over
         assert [one for one in sink.of("slack") if one.to == "#web" and one.at < healed] == []
         assert sink.of("slack", "#everybody") == []
-        until(lambda: sink.of("webhook", "slo-shop-watchdog"), told, "the heartbeat, each minute", within=70)
+        until(lambda: sink.of("webhook", "slo-shop-watchdog"), told, "the heartbeat, each minute")
         assert sink.faults == []
 
 

@@ -1,11 +1,10 @@
 import sys
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import pytest
 
-from testing.servers import ServerError, Target, running
+from testing.servers import ServerError, Target, running, until
 from tests.conftest import Promtool, StartPrometheus
 
 RULES = """
@@ -31,12 +30,12 @@ def test_prometheus_answers_queries_and_tells_its_rules_alerts_and_targets(
     scrape = {"job_name": "nobody", "scrape_interval": "1s", "static_configs": [{"targets": ["127.0.0.1:1"]}]}
     server = prometheus({"scrape_configs": [scrape]}, rules=[rules])
 
-    assert server.wait_for(lambda: server.value("answer"), "the recording is there", within=15) == 42
-    firing = server.wait_for(lambda: server.alerts(severity="P1"), "the alert is there", within=15)
+    assert server.wait_for(lambda: server.value("answer"), "the recording is there") == 42
+    firing = server.wait_for(lambda: server.alerts(severity="P1"), "the alert is there")
     assert [(alert.name, alert.state) for alert in firing] == [("Always", "firing")]
     assert server.alerts(severity="P2") == []
     assert [(rule.group, rule.name) for rule in server.rules()] == [("group", "answer"), ("group", "Always")]
-    server.wait_for(lambda: down(server.targets()), "the target was found down", within=15)
+    server.wait_for(lambda: down(server.targets()), "the target was found down")
     with pytest.raises(ServerError, match="unclosed left parenthesis"):
         server.query("sum(")
     with pytest.raises(ServerError, match="2 series"):
@@ -71,7 +70,7 @@ def interrupt_beside_a_child(log: Path) -> tuple[int, int]:
         "child.wait()\n"
     )
     with suppress(KeyboardInterrupt), running("parent", [sys.executable, "-c", start_child], log) as program:
-        child = program.wait_for(lambda: int(log.read_text() or 0), "the child is there", within=10)
+        child = program.wait_for(lambda: int(log.read_text() or 0), "the child is there")
         assert alive(child)
         raise KeyboardInterrupt
     return program.process.pid, child
@@ -79,16 +78,13 @@ def interrupt_beside_a_child(log: Path) -> tuple[int, int]:
 
 def test_an_interrupt_ends_the_program_and_its_children_even_deaf_ones(tmp_path: Path) -> None:
     parent, child = interrupt_beside_a_child(tmp_path / "log")
-    deadline = time.monotonic() + 10
-    while alive(child) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    until(lambda: not alive(child))
     assert not alive(parent)
-    assert not alive(child)
 
 
 def test_waiting_in_vain_shows_what_was_awaited_and_the_log(tmp_path: Path) -> None:
     speak = "import time; print('starting the engine', flush=True); time.sleep(60)"
     with running("engine", [sys.executable, "-c", speak], tmp_path / "log") as program:
-        program.wait_for((tmp_path / "log").read_text, "it speaks", within=10)
+        program.wait_for((tmp_path / "log").read_text, "it speaks")
         with pytest.raises(ServerError, match=r"did not get there in 0\.1 s: it flies(.|\n)*starting the engine"):
             program.wait_for(lambda: None, "it flies", within=0.1)

@@ -15,6 +15,7 @@ from paho.mqtt.properties import Properties
 from sloctl.instrumentation import RequestContext, carriers, consume
 from sloctl.instrumentation.context import entered
 from testing.brokers import kafka, mosquitto
+from testing.servers import PATIENCE
 from tests.conftest import program
 from tests.instrumentation.conftest import Configure
 
@@ -50,7 +51,7 @@ def test_kafka_carries_headers_and_a_redelivered_record_keeps_its_id(observed: C
 
 
 def next_record(consumer: Any) -> Any:
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         message = consumer.poll(0.2)
         if message is not None and not message.error():
@@ -68,7 +69,7 @@ def connected(port: int, version: Any) -> tuple[Client, "queue.Queue[Any]"]:
     client.connect("127.0.0.1", port)
     client.loop_start()
     client.subscribe("t", qos=1)
-    subscribed.get(timeout=10)
+    subscribed.get(timeout=PATIENCE)
     return client, received
 
 
@@ -80,10 +81,10 @@ def test_mqtt_5_carries_user_properties_which_a_3_1_1_subscriber_loses(observed:
         properties = Properties(PacketTypes.PUBLISH)
         properties.UserProperty = carriers.mqtt.user_properties([("other", "1")])
         five.publish("t", b"21.5", qos=1, properties=properties)
-    message = to_five.get(timeout=10)
+    message = to_five.get(timeout=PATIENCE)
     assert message.payload == b"21.5"
     assert carriers.mqtt.extract(message.properties.UserProperty).fields["x-request-id"] == ID
-    lost = to_three.get(timeout=10)
+    lost = to_three.get(timeout=PATIENCE)
     assert carriers.mqtt.extract(None, lost.payload).fields == {}
     stop(five, three)
 
@@ -94,7 +95,7 @@ def test_mqtt_3_1_1_carries_it_in_the_payload(observed: Configure, mqtt_port: in
     with entered(RequestContext(ID)):
         three.publish("t", carriers.mqtt.inject_payload(b'{"t": 21.5}').data, qos=1)
         three.publish("t", carriers.mqtt.inject_payload(b"21.5", envelope=True).data, qos=1)
-    first, second = (received.get(timeout=10).payload for _ in range(2))
+    first, second = (received.get(timeout=PATIENCE).payload for _ in range(2))
     assert json.loads(first)["t"] == 21.5
     assert carriers.mqtt.payload(second) == b"21.5"
     for payload in (first, second):

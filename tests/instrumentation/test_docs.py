@@ -19,7 +19,7 @@ from sloctl.language.discovery import discover, read_all
 from sloctl.model.indicator import Latency, Ratio
 from sloctl.resolve import resolve
 from testing.brokers import AWS_ENVIRONMENT, moto
-from testing.servers import ROOT, Running, answers, free_port, running
+from testing.servers import PATIENCE, ROOT, Running, answers, free_port, running
 from tests.instrumentation.conftest import Configure
 
 PAGE = ROOT / "docs" / "instrumentation.md"
@@ -84,9 +84,9 @@ def serves_every_series(folder: Path, page: Path) -> None:
     port = free_port()
     serve = [sys.executable, "-m", "uvicorn", "main:app", "--app-dir", folder, "--port", str(port)]
     command = ["env", f"--chdir={folder}", *serve]
-    with running("main.py", command, folder / "log") as process, httpx.Client() as client:
+    with running("main.py", command, folder / "log") as process, httpx.Client(timeout=PATIENCE) as client:
         url = f"http://127.0.0.1:{port}"
-        process.wait_for(lambda: answers(client, f"{url}/metrics"), "it answers", within=20)
+        process.wait_for(lambda: answers(client, f"{url}/metrics"), "it answers")
         response = client.post(f"{url}/track")
         assert response.json() == {"request_id": response.headers["x-request-id"]}
         series = client.get(f"{url}/metrics").text.splitlines()
@@ -128,7 +128,7 @@ def test_the_worker_example_handles_a_message_in_its_context(folder: Path, obser
         environment = [f"{key}={value}" for key, value in {**AWS_ENVIRONMENT, "AWS_ENDPOINT_URL": endpoint}.items()]
         command = ["env", *environment, sys.executable, folder / "worker.py"]
         with running("worker.py", command, folder / "log") as process:
-            line = process.wait_for(lambda: said(process, "shipping order-1"), "it ships", within=20)
+            line = process.wait_for(lambda: said(process, "shipping order-1"), "it ships")
     assert (line["request.id"], line["tenant.id"], line["service.name"]) == ("request-0001", "acme", "shipping")
 
 

@@ -16,7 +16,7 @@ from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from sloctl.instrumentation import current, instrument_app
-from testing.servers import free_port
+from testing.servers import PATIENCE, free_port
 from tests.instrumentation.conftest import Configure, Observed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.server]
@@ -126,7 +126,7 @@ async def test_a_client_that_closes_its_socket_is_499_and_no_error_of_ours(obser
         with socket.create_connection(("127.0.0.1", port)) as client:
             client.sendall(b"GET /drip HTTP/1.1\r\nhost: x\r\n\r\n")
             assert client.recv(100).startswith(b"HTTP/1.1 200")
-        for _ in range(250):
+        for _ in range(int(PATIENCE / 0.02)):
             if there.counted():
                 break
             await asyncio.sleep(0.02)

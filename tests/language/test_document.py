@@ -350,7 +350,7 @@ REPLACEMENTS = [
 ]
 
 
-@settings(max_examples=150, deadline=5000)
+@settings(max_examples=150)
 @given(st.integers(0, len(LINES) - 1), st.sampled_from(REPLACEMENTS), st.integers(0, 5))
 def test_no_value_in_any_place_raises(line: int, value: str, nth: int) -> None:
     """Every value of every example, replaced by every kind of value."""
@@ -366,7 +366,7 @@ def test_no_value_in_any_place_raises(line: int, value: str, nth: int) -> None:
         assert not re.search(r"\b(str|dict|tuple|NoneType|Refused|object at|valid)\b", each.message)
 
 
-@settings(max_examples=150, deadline=5000)
+@settings(max_examples=150)
 @given(
     st.integers(0, len(WHOLE) - 1),
     st.integers(0, 12),

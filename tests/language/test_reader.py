@@ -336,7 +336,7 @@ PIECES = st.sampled_from(
 )
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=400)
 @given(st.lists(PIECES, max_size=40).map("".join))
 def test_no_text_raises_and_every_finding_lies_within_the_file(text: str) -> None:
     found = Diagnostics()
@@ -349,7 +349,7 @@ def test_no_text_raises_and_every_finding_lies_within_the_file(text: str) -> Non
         assert each.place.column >= 1
 
 
-@settings(max_examples=400, deadline=2000)
+@settings(max_examples=400)
 @given(st.binary(max_size=200))
 def test_no_bytes_raise(data: bytes) -> None:
     read_text(data, "a.yaml", Diagnostics())
@@ -363,7 +363,7 @@ VALUES = st.recursive(
 )
 
 
-@settings(max_examples=200, deadline=2000)
+@settings(max_examples=200)
 @given(st.dictionaries(TEXTS, VALUES, min_size=1, max_size=4))
 def test_json_that_another_program_writes_is_read_back_equal(value: dict[str, object]) -> None:
     found = Diagnostics()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +10,7 @@ import pytest
 
 from examples.demo.checkout import checkout_service, scrape_config
 from sloctl.cli import main
+from testing.servers import until
 from tests.conftest import StartPrometheus
 
 SPEC = """apiVersion: sloctl/v1
@@ -44,7 +44,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with ExitStack() as stack:
         service = stack.enter_context(checkout_service(tmp_path_factory.mktemp("checkout")))
         server = stack.enter_context(servers.prometheus(scrape_config(service)))
-        server.wait_for(lambda: (server.value("count_over_time(http_requests_total[1m])") or 0) > 3, "scrapes", 30)
+        server.wait_for(lambda: (server.value("count_over_time(http_requests_total[1m])") or 0) > 3, "scrapes")
         yield server.url
 
 
@@ -107,10 +107,7 @@ def test_what_falls_all_the_time_is_no_counter(
 ) -> None:
     """As each delta or rate does; how long a scrape took goes up and down like them."""
     seconds = "sli: {ratio: {total: scrape_duration_seconds, bad: scrape_duration_seconds}}"
-    deadline = time.monotonic() + 30
-    while "SLO206" not in (err := validate(tmp_path, scraped, capsys, seconds)[1]):
-        assert time.monotonic() < deadline, err
-        time.sleep(1)
+    err = until(lambda: said if "SLO206" in (said := validate(tmp_path, scraped, capsys, seconds)[1]) else "")
     assert re.search(r"spec.yaml:15:10: warning\[SLO206\]: scrape_duration_seconds fell \d+ times in 15m", err)
     assert "write `counts: per_5m`" in err
 
@@ -124,9 +121,8 @@ def test_a_bound_that_is_no_bucket_and_a_wrong_interval_are_told(
     own["static_configs"] = [{"targets": [server.url.removeprefix("http://")]}]
     again = prometheus({"global": {"scrape_interval": "1s"}, "scrape_configs": [own]})
     metric = "prometheus_http_request_duration_seconds"
-    time.sleep(1)
     server.client.get(f"{server.url}/metrics")
-    again.wait_for(lambda: again.value(f"count({metric}_bucket)"), "a scraped histogram", 30)
+    again.wait_for(lambda: again.value(f"count({metric}_bucket)"), "a scraped histogram")
     slo = f"sli: {{latency: {{histogram: {metric}, at_most: 300ms}}}}"
     code, err = validate(tmp_path, again.url, capsys, slo)
     assert code == 1

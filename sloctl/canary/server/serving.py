@@ -35,6 +35,8 @@ LOG: Final = logging.getLogger("sloctl.canary.server")
 SERVICE: Final = "sloctl-canary"
 FINISH_SECONDS: Final = 10.0
 LOOK_AT_FILES_SECONDS: Final = 15.0
+_ADDRESS_IS_TAKEN: Final = (1, 3)
+"""How uvicorn exits then, by its version; its log says so."""
 COLLECT_AFTER: Final = 50_000
 """New objects after which garbage is looked for; a look makes tens of thousands, and hardly any cycle."""
 
@@ -97,7 +99,9 @@ def serve(listening: Listening, store: Store, load: Callable[[], Configuration],
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
     try:
         server.run()
-    except SystemExit as error:  # uvicorn's answer to an address that is taken; its log says so
+    except SystemExit as error:
+        if error.code not in _ADDRESS_IS_TAKEN:
+            raise  # a signal
         raise OutsideError(f"{listening.host}:{listening.port} cannot be listened on") from error
     finally:
         store.close()

@@ -29,6 +29,7 @@ from sloctl.canary.server.queries import Shared
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from sloctl.prometheus import PrometheusClient
+from testing.servers import PATIENCE
 from tests.canary.source.test_look import SPEC
 from tests.canary.stub import NOW, Stub, serving
 
@@ -86,7 +87,7 @@ def listening(webhook: Webhook) -> Iterator[str]:
         thread.start()
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
         server.should_exit = True
-        thread.join(10)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
 
 
@@ -102,7 +103,7 @@ def hook_of(tmp_path: Path) -> Iterator[MakeHook]:
             specs = tmp_path / "specs.yaml"
             specs.write_text(spec, encoding="utf-8")
             stub = Stub()
-            prometheus = stack.enter_context(PrometheusClient(stack.enter_context(serving(stub)), timeout=5))
+            prometheus = stack.enter_context(PrometheusClient(stack.enter_context(serving(stub)), timeout=PATIENCE))
 
             def configuration() -> Configuration:
                 found = Diagnostics()
@@ -118,7 +119,9 @@ def hook_of(tmp_path: Path) -> Iterator[MakeHook]:
             shared = Shared(lambda: in_force.current.prometheus, metrics)
             evaluation = Evaluator(store, shared, metrics, **{"clock": lambda: NOW, **limits})
             webhook = Webhook(in_force, evaluation, metrics)
-            client = stack.enter_context(httpx.Client(base_url=stack.enter_context(listening(webhook)), timeout=20))
+            client = stack.enter_context(
+                httpx.Client(base_url=stack.enter_context(listening(webhook)), timeout=PATIENCE)
+            )
             return Hook(stub, store, webhook, client, registry, specs)
 
         yield make

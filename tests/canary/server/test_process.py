@@ -7,8 +7,7 @@ import resource
 import signal
 import sys
 import threading
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,7 +21,7 @@ from testing import servers
 from tests.canary.audit.conftest import KINDS, new_database
 from tests.canary.server.conftest import ASKED
 from tests.canary.source.test_look import SPEC
-from tests.canary.stub import LiveStub, serving
+from tests.canary.stub import Answer, LiveStub, serving
 
 pytestmark = pytest.mark.server
 
@@ -58,9 +57,9 @@ class World:
         command = [sys.executable, "-m", "sloctl", "canary", "serve", self.folder / "pay.yaml", "--root", self.folder]
         command += ["--prometheus", self.prometheus, "--store", self.store, "--listen", f"127.0.0.1:{port}", *more]
         log = self.folder / f"{port}.log"
-        with servers.running("sloctl", command, log) as running, httpx.Client(timeout=15) as client:
+        with servers.running("sloctl", command, log) as running, httpx.Client(timeout=servers.PATIENCE) as client:
             url = f"http://127.0.0.1:{port}"
-            running.wait_for(lambda: servers.answers(client, f"{url}/readyz"), "it is ready", within=20)
+            running.wait_for(lambda: servers.answers(client, f"{url}/readyz"), "it is ready")
             yield Server(url, running, client)
 
 
@@ -104,7 +103,7 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, either: str) -> N
                 ]
                 for writer in writers:
                     writer.start()
-                wait_until(lambda: len(acknowledged) > before + round_ % 5)  # noqa: B023 - called at once
+                servers.until(lambda: len(acknowledged) > before + round_ % 5)  # noqa: B023 - called at once
                 server.running.process.kill()
                 for writer in writers:
                     writer.join()
@@ -118,17 +117,9 @@ def test_what_was_acknowledged_survives_kill_9(tmp_path: Path, either: str) -> N
             store.close()
 
 
-def wait_until(true: Callable[[], bool], within: float = 10) -> None:
-    """Wait for something; it must happen."""
-    deadline = time.monotonic() + within
-    while not true():
-        assert time.monotonic() < deadline
-        time.sleep(0.002)
-
-
 def hammer(server: Server, acknowledged: set[str], name: str) -> None:
     """Ask about one release after the other until nobody answers."""
-    with httpx.Client() as client:
+    with httpx.Client(timeout=servers.PATIENCE) as client:
         for number in range(10_000):
             asked = {**ASKED, "revision": f"r{name}-{number}"}
             try:
@@ -149,21 +140,28 @@ def pages(store: Store) -> Iterator[list[object]]:
 
 
 def test_sigterm_lets_what_is_under_way_finish(world: World) -> None:
-    world.stub.delay = 0.2
-    server = world.start("--drain", "0.5")
+    looking, go_on, healthy = threading.Event(), threading.Event(), world.stub.body
+
+    def held_up(query: str) -> Answer:
+        looking.set()
+        assert go_on.wait(servers.PATIENCE)
+        return healthy(query)
+
+    world.stub.body = held_up
+    server = world.start("--drain", "3")
     answers: list[httpx.Response] = []
     asking = threading.Thread(target=lambda: answers.append(server.ask()))
     asking.start()
-    time.sleep(0.3)
+    assert looking.wait(servers.PATIENCE)
     server.running.process.terminate()
-    time.sleep(0.2)
-    with httpx.Client() as client:
-        assert client.get(f"{server.url}/readyz").status_code == 503
+    with httpx.Client(timeout=servers.PATIENCE) as client:
+        servers.until(lambda: client.get(f"{server.url}/readyz").status_code == 503)
         refused = client.post(f"{server.url}/v1/canary/evaluate", json=ASKED)
         assert (refused.status_code, refused.json()["error"]) == (503, "shutting_down")
+    go_on.set()
     asking.join()
     assert answers[0].json()["verdict"] == "promote"
-    assert server.running.process.wait(10) == 0
+    assert server.running.process.wait(servers.PATIENCE) == 0
 
 
 def test_sighup_takes_a_new_configuration_without_dropping_anybody(world: World) -> None:
@@ -173,7 +171,7 @@ def test_sighup_takes_a_new_configuration_without_dropping_anybody(world: World)
     done = threading.Event()
 
     def ask() -> None:
-        with httpx.Client(timeout=10) as client:
+        with httpx.Client(timeout=servers.PATIENCE) as client:
             while not done.is_set():
                 response = client.post(f"{server.url}/v1/canary/evaluate", json=ASKED)
                 if response.status_code != 200:
@@ -184,12 +182,12 @@ def test_sighup_takes_a_new_configuration_without_dropping_anybody(world: World)
     for one in asking:
         one.start()
     for number, limit in enumerate(("0.4%", "0.3%"), 1):
-        wait_until(lambda: len(set(digests)) == number)  # noqa: B023 - called at once
+        servers.until(lambda: len(set(digests)) == number)  # noqa: B023 - called at once
         write(world, limit, server)
-    wait_until(lambda: len(set(digests)) == 3)
+    servers.until(lambda: len(set(digests)) == 3)
     write(world, "nonsense", server)
     bad = "sloctl_canary_configuration_reload_successful 0.0"
-    wait_until(lambda: bad in server.client.get(f"{server.url}/metrics").text)
+    servers.until(lambda: bad in server.client.get(f"{server.url}/metrics").text)
     done.set()
     for one in asking:
         one.join()

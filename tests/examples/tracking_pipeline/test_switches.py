@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable, Iterator
 from io import StringIO
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import httpx
 import pytest
@@ -17,10 +17,10 @@ from examples.tracking_pipeline import run, switches
 from examples.tracking_pipeline.load import PEAK, rate
 from examples.tracking_pipeline.switches import Share, Switches
 from examples.tracking_pipeline.world import World, world
+from testing.servers import until
 from tests.conftest import program
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("tracking-pipeline")]
-T = TypeVar("T")
 HEADERS = {"Authorization": "Bearer token-of-tenant-07"}
 
 
@@ -41,18 +41,11 @@ def switched(live: World) -> Iterator[Callable[..., None]]:
     def turn(**values: float) -> None:
         turned.update(values)
         live.switch(**values)
-        time.sleep(3 * switches.POLL_SECONDS)
+        turned_at, client = time.time(), switches.client_of(live.settings)
+        until(lambda: switches.seen_since(client, turned_at))
 
     yield turn
     turn(**dict.fromkeys(turned, 0.0))
-
-
-def eventually(ask: Callable[[], T], within: float = 30) -> T:
-    deadline = time.monotonic() + within
-    while not (answer := ask()):
-        assert time.monotonic() < deadline, "it did not happen in time"
-        time.sleep(0.1)
-    return answer
 
 
 def track(live: World, shipment: str = "shipment-07") -> httpx.Response:
@@ -79,7 +72,7 @@ def lines_of(live: World, process: str, request_id: str) -> list[dict[str, Any]]
 
 def test_a_position_goes_through_every_store_under_one_id(live: World) -> None:
     request_id = send(live, 51.5)
-    eventually(lambda: lines_of(live, "projection", request_id))
+    until(lambda: lines_of(live, "projection", request_id))
     assert [line["message"] for line in lines_of(live, "ingestion", request_id)] == ["stored event of shipment-07"]
     assert {line["tenant.id"] for line in lines_of(live, "projection", request_id)} == {"tenant-07"}
 
@@ -91,7 +84,7 @@ def test_a_stranger_gets_no_answer(live: World) -> None:
 
 
 def test_errors_fail_their_share_of_one_endpoint(live: World, switched: Callable[..., None]) -> None:
-    eventually(lambda: track(live).status_code == 200)
+    until(lambda: track(live).status_code == 200)
     switched(errors=0.5, traffic=0.001)
     statuses = [track(live).status_code for _ in range(10)]
     assert 4 <= statuses.count(500) <= 6
@@ -108,32 +101,34 @@ def test_latency_delays_every_answer(live: World, switched: Callable[..., None])
 def test_stale_data_is_written_by_nobody(live: World, switched: Callable[..., None]) -> None:
     switched(stale=1)
     request_id = send(live, -33.3)
-    eventually(lambda: lines_of(live, "ingestion", request_id))
-    time.sleep(1)
+    until(lambda: lines_of(live, "ingestion", request_id))
+    switched(stale=0)
+    later = send(live, 33.3)
+    until(lambda: lines_of(live, "projection", later))
     assert lines_of(live, "projection", request_id) == []
 
 
 def test_a_stopped_worker_leaves_a_backlog_and_takes_it_up_again(live: World, switched: Callable[..., None]) -> None:
     switched(stopped=1)
     request_ids = [send(live, 1.0) for _ in range(5)]
-    eventually(lambda: metric(live, "ingestion", "stream_backlog_events") >= 5)
+    until(lambda: metric(live, "ingestion", "stream_backlog_events") >= 5)
     assert [line for one in request_ids for line in lines_of(live, "ingestion", one)] == []
     switched(stopped=0)
-    eventually(lambda: all(lines_of(live, "ingestion", one) for one in request_ids))
+    until(lambda: all(lines_of(live, "ingestion", one) for one in request_ids))
 
 
 def test_without_the_carrier_the_id_ends_at_the_stream(live: World, switched: Callable[..., None]) -> None:
     switched(dropped_carrier=1, traffic=0.001)
     before = metric(live, "ingestion", "tracking_events_ingested_total")
     request_id = send(live, 2.0)
-    eventually(lambda: metric(live, "ingestion", "tracking_events_ingested_total") > before)
+    until(lambda: metric(live, "ingestion", "tracking_events_ingested_total") > before)
     assert lines_of(live, "ingestion", request_id) == []
 
 
 def test_a_broken_position_names_the_request_that_wrote_it(live: World, switched: Callable[..., None]) -> None:
     switched(broken_positions=1, traffic=0.001)
     request_id = send(live, 2.0, "shipment-27")
-    answer = eventually(lambda: failed if (failed := track(live, "shipment-27")).status_code == 500 else None)
+    answer = until(lambda: failed if (failed := track(live, "shipment-27")).status_code == 500 else None)
     [line] = lines_of(live, "tracking-api-stable", answer.headers["x-request-id"])[:1]
     assert line["message"] == f"record of shipment-27 has latitude 191; request {request_id} wrote it"
 
