@@ -1,9 +1,13 @@
 # Thin: each target is one command that can also be typed. Needs only python3 (3.11 or later), make and apt.
 PYTHON ?= python3
+# What differs between Pythons: types, texts, warnings. `make test-pythons` runs all unit tests.
+OTHER_PYTHONS := $(addprefix tests/,model promql language resolve checks diagnostics cli/test_main.py test_compiler.py)
+PYTEST := -q -n 2 --dist loadgroup
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto redis postgresql pictures
+.PHONY: help demo demo-compile test test-newest test-oldest test-pythons fuzz bench pictures lock release
+.PHONY: prometheus alertmanager mosquitto redis postgresql
 .PHONY: bench-canary bench-canary-server bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
@@ -21,7 +25,23 @@ test: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql .cache/
 	ruff check
 	ruff format --check
 	mypy
-	pytest -n 2 --dist loadgroup
+	@tools/other-pythons -q -n 2 $(OTHER_PYTHONS)
+	pytest $(PYTEST:-q=)
+
+test-newest: .venv/uv.stamp  ## the unit tests with the newest versions that pyproject.toml allows
+	@tools/unit-tests newest $(PYTHON) $(PYTEST)
+
+test-oldest: .venv/uv.stamp  ## the unit tests with the oldest versions that pyproject.toml allows
+	@tools/unit-tests oldest $(PYTHON) $(PYTEST)
+
+test-pythons: .venv/uv.stamp  ## the unit tests on each other Python of pyproject.toml that this machine has
+	@tools/other-pythons $(PYTEST)
+
+lock: .venv/uv.stamp  ## requirements/ from pyproject.toml; ARGS=--upgrade takes the newest versions
+	@tools/lock $(ARGS)
+
+release: .venv/dev.stamp  ## build the wheel into dist/ and say what this version still lacks
+	@python -m tools.release
 
 fuzz: .venv/dev.stamp  ## the property tests with many more examples
 	pytest -n 2 -m hypothesis --hypothesis-profile=fuzz
@@ -75,19 +95,18 @@ postgresql:
 	@tools/debian-package postgresql 13 postgres initdb
 
 # The oldest FastAPI whose routes are told apart, beside the newest one in .venv.
-.cache/oldest-fastapi: .venv/dev.stamp
-	@python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
-		fastapi==0.115.3 starlette==0.41.3
+.cache/oldest-fastapi: .venv/uv.stamp requirements/oldest-fastapi.txt
+	@rm -rf $@
+	@uv pip install --quiet --python .venv --no-deps --require-hashes --target $@ -r requirements/oldest-fastapi.txt
 	@touch $@
 
-.venv/base.stamp: pyproject.toml tools/virtual-environment
-	@tools/virtual-environment $(PYTHON) -e .
+.venv/uv.stamp: requirements/install.txt tools/virtual-environment
+	@tools/virtual-environment $(PYTHON)
 	@touch $@
 
-.venv/demo.stamp: pyproject.toml tools/virtual-environment
-	@tools/virtual-environment $(PYTHON) -e '.[demo]'
-	@touch $@ .venv/base.stamp
-
-.venv/dev.stamp: pyproject.toml tools/virtual-environment
-	@tools/virtual-environment $(PYTHON) -e '.[dev]'
-	@touch $@ .venv/base.stamp .venv/demo.stamp
+# Exactly what the lock names, and the project itself; the environment of tests serves for the others as well.
+.venv/base.stamp .venv/demo.stamp .venv/dev.stamp: .venv/uv.stamp pyproject.toml $(wildcard requirements/*.txt)
+	@echo "Installing requirements/$(@F:.stamp=.txt) into .venv"
+	@uv pip sync --quiet --python .venv --require-hashes requirements/install.txt requirements/$(@F:.stamp=.txt)
+	@uv pip install --quiet --python .venv --no-deps --no-build-isolation --editable .
+	@touch $(patsubst %,.venv/%.stamp,$(patsubst dev,base demo dev,$(patsubst demo,base demo,$(basename $(@F)))))

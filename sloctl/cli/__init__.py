@@ -35,6 +35,11 @@ OUTSIDE: Final = 3
 BUG: Final = 70
 INTERRUPTED: Final = 130
 
+EXTRAS: Final = dict.fromkeys(
+    ("numpy", "opentelemetry", "prometheus_client", "psycopg", "sqlalchemy", "starlette", "uvicorn"), "canary"
+)
+"""Packages that a plain installation lacks, and the extra whose commands need them."""
+
 
 @click.group(context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sloctl")
@@ -87,6 +92,8 @@ def _explained(error: Exception) -> int:
             return _fail(FINDINGS, str(error))
         case BrokenPipeError():
             return _quiet()
+        case ImportError() if (extra := _extra(error)) is not None:
+            return _fail(USAGE, f"this command needs more packages: pip install 'sloctl[{extra}]' ({error.name})")
         case _:
             return _bug(error)
 
@@ -107,6 +114,11 @@ def run() -> None:
 def _fail(code: int, message: str) -> int:
     click.echo(f"sloctl: {message}", err=True)
     return code
+
+
+def _extra(error: ImportError) -> str | None:
+    """The extra that brings the package which could not be imported."""
+    return EXTRAS.get((error.name or "").partition(".")[0])
 
 
 def _quiet() -> int:

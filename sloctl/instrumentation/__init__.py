@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from sloctl.instrumentation.extra import needed_by
+
 if TYPE_CHECKING:
     from sloctl.instrumentation.api import (
         ContextMiddleware,
@@ -43,10 +45,7 @@ __all__ = [
 def __getattr__(name: str) -> Any:
     if name not in __all__:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    try:
+    with needed_by(name):
         from sloctl.instrumentation import api
-    except ModuleNotFoundError as error:
-        message = f"{name} needs more packages: pip install 'sloctl[instrumentation]' ({error})"
-        raise ImportError(message, name=error.name) from error
     value = globals()[name] = getattr(api, name)
     return value

@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterable, Mapping, MutableMapping
 from functools import partial
 from typing import Any, Final
 
-from sloctl.instrumentation import guard
-from sloctl.instrumentation.carriers import dynamodb, eventbridge, kinesis, sns, sqs
-from sloctl.instrumentation.carriers.encoding import KEY, size
+from sloctl.instrumentation.extra import needed_by
+
+with needed_by("sloctl.instrumentation.boto"):
+    from sloctl.instrumentation import guard
+    from sloctl.instrumentation.carriers import dynamodb, eventbridge, kinesis, sns, sqs
+    from sloctl.instrumentation.carriers.encoding import KEY, size
 
 Params = MutableMapping[str, Any]
 SERVICES: Final = ("sqs", "sns", "events", "kinesis", "dynamodb")

@@ -79,6 +79,15 @@ def test_a_bug_ends_with_70_and_says_how_to_report_it(
     report.unlink()
 
 
+def test_a_command_whose_extra_is_missing_ends_with_2_and_says_what_to_install() -> None:
+    program = "import sys; sys.modules['sqlalchemy'] = None; import sloctl.cli; sloctl.cli.run()"
+    ran = subprocess.run(
+        [sys.executable, "-c", program, "canary", "verify"], capture_output=True, text=True, check=False
+    )
+    assert ran.returncode == 2
+    assert ran.stderr == "sloctl: this command needs more packages: pip install 'sloctl[canary]' (sqlalchemy)\n"
+
+
 def test_bad_specifications_leave_earlier_outputs_as_they_were(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("generate", capsys=capsys)[0] == 0
     before = {path: path.read_bytes() for path in Path("rules").rglob("*") if path.is_file()}

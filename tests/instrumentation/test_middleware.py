@@ -269,7 +269,7 @@ async def test_a_stream_that_breaks_off_is_a_failure_although_200_was_sent(obser
     seen = observed()
     response = await call(application(seen), "/breaks-off")
     assert (response.status, response.body) == (200, b"half")
-    assert isinstance(response.error, RuntimeError)
+    assert "the source is gone" in repr(response.error)  # older Starlettes wrap it in a group
     assert seen.requests("/breaks-off", 500) == 1
     assert seen.span.status.status_code is StatusCode.ERROR
 

@@ -116,14 +116,14 @@ def test_a_download_that_fails_shows_why_and_leaves_nothing(machine: Path) -> No
 
 def test_an_old_python_is_named_with_what_to_do(machine: Path) -> None:
     install(machine, "python3", 'case "$1" in --version) echo Python 3.9.2 ;; *) exit 1 ;; esac')
-    assert run(machine, "tools/virtual-environment", "python3", "-e", ".") == (
+    assert run(machine, "tools/virtual-environment", "python3") == (
         1,
         "tools/virtual-environment: Python 3.9.2 is too old: sloctl needs 3.11 or later. Run: make PYTHON=python3.11\n",
     )
 
 
 def test_a_missing_python_is_named_with_what_to_do(machine: Path) -> None:
-    code, said = run(machine, "tools/virtual-environment", "python3", "-e", ".")
+    code, said = run(machine, "tools/virtual-environment", "python3")
     assert code == 1
     assert "no python3 here; install Python 3.11 or later" in said
 
@@ -135,7 +135,7 @@ def test_without_root_a_python_without_venv_is_one_line_to_run(machine: Path) ->
     install(machine, "apt-get", "exit 0")
     answer = 'case "$2" in *-venv*) echo python3.11-venv ;; *ensurepip*) exit 1 ;; esac'
     install(machine, "python3", answer)
-    assert run(machine, "tools/virtual-environment", "python3", "-e", ".") == (
+    assert run(machine, "tools/virtual-environment", "python3") == (
         1,
         "tools/virtual-environment: python3 has no ensurepip. Run this as root, then make again: "
         "apt-get install python3.11-venv\n",

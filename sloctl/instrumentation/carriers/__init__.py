@@ -4,8 +4,11 @@
 malformed counts as absent. `sloctl.instrumentation.consume` then handles the message in that context.
 """
 
-from sloctl.instrumentation.carriers import dynamodb, eventbridge, http, kafka, kinesis, mapping, mqtt, sns, sqs
-from sloctl.instrumentation.carriers.outcome import Incoming, Outcome
+from sloctl.instrumentation.extra import needed_by
+
+with needed_by("sloctl.instrumentation.carriers"):
+    from sloctl.instrumentation.carriers import dynamodb, eventbridge, http, kafka, kinesis, mapping, mqtt, sns, sqs
+    from sloctl.instrumentation.carriers.outcome import Incoming, Outcome
 
 __all__ = [
     "Incoming",
