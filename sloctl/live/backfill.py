@@ -18,6 +18,7 @@ from typing import Any, Final
 
 from sloctl.model.artifact import Artifact
 from sloctl.model.quantities import Duration
+from sloctl.prometheus import without_password
 
 HEAD: Final = Duration.of(hours=3)
 """Blocks must be older than this: younger samples may still be in Prometheus' head."""
@@ -85,7 +86,7 @@ def script(texts: Iterable[str], found: list[Stage], url: str, start: datetime, 
     """A shell script that runs the stages; `texts` are their rule files."""
     head = _HEAD.format(
         stages=len(found),
-        url=shlex.quote(url),
+        url=_address(url),
         start=int(start.timestamp()),
         end=int(end.timestamp()),
         hours=block_hours(found),
@@ -97,6 +98,14 @@ def script(texts: Iterable[str], found: list[Stage], url: str, start: datetime, 
         for number, text in enumerate(texts, start=1)
     ]
     return head + "".join(parts) + _TAIL
+
+
+def _address(url: str) -> str:
+    """The address for the shell; one with a password comes from the environment, as scripts are shown and kept."""
+    shown = without_password(url)
+    if shown == url:
+        return shlex.quote(url)
+    return f"${{PROMETHEUS_URL:?{shlex.quote(f'set it to {shown} with its password')}}}"
 
 
 def _recordings(artifact: Artifact) -> Iterator[_Rule]:
@@ -188,7 +197,7 @@ stage() {{
 
 loaded() {{
     found=$("$promtool" query instant --time="$end" "$url" 'count({{__name__=~"{records}"}})')
-    [ -n "$found" ] || fail "Prometheus at $url does not see the new blocks in $data: is that its data folder?"
+    [ -n "$found" ] || fail "Prometheus does not see the new blocks in $data: is that its data folder?"
 }}
 """
 _TAIL: Final = '\necho "done: Prometheus shows the last stage within a minute"\n'
