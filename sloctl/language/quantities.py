@@ -13,6 +13,8 @@ from sloctl.language.refusals import refusal, shown
 
 MINUTE: Final = 60_000
 DAY: Final = 86_400_000
+LONGEST: Final = 3650 * DAY
+"""Prometheus refuses rules with a duration of 292 years, and rules add a few of those that are written."""
 _UNITS: Final = {"w": 7 * DAY, "d": DAY, "h": 60 * MINUTE, "m": MINUTE, "s": 1000, "ms": 1}
 _PER: Final = {"s": 1000, "min": MINUTE, "h": 60 * MINUTE, "d": DAY}
 _POWERS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
@@ -106,6 +108,18 @@ def duration(value: object) -> int:
 
 
 def _milliseconds(text: str) -> int | None:
+    """Milliseconds of a text that is a duration.
+
+    Raises:
+        PydanticCustomError: it is longer than any that is useful.
+    """
+    found = _read(text)
+    if found is not None and found > LONGEST:
+        raise refusal("SLO046", f"{shown(text)} is longer than ten years", "write at most `3650d`")
+    return found
+
+
+def _read(text: str) -> int | None:
     if match := _SINGLE_DURATION.fullmatch(text):
         return int(match[1]) * _UNITS[match[2]]
     if match := _DURATION.fullmatch(text):

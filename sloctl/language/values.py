@@ -82,9 +82,11 @@ def objective(value: Decimal) -> Decimal:
 
 
 def at_most_minute(value: int) -> int:
-    """The longest resolution."""
+    """The longest resolution; the shortest is that of PromQL's windows, which end a second before a tile begins."""
     if value > MINUTE:
         raise refusal("SLO046", "a resolution is at most `1m`", "write `1m`, or leave the key out")
+    if value < 1000:
+        raise refusal("SLO046", "a resolution is at least `1s`", "write `1s` or more")
     return value
 
 

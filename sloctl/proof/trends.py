@@ -12,7 +12,7 @@ from sloctl.explain.simulation import Tile
 from sloctl.model.alerting import Forecast, Regression
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Threshold
-from sloctl.model.quantities import number
+from sloctl.model.quantities import Duration, number
 from sloctl.proof.examples import NotDerivableError
 from sloctl.proof.proof import Case, Expected, Proof, Rules
 from sloctl.proof.recorded import checked, near, own_series, recorded, split_of, unproven
@@ -150,7 +150,12 @@ def _within_first(regression: Regression) -> bool:
 
 def _too_few(slo: Slo, regression: Regression) -> Decimal:
     """Events in each roll-up, of which a window holds just too few."""
-    return (regression.min_events - Decimal("0.5")) / int(regression.over / slo.sampling.rollup)
+    return (regression.min_events - Decimal("0.5")) / _rollups(slo, regression.over)
+
+
+def _rollups(slo: Slo, length: Duration) -> int:
+    """How many roll-ups a length of time holds that begins with one."""
+    return -(-length.milliseconds // slo.sampling.rollup.milliseconds)
 
 
 def _regression(
@@ -158,7 +163,7 @@ def _regression(
 ) -> Case:
     """Half of the events move from the first bucket to the second; the quantile is a straight line within a bucket."""
     name, step = conventions.regression_alert(slo), slo.sampling.rollup
-    window, earlier = int(regression.over / step), int(regression.earlier / step)
+    window, earlier = _rollups(slo, regression.over), int(regression.earlier / step)
     moved = Decimal(window) * 2 * (1 - 1 / (1 + regression.worse_by))
     needed = int(moved) + 1
     before = earlier + window

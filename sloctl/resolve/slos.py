@@ -123,8 +123,8 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         timeslices=_timeslices(draft, indicator),
         traffic=None if traffic is None else Rate(traffic.events, Duration(traffic.per_milliseconds)),
         exclude_when=exclude_when,
-        forecast=_forecast(draft, indicator),
-        regression=_regression(draft, indicator),
+        forecast=_forecast(draft, indicator, sampling.rollup),
+        regression=_regression(draft, indicator, sampling.rollup),
         sla=sla,
         team=layers.value("team"),
         runbook=layers.value("runbook"),
@@ -237,7 +237,7 @@ def _exclude_when(draft: Draft) -> tuple[Expression, ...]:
     return tuple(expressions)
 
 
-def _forecast(draft: Draft, indicator: Indicator) -> Forecast | None:
+def _forecast(draft: Draft, indicator: Indicator, rollup: Duration) -> Forecast | None:
     written = draft.layers.value("forecast")
     if written is None:
         return None
@@ -251,29 +251,49 @@ def _forecast(draft: Draft, indicator: Indicator) -> Forecast | None:
             draft.error(codes.WRONG_KIND, "forecast", message, "remove it, or alert on `budget_left`")
             return None
     assert default is not None
+    since = DAY * 14 if written.from_ is None else Duration(written.from_)
+    _check_holds(draft, ("forecast", "from"), since, rollup * 16, rollup)  # a quarter of it suffices
+    _check_holds(draft, ("forecast", "within"), Duration(written.within), rollup * 4, rollup)
     return Forecast(
         within=Duration(written.within),
-        since=DAY * 14 if written.from_ is None else Duration(written.from_),
+        since=since,
         to=default if written.to is None else indicators.plain(written.to),
         severity=Severity(written.severity or "P3"),
     )
 
 
-def _regression(draft: Draft, indicator: Indicator) -> Regression | None:
+def _regression(draft: Draft, indicator: Indicator, rollup: Duration) -> Regression | None:
     written = draft.layers.value("regression")
     if written is None:
         return None
     if not isinstance(indicator, Latency):
         draft.error(codes.WRONG_KIND, "regression", "`regression` is for `latency`", "remove it")
         return None
+    over = Duration(written.over)
+    earlier = Duration(written.earlier)
+    _check_holds(draft, ("regression", "over"), over, rollup * 4, rollup)
+    layer = draft.layers.source("regression")
+    if layer is not None and earlier < over:
+        message = f"`earlier` {earlier} is shorter than `over`: the time would be compared with itself"
+        help_ = f"write at least {over}"
+        draft.found.error(codes.TIER_LENGTH, layer.place("regression", "earlier"), message, help_, *layer.related)
     return Regression(
         quantile=written.quantile,
-        over=Duration(written.over),
-        earlier=Duration(written.earlier),
+        over=over,
+        earlier=earlier,
         worse_by=written.worse_by,
         severity=Severity(written.severity),
         min_events=1000 if written.min_events is None else written.min_events,
     )
+
+
+def _check_holds(draft: Draft, keys: tuple[str, str], length: Duration, least: Duration, rollup: Duration) -> None:
+    """Fewer than four roll-ups are neither a line nor a distribution."""
+    layer = draft.layers.source(keys[0])
+    if layer is None or length >= least:
+        return
+    message = f"`{keys[1]}` {length} is too short: values are recorded every {rollup}"
+    draft.found.error(codes.TIER_LENGTH, layer.place(*keys), message, f"write at least {least}", *layer.related)
 
 
 def _sla(draft: Draft) -> Sla | None:
