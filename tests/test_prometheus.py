@@ -12,6 +12,7 @@ import pytest
 
 from sloctl.cli import main
 from sloctl.prometheus import Fault, PrometheusClient, PrometheusError, without_password
+from testing.servers import ROOT
 from tests.conftest import StartPrometheus
 
 VECTOR = '{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[5,"1.5"]}]}%s}'
@@ -155,7 +156,7 @@ def test_no_command_shows_the_password_of_an_address(
     words: list[str], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.chdir(tmp_path)
-    Path("board.json").write_text('{"uid": "slo-x", "title": "x", "templating": {"list": []}, "panels": []}')
+    Path("board.json").symlink_to(ROOT / "dashboards/finflow/overview.json")
     Path("spec.yaml").write_text(SPEC)
     assert main([*words, "--prometheus", address]) in {1, 2, 3}
     out, err = capsys.readouterr()
