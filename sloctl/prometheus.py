@@ -7,6 +7,7 @@ half of the data.
 from __future__ import annotations
 
 import copy
+import re
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
@@ -80,8 +81,16 @@ class Series:
         return tuple(zip(self.times, self.values, strict=True))
 
 
+def without_password(url: str) -> str:
+    """An address as it may be shown: with asterisks for the user, the password and whatever stands there instead."""
+    return re.sub(r"^([A-Za-z]*://)?.*@", r"\1***@", url, count=1, flags=re.DOTALL)
+
+
 class PrometheusClient:
     """Queries over HTTP.
+
+    Attributes:
+        url: the address without its password, to be shown.
 
     Args:
         url: address of the API's parent, such as `http://prometheus:9090` or `https://mimir/prometheus`.
@@ -100,7 +109,8 @@ class PrometheusClient:
         ca: str | None = None,
         timeout: float = 30,
     ) -> None:
-        self.url = url.rstrip("/")
+        self._address = url.rstrip("/")
+        self.url = without_password(self._address)
         # To compress an answer costs Prometheus more than all the rest of a query.
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if token:
@@ -206,7 +216,7 @@ class PrometheusClient:
         if seconds <= 0:
             raise PrometheusError(Fault.TIMEOUT, f"no time is left to ask {self.url}")
         form = dict(parameters) | {"timeout": f"{int(seconds * 1000)}ms", "partial_response": "false"}
-        url, deadline = f"{self.url}/api/v1/{path}", time.monotonic() + seconds
+        url, deadline = f"{self._address}/api/v1/{path}", time.monotonic() + seconds
         limits = httpx.Timeout(seconds, connect=min(5, seconds))
         try:
             status, content = self._received(self._http.build_request("POST", url, data=form, timeout=limits), deadline)
@@ -215,7 +225,9 @@ class PrometheusClient:
                 status, content = self._received(get, deadline)
         except httpx.TimeoutException as error:
             raise PrometheusError(Fault.TIMEOUT, f"{self.url} did not answer within {seconds:g} s") from error
-        except (httpx.HTTPError, httpx.InvalidURL) as error:
+        except httpx.InvalidURL as error:  # its message quotes pieces of the address
+            raise PrometheusError(Fault.UNREACHABLE, f"{self.url} is no address") from error
+        except httpx.HTTPError as error:
             raise PrometheusError(Fault.UNREACHABLE, f"{self.url} cannot be reached: {error}") from error
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or httpx.codes.is_redirect(status):
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered HTTP {status}")

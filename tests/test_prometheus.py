@@ -6,13 +6,28 @@ import threading
 import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 import pytest
 
-from sloctl.prometheus import Fault, PrometheusClient, PrometheusError
+from sloctl.cli import main
+from sloctl.prometheus import Fault, PrometheusClient, PrometheusError, without_password
+from testing.servers import ROOT
 from tests.conftest import StartPrometheus
 
 VECTOR = '{"status":"success","data":{"resultType":"vector","result":[{"metric":{"a":"b"},"value":[5,"1.5"]}]}%s}'
+
+
+SPEC = """
+apiVersion: sloctl/v1
+kind: Service
+service: web
+slos:
+  - {name: ok, objective: 99%, alerts: none, sli: {ratio: {total: a_total, bad_if: 'code=~"5.."'}}}
+canary:
+  steps: [{weight: 5%, hold: 9m}, {weight: 100%}]
+  checks: [{name: errors, slo: ok, error_rate: 1%}]
+"""
 
 
 class Stub(ThreadingHTTPServer):
@@ -99,6 +114,54 @@ def test_a_server_that_is_late_or_away_has_a_name(stub: Stub) -> None:
     with PrometheusClient("http://127.0.0.1:1") as nobody, pytest.raises(PrometheusError) as away:
         nobody.query("x")
     assert away.value.fault is Fault.UNREACHABLE
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("http://localhost:9090/prometheus", "http://localhost:9090/prometheus"),
+        ("http://user:hunter2@localhost:9090", "http://***@localhost:9090"),
+        ("https://hunter2@localhost", "https://***@localhost"),
+        ("http://user:hunter2@hunter2://@localhost", "http://***@localhost"),
+        ("user:hunter2@localhost:9090", "***@localhost:9090"),
+    ],
+)
+def test_an_address_is_shown_without_its_password(url: str, shown: str) -> None:
+    assert without_password(url) == shown
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["status"],
+        ["validate", "spec.yaml"],
+        ["preview", "board.json", "-o", "page.html"],
+        ["canary", "evaluate", "spec.yaml", "--service", "web", "--canary", "a", "--stable", "b"],
+        ["canary", "evaluate", "spec.yaml", "--service", "web", "--canary", "a", "--stable", "b", "--format", "json"],
+    ],
+    ids=" ".join,
+)
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://user:hunter2@127.0.0.1:1",
+        "http://hunter2@127.0.0.1:1",
+        "http://user:hunter2@127.0.0.1:port",
+        "http://user:hunter2/@127.0.0.1:1",
+        "gopher://user:hunter2@127.0.0.1:1",
+        "user:hunter2@127.0.0.1:1",
+    ],
+)
+def test_no_command_shows_the_password_of_an_address(
+    words: list[str], address: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("board.json").symlink_to(ROOT / "dashboards/finflow/overview.json")
+    Path("spec.yaml").write_text(SPEC)
+    assert main([*words, "--prometheus", address]) in {1, 2, 3}
+    out, err = capsys.readouterr()
+    written = "".join(path.read_text() for path in tmp_path.glob("*.html"))
+    assert "hunter2" not in out + err + written
 
 
 @pytest.mark.server

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -97,11 +98,12 @@ def _print_tables(tables: list[Table]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    console = Console(highlight=False)
+    terminal = sys.stdout.isatty()  # where it is none, nothing is folded: programs and `grep` read it
+    console = Console(highlight=False, width=None if terminal else 1000)
     for number, table in enumerate(tables):
         shown = rich_table.Table(box=None, pad_edge=False, header_style="bold")
-        shown.add_column("key", no_wrap=True)
-        shown.add_column("value", overflow="fold")
+        shown.add_column("key", overflow="fold", no_wrap=not terminal)
+        shown.add_column("value", overflow="fold", min_width=24)
         shown.add_column("from", no_wrap=True)
         for row in table.rows():
             origin = "default" if row.place is None else escaped(str(row.place))

@@ -14,6 +14,8 @@ from sloctl.language.refusals import refusal, shown
 from sloctl.model.indicator import Counts, Every, PerSecond, RunningTotal
 from sloctl.model.quantities import DAY, HOUR, MINUTE, SECOND, Duration, Rate, percent
 
+LONGEST: Final = DAY * 3650
+"""Prometheus refuses rules with a duration of 292 years, and rules add a few of those that are written."""
 _UNITS: Final = {"w": DAY * 7, "d": DAY, "h": HOUR, "m": MINUTE, "s": SECOND, "ms": Duration(1)}
 _PER: Final = {"s": SECOND, "min": MINUTE, "h": HOUR, "d": DAY}
 _POWERS: Final = {"": 1, "K": 10**3, "M": 10**6, "G": 10**9}
@@ -82,8 +84,20 @@ def duration(value: object) -> Duration:
     raise refusal("SLO023", *_duration_problem(value))
 
 
-@lru_cache(maxsize=1024)  # few different ones are written many times
 def _length(text: str) -> Duration | None:
+    """A text that is a duration.
+
+    Raises:
+        PydanticCustomError: it is longer than any that is useful.
+    """
+    found = _read(text)
+    if found is not None and found > LONGEST:
+        raise refusal("SLO046", f"{shown(text)} is longer than ten years", "write at most `3650d`")
+    return found
+
+
+@lru_cache(maxsize=1024)  # few different ones are written many times
+def _read(text: str) -> Duration | None:
     if match := _SINGLE_DURATION.fullmatch(text):
         return _UNITS[match[2]] * int(match[1])
     if match := _DURATION.fullmatch(text):

@@ -31,7 +31,7 @@ from sloctl.language.refusals import refusal
 from sloctl.model import indicator
 from sloctl.model import quantities as meant
 from sloctl.model.labels import RESERVED_LABELS
-from sloctl.model.quantities import DAY, MINUTE, ZERO, percent
+from sloctl.model.quantities import DAY, MINUTE, SECOND, ZERO, percent
 from sloctl.promql.limits import MAX_LENGTH
 
 
@@ -71,9 +71,11 @@ def objective(value: Decimal) -> Decimal:
 
 
 def at_most_minute(value: meant.Duration) -> meant.Duration:
-    """The longest resolution."""
+    """The longest resolution; the shortest is that of PromQL's windows, which end a second before a tile begins."""
     if value > MINUTE:
         raise refusal("SLO046", "a resolution is at most `1m`", "write `1m`, or leave the key out")
+    if value < SECOND:
+        raise refusal("SLO046", "a resolution is at least `1s`", "write `1s` or more")
     return value
 
 

@@ -17,6 +17,7 @@ from typing import Any, Final
 
 from sloctl.model.artifact import Artifact
 from sloctl.model.quantities import HOUR, MINUTE, Duration
+from sloctl.prometheus import without_password
 from sloctl.promql.build import over_time
 from sloctl.promql.selectors import label_selector
 
@@ -86,7 +87,7 @@ def script(texts: Iterable[str], found: list[Stage], url: str, start: datetime, 
     """A shell script that runs the stages; `texts` are their rule files."""
     head = _HEAD.format(
         stages=len(found),
-        url=shlex.quote(url),
+        url=_address(url),
         start=int(start.timestamp()),
         end=int(end.timestamp()),
         hours=block_hours(found),
@@ -98,6 +99,14 @@ def script(texts: Iterable[str], found: list[Stage], url: str, start: datetime, 
         for number, text in enumerate(texts, start=1)
     ]
     return head + "".join(parts) + _TAIL
+
+
+def _address(url: str) -> str:
+    """The address for the shell; one with a password comes from the environment, as scripts are shown and kept."""
+    shown = without_password(url)
+    if shown == url:
+        return shlex.quote(url)
+    return f"${{PROMETHEUS_URL:?{shlex.quote(f'set it to {shown} with its password')}}}"
 
 
 def _recordings(artifact: Artifact) -> Iterator[_Rule]:
@@ -179,7 +188,7 @@ stage() {{
 
 loaded() {{
     found=$("$promtool" query instant --time="$end" "$url" 'count({{__name__=~"{records}"}})')
-    [ -n "$found" ] || fail "Prometheus at $url does not see the new blocks in $data: is that its data folder?"
+    [ -n "$found" ] || fail "Prometheus does not see the new blocks in $data: is that its data folder?"
 }}
 """
 _TAIL: Final = '\necho "done: Prometheus shows the last stage within a minute"\n'

@@ -12,7 +12,7 @@ from sloctl.explain.simulation import Tile
 from sloctl.model.alerting import Forecast, Regression
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Latency, Threshold
-from sloctl.model.quantities import number
+from sloctl.model.quantities import Duration, number
 from sloctl.proof.examples import NotDerivableError
 from sloctl.proof.history import EMPTY, continued, raw_input, traffic_of
 from sloctl.proof.proof import Case, Expected, Proof, SloRules, holds
@@ -106,7 +106,7 @@ def _regression_proofs(rules: SloRules, regression: Regression) -> Iterator[Proo
     busy = Decimal(max(1000, 2 * regression.min_events))
     cases = [_regression(rules, regression, "fires when the quantile is worse by more than it may", busy)]
     if regression.min_events:
-        few = (regression.min_events - Decimal("0.5")) / int(regression.over / step)  # a window holds just too few
+        few = (regression.min_events - Decimal("0.5")) / _rollups(slo, regression.over)  # a window holds just too few
         cases.append(_regression(rules, regression, "is silent for too few events", few, fires=False))
     yield rules.proof("regression", step, [name], cases)
 
@@ -145,6 +145,11 @@ def _bucket(slo: Slo, value: str, edge: str) -> str:
     return series_text(conventions.bucket_tile(slo.sampling.rollup), labels)
 
 
+def _rollups(slo: Slo, length: Duration) -> int:
+    """How many roll-ups a length of time holds that begins with one."""
+    return -(-length.milliseconds // slo.sampling.rollup.milliseconds)
+
+
 def _regression(rules: SloRules, regression: Regression, what: str, events: Decimal, *, fires: bool = True) -> Case:
     """Half of the events move from the first bucket to the second; the quantile is a straight line within a bucket.
 
@@ -156,7 +161,7 @@ def _regression(rules: SloRules, regression: Regression, what: str, events: Deci
         fires: whether the alert fires once enough events moved.
     """
     slo, name, step = rules.slo, conventions.regression_alert(rules.slo), rules.slo.sampling.rollup
-    window, earlier = int(regression.over / step), int(regression.earlier / step)
+    window, earlier = _rollups(slo, regression.over), int(regression.earlier / step)
     needed = int(Decimal(window) * 2 * (1 - 1 / (1 + regression.worse_by))) + 1
     before = earlier + window
     count = before + needed + 2

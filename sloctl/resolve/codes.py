@@ -88,9 +88,11 @@ PAGES: Final[dict[str, Page]] = {
         "`count_if_up` needs `target_labels`.",
     ),
     TIER_LENGTH: Page(
-        "A tier's length that cannot be counted",
-        "`over`, `also_over` and `for` are multiples of `resolution`, because nothing shorter is recorded, and "
-        "`over` is no longer than the SLO's window.",
+        "A length that cannot be counted",
+        "`over`, `also_over` and `for` of a tier are multiples of `resolution`, because nothing shorter is recorded, "
+        "and `over` is no longer than the SLO's window. Trends read roll-ups of four `resolution`: `over` of a "
+        "`regression` holds at least four, and `earlier` is no shorter than `over`; `within` of a "
+        "`forecast` holds four as well, and a quarter of `from` does.",
     ),
     PLACEHOLDER: Page(
         "An unknown placeholder in an alert text",

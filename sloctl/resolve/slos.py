@@ -117,8 +117,8 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         by=draft.by,
         timeslices=_timeslices(draft, indicator),
         exclude_when=exclude_when,
-        forecast=_forecast(draft, indicator),
-        regression=_regression(draft, indicator),
+        forecast=_forecast(draft, indicator, sampling.rollup),
+        regression=_regression(draft, indicator, sampling.rollup),
         sla=sla,
         **{key: layers.value(key) for key in ("mode", "max_series", "traffic", "team", "runbook")},
         labels=labels,
@@ -225,7 +225,7 @@ def _exclude_when(draft: Draft) -> tuple[Expression, ...]:
     return tuple(expressions)
 
 
-def _forecast(draft: Draft, indicator: Indicator) -> Forecast | None:
+def _forecast(draft: Draft, indicator: Indicator, rollup: Duration) -> Forecast | None:
     written = draft.layers.value("forecast")
     if written is None:
         return None
@@ -240,17 +240,36 @@ def _forecast(draft: Draft, indicator: Indicator) -> Forecast | None:
             return None
     assert default is not None
     to = default if written.to is None else written.to.value
-    return built(Forecast, written, since=written.from_, to=to)
+    forecast = built(Forecast, written, since=written.from_, to=to)
+    _check_holds(draft, ("forecast", "from"), forecast.since, rollup * 16, rollup)  # a quarter of it suffices
+    _check_holds(draft, ("forecast", "within"), forecast.within, rollup * 4, rollup)
+    return forecast
 
 
-def _regression(draft: Draft, indicator: Indicator) -> Regression | None:
+def _regression(draft: Draft, indicator: Indicator, rollup: Duration) -> Regression | None:
     written = draft.layers.value("regression")
     if written is None:
         return None
     if not isinstance(indicator, Latency):
         draft.error(codes.WRONG_KIND, "regression", "`regression` is for `latency`", "remove it")
         return None
-    return built(Regression, written)
+    regression = built(Regression, written)
+    _check_holds(draft, ("regression", "over"), regression.over, rollup * 4, rollup)
+    layer = draft.layers.source("regression")
+    if layer is not None and regression.earlier < regression.over:
+        message = f"`earlier` {regression.earlier} is shorter than `over`: the time would be compared with itself"
+        help_ = f"write at least {regression.over}"
+        draft.found.error(codes.TIER_LENGTH, layer.place("regression", "earlier"), message, help_, *layer.related)
+    return regression
+
+
+def _check_holds(draft: Draft, keys: tuple[str, str], length: Duration, least: Duration, rollup: Duration) -> None:
+    """Fewer than four roll-ups are neither a line nor a distribution."""
+    layer = draft.layers.source(keys[0])
+    if layer is None or length >= least:
+        return
+    message = f"`{keys[1]}` {length} is too short: values are recorded every {rollup}"
+    draft.found.error(codes.TIER_LENGTH, layer.place(*keys), message, f"write at least {least}", *layer.related)
 
 
 def _sla(draft: Draft) -> Sla | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -48,6 +49,20 @@ def test_the_script_refuses_a_folder_that_is_not_prometheus_data(
     words = ["sh", "-s", str(tmp_path)]
     ran = subprocess.run(words, input=capsys.readouterr().out, text=True, capture_output=True, check=False)
     assert ran.returncode == 1
+    assert ran.stderr == f"backfill: {tmp_path} is no data folder of Prometheus: it has no wal/\n"
+
+
+def test_a_password_stays_out_of_the_script_which_takes_it_from_the_environment(
+    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["backfill", spec, "--prometheus", "http://user:hunter2@localhost:9090"]) == 0
+    script = capsys.readouterr().out
+    assert "hunter2" not in script
+    words = ["sh", "-s", str(tmp_path)]
+    without = subprocess.run(words, input=script, text=True, capture_output=True, check=False)
+    assert "PROMETHEUS_URL: set it to http://***@localhost:9090 with its password" in without.stderr
+    there = {**os.environ, "PROMETHEUS_URL": "http://user:hunter2@localhost:9090"}
+    ran = subprocess.run(words, input=script, text=True, capture_output=True, check=False, env=there)
     assert ran.stderr == f"backfill: {tmp_path} is no data folder of Prometheus: it has no wal/\n"
 
 

@@ -35,6 +35,7 @@ CODES = {
     "duration-in-words": "SLO023",
     "duration-order": "SLO023",
     "duration-without-unit": "SLO023 SLO023",
+    "durations-too-long": "SLO046 SLO046 SLO046 SLO046 SLO046 SLO046 SLO046 SLO046 SLO046 SLO046 SLO046",
     "empty-file": "SLO013",
     "empty-list": "SLO019",
     "exponent": "SLO012",

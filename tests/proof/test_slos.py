@@ -70,6 +70,24 @@ def test_everything_beside_the_tiers_is_proven(written: Written, prove: Prove) -
 
 
 @pytest.mark.server
+@pytest.mark.parametrize(
+    ("sli", "trend"),
+    [
+        (SATURATION, "forecast: {within: 16m, from: 64m}"),
+        (SATURATION, "forecast: {within: 17m, from: 70m}"),
+        (LATENCY, "regression: {quantile: 75%, over: 16m, earlier: 16m, worse_by: 10%, severity: P2}"),
+        (LATENCY, "regression: {quantile: 75%, over: 17m, earlier: 63m, worse_by: 10%, severity: P2}"),
+    ],
+)
+def test_the_shortest_trends_are_proven_and_those_that_are_no_whole_roll_ups(
+    written: Written, prove: Prove, sli: str, trend: str
+) -> None:
+    platform, slo = written(sli, FINFLOW, f"    {trend}\n")
+    outcomes = prove(slo_proofs(rules_of(platform, slo)))
+    assert [(outcome.proof.name, outcome.failures) for outcome in outcomes if outcome.failures] == []
+
+
+@pytest.mark.server
 @pytest.mark.parametrize(("part", "name", "old", "new"), BREAKS, ids=[f"{part} {old}" for part, _, old, _ in BREAKS])
 def test_a_broken_rule_fails_its_proof(
     written: Written, prove: Prove, part: str, name: str, old: str, new: str

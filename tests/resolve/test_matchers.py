@@ -90,7 +90,7 @@ def test_every_selector_of_a_service_has_the_matchers_once(text: str) -> None:
     assert said == []
     matchers = {selector.metric: selector.matchers for selector in of_service(platform.services[0])}
     assert set(matchers) == {
-        "requests_total", "duration_seconds", "probe_success", "maintenance", "contract_value", "cost_per_hour",
+        "requests_total", "duration_seconds_count", "probe_success", "maintenance", "contract_value", "cost_per_hour",
         "mismatched_total", "compared_total", "compared_too_total",
     }  # fmt: skip
     assert {metric: (found.count(PROD), found.count(PAY)) for metric, found in matchers.items()} == dict.fromkeys(

@@ -87,7 +87,8 @@ def test_a_thousand_analyses_with_faults(hook_of: MakeHook) -> None:
         hook.stub.delay, hook.stub.now = 0.0, NOW
         shared.prometheus, shared.clock = alive, PrometheusClock()
         hook.stub.body, wanted = (hook.stub.healthy, "healthy") if fault is None else _spoil(hook, fault)
-        hook.webhook.evaluation.look_seconds = LOOK_SECONDS if fault in {"hung", "slow"} else PATIENCE
+        patience = LOOK_SECONDS if fault in {"hung", "slow"} else PATIENCE
+        object.__setattr__(hook.webhook.evaluation, "look_seconds", patience)
         response = hook.client.post("/v1/canary/evaluate", json={**ASKED, "revision": str(number // 100)})
         answer = response.json()
         assert answer["reason"] == wanted, (fault, answer)
