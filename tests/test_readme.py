@@ -13,7 +13,7 @@ import pytest
 from testing.servers import ROOT
 from tests.console import Block, blocks, run
 
-PAGES = [ROOT / "README.md", *sorted(ROOT.glob("docs/**/*.md"))]
+PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted(ROOT.glob("docs/**/*.md"))]
 NEEDED = ("slo-specs", "rules", "dashboards", "examples")  # what the commands work on, copied for each page
 MAKE = re.compile(r"^make\b")
 TARGET = re.compile(r"^([a-z][-a-z]*):", re.MULTILINE)
