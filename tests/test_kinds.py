@@ -13,7 +13,7 @@ import pytest
 
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
-from sloctl.language.indicators import KINDS
+from sloctl.language.indicators import Sli
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import EventIndicator, Indicator, SliceIndicator
 from sloctl.model.selector import Selector
@@ -34,7 +34,7 @@ def golden() -> list[Slo]:
 
 
 def test_the_kinds_of_the_language_are_those_of_the_model() -> None:
-    assert sorted(kind.key for kind in get_args(Indicator)) == sorted(KINDS)
+    assert sorted(kind.key for kind in get_args(Indicator)) == sorted(Sli.model_fields)
     assert {*get_args(EventIndicator), *get_args(SliceIndicator)} == set(get_args(Indicator))
 
 

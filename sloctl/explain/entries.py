@@ -157,7 +157,7 @@ def _parts(value: Any) -> Parts:
 
 def _slo(slo: Slo, parts: Parts) -> Parts:
     del parts["service"]
-    kind = type(slo.indicator).__name__.lower()
+    kind = slo.indicator.key
     given = {key: part for key, part in _parts(slo.indicator).items() if part is not None}
     return _sampled(slo, parts | {"sli": {kind: given}, "alerts": _alerts(slo) or None})
 
