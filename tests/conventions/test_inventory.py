@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 import yaml
-from sloctl.proof.catalogue import proofs
 
 from sloctl import conventions
 from sloctl.backends.prometheus.backend import PrometheusBackend
@@ -22,6 +21,7 @@ from sloctl.live.backfill import script, stages
 from sloctl.live.status import Status, read_status
 from sloctl.model.catalogue import Catalogue
 from sloctl.prometheus import Sample
+from sloctl.proof.slos import proofs
 from tests.conftest import TESTS
 from tests.live.test_backfill import END, START
 
