@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
@@ -16,6 +16,8 @@ from sloctl.errors import OutsideError, SloctlError
 if TYPE_CHECKING:
     from sloctl.proof.promtool import Outcome, Promtool
     from sloctl.proof.proof import Proof
+
+_DEEPEST: Final = 32
 
 
 @click.command("test")
@@ -85,13 +87,37 @@ def _groups(place: Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:
     groups: dict[str, Sequence[Mapping[str, Any]]] = {}
     for file in files:
         try:
-            content = yaml.load(file.read_text(encoding="utf-8"), Loader=yaml.CSafeLoader)
-            groups |= {group["name"]: group["rules"] for group in content["groups"]}
+            content = _loaded(file.read_text(encoding="utf-8"))
+            groups |= {group["name"]: _rules(group) for group in content["groups"]}
         except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
-            raise SloctlError(f"{file} is no rule file of Prometheus: {type(error).__name__}") from error
+            why = error if type(error) is ValueError else type(error).__name__
+            raise SloctlError(f"{file} is no rule file of Prometheus: {why}") from error
     if not groups:
         raise SloctlError(f"{place} holds no rule file; write them with `sloctl generate`")
     return groups
+
+
+def _loaded(text: str) -> Any:
+    """YAML of plain values; libyaml's events come first, because what builds values from them dies of deep brackets."""
+    import yaml
+
+    depth = 0
+    for event in yaml.parse(text, Loader=yaml.CSafeLoader):
+        if isinstance(event, yaml.AliasEvent):
+            raise ValueError("it has aliases")  # noqa: TRY004 - a few lines of them expand to anything
+        depth += isinstance(event, yaml.CollectionStartEvent) - isinstance(event, yaml.CollectionEndEvent)
+        if depth > _DEEPEST:
+            raise ValueError(f"it is nested deeper than {_DEEPEST} levels")
+    return yaml.load(text, Loader=yaml.CSafeLoader)
+
+
+def _rules(group: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+    """The rules of a group, of the types that they have for Prometheus."""
+    rules: Sequence[Mapping[str, Any]] = list(group["rules"])
+    types = {"labels": dict, "annotations": dict}
+    if all(isinstance(value, types.get(key, str)) for rule in rules for key, value in dict(rule).items()):
+        return rules
+    raise ValueError(f"a rule of {group['name']} has another form")
 
 
 def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outcome]:

@@ -66,6 +66,32 @@ def test_sound_rules_are_proven_and_an_edited_file_fails(specs: Path, capsys: py
 
 
 @pytest.mark.server
+@pytest.mark.parametrize(
+    ("text", "why"),
+    [
+        ("groups: " + "[" * 900 + "]" * 900, "it is nested deeper than 32 levels"),
+        ("groups: " + "[" * 100_000, ""),  # libyaml's own limit, where it has one, comes first
+        ("{a: " * 100_000, ""),
+        ("a: &a [x]\ngroups: [*a, *a]", "it has aliases"),
+        ("groups: [1]", "TypeError"),
+        ("groups: [{name: a}]", "KeyError"),
+        ("groups: [{name: [a], rules: []}]", "TypeError"),
+        ("groups: [{name: slo-default-api-ok-fast, rules: [1]}]", "TypeError"),
+        ("groups: [{name: slo-default-api-ok-fast, rules: [abc]}]", "dictionary update sequence"),
+        ("groups: [{name: slo-default-api-ok-fast, rules: [{record: [x], expr: 1}]}]", "has another form"),
+        ("groups: [{name: slo-default-api-ok-fast, rules: [{alert: x, expr: up, labels: up}]}]", "has another form"),
+        ("a: b: c", "ScannerError"),
+    ],
+)
+def test_what_is_no_rule_file_is_refused(specs: Path, capsys: pytest.CaptureFixture[str], text: str, why: str) -> None:
+    (specs / "rules.yaml").write_text(text)
+    assert main(["test", "--promtool", str(program("promtool")), "--rules", "rules.yaml"]) == 1
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert said.startswith("sloctl: rules.yaml is no rule file of Prometheus: ")
+    assert why in said
+
+
+@pytest.mark.server
 def test_what_cannot_be_derived_is_named_with_its_reason_and_its_tiers_are_proven(
     specs: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
