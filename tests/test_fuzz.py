@@ -10,9 +10,12 @@ import io
 import json
 import re
 import signal
+import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from types import FrameType
 from typing import Any
 from unittest.mock import patch
@@ -23,8 +26,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sloctl.cli import main
+from sloctl.cli.routes import MINIMAL
 from sloctl.language.schema import json_schema
 from testing.servers import ROOT
+from tests.conftest import program
 from tests.payloads import ALL
 
 SECONDS = 60  # far beyond anything that is not a hang, on a busy machine as well
@@ -34,11 +39,20 @@ GOOD = sorted(
     [
         *(ROOT / "slo-specs").rglob("*.yaml"),
         *(ROOT / "tests" / "golden").glob("*/spec/*.yaml"),
-        *(ROOT / "tests" / "spec" / "examples").glob("*.yaml"),
+        *(ROOT / "tests" / "language" / "examples").glob("*.yaml"),
     ]
 )
 BAD = sorted(path for path in (ROOT / "tests" / "diagnostics").glob("*.bad.yaml") if path.stat().st_size < 20_000)
 TEXTS = [path.read_bytes().decode("utf-8", "replace") for path in GOOD + BAD]
+WHOLE = [
+    (platform.read_text(encoding="utf-8"), path.read_text(encoding="utf-8"))
+    for platform in sorted((ROOT / "slo-specs").glob("*/platform.yaml"))
+    for path in sorted(platform.parent.glob("*.yaml"))
+    if path != platform and "uses:" not in path.read_text(encoding="utf-8")
+]
+WRITTEN = r"(?<=[ ,{:\[])(?:(?P<length>[0-9]+(?:ms|[smhdw]))|[0-9.]+%)(?=[ ,}\]]|$)"
+LENGTHS = ["1s", "15s", "1m", "4m", "7m", "16m", "1h", "61m", "1d", "30d", "3650d", "1000000000d"]
+SHARES = ["0.001%", "1%", "50%", "85%", "99%", "99.9%", "99.9999%"]
 LINES = sorted({line for text in TEXTS for line in text.splitlines() if len(line) < 300})
 PIECES = [payload for _, payload in ALL]
 
@@ -127,6 +141,18 @@ def mutated(draw: st.DrawFn) -> str:
             case _:
                 other = draw(st.sampled_from(LINES)).partition(":")[2]
                 lines[at : at + 1] = [f"{line.partition(':')[0]}:{other}"]
+    return "\n".join(lines)
+
+
+@st.composite
+def adjusted(draw: st.DrawFn) -> str:
+    """A real Platform and one of its Services with a few quantities changed, so that many are accepted."""
+    platform, service = draw(st.sampled_from(WHOLE))
+    lines = f"{platform}\n---\n{service}".splitlines()
+    places = [(at, found) for at, line in enumerate(lines) for found in re.finditer(WRITTEN, line)]
+    for at, found in draw(st.lists(st.sampled_from(places), min_size=1, max_size=3, unique_by=lambda place: place[0])):
+        other = draw(st.sampled_from(LENGTHS if found["length"] else SHARES))
+        lines[at] = f"{lines[at][: found.start()]}{other}{lines[at][found.end() :]}"
     return "\n".join(lines)
 
 
@@ -250,6 +276,30 @@ def _tiers() -> st.SearchStrategy[dict[str, Any]]:
     )
 
 
+def _with_trend(slo: dict[str, Any]) -> st.SearchStrategy[dict[str, Any]]:
+    """The same SLO, or with the trend that its kind may have."""
+    length = _mostly("4m", "16m", "17m", "1h", "64m", "7d", "3650d", "1000000000d")
+    severity = st.sampled_from(["P1", "P2", "P3"])
+    match list(slo["sli"])[:1] if isinstance(slo["sli"], dict) else []:
+        case ["latency"]:
+            also = {"over": length, "earlier": length, "quantile": SHARE, "worse_by": SHARE, "severity": severity}
+            trend = st.fixed_dictionaries({}, optional={"regression": st.fixed_dictionaries(also)})
+        case ["saturation" | "threshold"]:
+            forecast = st.fixed_dictionaries({"within": length}, optional={"from": length, "severity": severity})
+            trend = st.fixed_dictionaries({}, optional={"forecast": forecast})
+        case _:
+            return st.just(slo)
+    return trend.map(lambda more: slo | more)
+
+
+def _routes() -> st.SearchStrategy[dict[str, Any]]:
+    """Where a team's alerts go."""
+    page = {"pagerduty": NAME} | {"slack": _mostly("#web"), "sns": _mostly("arn:aws:sns:eu-west-1:123456789012:pages")}
+    tell = {"slack": _mostly("#web"), "email": _mostly("web@example.com"), "webhook": _mostly("https://example.com/x")}
+    optional = {key: st.fixed_dictionaries({}, optional=tell) for key in ("P2", "P3", "ok")}
+    return st.fixed_dictionaries({"P1": st.fixed_dictionaries(page)}, optional=optional)
+
+
 def _likely(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     """What a document needs, so that many get as far as resolving."""
     tier = _tiers()
@@ -268,7 +318,7 @@ def _likely(kind: str) -> st.SearchStrategy[dict[str, Any]]:
             "enabled": st.booleans(),
         },
     )
-    slos = st.lists(slo, min_size=1, max_size=3, unique_by=lambda one: str(one["name"]))
+    slos = st.lists(slo.flatmap(_with_trend), min_size=1, max_size=3, unique_by=lambda one: str(one["name"]))
     match kind:
         case "Service":
             return st.fixed_dictionaries({"service": NAME, "slos": slos}, optional={"alerts": alerts, "team": NAME})
@@ -278,6 +328,7 @@ def _likely(kind: str) -> st.SearchStrategy[dict[str, Any]]:
             return st.fixed_dictionaries(
                 {"name": NAME},
                 optional={
+                    "teams": st.dictionaries(NAME, _routes(), min_size=1, max_size=2),
                     "policies": st.dictionaries(NAME, st.lists(tier, min_size=1, max_size=2), max_size=2),
                     "inhibition": _mostly("none", "rule", "alertmanager"),
                     "resolution": _mostly("1m", "30s"),
@@ -299,6 +350,30 @@ def test_a_damaged_specification_ends_in_findings_or_in_rules(text: str) -> None
 @given(structured())
 def test_any_values_at_any_keys_end_in_findings_or_in_rules(text: str) -> None:
     check(text)
+
+
+@pytest.mark.property
+@pytest.mark.server
+@settings(max_examples=settings.default.max_examples // 2, suppress_health_check=[HealthCheck.too_slow])
+@given(adjusted() | structured())
+def test_prometheus_and_alertmanager_load_whatever_is_accepted(text: str) -> None:
+    content = text.encode("utf-8", "surrogatepass")
+    with TemporaryDirectory() as folder:
+        code, _, _ = run(content, "generate", "-", "-o", folder, "--only", "prometheus")
+        if code == 0 and (rules := sorted(Path(folder).rglob("*.yaml"))):
+            loads("promtool", "check", "rules", *rules)
+            base, merged = Path(folder, "base.yml"), Path(folder, "merged.yml")
+            base.write_text(MINIMAL)
+            code, _, said = run(content, "routes", "merge", "-", "--base", str(base), "-o", str(merged))
+            assert code in {0, 1}, said  # 1: nothing says where alerts go
+            if code == 0:
+                loads("amtool", "check-config", merged)
+
+
+def loads(name: str, *words: str | Path) -> None:
+    """The program accepts the files."""
+    ran = subprocess.run([program(name), *words], capture_output=True, text=True, timeout=SECONDS, check=False)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
 
 
 @pytest.mark.property

@@ -228,7 +228,12 @@ def _disagreement(program: str, file: Path, tree: Route, default: str, alert: Al
 def _run(program: str, *words: str) -> tuple[int, str]:
     import subprocess
 
-    ran = subprocess.run(
-        [program, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
-    )
+    from sloctl.errors import OutsideError
+
+    try:
+        ran = subprocess.run(
+            [program, *words], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=60, check=False
+        )
+    except (OSError, subprocess.TimeoutExpired) as error:
+        raise OutsideError(f"{program} does not answer: {error}") from error
     return ran.returncode, ran.stdout.strip()
