@@ -9,9 +9,14 @@ from typing import Any, Final
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.carriers import dynamodb, eventbridge, kinesis, sns, sqs
 from sloctl.instrumentation.carriers.encoding import KEY, size
+from sloctl.instrumentation.carriers.outcome import Skip, injected
 
 Params = MutableMapping[str, Any]
 SERVICES: Final = ("sqs", "sns", "events", "kinesis", "dynamodb")
+_NAMES: Final = {"eventbridge": "events"}  # botocore's service ids, where boto3's clients have other names
+# What makes a call repeatable: then its parameters must stay the same.
+_TOKENS: Final = {"dynamodb.TransactWriteItems": "ClientRequestToken"}
+_REPEATABLE: Final = "sloctl_repeatable"
 
 
 def install(session: Any, services: Iterable[str] = SERVICES, *, kinesis_envelope: bool = False) -> None:
@@ -29,16 +34,28 @@ def install(session: Any, services: Iterable[str] = SERVICES, *, kinesis_envelop
     services = tuple(services)
     if unknown := set(services) - set(SERVICES):
         raise ValueError(f"unknown services {sorted(unknown)}; there are {', '.join(SERVICES)}")
-    emitter = _emitter(session)
     handlers = _HANDLERS | {
         "kinesis.PutRecord": partial(kinesis.inject, envelope=kinesis_envelope),
         "kinesis.PutRecords": _each_record(kinesis_envelope),
     }
-    for operation, handle in handlers.items():
-        if operation.split(".")[0] in services:
-            event = f"before-parameter-build.{operation}"
-            # Last, so that a table resource has turned its values into the service's form before.
-            emitter.register_last(event, _guarded(operation, handle), unique_id=f"sloctl-{operation}")
+    emitter = _emitter(session)
+    emitter.register_first("provide-client-params", _note_token, unique_id="sloctl-token")
+    # Last, and at the root of the events, whose handlers run after all others: a table resource has turned its
+    # values into the service's form before.
+    for service in services:
+        emitter.register_last("before-parameter-build", _guarded(service, handlers), unique_id=f"sloctl-{service}")
+
+
+def _name(model: Any) -> str:
+    """An operation as `_HANDLERS` names it: `sqs.SendMessage`."""
+    service = model.service_model.service_id.hyphenize()
+    return f"{_NAMES.get(service, service)}.{model.name}"
+
+
+def _note_token(params: Any, model: Any, context: Any = None, **_more: object) -> None:
+    """Remember that the caller gave an idempotency token; later botocore makes one up for those that did not."""
+    if isinstance(context, dict) and isinstance(params, dict) and _TOKENS.get(_name(model)) in params:
+        context[_REPEATABLE] = True
 
 
 def _emitter(session: Any) -> Any:
@@ -50,15 +67,38 @@ def _emitter(session: Any) -> Any:
     return emitter
 
 
-def _guarded(operation: str, handle: Callable[[Params], object]) -> Callable[..., None]:
-    def handler(params: Any, **_more: object) -> None:
+def _guarded(service: str, handlers: Mapping[str, Callable[[Params], object]]) -> Callable[..., None]:
+    def handler(params: Any, model: Any, context: Any = None, **_more: object) -> None:
+        operation = _name(model)
+        handle = handlers.get(operation)
+        if handle is None or not operation.startswith(f"{service}.") or not isinstance(params, dict):
+            return
         try:
-            if isinstance(params, dict):
+            if (reason := _objection(context)) is not None:
+                injected(service, partial(_skip, reason))
+            else:
                 handle(params)
         except Exception as error:  # noqa: BLE001 - our failure never stops a call
             guard.failed(f"boto {operation}", error)
 
     return handler
+
+
+def _objection(context: Any) -> str | None:
+    """Why a call stays as it is, or None.
+
+    A repeated call with the same idempotency token must have the same parameters, or AWS refuses it; the context of
+    a redelivered message holds another span. What is signed beforehand is sent by somebody else.
+    """
+    if not isinstance(context, dict):
+        return None
+    if context.get(_REPEATABLE):
+        return "idempotency token"
+    return "presigned" if context.get("is_presign_request") else None
+
+
+def _skip(reason: str, _fields: object) -> str:
+    raise Skip(reason)
 
 
 def _copied(params: Params, name: str) -> list[Any]:

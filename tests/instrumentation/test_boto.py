@@ -1,6 +1,7 @@
 """The AWS SDK carries the context by itself, to a real HTTP server that stores and hands out what it got."""
 
 import copy
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -128,6 +129,49 @@ def test_items_of_a_client_and_of_a_table_resource(aws: Any) -> None:
         stored = client.get_item(TableName="items", Key={"id": {"S": number}})["Item"]
         assert carriers.dynamodb.extract_item(stored).fields["x-request-id"] == ID, number
     assert resource.get_item(Key={"id": "1"})["Item"]["_ctx"]["x-tenant-id"] == "acme"
+
+
+def test_an_item_of_a_resource_that_looks_like_the_services_form(aws: Any) -> None:
+    resource, client = table(aws, "looks-typed"), aws("dynamodb")
+    resource.put_item(Item={"id": "1", "schema": {"S": "x"}})
+    resource.update_item(Key={"id": "2"}, UpdateExpression="SET s = :s", ExpressionAttributeValues={":s": {"S": "x"}})
+    for number in "12":
+        stored = client.get_item(TableName="looks-typed", Key={"id": {"S": number}})["Item"]
+        assert carriers.dynamodb.extract_item(stored).fields["x-request-id"] == ID
+        assert set(stored["_ctx"]["M"]["x-request-id"]) == {"S"}
+
+
+def test_a_call_with_an_idempotency_token_is_left_alone(aws: Any) -> None:
+    """A redelivered message repeats its transaction: other parameters would be refused."""
+    table(aws, "booked")
+    client, sent = aws("dynamodb"), []
+    client.meta.events.register(
+        "before-call.dynamodb.TransactWriteItems", lambda params, **_: sent.append(json.loads(params["body"]))
+    )
+    put = {"Put": {"TableName": "booked", "Item": {"id": {"S": "1"}}}}
+    client.transact_write_items(ClientRequestToken="message-1", TransactItems=[put])
+    client.transact_write_items(TransactItems=[put])
+    with_token, without = (call["TransactItems"][0]["Put"]["Item"] for call in sent)
+    assert set(with_token) == {"id"}
+    assert set(without) == {"id", "_ctx"}
+
+
+def test_a_url_that_is_signed_for_somebody_else_is_left_alone(aws: Any) -> None:
+    url = aws("sqs").generate_presigned_url("send_message", {"QueueUrl": "http://q", "MessageBody": "x"})
+    assert "_ctx" not in url
+
+
+def test_a_second_install_adds_services(endpoint: str, observed: Configure) -> None:
+    observed()
+    session = boto3.Session("none", "none", region_name=REGION)
+    boto.install(session, services=["sns"])
+    boto.install(session, services=["sqs"])
+    sqs = session.client("sqs", endpoint_url=endpoint)
+    url = sqs.create_queue(QueueName="second")["QueueUrl"]
+    with entered(RequestContext(ID)):
+        sqs.send_message(QueueUrl=url, MessageBody="x")
+    (message,) = sqs.receive_message(QueueUrl=url)["Messages"]
+    assert carriers.sqs.extract(message).fields["x-request-id"] == ID
 
 
 def test_the_stream_of_a_table_names_the_writer_and_on_removal_the_last_one(aws: Any) -> None:

@@ -4,12 +4,14 @@
 malformed counts as absent. `sloctl.instrumentation.consume` then handles the message in that context.
 """
 
-from sloctl.instrumentation.carriers import dynamodb, eventbridge, http, kafka, kinesis, mapping, mqtt, sns, sqs
+from sloctl.instrumentation.carriers import dynamodb, eventbridge, http, kafka, kinesis, mqtt, sns, sqs
 from sloctl.instrumentation.carriers.outcome import Incoming, Outcome
+from sloctl.instrumentation.carriers.textmap import TextMap, mapping, nats, rabbitmq, redis
 
 __all__ = [
     "Incoming",
     "Outcome",
+    "TextMap",
     "dynamodb",
     "eventbridge",
     "http",
@@ -17,6 +19,9 @@ __all__ = [
     "kinesis",
     "mapping",
     "mqtt",
+    "nats",
+    "rabbitmq",
+    "redis",
     "sns",
     "sqs",
 ]

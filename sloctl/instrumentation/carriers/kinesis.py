@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
-from sloctl.instrumentation.carriers.encoding import KIB, add_to_payload, check_size, open_payload, size
+from sloctl.instrumentation.carriers.encoding import KIB, add_to_payload, check_size, name_in_arn, open_payload, size
 from sloctl.instrumentation.carriers.outcome import Fields, Incoming, Outcome, extracted, injected
 
 LIMITS: Final = (1024 * KIB, 10 * 1024 * KIB)  # of a record: by default, and where a stream allows more
@@ -31,7 +31,12 @@ def inject(record: MutableMapping[str, Any], *, envelope: bool = False) -> Outco
 
 def extract(record: Mapping[str, Any]) -> Incoming:
     """What a record says, from `get_records` or as a record of a Lambda event."""
-    return extracted("kinesis", lambda: Incoming("kinesis", open_payload(_data(record))[1]))
+
+    def read() -> Incoming:
+        fields = open_payload(_data(record))[1]
+        return Incoming("kinesis", fields, destination=name_in_arn(record.get("eventSourceARN")))
+
+    return extracted("kinesis", read)
 
 
 def payload(record: Mapping[str, Any]) -> bytes | str:

@@ -56,12 +56,16 @@ class Incoming:
         fields: header names and values.
         batch: whether it is one of several that are handled together.
         last_writer: the fields are those of whoever wrote the removed item last, not of who removed it.
+        destination: the queue, topic, stream or table that it was sent to, where the message says so.
+        message_id: what the broker calls it, where the message says so.
     """
 
     transport: str
     fields: Mapping[str, str] = field(default_factory=dict)
     batch: bool = False
     last_writer: bool = False
+    destination: str | None = None
+    message_id: str | None = None
 
 
 class Skip(Exception):  # noqa: N818 - not an error: the message goes on as it was
