@@ -19,7 +19,7 @@ from sloctl.instrumentation.propagation import (
     format_traceparent,
 )
 from sloctl.instrumentation.runtime import Runtime, configured
-from sloctl.instrumentation.semconv import METHODS, OTHER_METHOD
+from sloctl.instrumentation.semconv import METHODS, OTHER_METHOD, without_secrets
 
 if TYPE_CHECKING:
     import httpx
@@ -108,7 +108,7 @@ def _attributes(request: httpx.Request, method: str) -> dict[str, Any]:
     url = request.url
     return {
         "http.request.method": method,
-        "url.full": str(url.copy_with(username=None, password=None) if url.userinfo else url),
+        "url.full": without_secrets(str(url.copy_with(username=None, password=None) if url.userinfo else url)),
         "server.address": url.host,
         "server.port": url.port or (443 if url.scheme == "https" else 80),
     }

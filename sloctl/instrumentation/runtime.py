@@ -23,6 +23,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE
+from sloctl.instrumentation.durations import Durations
 from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.propagation import RequestIdPropagator
@@ -51,6 +52,7 @@ class Runtime:
         finished: the processors that take finished spans, where no other looks at them; see `client_spans`.
         request_attribute: span attribute and log field of the request ID.
         tenant_attribute: span attribute and log field of the tenant.
+        durations: of messages, functions and outbound calls.
     """
 
     resource: Resource
@@ -60,6 +62,7 @@ class Runtime:
     registry: CollectorRegistry
     baggage: frozenset[str]
     internal_hosts: HostPatterns
+    durations: Durations
     request_attribute: str = REQUEST_ATTRIBUTE
     tenant_attribute: str = TENANT_ATTRIBUTE
     finished: tuple[SpanProcessor, ...] = ()
@@ -94,6 +97,7 @@ def configure(
     registry: CollectorRegistry = REGISTRY,
     request_attribute: str = REQUEST_ATTRIBUTE,
     tenant_attribute: str = TENANT_ATTRIBUTE,
+    cloudwatch_namespace: str | None = None,
     set_global: bool = True,
 ) -> Runtime:
     """Say once in a process who it is and where its spans go.
@@ -115,6 +119,8 @@ def configure(
         registry: for the metrics.
         request_attribute: name of the span attribute that holds the request ID.
         tenant_attribute: name of the span attribute that holds the tenant.
+        cloudwatch_namespace: print the durations of each invocation of a Lambda function, in CloudWatch's embedded
+            metric format under this namespace, instead of keeping them for Prometheus.
         set_global: make its tracer provider and propagators those of OpenTelemetry in this process.
 
     Raises:
@@ -141,6 +147,7 @@ def configure(
         registry=registry,
         baggage=frozenset(baggage),
         internal_hosts=HostPatterns(internal_hosts),
+        durations=Durations(registry, {SERVICE: service}, namespace=cloudwatch_namespace),
         finished=batches if ratio is not None and not processors else (),
         request_attribute=request_attribute,
         tenant_attribute=tenant_attribute,

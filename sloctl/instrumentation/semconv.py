@@ -6,12 +6,20 @@ import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-_METHODS: Final = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "TRACE")
+_METHODS: Final = ("CONNECT", "DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT", "QUERY", "TRACE")
 METHODS: Final = {name: name for name in _METHODS}
 OTHER_METHOD: Final = "_OTHER"
 UNMATCHED: Final = "_unmatched"
-# Query parameters whose values sign requests; the conventions name them.
-_SECRET: Final = re.compile(r"(?<![^&])(AWSAccessKeyId|Signature|sig|X-Goog-Signature|X-Amz-Signature)=[^&]*")
+# Query parameters whose values sign requests or stand for a login; the conventions name the first four.
+_SECRETS: Final = (
+    "AWSAccessKeyId|Signature|sig|X-Goog-Signature|X-Amz-(?:Signature|Credential|Security-Token)|access_token|api_key"
+)
+_SECRET: Final = re.compile(rf"(?<![^?&])({_SECRETS})=[^&#]*", re.IGNORECASE)
+
+
+def without_secrets(text: str) -> str:
+    """A query, or a whole URL, whose signatures are replaced by `REDACTED`."""
+    return _SECRET.sub(r"\1=REDACTED", text)
 
 
 def span_name(method: str, route: str | None) -> str:
@@ -26,7 +34,7 @@ def request_attributes(scope: Mapping[str, Any]) -> dict[str, Any]:
     if scope["method"] not in METHODS:
         attributes["http.request.method_original"] = scope["method"]
     if scope.get("query_string"):
-        attributes["url.query"] = _SECRET.sub(r"\1=REDACTED", scope["query_string"].decode("latin-1"))
+        attributes["url.query"] = without_secrets(scope["query_string"].decode("latin-1"))
     if (server := scope.get("server")) is not None:
         attributes["server.address"] = server[0]
         if server[1] is not None:

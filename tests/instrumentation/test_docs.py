@@ -137,15 +137,18 @@ def said(process: Running, text: str) -> dict[str, object]:
     return next((json.loads(line) for line in lines if text in line), {})
 
 
-def test_the_lambda_example_has_a_context_a_record(folder: Path) -> None:
-    paste(folder, "function.py")
-    call = """
-import function
+@pytest.mark.parametrize("name", ["function.py", "batches.py"])
+def test_the_lambda_examples_have_a_context_a_record(folder: Path, name: str) -> None:
+    paste(folder, name)
+    call = f"""
+import {name.removesuffix(".py")} as function
 def record(number):
-    attribute = {"stringValue": f"x-request-id=request-000{number}", "dataType": "String"}
-    return {"eventSource": "aws:sqs", "messageId": str(number), "body": f"order-{number}",
-            "messageAttributes": {"_ctx": attribute}}
-print(function.handler({"Records": [record(1), record(2), {"eventSource": "aws:sqs", "messageId": "3"}]}, None))
+    attribute = {{"stringValue": f"x-request-id=request-000{{number}}", "dataType": "String"}}
+    return {{"eventSource": "aws:sqs", "messageId": str(number), "body": f"order-{{number}}",
+            "messageAttributes": {{"_ctx": attribute}}}}
+bad = record(3)
+bad.pop("body")
+print(function.handler({{"Records": [record(1), record(2), bad]}}, None))
 """
     finished = run(folder, "-c", call)
     assert finished.stdout.splitlines() == [
