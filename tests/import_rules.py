@@ -70,7 +70,8 @@ TABLE: Final = {
     ),
     "instrumentation": may(
         others="opentelemetry prometheus_client httpx",
-        inside_calls="language resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore",
+        inside_calls="language resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore "
+        "aiohttp requests urllib3 yarl",
     ),
     "cli": may("*", others="click rich orjson yaml"),
 }

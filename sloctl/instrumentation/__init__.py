@@ -18,8 +18,11 @@ if TYPE_CHECKING:
         configure,
         consume,
         current,
+        instrument_aiohttp,
         instrument_app,
         instrument_httpx,
+        instrument_requests,
+        instrument_urllib3,
         lambda_handler,
         metrics_app,
     )
@@ -33,8 +36,11 @@ __all__ = [
     "configure",
     "consume",
     "current",
+    "instrument_aiohttp",
     "instrument_app",
     "instrument_httpx",
+    "instrument_requests",
+    "instrument_urllib3",
     "lambda_handler",
     "metrics_app",
 ]

@@ -7,7 +7,12 @@ from sloctl.instrumentation.context import RequestContext, current
 from sloctl.instrumentation.logs import JsonFormatter
 from sloctl.instrumentation.metrics import metrics_app
 from sloctl.instrumentation.middleware import ContextMiddleware
-from sloctl.instrumentation.outbound import instrument_httpx
+from sloctl.instrumentation.outbound import (
+    instrument_aiohttp,
+    instrument_httpx,
+    instrument_requests,
+    instrument_urllib3,
+)
 from sloctl.instrumentation.propagation import RequestIdPropagator
 from sloctl.instrumentation.runtime import Runtime, configure
 
@@ -20,8 +25,11 @@ __all__ = [
     "configure",
     "consume",
     "current",
+    "instrument_aiohttp",
     "instrument_app",
     "instrument_httpx",
+    "instrument_requests",
+    "instrument_urllib3",
     "lambda_handler",
     "metrics_app",
 ]

@@ -16,11 +16,12 @@ from typing import Any, Final
 
 from prometheus_client import CollectorRegistry, Gauge, Histogram
 
-from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, TenantLabels
+from sloctl.instrumentation.metrics import SEMCONV_BUCKETS
 
 ERROR_TYPE: Final = "error.type"
 # How many different values a label gets whose values come from outside; the rest is `_other`.
 MOST: Final = 100
+OTHER: Final = "_other"
 EMF_VALUES: Final = 100  # of one metric in one line
 
 
@@ -84,7 +85,7 @@ class Durations:
         self._edges = edges
         self._histograms: dict[str, Histogram] = {}
         self._observe: dict[tuple[object, ...], Callable[[float], None]] = {}
-        self._bounds: dict[str, TenantLabels] = defaultdict(lambda: TenantLabels(MOST))
+        self._seen: dict[str, set[str]] = defaultdict(set)
         self._kept: dict[tuple[Measure, tuple[str, ...]], list[float]] = defaultdict(list)
         self._gauge: Gauge | None = None
 
@@ -128,8 +129,13 @@ class Durations:
     def _value(self, name: str, value: object) -> str:
         if value is None:
             return ""
-        text = str(value)
-        return text if name in _OURS else self._bounds[name].label(text)
+        text, seen = str(value), self._seen[name]
+        if name in _BOUNDED or text in seen:
+            return text
+        if len(seen) == MOST:
+            return OTHER
+        seen.add(text)
+        return text
 
     def _histogram(self, measure: Measure) -> Histogram:
         found = self._histograms.get(measure.name)
@@ -143,8 +149,8 @@ class Durations:
         return Histogram(measure.prometheus, measure.help, labels, registry=self._registry, buckets=self._edges)
 
 
-# Labels whose values are bounded where they are made: by the conventions, or by the routes of the service.
-_OURS: Final = frozenset({"messaging.system", "http.request.method", "http.response.status_code", "faas.trigger"})
+# Labels whose values are bounded where they are made.
+_BOUNDED: Final = frozenset({"messaging.system", "http.request.method", "http.response.status_code", "faas.trigger"})
 
 
 def _nothing() -> None:

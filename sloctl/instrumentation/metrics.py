@@ -1,7 +1,7 @@
 """The metrics that the generated rules read, with bounded labels.
 
-`http_server_request_duration_seconds{http_request_method,http_route,http_response_status_code}` is OpenTelemetry's
-`http.server.request.duration` as Prometheus names it.
+`http_server_request_duration_seconds{http_request_method,http_route,http_response_status_code,error_type}` is
+OpenTelemetry's `http.server.request.duration` as Prometheus names it.
 """
 
 from __future__ import annotations
@@ -39,22 +39,34 @@ class HttpMetrics:
     ) -> None:
         self.buckets = tuple(buckets)
         self.tenants = TenantLabels(tenants) if tenants is not None else None
-        labels = ("http_request_method", "http_route", "http_response_status_code")
+        labels = ("http_request_method", "http_route", "http_response_status_code", "error_type")
         self._duration = Histogram(
             DURATION, "Duration of HTTP server requests.", labels, registry=registry, buckets=self.buckets
         )
-        self._observe: dict[tuple[str, str, int], Callable[..., None]] = {}
+        self._observe: dict[tuple[str, str, int, str], Callable[..., None]] = {}
         self._count: dict[tuple[str, str, int], Callable[[], None]] = {}
         if self.tenants is not None:
             by_tenant = ("tenant", "http_route", "http_response_status_code")
             self._tenants = Counter(TENANTS, "HTTP server requests by tenant.", by_tenant, registry=registry)
 
-    def observe(self, method: str, route: str, status: int, seconds: float, exemplar: dict[str, str] | None) -> None:
-        """Record one finished request; labels are bounded by the callers, methods here."""
-        key = (METHODS.get(method, OTHER_METHOD), route, status)
+    def observe(
+        self,
+        method: str,
+        route: str,
+        status: int,
+        seconds: float,
+        exemplar: dict[str, str] | None,
+        failure: str | None = None,
+    ) -> None:
+        """Record one finished request; labels are bounded by the callers, methods here.
+
+        A failure that the service told itself (`RequestContext.fail`) is the `error_type`, or else a status of 5xx.
+        """
+        error_type = failure or (str(status) if status >= 500 else "")
+        key = (METHODS.get(method, OTHER_METHOD), route, status, error_type)
         record = self._observe.get(key)
         if record is None:
-            record = self._observe[key] = self._duration.labels(key[0], route, str(status)).observe
+            record = self._observe[key] = self._duration.labels(key[0], route, str(status), error_type).observe
         record(seconds, exemplar)
 
     def count_tenant(self, tenant: str | None, route: str, status: int) -> None:

@@ -377,7 +377,7 @@ class Exchange:
             return
         span = self._span.get_span_context()
         exemplar = {EXEMPLAR_LABEL: f"{span.trace_id:032x}"} if span.trace_flags & 1 and span.is_valid else None
-        metrics.observe(self._scope["method"], route, status, self._duration, exemplar)
+        metrics.observe(self._scope["method"], route, status, self._duration, exemplar, self._context.failure)
         if metrics.tenants is not None:
             metrics.count_tenant(self._context.tenant_id, route, status)
 

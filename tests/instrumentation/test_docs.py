@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from sloctl.diagnostics import Diagnostics
-from sloctl.instrumentation import RequestContext, boto
+from sloctl.instrumentation import RequestContext, boto, consume, instrument_httpx
+from sloctl.instrumentation.carriers import Incoming
 from sloctl.instrumentation.context import entered
 from sloctl.language.discovery import discover, read_all
 from sloctl.model.indicator import Latency, Ratio
@@ -109,9 +110,10 @@ def test_the_logging_example_writes_one_json_object(folder: Path) -> None:
     assert json.loads(line).items() >= {"message": "sold 3", "order": "o-1", "service.name": "tracking-api"}.items()
 
 
-def test_the_client_example_runs(folder: Path) -> None:
-    paste(folder, "client.py")
-    finished = run(folder, "client.py")
+@pytest.mark.parametrize("name", ["client.py", "clients.py"])
+def test_the_client_examples_run(folder: Path, name: str) -> None:
+    paste(folder, name)
+    finished = run(folder, name)
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
@@ -156,6 +158,24 @@ print(function.handler({{"Records": [record(1), record(2), bad]}}, None))
         "request-0002 order-2",
         "{'batchItemFailures': [{'itemIdentifier': '3'}]}",
     ], finished.stderr
+
+
+def test_the_specification_of_a_worker_compiles_and_its_series_exist(folder: Path, observed: Configure) -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("```yaml\n# worker.yaml\n")[2].partition("```")[0]
+    (folder / "worker.yaml").write_text(text, encoding="utf-8")
+    finished = run(folder, "-m", "sloctl", "generate", "worker.yaml", "-o", "out")
+    assert finished.returncode == 0, finished.stderr
+    there = observed("shipping", internal_hosts=[])
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    instrument_httpx(client, there.runtime)
+    with consume(Incoming("sqs", destination="orders"), name="ship", runtime=there.runtime), client:
+        client.get("https://payments.example.com/pay")
+    read = re.findall(r'(?:total|histogram): (\w+)\{job="shipping", (\w+)="([^"]*)"\}', text)
+    assert len(read) == 3
+    for metric, label, value in read:
+        name = metric if metric.endswith("_count") else f"{metric}_bucket"
+        exact = {label: value, "error_type": ""} | ({} if metric.endswith("_count") else {"le": "0.5"})
+        assert there.value(name, **exact) == 1, metric
 
 
 def test_every_python_block_of_the_page_is_run_here() -> None:
