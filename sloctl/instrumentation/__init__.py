@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         instrument_urllib3,
         lambda_handler,
         metrics_app,
+        produce,
     )
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "instrument_urllib3",
     "lambda_handler",
     "metrics_app",
+    "produce",
 ]
 
 

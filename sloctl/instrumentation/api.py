@@ -13,6 +13,7 @@ from sloctl.instrumentation.outbound import (
     instrument_requests,
     instrument_urllib3,
 )
+from sloctl.instrumentation.producing import produce
 from sloctl.instrumentation.propagation import RequestIdPropagator
 from sloctl.instrumentation.runtime import Runtime, configure
 
@@ -32,4 +33,5 @@ __all__ = [
     "instrument_urllib3",
     "lambda_handler",
     "metrics_app",
+    "produce",
 ]

@@ -42,6 +42,11 @@ class Measure:
 MESSAGES: Final = Measure(
     "messaging.process.duration", "Duration of handling messages.", ("messaging.system", "messaging.destination.name")
 )
+SENDING: Final = Measure(
+    "messaging.client.operation.duration",
+    "Duration of sending messages.",
+    ("messaging.system", "messaging.destination.name"),
+)
 CALLS: Final = Measure(
     "http.client.request.duration",
     "Duration of HTTP client requests.",

@@ -139,6 +139,12 @@ def said(process: Running, text: str) -> dict[str, object]:
     return next((json.loads(line) for line in lines if text in line), {})
 
 
+def test_the_example_of_sending_runs(folder: Path) -> None:
+    paste(folder, "sending.py")
+    finished = run(folder, "sending.py")
+    assert (finished.stdout, finished.stderr) == ("request-0001\n", "")
+
+
 @pytest.mark.parametrize("name", ["function.py", "batches.py"])
 def test_the_lambda_examples_have_a_context_a_record(folder: Path, name: str) -> None:
     paste(folder, name)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import re
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
@@ -16,6 +17,7 @@ ENVELOPE: Final = "sloctl_envelope"
 VERSION: Final = 1
 MAX_TEXT: Final = 16_384
 KIB: Final = 1024
+_IN_ARN: Final = re.compile("[:/]")
 _BLANKS: Final = " \t\r\n"  # of JSON
 
 
@@ -64,11 +66,11 @@ def header_pairs(source: object) -> list[tuple[Any, Any]]:
 
 
 def name_in_arn(arn: object) -> str | None:
-    """The name of a queue, topic, stream or table in its ARN: `...:orders`, `...:stream/orders`."""
+    """The name of a queue, topic, stream or table in its ARN: `...:orders`, `...:stream/orders`, `...:function:f:1`."""
     if not isinstance(arn, str) or not arn.startswith("arn:"):
         return None
-    resource = arn.split(":", 5)[-1]
-    return (resource.split("/")[1] if "/" in resource else resource.rpartition(":")[2]) or None
+    kind, *name = _IN_ARN.split(arn.split(":", 5)[-1])
+    return (name[0] if name else kind) or None
 
 
 def as_text(value: object) -> object:

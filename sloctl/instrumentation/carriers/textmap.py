@@ -74,3 +74,4 @@ mapping: Final = TextMap("mapping")
 redis: Final = TextMap("redis")
 rabbitmq: Final = TextMap("rabbitmq", "routing_key")
 nats: Final = TextMap("nats", "subject")
+s3: Final = TextMap("s3")  # the metadata of an object, which notifications do not have: `head_object`
