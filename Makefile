@@ -3,7 +3,7 @@ PYTHON ?= python3
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto redis postgresql pictures
+.PHONY: help demo demo-compile test fuzz bench prometheus alertmanager mosquitto redis rabbitmq nats postgresql pictures
 .PHONY: bench-canary bench-canary-server bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
@@ -16,7 +16,7 @@ demo: .venv/demo.stamp prometheus alertmanager mosquitto redis postgresql  ## a 
 demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
 	@python -m examples.demo.compile
 
-test: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql .cache/oldest-fastapi  ## lint, types and tests
+test: .venv/dev.stamp prometheus alertmanager mosquitto redis rabbitmq nats postgresql .cache/oldest-fastapi  ## lint, types and tests
 	@tools/debian-install node=nodejs npm=npm chromium=chromium
 	ruff check
 	ruff format --check
@@ -70,6 +70,16 @@ mosquitto:
 
 redis:
 	@tools/debian-package redis-server+redis-tools 6.0 redis-server
+
+# RabbitMQ with the parts of Erlang that it needs; both run from where they are unpacked.
+ERLANG = base crypto eldap inets mnesia os-mon parsetools public-key runtime-tools ssl syntax-tools tools xmerl asn1
+empty =
+space = $(empty) $(empty)
+rabbitmq:
+	@tools/debian-package rabbitmq-server+$(subst $(space),+,$(ERLANG:%=erlang-%)) - erl
+
+nats:
+	@tools/debian-package nats-server 2.2 nats-server
 
 postgresql:
 	@tools/debian-package postgresql 13 postgres initdb
