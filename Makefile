@@ -16,7 +16,7 @@ demo: .venv/demo.stamp prometheus alertmanager mosquitto redis postgresql  ## a 
 demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
 	@python -m examples.demo.compile
 
-test: .venv/dev.stamp prometheus alertmanager mosquitto redis rabbitmq nats postgresql .cache/oldest-fastapi  ## lint, types and tests
+test: .venv/dev.stamp prometheus alertmanager mosquitto redis rabbitmq nats postgresql .cache/oldest-fastapi .cache/arq  ## lint, types and tests
 	@tools/debian-install node=nodejs npm=npm chromium=chromium
 	ruff check
 	ruff format --check
@@ -88,6 +88,11 @@ postgresql:
 .cache/oldest-fastapi: .venv/dev.stamp
 	@python -m pip install --quiet --disable-pip-version-check --no-deps --upgrade --target $@ \
 		fastapi==0.115.3 starlette==0.41.3
+	@touch $@
+
+# arq wants a Redis client that is older than the one of everybody else.
+.cache/arq: .venv/dev.stamp
+	@python -m pip install --quiet --disable-pip-version-check --upgrade --target $@ 'arq>=0.26'
 	@touch $@
 
 .venv/base.stamp: pyproject.toml tools/virtual-environment

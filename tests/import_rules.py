@@ -71,7 +71,7 @@ TABLE: Final = {
     "instrumentation": may(
         others="opentelemetry prometheus_client httpx",
         inside_calls="language resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore "
-        "aiohttp requests urllib3 yarl",
+        "aiohttp celery dramatiq grpc requests rq urllib3 yarl",
     ),
     "cli": may("*", others="click rich orjson yaml"),
 }

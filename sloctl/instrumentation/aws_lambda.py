@@ -160,17 +160,12 @@ def _work(call: Call, context: Any, name: str, runtime: Runtime, trust: str) -> 
         work = work_of([call.incoming], name, "auto", None, runtime)
         work.attributes |= _invocation(context)
         return work
-    remote = remote_of(call.incoming, runtime)
     attributes = {"faas.trigger": call.trigger, **call.attributes, **_invocation(context)}
     measure = HTTP if "http.request.method" in attributes else FUNCTIONS
-    origin = call.incoming.transport if call.trigger != "http" else trust
-    work = Work(call.name or name, SpanKind.SERVER, origin, attributes=attributes, measure=measure)
-    if call.trigger == "http" and trust == "edge":
-        work.client_id = remote.request_id
-        work.links = () if remote.span is None else (remote.span,)
-    else:
-        work.request_id, work.tenant_id, work.parent = remote.request_id, remote.tenant_id, remote.span
-        work.baggage = dict(remote.baggage)
+    work = Work(call.name or name, SpanKind.SERVER, call.incoming.transport, attributes=attributes, measure=measure)
+    if call.trigger == "http":
+        work.origin = trust
+    work.came_from(remote_of(call.incoming, runtime), edge=call.trigger == "http" and trust == "edge")
     return work
 
 

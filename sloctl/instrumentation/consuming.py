@@ -60,6 +60,15 @@ class Work:
     attributes: dict[str, Any] = field(default_factory=dict)
     measure: Measure = MESSAGES
 
+    def came_from(self, remote: Remote, *, edge: bool) -> None:
+        """A call of somebody: at an edge anybody may call, and what they say is only noted."""
+        if edge:
+            self.client_id = remote.request_id
+            self.links = () if remote.span is None else (remote.span,)
+        else:
+            self.request_id, self.tenant_id, self.parent = remote.request_id, remote.tenant_id, remote.span
+            self.baggage = dict(remote.baggage)
+
 
 @contextmanager
 def consume(

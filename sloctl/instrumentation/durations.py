@@ -58,9 +58,13 @@ HTTP: Final = Measure(
     ("http.request.method", "http.route", "http.response.status_code"),
 )
 FUNCTIONS: Final = Measure("faas.invoke_duration", "Duration of a function's invocations.", ("faas.trigger",))
-RPC_SERVER: Final = Measure("rpc.server.call.duration", "Duration of calls that are served.", ("rpc.method",))
+RPC_SERVER: Final = Measure(
+    "rpc.server.call.duration", "Duration of calls that are served.", ("rpc.method", "rpc.response.status_code")
+)
 RPC_CLIENT: Final = Measure(
-    "rpc.client.call.duration", "Duration of calls to others.", ("rpc.method", "server.address")
+    "rpc.client.call.duration",
+    "Duration of calls to others.",
+    ("rpc.method", "server.address", "rpc.response.status_code"),
 )
 IN_PROGRESS: Final = "messaging_process_active_messages"
 Attributes = dict[str, Any]
@@ -155,7 +159,9 @@ class Durations:
 
 
 # Labels whose values are bounded where they are made.
-_BOUNDED: Final = frozenset({"messaging.system", "http.request.method", "http.response.status_code", "faas.trigger"})
+_BOUNDED: Final = frozenset(
+    {"messaging.system", "http.request.method", "http.response.status_code", "faas.trigger", "rpc.response.status_code"}
+)
 
 
 def _nothing() -> None:

@@ -177,7 +177,8 @@ def _hop(entry: SpanRecord) -> Hop:
 
 def _transport(entry: SpanRecord) -> str:
     said = entry.attributes.get("transport")  # of an entry line
-    system = str(said or entry.attributes.get("messaging.system") or entry.attributes.get("rpc.system") or "")
+    systems = ("messaging.system", "rpc.system.name", "rpc.system")
+    system = str(said or next((entry.attributes[name] for name in systems if entry.attributes.get(name)), ""))
     if not system and entry.kind == "SERVER":
         system = "lambda" if entry.attributes.get("faas.trigger") == "other" else "http"
     return _TRANSPORTS.get(system, system or "-")

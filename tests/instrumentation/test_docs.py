@@ -139,10 +139,18 @@ def said(process: Running, text: str) -> dict[str, object]:
     return next((json.loads(line) for line in lines if text in line), {})
 
 
-def test_the_example_of_sending_runs(folder: Path) -> None:
-    paste(folder, "sending.py")
-    finished = run(folder, "sending.py")
-    assert (finished.stdout, finished.stderr) == ("request-0001\n", "")
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("sending.py", r"request-0001"),
+        ("calls.py", r"[0-9a-f]{32}"),
+        ("tasks.py", r"request-0001 a@example\.com"),
+    ],
+)
+def test_an_example_says_what_it_should(folder: Path, name: str, says: str) -> None:
+    paste(folder, name)
+    finished = run(folder, name)
+    assert re.fullmatch(says + r"\n", finished.stdout), finished.stderr
 
 
 @pytest.mark.parametrize("name", ["function.py", "batches.py"])

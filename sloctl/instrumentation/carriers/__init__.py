@@ -6,7 +6,7 @@ malformed counts as absent. `sloctl.instrumentation.consume` then handles the me
 
 from sloctl.instrumentation.carriers import dynamodb, eventbridge, http, kafka, kinesis, mqtt, sns, sqs
 from sloctl.instrumentation.carriers.outcome import Incoming, Outcome
-from sloctl.instrumentation.carriers.textmap import TextMap, mapping, nats, rabbitmq, redis, s3
+from sloctl.instrumentation.carriers.textmap import TextMap, grpc, mapping, nats, rabbitmq, redis, s3
 
 __all__ = [
     "Incoming",
@@ -14,6 +14,7 @@ __all__ = [
     "TextMap",
     "dynamodb",
     "eventbridge",
+    "grpc",
     "http",
     "kafka",
     "kinesis",

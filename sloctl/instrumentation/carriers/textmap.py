@@ -75,3 +75,4 @@ redis: Final = TextMap("redis")
 rabbitmq: Final = TextMap("rabbitmq", "routing_key")
 nats: Final = TextMap("nats", "subject")
 s3: Final = TextMap("s3")  # the metadata of an object, which notifications do not have: `head_object`
+grpc: Final = TextMap("grpc")  # metadata, which the interceptors set by themselves
