@@ -107,6 +107,30 @@ def test_mqtt_3_1_1_carries_it_in_the_payload(observed: Configure, mqtt_port: in
     stop(three)
 
 
+def test_a_retained_message_is_linked_to_whoever_sent_it_and_continues_nothing(
+    observed: Configure, mqtt_port: int
+) -> None:
+    there = observed()
+    publisher, live = connected(mqtt_port, MQTTv5)
+    with there.runtime.tracer.start_as_current_span("work"), entered(RequestContext(ID)):
+        properties = Properties(PacketTypes.PUBLISH)
+        properties.UserProperty = carriers.mqtt.user_properties()
+        publisher.publish("t", b"21.5", qos=1, retain=True, properties=properties)
+    messages = [live.get(timeout=10)]
+    later, received = connected(mqtt_port, MQTTv5)
+    messages.append(received.get(timeout=10))
+    for message in messages:
+        incoming = carriers.mqtt.extract(message.properties.UserProperty, retained=message.retain)
+        with consume(incoming, name="show", runtime=there.runtime) as context:
+            assert context.request_id == ID
+    assert [(span.parent is None, len(span.links)) for span in there.spans if span.name == "show"] == [
+        (False, 0),
+        (True, 1),
+    ]
+    publisher.publish("t", b"", qos=1, retain=True)  # it is forgotten
+    stop(publisher, later)
+
+
 def stop(*clients: Client) -> None:
     for client in clients:
         client.disconnect()

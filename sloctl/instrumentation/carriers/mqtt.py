@@ -45,11 +45,20 @@ def inject_payload(data: bytes | str, *, envelope: bool = False) -> Payload:
     return with_payload("mqtt", data, envelope=envelope)
 
 
-def extract(user_properties: Iterable[tuple[str, str]] | None = None, payload: bytes | str = b"") -> Incoming:
-    """What a message says: its user properties, and without any its payload."""
+def extract(
+    user_properties: Iterable[tuple[str, str]] | None = None, payload: bytes | str = b"", *, retained: bool = False
+) -> Incoming:
+    """What a message says: its user properties, and without any its payload.
+
+    Args:
+        user_properties: of MQTT 5.
+        payload: of MQTT 3.1.1.
+        retained: `message.retain`. Whoever subscribes later gets such a message, maybe days after it was sent: it is
+            linked to the sender's trace instead of continuing it.
+    """
 
     def read() -> Incoming:
         fields = known({name.lower(): value for name, value in user_properties or ()})
-        return Incoming("mqtt", fields or open_payload(payload)[1])
+        return Incoming("mqtt", fields or open_payload(payload)[1], batch=retained)
 
     return extracted("mqtt", read)

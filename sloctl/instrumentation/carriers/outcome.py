@@ -54,7 +54,8 @@ class Incoming:
     Attributes:
         transport: what carried it.
         fields: header names and values.
-        batch: whether it is one of several that are handled together.
+        batch: whether it is one of several that are handled together, or else rather linked to its sender's trace than
+            a part of it.
         last_writer: the fields are those of whoever wrote the removed item last, not of who removed it.
         destination: the queue, topic, stream or table that it was sent to, where the message says so.
         message_id: what the broker calls it, where the message says so.
