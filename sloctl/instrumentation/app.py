@@ -8,8 +8,9 @@ from typing import Any, Final, Literal
 
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.buckets import thresholds
-from sloctl.instrumentation.metrics import HttpMetrics, with_edges
-from sloctl.instrumentation.middleware import ID_HEADERS, ContextMiddleware, Trust
+from sloctl.instrumentation.exchange import ID_HEADERS, Exclude, Trust
+from sloctl.instrumentation.metrics import HttpMetrics, http_metrics, with_edges
+from sloctl.instrumentation.middleware import ContextMiddleware
 from sloctl.instrumentation.routes import RouteTable
 from sloctl.instrumentation.runtime import Runtime
 
@@ -28,6 +29,7 @@ def instrument_app(
     metrics_path: str | None = "/metrics",
     mode: Literal["fused", "otel"] = "fused",
     id_headers: Sequence[str] = ID_HEADERS,
+    exclude: Exclude = (),
 ) -> None:
     """Give a FastAPI or Starlette application its correlation ID, spans and metrics.
 
@@ -42,6 +44,8 @@ def instrument_app(
         metrics_path: where `/metrics` is served, unless the application has that route; None nowhere.
         mode: `otel` leaves the span to opentelemetry-instrumentation-fastapi and adds the rest.
         id_headers: request headers that may hold the request ID, in order; the first is set on the response.
+        exclude: requests that get an ID, but no span, no metrics and no entry line: paths or `METHOD path`, both with
+            `*`, such as `/healthz` and `OPTIONS *`; or a function of the ASGI scope.
 
     Raises:
         TypeError: it is no FastAPI or Starlette application; `ContextMiddleware` wraps any other.
@@ -58,6 +62,7 @@ def instrument_app(
         "id_headers": id_headers,
         "routes": RouteTable(app),
         "span": mode == "fused",
+        "exclude": exclude,
     }
     ContextMiddleware(app, runtime, **settings)  # a wrong argument is an error here, not at the first request
     if mode == "otel":
@@ -84,8 +89,10 @@ def _refuse_twice(app: Any, mode: str) -> None:
         )
         raise ValueError(f"the application is instrumented by opentelemetry-instrumentation-fastapi: {advice}")
     names = {getattr(entry, "cls", entry).__name__ for entry in getattr(app, "user_middleware", ())}
-    if doubled := names & {"CorrelationIdMiddleware", "PrometheusInstrumentatorMiddleware", "OpenTelemetryMiddleware"}:
-        raise ValueError(f"remove {', '.join(sorted(doubled))}: instrument_app does its work")
+    if "OpenTelemetryMiddleware" in names:
+        raise ValueError("remove OpenTelemetryMiddleware: each request would have two spans")
+    for name in sorted(names & {"CorrelationIdMiddleware", "PrometheusInstrumentatorMiddleware"}):
+        guard.LOG.warning("%s does what instrument_app does too; remove it when nobody needs its metrics or IDs", name)
 
 
 def _metrics(
@@ -97,12 +104,8 @@ def _metrics(
     """The runtime's metrics: applications of one process share them, so they must want the same."""
     edges = thresholds(slo) if slo is not None else ()
     bounds = with_edges(edges) if buckets is None else tuple(sorted({*map(float, buckets), *edges}))
-    existing = runtime.http_metrics
-    if existing is None:
-        existing = runtime.http_metrics = HttpMetrics(runtime.registry, bounds, tenants)
-    elif existing.buckets != bounds or (existing.tenants is None) != (tenants is None):
-        raise ValueError("another application of this process has other buckets or tenants; give both the same")
-    return existing
+    runtime.http_metrics = http_metrics(runtime.registry, bounds, tenants)
+    return runtime.http_metrics
 
 
 def _wrap(app: Any, runtime: Runtime, settings: dict[str, Any]) -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final
 
 from opentelemetry.trace import Span, SpanContext, get_current_span
@@ -36,6 +37,7 @@ class RequestContext:
         baggage: the allowed members that came in; see `configure(baggage=...)`.
         span: the span of the whole request or message, when it is sampled.
         tenant_attribute: name of the span attribute that holds the tenant.
+        waited: seconds that the client wanted to wait; see `waiting`.
     """
 
     request_id: str
@@ -46,6 +48,19 @@ class RequestContext:
     baggage: Mapping[str, str] = field(default_factory=dict)
     span: Span | None = None
     tenant_attribute: str = TENANT_ATTRIBUTE
+    waited: float = 0.0
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for something that the client asked to be told of (a long poll): no part of the latency.
+
+        `with current().waiting(): await news.get()`
+        """
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.waited += perf_counter() - started
 
     def set_tenant(self, tenant_id: object) -> None:
         """Say who is served, from authenticated state only (a verified token, never a header of the client).

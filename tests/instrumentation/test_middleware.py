@@ -13,8 +13,8 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from sloctl.instrumentation import ContextMiddleware, current, guard, instrument_app
+from sloctl.instrumentation.exchange import Entrance, Exchange
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
-from sloctl.instrumentation.middleware import Exchange
 from testing.asgi import call, scope
 from tests.instrumentation.conftest import Configure, Observed, total
 
@@ -390,7 +390,7 @@ async def test_a_failing_step_of_ours_changes_nothing_and_is_said_once(
         raise RuntimeError(secret.decode())
 
     monkeypatch.setattr(guard, "_last_logged", {})
-    monkeypatch.setattr(ContextMiddleware, "_caller", broken)
+    monkeypatch.setattr(Entrance, "caller", broken)
     before = total(guard.FAILURES)
     with caplog.at_level(logging.WARNING):
         responses = [await call(app, "/own-header", [(b"x-request-id", secret)]) for _ in range(3)]
@@ -402,7 +402,7 @@ async def test_a_failing_step_of_ours_changes_nothing_and_is_said_once(
 
 
 @pytest.mark.breaks_a_step
-@pytest.mark.parametrize("step", ["_record", "_end_span", "_counted_status"])
+@pytest.mark.parametrize("step", ["_record", "_end_span", "_counted_status", "_write_entry"])
 async def test_no_step_that_fails_reaches_the_client(
     observed: Configure, monkeypatch: pytest.MonkeyPatch, step: str
 ) -> None:
@@ -441,14 +441,9 @@ def test_double_instrumentation_is_refused(observed: Configure) -> None:
 
 
 def test_other_instrumentations_of_the_same_are_refused(observed: Configure) -> None:
-    from asgi_correlation_id import CorrelationIdMiddleware
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 
     seen = observed()
-    correlated = FastAPI()
-    correlated.add_middleware(CorrelationIdMiddleware)
-    with pytest.raises(ValueError, match="remove CorrelationIdMiddleware"):
-        instrument_app(correlated, seen.runtime, trust="edge")
     traced = FastAPI()
     FastAPIInstrumentor.instrument_app(traced)
     with pytest.raises(ValueError, match="remove FastAPIInstrumentor"):
