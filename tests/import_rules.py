@@ -69,7 +69,7 @@ TABLE: Final = {
         others="starlette uvicorn h11 pydantic prometheus_client",
     ),
     "instrumentation": may(
-        others="opentelemetry prometheus_client httpx",
+        others="opentelemetry prometheus_client httpx orjson",
         inside_calls="language resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore",
     ),
     "cli": may("*", others="click rich orjson yaml"),

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sloctl.instrumentation.api import (
+        ContextFilter,
         ContextMiddleware,
         JsonFormatter,
         RequestContext,
@@ -21,10 +22,15 @@ if TYPE_CHECKING:
         instrument_app,
         instrument_httpx,
         lambda_handler,
+        log_fields,
+        loguru_patcher,
         metrics_app,
+        structlog_processor,
+        with_context,
     )
 
 __all__ = [
+    "ContextFilter",
     "ContextMiddleware",
     "JsonFormatter",
     "RequestContext",
@@ -36,7 +42,11 @@ __all__ = [
     "instrument_app",
     "instrument_httpx",
     "lambda_handler",
+    "log_fields",
+    "loguru_patcher",
     "metrics_app",
+    "structlog_processor",
+    "with_context",
 ]
 
 

@@ -10,8 +10,10 @@ from sloctl.instrumentation.middleware import ContextMiddleware
 from sloctl.instrumentation.outbound import instrument_httpx
 from sloctl.instrumentation.propagation import RequestIdPropagator
 from sloctl.instrumentation.runtime import Runtime, configure
+from sloctl.instrumentation.stamps import ContextFilter, log_fields, loguru_patcher, structlog_processor, with_context
 
 __all__ = [
+    "ContextFilter",
     "ContextMiddleware",
     "JsonFormatter",
     "RequestContext",
@@ -23,5 +25,9 @@ __all__ = [
     "instrument_app",
     "instrument_httpx",
     "lambda_handler",
+    "log_fields",
+    "loguru_patcher",
     "metrics_app",
+    "structlog_processor",
+    "with_context",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import perf_counter
 from typing import Final, Literal, TypeAlias
 
 from opentelemetry.context import Context
@@ -18,11 +19,12 @@ from opentelemetry.trace import (
     use_span,
 )
 
-from sloctl.instrumentation import guard
+from sloctl.instrumentation import entries, guard
 from sloctl.instrumentation.carriers.outcome import Incoming
 from sloctl.instrumentation.context import RequestContext, entered
 from sloctl.instrumentation.propagation import Remote, read_fields
 from sloctl.instrumentation.runtime import Runtime, default_runtime
+from sloctl.instrumentation.stamps import stamp_exception
 
 Relation: TypeAlias = Literal["auto", "link", "parent"]
 # Semantic conventions for messaging, `messaging.system`; the last three have no official value.
@@ -54,17 +56,31 @@ def consume(
     runtime = runtime or default_runtime()
     remote = _remote(incoming, runtime)
     linked = relation == "link" or (relation == "auto" and incoming.batch)
+    started = perf_counter()
     span = _started(incoming, name, remote.span, runtime, linked=linked)
     context = _context(incoming, remote, span, runtime, linked=linked)
     with entered(context), use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         _describe(span, context, incoming, runtime)
+        failure: BaseException | None = None
         try:
             yield context
         except Exception as error:
+            failure = error
+            stamp_exception(error)
             span.set_attribute("error.type", type(error).__qualname__)
             span.record_exception(error)
             span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
             raise
+        finally:
+            entries.write_message(
+                context,
+                span.get_span_context(),
+                name=name,
+                duration=perf_counter() - started,
+                attributes=_attributes(incoming),
+                parent=None if linked else remote.span,
+                error=failure,
+            )
 
 
 def _remote(incoming: Incoming, runtime: Runtime) -> Remote:
@@ -81,11 +97,14 @@ def _started(incoming: Incoming, name: str, sender: SpanContext | None, runtime:
         links = [Link(sender)]
     elif sender is not None:
         around = set_span_in_context(NonRecordingSpan(sender), around)
-    attributes = {
+    return runtime.tracer.start_span(name, around, SpanKind.CONSUMER, _attributes(incoming), links)
+
+
+def _attributes(incoming: Incoming) -> dict[str, str]:
+    return {
         "messaging.system": SYSTEMS.get(incoming.transport, incoming.transport),
         "messaging.operation.type": "process",
     }
-    return runtime.tracer.start_span(name, around, SpanKind.CONSUMER, attributes, links)
 
 
 def _context(incoming: Incoming, remote: Remote, span: Span, runtime: Runtime, *, linked: bool) -> RequestContext:

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from opentelemetry.trace import SpanContext
 
+from sloctl.instrumentation import guard
 from sloctl.instrumentation.context import RequestContext
 from sloctl.instrumentation.stamps import STAMP, stamp
 
@@ -73,3 +74,36 @@ def write(
     if error_type is not None:
         said["error.type"] = error_type
     LOG.handle(record)
+
+
+def write_message(
+    context: RequestContext,
+    span: SpanContext,
+    *,
+    name: str,
+    duration: float,
+    attributes: Mapping[str, Any],
+    parent: SpanContext | None,
+    error: BaseException | None,
+    error_type: str | None = None,
+) -> None:
+    """Write the line of a message; see `write`. It failed when there is an exception or an error type."""
+    if error_type is None and error is not None:
+        error_type = type(error).__qualname__
+    try:
+        write(
+            MESSAGE,
+            context,
+            span,
+            name=name,
+            transport=context.origin,
+            outcome="ok" if error_type is None else "failed",
+            duration=duration,
+            attributes=attributes,
+            parent=parent,
+            links=context.links,
+            error=error,
+            error_type=error_type,
+        )
+    except Exception as own:  # noqa: BLE001 - our failure never fails the work
+        guard.failed("entry line", own)

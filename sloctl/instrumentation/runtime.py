@@ -27,6 +27,7 @@ from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.propagation import RequestIdPropagator
 from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
+from sloctl.instrumentation.stamps import stamp_records
 
 SERVICE: Final = "service.name"
 POD: Final = "k8s.pod.name"
@@ -146,6 +147,7 @@ def configure(
         tenant_attribute=tenant_attribute,
     )
     _remember(runtime)
+    stamp_records()
     if set_global:
         _set_global(runtime.provider)
     return runtime

@@ -109,6 +109,26 @@ def test_the_logging_example_writes_one_json_object(folder: Path) -> None:
     assert json.loads(line).items() >= {"message": "sold 3", "order": "o-1", "service.name": "tracking-api"}.items()
 
 
+def test_text_formats_have_the_id(folder: Path) -> None:
+    paste(folder, "text_logs.py")
+    assert run(folder, "text_logs.py").stderr == "WARNING [-] sold out\n"
+
+
+def test_other_loggers_and_threads_take_the_fields(folder: Path) -> None:
+    paste(folder, "other_loggers.py")
+    inside = """
+from sloctl.instrumentation import RequestContext
+from sloctl.instrumentation.context import entered
+with entered(RequestContext("request-0001")):
+    import other_loggers
+"""
+    of_structlog, of_loguru = map(json.loads, run(folder, "-c", inside).stdout.split("\n", 1))
+    assert of_structlog == {"event": "sold", "order": "o-1", "request.id": "request-0001"}
+    assert of_loguru["record"]["extra"] == {"request.id": "request-0001"}
+    paste(folder, "threads.py")
+    assert run(folder, "threads.py").stdout == "request-0001\n"
+
+
 def test_the_client_example_runs(folder: Path) -> None:
     paste(folder, "client.py")
     finished = run(folder, "client.py")
