@@ -10,7 +10,7 @@ from sloctl.instrumentation import guard
 from sloctl.instrumentation.buckets import thresholds
 from sloctl.instrumentation.exchange import ID_HEADERS, Exclude, Trust
 from sloctl.instrumentation.metrics import HttpMetrics, http_metrics, with_edges
-from sloctl.instrumentation.middleware import ContextMiddleware
+from sloctl.instrumentation.middleware import ContextMiddleware, MetricsRoute
 from sloctl.instrumentation.routes import RouteTable
 from sloctl.instrumentation.runtime import Runtime
 
@@ -68,7 +68,7 @@ def instrument_app(
     if mode == "otel":
         _instrument_with_otel(app, runtime)
     else:
-        _silence_native_telemetry(app)
+        _silence(app)
     _wrap(app, runtime, settings)
     setattr(app, _MARK, True)
 
@@ -83,14 +83,7 @@ def _refuse_twice(app: Any, mode: str) -> None:
     native = getattr(getattr(app, "_native_telemetry", None), "config", {})
     if mode == "fused" and native.get("tracer_provider") is not None:
         raise ValueError("FastAPI(telemetry={'tracer_provider': ...}) makes a span for each request: remove it")
-    if getattr(app, "_is_instrumented_by_opentelemetry", False):
-        advice = "remove FastAPIInstrumentor; " + (
-            'mode="otel" adds it' if mode == "otel" else 'or choose mode="otel", which adds it itself'
-        )
-        raise ValueError(f"the application is instrumented by opentelemetry-instrumentation-fastapi: {advice}")
     names = {getattr(entry, "cls", entry).__name__ for entry in getattr(app, "user_middleware", ())}
-    if "OpenTelemetryMiddleware" in names:
-        raise ValueError("remove OpenTelemetryMiddleware: each request would have two spans")
     for name in sorted(names & {"CorrelationIdMiddleware", "PrometheusInstrumentatorMiddleware"}):
         guard.LOG.warning("%s does what instrument_app does too; remove it when nobody needs its metrics or IDs", name)
 
@@ -113,15 +106,48 @@ def _wrap(app: Any, runtime: Runtime, settings: dict[str, Any]) -> None:
     build = app.build_middleware_stack
 
     def build_middleware_stack() -> Any:
-        if settings["span"]:
-            for mounted in _mounted(app, MAX_DEPTH):
-                _silence_native_telemetry(mounted)
+        if not settings["span"]:
+            return _within(build(), runtime, settings)
+        for mounted in _mounted(app, MAX_DEPTH):
+            _silence(mounted)
         return ContextMiddleware(build(), runtime, **settings)
 
     app.build_middleware_stack = build_middleware_stack
 
 
+def _within(stack: Any, runtime: Runtime, settings: dict[str, Any]) -> Any:
+    """Wrap inside of OpenTelemetry's middleware, where its span is open; but serve the metrics outside of it."""
+    theirs = stack
+    while theirs is not None and not _is_otel(type(theirs)):
+        theirs = getattr(theirs, "app", None)
+    if theirs is None:
+        return ContextMiddleware(stack, runtime, **settings)
+    theirs.app = ContextMiddleware(theirs.app, runtime, **{**settings, "metrics_path": None})
+    if settings["metrics_path"] is None:
+        return stack
+    return _MetricsOutside(stack, MetricsRoute(runtime.registry, settings["metrics_path"], settings["routes"]))
+
+
+class _MetricsOutside:
+    """Serves the metrics; `app` is everything else, which FastAPI's own telemetry searches for OpenTelemetry's."""
+
+    def __init__(self, app: Any, metrics: MetricsRoute) -> None:
+        self.app = app
+        self._metrics = metrics
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        wanted = scope["type"] == "http" and self._metrics.wants(scope)
+        await (self._metrics.app if wanted else self.app)(scope, receive, send)
+
+
+def _is_otel(middleware: type) -> bool:
+    return middleware.__name__ == "OpenTelemetryMiddleware" and middleware.__module__.startswith("opentelemetry.")
+
+
 def _instrument_with_otel(app: Any, runtime: Runtime) -> None:
+    """Let their package make the spans; where the agent or the Operator did that already, it stays as it is."""
+    if getattr(app, "_is_instrumented_by_opentelemetry", False):
+        return
     # Its only switch to the stable names of HTTP attributes; read when the first application is instrumented.
     os.environ.setdefault("OTEL_SEMCONV_STABILITY_OPT_IN", "http")
     from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
@@ -135,13 +161,20 @@ def _instrument_with_otel(app: Any, runtime: Runtime) -> None:
     )
 
 
-def _silence_native_telemetry(app: Any) -> None:
-    """Newer FastAPI makes spans of its own as soon as a tracer provider is there: each request would have two."""
+def _silence(app: Any) -> None:
+    """One span a request: whatever else would make one stops, FastAPI's own telemetry and OpenTelemetry's package."""
     native = getattr(getattr(app, "_native_telemetry", None), "config", None)
     if isinstance(native, dict):
         native["tracing"] = False
     elif native is not None:
         guard.LOG.warning("FastAPI's own telemetry makes a second span; pass FastAPI(telemetry={'tracing': False})")
+    if (middlewares := getattr(app, "user_middleware", None)) is not None:
+        app.user_middleware = [entry for entry in middlewares if not _is_otel(getattr(entry, "cls", type(entry)))]
+    original = getattr(app, "_original_build_middleware_stack", None)  # theirs keeps it to undo itself
+    if getattr(app, "_is_instrumented_by_opentelemetry", False) and original is not None:
+        app.build_middleware_stack = original
+        del app._original_build_middleware_stack
+        app._is_instrumented_by_opentelemetry = False
 
 
 def _mounted(app: Any, depth: int) -> Iterator[Any]:

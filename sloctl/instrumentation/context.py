@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
+from opentelemetry.context import Context, create_key, get_value
 from opentelemetry.trace import Span, SpanContext, get_current_span
 
 from sloctl.instrumentation import guard
@@ -82,9 +83,19 @@ class RequestContext:
 CURRENT: Final[ContextVar[RequestContext | None]] = ContextVar("sloctl_request_context", default=None)
 
 
+# Where the propagator puts what came with a message that another instrumentation consumes.
+EXTRACTED: Final = create_key("sloctl-request")
+
+
 def current() -> RequestContext | None:
     """The context of the request or message being handled here, or None outside of one."""
-    return CURRENT.get()
+    return CURRENT.get() or extracted()
+
+
+def extracted(context: Context | None = None) -> RequestContext | None:
+    """What the propagator found in what an instrumentation of OpenTelemetry consumes; of the current context."""
+    found = get_value(EXTRACTED, context)
+    return found if isinstance(found, RequestContext) else None
 
 
 @contextmanager

@@ -204,7 +204,8 @@ def _remote_span(values: Mapping[str, list[bytes]]) -> SpanContext | None:
     if said is None:
         return None
     # Two of them contradict each other: neither counts (W3C Trace Context, 3.2.1).
-    span = parse_traceparent(said[0].decode("latin-1")) if len(said) == 1 else None
+    # Blanks around a header's value are none of it (RFC 9110, 5.5); not every server strips them.
+    span = parse_traceparent(said[0].strip(b" \t").decode("latin-1")) if len(said) == 1 else None
     if span is None:
         guard.rejected("traceparent")
     elif TRACESTATE in values:
@@ -584,6 +585,8 @@ def _expose(headers: Headers, name: bytes, *, exposing: bool) -> None:
 
 def _request_context(incoming: Caller, span: SpanContext) -> RequestContext:
     trace_id = f"{span.trace_id or new_trace_id():032x}"
+    if not incoming.internal and incoming.span is not None and span.trace_id == incoming.span.trace_id:
+        trace_id = f"{new_trace_id():032x}"  # another instrumentation continues a trace that the client chose
     if incoming.internal:
         return RequestContext(incoming.request_id or trace_id, incoming.tenant_id, "internal", baggage=incoming.baggage)
     links = () if incoming.span is None else (incoming.span,)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Awaitable, Callable, Sequence
 from typing import Any, TypeAlias
 
+from prometheus_client import CollectorRegistry
+
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.exchange import (
     ID_HEADERS,
@@ -58,8 +60,9 @@ class ContextMiddleware:
             span=span,
             exclude=exclude,
         )
-        self._metrics_path = metrics_path
-        self._metrics_app = metrics_app(runtime.registry) if metrics_path is not None else None
+        self._metrics = (
+            None if metrics_path is None else MetricsRoute(runtime.registry, metrics_path, self.entrance.routes)
+        )
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or websocket; the lifespan goes straight to the application."""
@@ -74,8 +77,8 @@ class ContextMiddleware:
             await self.app(scope, receive, send)
 
     async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if self._metrics_app is not None and local_path(scope) == self._metrics_path and not self._app_serves_metrics():
-            await self._metrics_app(scope, receive, send)
+        if self._metrics is not None and self._metrics.wants(scope):
+            await self._metrics.app(scope, receive, send)
             return
         exchange = self.entrance.begin(scope)
         if exchange is None:
@@ -90,13 +93,6 @@ class ContextMiddleware:
         finally:
             exchange.close()
 
-    def _app_serves_metrics(self) -> bool:
-        try:
-            return self._metrics_path is not None and self.entrance.routes.serves(self._metrics_path)
-        except Exception as error:  # noqa: BLE001 - our failure never stops a request
-            guard.failed("route table", error)
-            return False
-
     async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
         connection = self.entrance.connect(scope)
         if connection is None:
@@ -110,6 +106,23 @@ class ContextMiddleware:
             raise
         finally:
             connection.close()
+
+
+class MetricsRoute:
+    """Where the metrics of a registry are served, unless the application has that route."""
+
+    def __init__(self, registry: CollectorRegistry, path: str, routes: Routes) -> None:
+        self.app = metrics_app(registry)
+        self._path = path
+        self._routes = routes
+
+    def wants(self, scope: Scope) -> bool:
+        """Whether the request is for them."""
+        try:
+            return local_path(scope) == self._path and not self._routes.serves(self._path)
+        except Exception as error:  # noqa: BLE001 - our failure never stops a request
+            guard.failed("route table", error)
+            return False
 
 
 class _HttpWire:

@@ -8,7 +8,7 @@ from opentelemetry.trace import SpanContext, get_current_span
 
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.client_spans import ClientSpan, client_span
-from sloctl.instrumentation.context import CURRENT, RequestContext
+from sloctl.instrumentation.context import RequestContext, current
 from sloctl.instrumentation.propagation import (
     BAGGAGE,
     REQUEST_ID,
@@ -70,7 +70,7 @@ class Call:
             guard.failed("httpx request", error)
 
     def _begin(self, request: httpx.Request, runtime: Runtime | None) -> None:
-        context = CURRENT.get()
+        context = current()
         if context is None:
             return
         here = get_current_span()

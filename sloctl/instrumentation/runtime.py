@@ -6,9 +6,9 @@ import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Final
 from urllib.parse import unquote
+from weakref import WeakSet
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -17,15 +17,15 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
-from opentelemetry.trace import Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import ProxyTracerProvider, Tracer
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from sloctl.instrumentation import environment as asked
 from sloctl.instrumentation import guard
-from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE
+from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE, extracted
 from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.metrics import HttpMetrics
-from sloctl.instrumentation.propagation import RequestIdPropagator
+from sloctl.instrumentation.propagation import REQUEST_ID, RequestIdPropagator
 from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
 from sloctl.instrumentation.stamps import stamp_records
 
@@ -77,6 +77,7 @@ class Runtime:
 
 
 _default: Runtime | None = None
+_ours: Final[WeakSet[TracerProvider]] = WeakSet()
 
 
 def configure(
@@ -85,7 +86,7 @@ def configure(
     *,
     cluster: str | None = None,
     pod: str | None = None,
-    sample_ratio: float = 1.0,
+    sample_ratio: float | None = None,
     sampler: Sampler | None = None,
     exporters: Sequence[SpanExporter] = (),
     processors: Sequence[SpanProcessor] = (),
@@ -105,33 +106,43 @@ def configure(
         cluster: `k8s.cluster.name`, or else from `OTEL_RESOURCE_ATTRIBUTES` or `K8S_CLUSTER_NAME`.
         pod: `k8s.pod.name`, or else from `OTEL_RESOURCE_ATTRIBUTES`, `K8S_POD_NAME` or `POD_NAME` (downward API),
             or else the host name, which in a pod is the pod's.
-        sample_ratio: share of new traces that are recorded, 0 to 1; a trusted caller's decision is kept.
+        sample_ratio: share of new traces that are recorded, 0 to 1; a trusted caller's decision is kept. Without it,
+            what `OTEL_TRACES_SAMPLER` says, or 1.
         sampler: replaces the ratio.
-        exporters: where spans go, in batches. Without any, the OTLP exporter, if
-            `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set and it is installed.
+        exporters: where spans go, in batches. Without any, those that `OTEL_TRACES_EXPORTER` names, or OTLP, if
+            `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set: over gRPC or HTTP as
+            `OTEL_EXPORTER_OTLP_PROTOCOL` says, or as the installed exporter speaks.
         processors: span processors to add as they are.
-        provider: a tracer provider that is there already; its sampler and exporters stay as they are.
+        provider: a tracer provider that is there already; its sampler and exporters stay as they are. Without it, the
+            process' own, if something has set one (`opentelemetry-instrument`, the Operator).
         baggage: names of the baggage members that may come in and go out; none by default.
         internal_hosts: hosts such as `*.svc.cluster.local` that get the tenant and the baggage.
         registry: for the metrics.
         request_attribute: name of the span attribute that holds the request ID.
         tenant_attribute: name of the span attribute that holds the tenant.
-        set_global: make its tracer provider and propagators those of OpenTelemetry in this process.
+        set_global: make its tracer provider that of OpenTelemetry in this process, and add the ID to its propagators.
 
     Raises:
         ValueError: the service is empty, or the ratio is not between 0 and 1.
     """
     if not service:
         raise ValueError("configure(service=...) needs the name of the service")
-    if not 0 <= sample_ratio <= 1:
+    if sample_ratio is not None and not 0 <= sample_ratio <= 1:
         raise ValueError(f"sample_ratio is a share between 0 and 1, not {sample_ratio}")
     resource = Resource.create(_identity(service, environment, cluster, pod))
-    ratio = sample_ratio if sampler is None and provider is None else None
+    if provider is None and set_global:
+        provider = _provider_of_others(sampled=sample_ratio is not None or sampler is not None)
+    ratio = None
     if provider is None:
-        sampler = sampler or ParentBased(TraceIdRatioBased(sample_ratio))
-        provider = TracerProvider(resource=resource, sampler=sampler, id_generator=DrawnIds())
+        if sampler is None:
+            ratio = asked.sample_ratio() if sample_ratio is None else sample_ratio
+        # A ratio that the variables do not give is a sampler of OpenTelemetry's, which the provider finds itself.
+        chosen = sampler if ratio is None else ParentBased(TraceIdRatioBased(ratio))
+        provider = TracerProvider(resource=resource, sampler=chosen, id_generator=DrawnIds())
+        _ours.add(provider)
+        exporters = exporters or asked.exporters()
     provider.add_span_processor(RequestAttributes(provider.resource, resource, request_attribute, tenant_attribute))
-    batches = tuple(BatchSpanProcessor(exporter) for exporter in exporters or _otlp())
+    batches = tuple(BatchSpanProcessor(exporter) for exporter in exporters)
     for processor in (*processors, *batches):
         provider.add_span_processor(processor)
     runtime = Runtime(
@@ -174,10 +185,22 @@ def _remember(runtime: Runtime) -> None:
     _default = runtime
 
 
+def _provider_of_others(*, sampled: bool) -> TracerProvider | None:
+    """The process' tracer provider, if somebody else has set one."""
+    there = trace.get_tracer_provider()
+    if not isinstance(there, TracerProvider) or there in _ours:
+        return None
+    if sampled:
+        guard.LOG.warning("this process has a tracer provider already: its sampler decides what is recorded")
+    return there
+
+
 def _set_global(provider: TracerProvider) -> None:
-    if trace.get_tracer_provider() is not provider:
+    if isinstance(trace.get_tracer_provider(), ProxyTracerProvider):  # nobody has set one
         trace.set_tracer_provider(provider)
-    propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), RequestIdPropagator()]))
+    there = propagate.get_global_textmap()
+    if REQUEST_ID not in there.fields:
+        propagate.set_global_textmap(CompositePropagator([there, RequestIdPropagator()]))
 
 
 def _identity(
@@ -197,16 +220,6 @@ def _resource_attributes(text: str) -> dict[str, str]:
     return {key.strip(): unquote(value.strip()) for key, separator, value in pairs if separator}
 
 
-def _otlp() -> list[SpanExporter]:
-    """The exporter that the environment asks for, if its package is there."""
-    if not (os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
-        return []
-    found = [*entry_points(group="opentelemetry_traces_exporter", name="otlp")]
-    if not found:
-        guard.LOG.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set; install opentelemetry-exporter-otlp to send spans there")
-    return [entry.load()() for entry in found[:1]]
-
-
 class RequestAttributes(SpanProcessor):
     """Puts the request ID and the tenant on every span, whoever starts it.
 
@@ -219,11 +232,11 @@ class RequestAttributes(SpanProcessor):
         self._request = request_attribute
         self._tenant = tenant_attribute
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the interface
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Set the attributes; called by OpenTelemetry."""
         if self._missing:
             span.set_attributes(self._missing)
-        request = CURRENT.get()
+        request = CURRENT.get() or extracted(parent_context)
         if request is None:
             return
         span.set_attribute(self._request, request.request_id)

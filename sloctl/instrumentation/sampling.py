@@ -18,6 +18,8 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
 
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_RANDOM: Final = 2  # W3C Trace Context, level 2: the trace-id is random
+_RANDOM_NOT_SAMPLED: Final = TraceFlags(_RANDOM)
 _drawn: Final[ContextVar[int | None]] = ContextVar("sloctl_drawn_trace_id", default=None)
 # Ids, no secrets. Not the module's own generator, which applications seed; and a forked worker starts anew.
 _random: Final = random.Random()  # noqa: S311
@@ -83,4 +85,5 @@ def new_trace_id() -> int:
 def not_recorded(trace_id: int, parent: SpanContext | None) -> Span:
     """A span of this trace that nobody records."""
     state = None if parent is None else parent.trace_state
-    return NonRecordingSpan(SpanContext(trace_id, random_span_id(), False, _NOT_SAMPLED, state))  # noqa: FBT003
+    flags = _RANDOM_NOT_SAMPLED if parent is None or parent.trace_flags & _RANDOM else _NOT_SAMPLED
+    return NonRecordingSpan(SpanContext(trace_id, random_span_id(), False, flags, state))  # noqa: FBT003
