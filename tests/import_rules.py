@@ -70,8 +70,10 @@ TABLE: Final = {
     ),
     "instrumentation": may(
         others="opentelemetry prometheus_client httpx orjson",
-        inside_calls="language resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore",
+        inside_calls="language resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore "
+        "flask werkzeug django",
     ),
+    "instrumentation.aiohttp_server": may("instrumentation", others="aiohttp"),
     "cli": may("*", others="click rich orjson yaml"),
 }
 

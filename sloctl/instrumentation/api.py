@@ -11,6 +11,7 @@ from sloctl.instrumentation.outbound import instrument_httpx
 from sloctl.instrumentation.propagation import RequestIdPropagator
 from sloctl.instrumentation.runtime import Runtime, configure
 from sloctl.instrumentation.stamps import ContextFilter, log_fields, loguru_patcher, structlog_processor, with_context
+from sloctl.instrumentation.wsgi import WsgiContextMiddleware
 
 __all__ = [
     "ContextFilter",
@@ -19,6 +20,7 @@ __all__ = [
     "RequestContext",
     "RequestIdPropagator",
     "Runtime",
+    "WsgiContextMiddleware",
     "configure",
     "consume",
     "current",

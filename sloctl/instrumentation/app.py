@@ -1,4 +1,4 @@
-"""Instrument a FastAPI or Starlette application with one line."""
+"""Instrument an application with one line; FastAPI and Starlette here, the others in `frameworks`."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from typing import Any, Final, Literal
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.buckets import thresholds
 from sloctl.instrumentation.exchange import ID_HEADERS, Exclude, Trust
+from sloctl.instrumentation.frameworks import entered
 from sloctl.instrumentation.metrics import HttpMetrics, http_metrics, with_edges
 from sloctl.instrumentation.middleware import ContextMiddleware, MetricsRoute
 from sloctl.instrumentation.routes import RouteTable
@@ -30,11 +31,12 @@ def instrument_app(
     mode: Literal["fused", "otel"] = "fused",
     id_headers: Sequence[str] = ID_HEADERS,
     exclude: Exclude = (),
-) -> None:
-    """Give a FastAPI or Starlette application its correlation ID, spans and metrics.
+) -> Any:
+    """Give an application its correlation ID, spans, metrics and entry lines.
 
     Args:
-        app: the application, before it serves its first request.
+        app: of FastAPI, Starlette, Litestar, Flask, aiohttp's server, or what Django's `get_asgi_application` and
+            `get_wsgi_application` return; before it serves its first request.
         runtime: what `configure` returned.
         trust: `edge` where clients call, `internal` where only own services call, or a function of the ASGI scope
             that says whether the caller is internal.
@@ -42,28 +44,36 @@ def instrument_app(
         slo: the service's SLO specification; its latency thresholds become bucket bounds.
         buckets: bounds in seconds instead of those of the semantic conventions; `slo` still adds its own.
         metrics_path: where `/metrics` is served, unless the application has that route; None nowhere.
-        mode: `otel` leaves the span to opentelemetry-instrumentation-fastapi and adds the rest.
+        mode: `otel` leaves the span to opentelemetry-instrumentation-fastapi and adds the rest; FastAPI only.
         id_headers: request headers that may hold the request ID, in order; the first is set on the response.
         exclude: requests that get an ID, but no span, no metrics and no entry line: paths or `METHOD path`, both with
             `*`, such as `/healthz` and `OPTIONS *`; or a function of the ASGI scope.
 
+    Returns:
+        The application to serve: the same object, but for Django's, which is wrapped.
+
     Raises:
-        TypeError: it is no FastAPI or Starlette application; `ContextMiddleware` wraps any other.
+        TypeError: of no framework that is known; `ContextMiddleware` and `WsgiContextMiddleware` wrap any other.
         ValueError: it is instrumented already, or an argument is out of its range.
     """
-    _refuse_twice(app, mode)
     if mode not in ("fused", "otel"):
         raise ValueError(f'mode is "fused" or "otel", not {mode!r}')
+    builds_a_stack = callable(getattr(app, "build_middleware_stack", None))
+    if builds_a_stack:
+        _refuse_twice(app, mode)
+    elif mode == "otel":
+        raise ValueError('mode="otel" is for FastAPI; any other application has spans of ours')
     metrics = _metrics(runtime, tenants, slo, buckets)
     settings: dict[str, Any] = {
         "trust": trust,
         "metrics": metrics,
         "metrics_path": metrics_path,
         "id_headers": id_headers,
-        "routes": RouteTable(app),
-        "span": mode == "fused",
         "exclude": exclude,
     }
+    if not builds_a_stack:
+        return entered(app, runtime, settings)
+    settings |= {"routes": RouteTable(app), "span": mode == "fused"}
     ContextMiddleware(app, runtime, **settings)  # a wrong argument is an error here, not at the first request
     if mode == "otel":
         _instrument_with_otel(app, runtime)
@@ -71,11 +81,10 @@ def instrument_app(
         _silence(app)
     _wrap(app, runtime, settings)
     setattr(app, _MARK, True)
+    return app
 
 
 def _refuse_twice(app: Any, mode: str) -> None:
-    if not callable(getattr(app, "build_middleware_stack", None)):
-        raise TypeError(f"{type(app).__name__} is no FastAPI or Starlette application; wrap it in ContextMiddleware")
     if getattr(app, "middleware_stack", None) is not None:
         raise ValueError("the application serves already; call instrument_app before its first request")
     if getattr(app, _MARK, False):

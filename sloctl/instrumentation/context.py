@@ -39,6 +39,8 @@ class RequestContext:
         span: the span of the whole request or message, when it is sampled.
         tenant_attribute: name of the span attribute that holds the tenant.
         waited: seconds that the client wanted to wait; see `waiting`.
+        route: the template of the route that answers, where the framework says it.
+        error: an exception that the framework makes a response of.
     """
 
     request_id: str
@@ -50,6 +52,8 @@ class RequestContext:
     span: Span | None = None
     tenant_attribute: str = TENANT_ATTRIBUTE
     waited: float = 0.0
+    route: str | None = None
+    error: BaseException | None = None
 
     @contextmanager
     def waiting(self) -> Iterator[None]:

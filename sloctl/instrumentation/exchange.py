@@ -257,6 +257,7 @@ class Visit:
         "_context_token",
         "_entrance",
         "_finished",
+        "_left_context",
         "_parent",
         "_scope",
         "_span",
@@ -271,7 +272,7 @@ class Visit:
         self._entrance = entrance
         self._scope = scope
         self._watched = watched
-        self._finished = False
+        self._finished = self._left_context = False
         self._parent = incoming.span if incoming.internal else None
         around = _NOTHING if self._parent is None else set_span_in_context(NonRecordingSpan(self._parent), _NOTHING)
         span = self._span = self._started_span(around, incoming)
@@ -357,6 +358,13 @@ class Visit:
         """Whatever happened: finish, and put the contexts back."""
         if not self._finished:
             self._finish(None)
+        self.leave()
+
+    def leave(self) -> None:
+        """Put the contexts back; what is still to come of the request runs in a copy of its own."""
+        if self._left_context:
+            return
+        self._left_context = True
         try:
             if self._trace_token is not None:
                 otel_context.detach(self._trace_token)
@@ -439,11 +447,13 @@ class Exchange(Visit):
             self._duration = perf_counter() - self._started
         if not self._watched:
             return
+        if error is None and self._status >= FAILED:
+            error = self.context.error
         entrance, scope = self._entrance, self._scope
         metrics = entrance.metrics
         if metrics is not None:
             metrics.over()
-        route = entrance.routes.template(scope, self._status)
+        route = self.context.route or entrance.routes.template(scope, self._status)
         status = self._counted_status(error, complete=complete)
         if metrics is not None:
             self._record(metrics, status, route)
@@ -516,7 +526,7 @@ class Connection(Visit):
         """The handshake is answered: its headers, with our ID."""
         self._accepted = True
         metrics = self._entrance.metrics
-        self._opened_as = self._entrance.routes.template(self._scope, 101)
+        self._opened_as = self._entrance.routes.template(self._scope, semconv.SWITCHING)
         if metrics is not None and self._watched:
             metrics.opened(self._opened_as)
         return self.identified(headers)

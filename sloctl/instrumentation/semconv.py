@@ -12,6 +12,7 @@ OTHER_METHOD: Final = "_OTHER"
 UNMATCHED: Final = "_unmatched"
 # Websockets: a handshake that is closed before it is accepted is answered 403 (ASGI); RFC 6455, 7.4.1.
 REFUSED: Final = 403
+SWITCHING: Final = 101
 INTERNAL_ERROR: Final = "1011"
 ABNORMAL: Final = "1006"
 _CLOSE_CODES: Final = frozenset(map(str, range(1000, 1016)))
