@@ -4,6 +4,7 @@ from sloctl.instrumentation.app import instrument_app
 from sloctl.instrumentation.aws_lambda import lambda_handler
 from sloctl.instrumentation.consuming import consume
 from sloctl.instrumentation.context import RequestContext, current
+from sloctl.instrumentation.libraries import instrument_libraries
 from sloctl.instrumentation.logs import JsonFormatter
 from sloctl.instrumentation.metrics import metrics_app
 from sloctl.instrumentation.middleware import ContextMiddleware
@@ -26,6 +27,7 @@ __all__ = [
     "current",
     "instrument_app",
     "instrument_httpx",
+    "instrument_libraries",
     "lambda_handler",
     "log_fields",
     "loguru_patcher",

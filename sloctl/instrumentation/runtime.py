@@ -28,6 +28,7 @@ from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.propagation import REQUEST_ID, RequestIdPropagator
 from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
 from sloctl.instrumentation.stamps import stamp_records
+from sloctl.instrumentation.tail import KeepErrors, RecordAll
 
 SERVICE: Final = "service.name"
 POD: Final = "k8s.pod.name"
@@ -91,6 +92,7 @@ def configure(
     exporters: Sequence[SpanExporter] = (),
     processors: Sequence[SpanProcessor] = (),
     provider: TracerProvider | None = None,
+    keep_errors: bool = False,
     baggage: Iterable[str] = (),
     internal_hosts: Iterable[str] = (),
     registry: CollectorRegistry = REGISTRY,
@@ -115,6 +117,8 @@ def configure(
         processors: span processors to add as they are.
         provider: a tracer provider that is there already; its sampler and exporters stay as they are. Without it, the
             process' own, if something has set one (`opentelemetry-instrument`, the Operator).
+        keep_errors: export the spans of every request or message that fails, also of those that are not sampled. All
+            are recorded then, which costs as much as sampling all; see docs/instrumentation.md.
         baggage: names of the baggage members that may come in and go out; none by default.
         internal_hosts: hosts such as `*.svc.cluster.local` that get the tenant and the baggage.
         registry: for the metrics.
@@ -123,27 +127,25 @@ def configure(
         set_global: make its tracer provider that of OpenTelemetry in this process, and add the ID to its propagators.
 
     Raises:
-        ValueError: the service is empty, or the ratio is not between 0 and 1.
+        ValueError: the service is empty, the ratio is not between 0 and 1, or `keep_errors` with a provider.
     """
     if not service:
         raise ValueError("configure(service=...) needs the name of the service")
     if sample_ratio is not None and not 0 <= sample_ratio <= 1:
         raise ValueError(f"sample_ratio is a share between 0 and 1, not {sample_ratio}")
     resource = Resource.create(_identity(service, environment, cluster, pod))
-    if provider is None and set_global:
+    if keep_errors and provider is not None:
+        raise ValueError("keep_errors needs a tracer provider that configure makes; leave provider out")
+    if provider is None and set_global and not keep_errors:
         provider = _provider_of_others(sampled=sample_ratio is not None or sampler is not None)
     ratio = None
     if provider is None:
-        if sampler is None:
-            ratio = asked.sample_ratio() if sample_ratio is None else sample_ratio
-        # A ratio that the variables do not give is a sampler of OpenTelemetry's, which the provider finds itself.
-        chosen = sampler if ratio is None else ParentBased(TraceIdRatioBased(ratio))
-        provider = TracerProvider(resource=resource, sampler=chosen, id_generator=DrawnIds())
-        _ours.add(provider)
+        provider, ratio = _new_provider(resource, sampler, sample_ratio, keep_errors=keep_errors)
         exporters = exporters or asked.exporters()
     provider.add_span_processor(RequestAttributes(provider.resource, resource, request_attribute, tenant_attribute))
     batches = tuple(BatchSpanProcessor(exporter) for exporter in exporters)
-    for processor in (*processors, *batches):
+    keeping = [KeepErrors([*processors, *batches])] if keep_errors else []
+    for processor in (*processors, *batches, *keeping):
         provider.add_span_processor(processor)
     runtime = Runtime(
         resource=resource,
@@ -162,6 +164,23 @@ def configure(
     if set_global:
         _set_global(runtime.provider)
     return runtime
+
+
+def _new_provider(
+    resource: Resource, sampler: Sampler | None, sample_ratio: float | None, *, keep_errors: bool
+) -> tuple[TracerProvider, float | None]:
+    """A provider of ours, and the ratio of new traces that it records where a ratio is what decides."""
+    ratio = None
+    if sampler is None:
+        ratio = asked.sample_ratio() if sample_ratio is None else sample_ratio
+        if ratio is not None:
+            sampler = ParentBased(TraceIdRatioBased(ratio))
+    # A ratio that the variables do not give is a sampler of OpenTelemetry's, which the provider finds itself.
+    provider = TracerProvider(resource=resource, sampler=sampler, id_generator=DrawnIds())
+    if keep_errors:
+        provider.sampler, ratio = RecordAll(provider.sampler), None
+    _ours.add(provider)
+    return provider, ratio
 
 
 def default_runtime() -> Runtime:

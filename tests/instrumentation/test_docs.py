@@ -163,6 +163,11 @@ with entered(RequestContext("request-0001")):
     assert run(folder, "threads.py").stdout == "request-0001\n"
 
 
+def test_the_libraries_are_instrumented(folder: Path) -> None:
+    paste(folder, "stores.py")
+    assert "'redis': 'instrumented'" in run(folder, "stores.py").stdout
+
+
 def test_the_client_example_runs(folder: Path) -> None:
     paste(folder, "client.py")
     finished = run(folder, "client.py")
