@@ -10,11 +10,13 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from sloctl.instrumentation.api import (
+        ContextFilter,
         ContextMiddleware,
         JsonFormatter,
         RequestContext,
         RequestIdPropagator,
         Runtime,
+        WsgiContextMiddleware,
         configure,
         consume,
         current,
@@ -26,20 +28,27 @@ if TYPE_CHECKING:
         instrument_celery,
         instrument_dramatiq,
         instrument_httpx,
+        instrument_libraries,
         instrument_requests,
         instrument_rq,
         instrument_urllib3,
         lambda_handler,
+        log_fields,
+        loguru_patcher,
         metrics_app,
         produce,
+        structlog_processor,
+        with_context,
     )
 
 __all__ = [
+    "ContextFilter",
     "ContextMiddleware",
     "JsonFormatter",
     "RequestContext",
     "RequestIdPropagator",
     "Runtime",
+    "WsgiContextMiddleware",
     "configure",
     "consume",
     "current",
@@ -51,12 +60,17 @@ __all__ = [
     "instrument_celery",
     "instrument_dramatiq",
     "instrument_httpx",
+    "instrument_libraries",
     "instrument_requests",
     "instrument_rq",
     "instrument_urllib3",
     "lambda_handler",
+    "log_fields",
+    "loguru_patcher",
     "metrics_app",
     "produce",
+    "structlog_processor",
+    "with_context",
 ]
 
 

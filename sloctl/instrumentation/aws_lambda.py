@@ -164,7 +164,7 @@ def _work(call: Call, context: Any, name: str, runtime: Runtime, trust: str) -> 
     measure = HTTP if "http.request.method" in attributes else FUNCTIONS
     work = Work(call.name or name, SpanKind.SERVER, call.incoming.transport, attributes=attributes, measure=measure)
     if call.trigger == "http":
-        work.origin = trust
+        work.origin, work.transport = trust, call.incoming.transport
     work.came_from(remote_of(call.incoming, runtime), edge=call.trigger == "http" and trust == "edge")
     return work
 

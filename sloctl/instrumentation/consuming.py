@@ -20,18 +20,22 @@ from opentelemetry.trace import (
     use_span,
 )
 
-from sloctl.instrumentation import guard
+from sloctl.instrumentation import entries, guard
 from sloctl.instrumentation.carriers.outcome import Incoming
 from sloctl.instrumentation.context import RequestContext, entered, valid_id
-from sloctl.instrumentation.durations import ERROR_TYPE, MESSAGES, Measure
+from sloctl.instrumentation.durations import ERROR_TYPE, FUNCTIONS, HTTP, MESSAGES, RPC_SERVER, Measure
 from sloctl.instrumentation.propagation import Remote, read_fields
 from sloctl.instrumentation.runtime import Runtime, default_runtime
+from sloctl.instrumentation.stamps import stamp_exception
 
 Relation: TypeAlias = Literal["auto", "link", "parent"]
 # Semantic conventions for messaging, `messaging.system`; the others have no official value and keep their names.
 SYSTEMS: Final = {"sqs": "aws_sqs", "sns": "aws.sns", "eventbridge": "aws.eventbridge", "kinesis": "aws.kinesis"}
 LAST_WRITER: Final = "request.id.of_last_writer"
 CLIENT_ID: Final = "client.request_id"
+_EVENTS: Final = {
+    MESSAGES: entries.MESSAGE, HTTP: entries.REQUEST, FUNCTIONS: entries.INVOCATION, RPC_SERVER: entries.RPC
+}  # fmt: skip
 
 
 @dataclass(slots=True)
@@ -41,6 +45,7 @@ class Work:
     Attributes:
         name: of its span.
         origin: as `RequestContext.origin`.
+        transport: of its entry line, where it is not the origin.
         parent: the span that it continues.
         links: the spans that it follows from without continuing them.
         client_id: the request ID that an untrusted caller sent.
@@ -59,6 +64,7 @@ class Work:
     client_id: str | None = None
     attributes: dict[str, Any] = field(default_factory=dict)
     measure: Measure = MESSAGES
+    transport: str = ""
 
     def came_from(self, remote: Remote, *, edge: bool) -> None:
         """A call of somebody: at an edge anybody may call, and what they say is only noted."""
@@ -162,17 +168,20 @@ def handled(work: Work, runtime: Runtime) -> Iterator[RequestContext]:
     span = _started(work, runtime)
     context = _context(work, span, runtime)
     over = _begun(work, runtime)
+    failed_with: Exception | None = None
     with entered(context), use_span(span, end_on_exit=True, record_exception=False, set_status_on_exception=False):
         try:
             yield context
         except BaseException as error:
             context.failure = context.failure or type(error).__qualname__
             if isinstance(error, Exception):
+                failed_with = error
+                stamp_exception(error)
                 span.record_exception(error)
                 span.set_status(StatusCode.ERROR, f"{type(error).__name__}: {error}")
             raise
         finally:
-            _over(work, context, span, runtime, perf_counter() - started)
+            _over(work, context, span, runtime, perf_counter() - started, failed_with)
             over()
 
 
@@ -191,14 +200,31 @@ def _nothing() -> None:
     """There is no gauge for this work."""
 
 
-def _over(work: Work, context: RequestContext, span: Span, runtime: Runtime, seconds: float) -> None:
+def _over(
+    work: Work, context: RequestContext, span: Span, runtime: Runtime, seconds: float, error: Exception | None
+) -> None:
     try:
         if context.failure is not None:
             work.attributes[ERROR_TYPE] = context.failure
         span.set_attributes(work.attributes)
         runtime.durations.observe(work.measure, work.attributes, seconds)
-    except Exception as error:  # noqa: BLE001 - our failure never fails the work
-        guard.failed("duration", error)
+        status = work.attributes.get("http.response.status_code")
+        entries.write(
+            _EVENTS[work.measure],
+            context,
+            span.get_span_context(),
+            name=work.name,
+            transport=work.transport or work.origin,
+            outcome=str(status or ("ok" if context.failure is None else "failed")),
+            duration=seconds,
+            attributes=work.attributes,
+            parent=work.parent,
+            links=work.links,
+            error=error,
+            error_type=context.failure,
+        )
+    except Exception as own:  # noqa: BLE001 - our failure never fails the work
+        guard.failed("end of work", own)
 
 
 def _started(work: Work, runtime: Runtime) -> Span:

@@ -11,8 +11,10 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final
 
+from opentelemetry.context import Context, create_key, get_value
 from opentelemetry.trace import Span, SpanContext, StatusCode, get_current_span
 
 from sloctl.instrumentation import guard
@@ -38,6 +40,9 @@ class RequestContext:
         span: the span of the whole request or message, when it is sampled.
         tenant_attribute: name of the span attribute that holds the tenant.
         failure: why it failed although nothing was raised; see `fail`.
+        waited: seconds that the client wanted to wait; see `waiting`.
+        route: the template of the route that answers, where the framework says it.
+        error: an exception that the framework makes a response of.
     """
 
     request_id: str
@@ -49,6 +54,9 @@ class RequestContext:
     span: Span | None = None
     tenant_attribute: str = TENANT_ATTRIBUTE
     failure: str | None = None
+    waited: float = 0.0
+    route: str | None = None
+    error: BaseException | None = None
 
     def fail(self, reason: object) -> None:
         """Count this request or message as failed although it is answered or handled: GraphQL's and RPC's errors.
@@ -61,6 +69,18 @@ class RequestContext:
         if self.span is not None:
             self.span.set_attribute("error.type", self.failure)
             self.span.set_status(StatusCode.ERROR, self.failure)
+
+    @contextmanager
+    def waiting(self) -> Iterator[None]:
+        """Wait for something that the client asked to be told of (a long poll): no part of the latency.
+
+        `with current().waiting(): await news.get()`
+        """
+        started = perf_counter()
+        try:
+            yield
+        finally:
+            self.waited += perf_counter() - started
 
     def set_tenant(self, tenant_id: object) -> None:
         """Say who is served, from authenticated state only (a verified token, never a header of the client).
@@ -82,9 +102,19 @@ class RequestContext:
 CURRENT: Final[ContextVar[RequestContext | None]] = ContextVar("sloctl_request_context", default=None)
 
 
+# Where the propagator puts what came with a message that another instrumentation consumes.
+EXTRACTED: Final = create_key("sloctl-request")
+
+
 def current() -> RequestContext | None:
     """The context of the request or message being handled here, or None outside of one."""
-    return CURRENT.get()
+    return CURRENT.get() or extracted()
+
+
+def extracted(context: Context | None = None) -> RequestContext | None:
+    """What the propagator found in what an instrumentation of OpenTelemetry consumes; of the current context."""
+    found = get_value(EXTRACTED, context)
+    return found if isinstance(found, RequestContext) else None
 
 
 @contextmanager

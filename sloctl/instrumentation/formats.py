@@ -51,7 +51,8 @@ _SPANS: Final = ("span_id", "spanId", "spanID", "span.id", "SpanId", "otelSpanID
 _AROUND: Final = ("", "attributes.", "labels.", "fields.", "extra.", "record.extra.", "context.", "mdc.", "contextMap.",
                   "resource.")  # fmt: skip
 ENTRIES: Final = {
-    "http.server.request": "SERVER", "websocket.connection": "SERVER", "messaging.process": "CONSUMER"
+    "http.server.request": "SERVER", "websocket.connection": "SERVER", "messaging.process": "CONSUMER",
+    "faas.invocation": "SERVER", "rpc.server.call": "SERVER",
 }  # fmt: skip
 
 

@@ -15,7 +15,7 @@ from sloctl.instrumentation import guard
 from sloctl.instrumentation.carriers.outcome import Incoming
 from sloctl.instrumentation.carriers.textmap import TextMap
 from sloctl.instrumentation.consuming import consume
-from sloctl.instrumentation.context import CURRENT, RequestContext
+from sloctl.instrumentation.context import RequestContext, current
 from sloctl.instrumentation.runtime import Runtime
 
 KEY: Final = "_ctx"  # of what rq, dramatiq and arq keep of a job beside its arguments
@@ -90,7 +90,7 @@ def instrument_celery(app: Any, runtime: Runtime | None = None) -> None:
     def begin(task_id: str, task: Any, **_: object) -> None:
         request = task.request
         # A task that is run at once, where it is sent, is a part of the request that runs it.
-        if task.app is not app or (request.is_eager and CURRENT.get() is not None):
+        if task.app is not app or (request.is_eager and current() is not None):
             return
         headers = request.headers or {name: getattr(request, name, None) for name in ("x-request-id", "traceparent")}
         queue = (request.delivery_info or {}).get("routing_key")

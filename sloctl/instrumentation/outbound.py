@@ -17,7 +17,7 @@ from opentelemetry.trace import SpanContext, SpanKind, get_current_span
 
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.client_spans import ClientSpan, client_span
-from sloctl.instrumentation.context import CURRENT, RequestContext
+from sloctl.instrumentation.context import RequestContext, current
 from sloctl.instrumentation.durations import CALLS
 from sloctl.instrumentation.propagation import (
     BAGGAGE,
@@ -237,7 +237,7 @@ class Call:
         self._runtime = runtime or configured()
         self._method = METHODS.get(method, OTHER_METHOD)
         self._target = target
-        self._context = CURRENT.get()
+        self._context = current()
         try:
             self._begin(method, url, headers)
         except Exception as error:  # noqa: BLE001 - our failure never stops a call

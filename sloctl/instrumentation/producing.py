@@ -12,7 +12,7 @@ from opentelemetry.trace import NonRecordingSpan, SpanKind, get_current_span, us
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.client_spans import ClientSpan, client_span
 from sloctl.instrumentation.consuming import SYSTEMS
-from sloctl.instrumentation.context import CURRENT
+from sloctl.instrumentation.context import current
 from sloctl.instrumentation.durations import ERROR_TYPE, SENDING
 from sloctl.instrumentation.runtime import Runtime, configured
 
@@ -74,7 +74,7 @@ class Sending:
             guard.failed("send", error)
 
     def _begin(self, name: str, operation: str, kind: SpanKind) -> None:
-        request, here = CURRENT.get(), get_current_span()
+        request, here = current(), get_current_span()
         if request is None or self._runtime is None or not here.is_recording():
             return
         about = {**self._attributes, "messaging.operation.name": operation, "messaging.operation.type": "send"}

@@ -15,7 +15,7 @@ from sloctl.instrumentation import guard
 from sloctl.instrumentation.carriers.textmap import grpc as carrier
 from sloctl.instrumentation.client_spans import ClientSpan, client_span
 from sloctl.instrumentation.consuming import Work, handled, remote_of
-from sloctl.instrumentation.context import CURRENT, RequestContext
+from sloctl.instrumentation.context import RequestContext, current
 from sloctl.instrumentation.durations import ERROR_TYPE, RPC_CLIENT, RPC_SERVER
 from sloctl.instrumentation.propagation import FIELDS, outgoing_fields
 from sloctl.instrumentation.runtime import Runtime, configured, default_runtime
@@ -110,7 +110,7 @@ def _in_context(behaviour: Behaviour, serve: Serve, *, streams: bool) -> Behavio
 def _served(details: Any, context: Any, runtime: Runtime, trust: Trust) -> Iterator[None]:
     method = str(details.method).lstrip("/")
     attributes = {"rpc.system.name": "grpc", "rpc.method": method}
-    work = Work(method, SpanKind.SERVER, trust, attributes=attributes, measure=RPC_SERVER)
+    work = Work(method, SpanKind.SERVER, trust, attributes=attributes, measure=RPC_SERVER, transport="grpc")
     incoming = carrier.extract([(str(key), value) for key, value in details.invocation_metadata or ()])
     work.came_from(remote_of(incoming, runtime), edge=trust == "edge")
     answer: BaseException | None = None
@@ -217,7 +217,7 @@ class _Outgoing:
         if self._host:
             self._attributes["server.address"] = self._host
         self._span: ClientSpan | None = None
-        self._request = CURRENT.get()
+        self._request = current()
         try:
             self._begin(name, self._request)
         except Exception as error:  # noqa: BLE001 - our failure never stops a call

@@ -18,6 +18,8 @@ from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
 from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
 
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_RANDOM: Final = 2  # W3C Trace Context, level 2: the trace-id is random
+_RANDOM_NOT_SAMPLED: Final = TraceFlags(_RANDOM)
 _drawn: Final[ContextVar[int | None]] = ContextVar("sloctl_drawn_trace_id", default=None)
 # Ids, no secrets. Not the module's own generator, which applications seed; and a forked worker starts anew.
 _random: Final = random.Random()  # noqa: S311
@@ -50,9 +52,9 @@ class EntrySpans:
         if self._bound is None:
             return None
         if parent is not None:
-            return None if parent.trace_flags & 1 else _not_recorded(parent.trace_id, parent)
-        trace_id = _bits(128) or 1
-        return trace_id if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound else _not_recorded(trace_id, None)
+            return None if parent.trace_flags & 1 else not_recorded(parent.trace_id, parent)
+        trace_id = new_trace_id()
+        return trace_id if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound else not_recorded(trace_id, None)
 
     def start(
         self,
@@ -75,6 +77,13 @@ def random_span_id() -> int:
     return _bits(64) or 1
 
 
-def _not_recorded(trace_id: int, parent: SpanContext | None) -> Span:
+def new_trace_id() -> int:
+    """A trace-id that is not zero."""
+    return _bits(128) or 1
+
+
+def not_recorded(trace_id: int, parent: SpanContext | None) -> Span:
+    """A span of this trace that nobody records."""
     state = None if parent is None else parent.trace_state
-    return NonRecordingSpan(SpanContext(trace_id, random_span_id(), False, _NOT_SAMPLED, state))  # noqa: FBT003
+    flags = _RANDOM_NOT_SAMPLED if parent is None or parent.trace_flags & _RANDOM else _NOT_SAMPLED
+    return NonRecordingSpan(SpanContext(trace_id, random_span_id(), False, flags, state))  # noqa: FBT003

@@ -110,6 +110,65 @@ def test_the_logging_example_writes_one_json_object(folder: Path) -> None:
     assert json.loads(line).items() >= {"message": "sold 3", "order": "o-1", "service.name": "tracking-api"}.items()
 
 
+FRAMEWORK = """
+import logging, sys, threading
+logging.disable(logging.CRITICAL)
+import httpx
+from {module} import app
+from testing.serving import serving
+from tests.instrumentation.test_frameworks import aiohttp_served, wsgi_served
+with {serve}(app) as port:
+    response = httpx.get(f"http://127.0.0.1:{{port}}/orders/7")
+    metrics = httpx.get(f"http://127.0.0.1:{{port}}/metrics").text
+assert response.json() == {{"request_id": response.headers["x-request-id"]}}, response.text
+print(*[line.split("http_route=")[1].split('"')[1] for line in metrics.splitlines() if "_duration_seconds_sum" in line])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "serve", "route"),
+    [
+        ("flask_app.py", "wsgi_served", "/orders/<int:number>"),
+        ("django_app.py", "serving", "/orders/<int:number>"),
+        ("litestar_app.py", "serving", "/orders/{number}"),
+        ("starlette_app.py", "serving", "/orders/{number}"),
+        ("aiohttp_app.py", "aiohttp_served", "/orders/{number}"),
+    ],
+)
+def test_the_example_of_each_framework(folder: Path, name: str, serve: str, route: str) -> None:
+    paste(folder, name)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"}
+    program = FRAMEWORK.format(module=name.removesuffix(".py"), serve=serve)
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert finished.stdout == f"{route}\n", finished.stderr
+
+
+def test_text_formats_have_the_id(folder: Path) -> None:
+    paste(folder, "text_logs.py")
+    assert run(folder, "text_logs.py").stderr == "WARNING [-] sold out\n"
+
+
+def test_other_loggers_and_threads_take_the_fields(folder: Path) -> None:
+    paste(folder, "other_loggers.py")
+    inside = """
+from sloctl.instrumentation import RequestContext
+from sloctl.instrumentation.context import entered
+with entered(RequestContext("request-0001")):
+    import other_loggers
+"""
+    of_structlog, of_loguru = map(json.loads, run(folder, "-c", inside).stdout.split("\n", 1))
+    assert of_structlog == {"event": "sold", "order": "o-1", "request.id": "request-0001"}
+    assert of_loguru["record"]["extra"] == {"request.id": "request-0001"}
+    paste(folder, "threads.py")
+    assert run(folder, "threads.py").stdout == "request-0001\n"
+
+
+def test_the_libraries_are_instrumented(folder: Path) -> None:
+    paste(folder, "stores.py")
+    assert "'redis': 'instrumented'" in run(folder, "stores.py").stdout
+
+
 @pytest.mark.parametrize("name", ["client.py", "clients.py"])
 def test_the_client_examples_run(folder: Path, name: str) -> None:
     paste(folder, name)

@@ -9,7 +9,7 @@ from typing import Final
 from prometheus_client import Counter
 
 from sloctl.instrumentation import guard
-from sloctl.instrumentation.context import CURRENT
+from sloctl.instrumentation.context import current
 from sloctl.instrumentation.propagation import outgoing_fields
 from sloctl.instrumentation.runtime import configured
 
@@ -92,7 +92,7 @@ def injected(transport: str, put: Callable[[Fields], str | None]) -> Outcome:
 
 
 def _outgoing() -> Fields:
-    context = CURRENT.get()
+    context = current()
     if context is None:
         raise Skip(NO_CONTEXT)
     runtime = configured()
