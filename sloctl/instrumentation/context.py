@@ -25,7 +25,7 @@ TENANT_ATTRIBUTE: Final = "tenant.id"
 REQUEST_ATTRIBUTE: Final = "request.id"
 
 
-@dataclass(slots=True)
+@dataclass
 class RequestContext:
     """What is known of the request or message being handled.
 
@@ -51,9 +51,10 @@ class RequestContext:
     baggage: Mapping[str, str] = field(default_factory=dict)
     span: Span | None = None
     tenant_attribute: str = TENANT_ATTRIBUTE
-    waited: float = 0.0
-    route: str | None = None
-    error: BaseException | None = None
+    # On the class until they are set, which they are for few requests.
+    waited: float = field(default=0.0, init=False)
+    route: str | None = field(default=None, init=False)
+    error: BaseException | None = field(default=None, init=False)
 
     @contextmanager
     def waiting(self) -> Iterator[None]:
