@@ -26,7 +26,7 @@ TENANT_ATTRIBUTE: Final = "tenant.id"
 REQUEST_ATTRIBUTE: Final = "request.id"
 
 
-@dataclass(slots=True)
+@dataclass
 class RequestContext:
     """What is known of the request or message being handled.
 
@@ -53,10 +53,11 @@ class RequestContext:
     baggage: Mapping[str, str] = field(default_factory=dict)
     span: Span | None = None
     tenant_attribute: str = TENANT_ATTRIBUTE
-    failure: str | None = None
-    waited: float = 0.0
-    route: str | None = None
-    error: BaseException | None = None
+    # On the class until they are set, which they are for few requests.
+    waited: float = field(default=0.0, init=False)
+    route: str | None = field(default=None, init=False)
+    error: BaseException | None = field(default=None, init=False)
+    failure: str | None = field(default=None, init=False)
 
     def fail(self, reason: object) -> None:
         """Count this request or message as failed although it is answered or handled: GraphQL's and RPC's errors.

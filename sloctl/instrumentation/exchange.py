@@ -39,9 +39,10 @@ from sloctl.instrumentation.propagation import (
     parse_traceparent,
     with_tracestate,
 )
+from sloctl.instrumentation.request_spans import RequestSpan
 from sloctl.instrumentation.routes import local_path
 from sloctl.instrumentation.runtime import Runtime
-from sloctl.instrumentation.sampling import new_trace_id, not_recorded
+from sloctl.instrumentation.sampling import NotRecorded, new_trace_id
 from sloctl.instrumentation.stamps import stamp_exception
 
 Scope: TypeAlias = MutableMapping[str, Any]
@@ -117,7 +118,8 @@ class Entrance:
     def begin(self, scope: Scope) -> Exchange | None:
         """A request came; None when that step of ours fails."""
         try:
-            return Exchange(self, scope, self.caller(scope), watched=not self.excluded(scope))
+            watched = self._excludes is None or not self._excluded(scope)
+            return Exchange(self, scope, self.caller(scope), watched=watched)
         except Exception as error:  # noqa: BLE001 - our failure never stops a request
             guard.failed("request start", error)
             return None
@@ -125,17 +127,15 @@ class Entrance:
     def connect(self, scope: Scope) -> Connection | None:
         """A websocket is asked for; None when that step of ours fails."""
         try:
-            return Connection(self, scope, self.caller(scope), watched=not self.excluded(scope))
+            watched = self._excludes is None or not self._excluded(scope)
+            return Connection(self, scope, self.caller(scope), watched=watched)
         except Exception as error:  # noqa: BLE001 - our failure never stops a connection
             guard.failed("connection start", error)
             return None
 
-    def excluded(self, scope: Scope) -> bool:
-        """Whether the request gets an ID and nothing else."""
-        if self._excludes is None:
-            return False
+    def _excluded(self, scope: Scope) -> bool:
         try:
-            return self._excludes(scope)
+            return self._excludes is not None and self._excludes(scope)
         except Exception as error:  # noqa: BLE001 - a function of the application; its request is counted
             guard.failed("exclude function", error)
             return False
@@ -153,17 +153,19 @@ class Entrance:
                 values.setdefault(slot, []).append(value)
         internal = self._is_internal(scope)
         if not values:
-            return Caller(internal)
+            return _UNKNOWN_INSIDE if internal else _UNKNOWN_OUTSIDE
         request_id = first_valid_id(value for slot in self._id_slots for value in values.get(slot, ()))
+        identified = request_id is not None or any(slot in values for slot in self._id_slots)
         parent = _remote_span(values)
         if not internal:
-            return Caller(internal=False, request_id=request_id, span=parent)
+            return Caller(internal=False, request_id=request_id, span=parent, identified=identified)
         return Caller(
             internal=True,
             request_id=request_id,
             span=parent,
             tenant_id=_tenant(values),
             baggage=_baggage(values, self.runtime.baggage),
+            identified=identified,
         )
 
     def _is_internal(self, scope: Scope) -> bool:
@@ -233,7 +235,7 @@ def _baggage(values: Mapping[str, list[bytes]], allowed: frozenset[str]) -> Mapp
 class Caller:
     """What the headers of a request say; every value has been checked."""
 
-    __slots__ = ("baggage", "internal", "request_id", "span", "tenant_id")
+    __slots__ = ("baggage", "identified", "internal", "request_id", "span", "tenant_id")
 
     def __init__(
         self,
@@ -242,49 +244,47 @@ class Caller:
         span: SpanContext | None = None,
         tenant_id: str | None = None,
         baggage: Mapping[str, str] | None = None,
+        *,
+        identified: bool = False,
     ) -> None:
         self.internal = internal
+        self.identified = identified  # some header that may hold an ID is there, valid or not
         self.request_id = request_id
         self.span = span
         self.tenant_id = tenant_id
         self.baggage = _NO_BAGGAGE if baggage is None else baggage
 
 
+_UNKNOWN_INSIDE: Final = Caller(internal=True)
+_UNKNOWN_OUTSIDE: Final = Caller(internal=False)
+
+
 class Visit:
     """What a request and a websocket have in common: a context and a span from the beginning to the end."""
 
-    __slots__ = (
-        "_context_token",
-        "_entrance",
-        "_finished",
-        "_left_context",
-        "_parent",
-        "_scope",
-        "_span",
-        "_started",
-        "_trace_token",
-        "_watched",
-        "context",
-    )
+    # What most requests never change stands here once; setting it anew for each of them would cost.
+    _finished = _left_context = False
+    _parent: SpanContext | None = None
+    _trace_token: Token[Context] | None = None
 
     def __init__(self, entrance: Entrance, scope: Scope, incoming: Caller, *, watched: bool) -> None:
         self._started = perf_counter()
         self._entrance = entrance
         self._scope = scope
         self._watched = watched
-        self._finished = self._left_context = False
-        self._parent = incoming.span if incoming.internal else None
-        around = _NOTHING if self._parent is None else set_span_in_context(NonRecordingSpan(self._parent), _NOTHING)
+        around = _NOTHING
+        if incoming.span is not None and incoming.internal:
+            self._parent = incoming.span
+            around = set_span_in_context(NonRecordingSpan(incoming.span), _NOTHING)
         span = self._span = self._started_span(around, incoming)
-        runtime = entrance.runtime
-        context = self.context = _request_context(incoming, span.get_span_context())
-        context.tenant_attribute = runtime.tenant_attribute
+        trace_id = span.trace_id if isinstance(span, (NotRecorded, RequestSpan)) else span.get_span_context().trace_id
+        context = self.context = _request_context(incoming, trace_id)
         if span.is_recording():
             context.span = span
+            context.tenant_attribute = entrance.runtime.tenant_attribute
             if not entrance.makes_span:
                 span.set_attributes(self._identity())
-        self._put_id_into_scope()
-        self._trace_token: Token[Context] | None = None
+        self._put_id_into_scope(came=incoming.identified)
         if entrance.makes_span:
             self._trace_token = otel_context.attach(set_span_in_context(span, around))
         self._context_token: Token[RequestContext | None] = CURRENT.set(context)
@@ -293,7 +293,7 @@ class Visit:
         if not self._entrance.makes_span:
             return get_current_span()
         if not self._watched:
-            return not_recorded(new_trace_id() if self._parent is None else self._parent.trace_id, self._parent)
+            return NotRecorded(new_trace_id() if self._parent is None else self._parent.trace_id, self._parent)
         spans = self._entrance.runtime.entry_spans
         decided = spans.decided(self._parent)
         if isinstance(decided, Span):
@@ -308,17 +308,19 @@ class Visit:
         links = None if incoming.internal or incoming.span is None else [Link(incoming.span)]
         return spans.start(semconv.span_name(method, None), around, attributes, links, decided)
 
-    def _put_id_into_scope(self) -> None:
+    def _put_id_into_scope(self, *, came: bool) -> None:
         """What lies inside sees the ID in force, in each header that is read for one."""
         names = self._entrance.id_names
         value = self.context.request_id.encode("ascii")
         headers = self._scope["headers"]
-        others = [header for header in headers if header[0] not in names]
-        came = {header[0] for header in headers if header[0] in names} if len(others) < len(headers) else ()
+        if not came:
+            self._scope["headers"] = [*headers, (names[0], value)]
+            return
+        there = {header[0] for header in headers}
         self._scope["headers"] = [
-            *others,
+            *(header for header in headers if header[0] not in names),
             (names[0], value),
-            *((name, value) for name in names[1:] if name in came),
+            *((name, value) for name in names[1:] if name in there),
         ]
 
     def _identity(self) -> dict[str, Any]:
@@ -335,17 +337,17 @@ class Visit:
         """The response's headers with our ID instead of any other; readable by scripts of allowed origins (CORS)."""
         name = self._entrance.id_header
         kept: Headers = []
-        exposing = foreign = False
+        foreign = False
         for header in headers:
             key = header[0].lower()
             if key == name:
                 continue
-            exposing = exposing or key == _EXPOSE
-            foreign = foreign or key == _ALLOW_ORIGIN
+            if key == _ALLOW_ORIGIN:
+                foreign = True
             kept.append(header)
         kept.append((name, self.context.request_id.encode("ascii")))
         if foreign:
-            _expose(kept, name, exposing=exposing)
+            _expose(kept, name)
         return kept
 
     def raised(self, error: BaseException) -> None:
@@ -401,24 +403,23 @@ class Visit:
 class Exchange(Visit):
     """One request and its response."""
 
-    __slots__ = ("_duration", "_ended_at", "_first_byte", "_left", "_status", "_streams")
+    _status = _ended_at = 0
+    _duration = _first_byte = 0.0
+    _ended = _left = _streams = False
 
     def __init__(self, entrance: Entrance, scope: Scope, incoming: Caller, *, watched: bool) -> None:
         super().__init__(entrance, scope, incoming, watched=watched)
-        self._status = 0
-        self._duration = 0.0
-        self._first_byte = 0.0
-        self._ended_at = 0
-        self._left = self._streams = False
         if watched and entrance.metrics is not None:
-            entrance.metrics.begun()
+            entrance.metrics.begun(self)
 
     def response(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         """The response begins: its headers, with our ID instead of any other."""
         self._status = status
         kept = self.identified(headers)
-        self._streams = any(name.lower() == b"content-type" and value.startswith(_EVENT_STREAM) for name, value in kept)
-        self._first_byte = perf_counter() - self._started
+        for name, value in kept:
+            if value.startswith(_EVENT_STREAM) and name.lower() == b"content-type":
+                self._streams = True
+                self._first_byte = perf_counter() - self._started
         return kept
 
     def client_left(self) -> None:
@@ -427,67 +428,69 @@ class Exchange(Visit):
 
     def responded(self) -> None:
         """The last byte was handed to the server: background tasks do not count."""
-        if self._ended_at or self._finished:
+        if self._ended or self._finished:
             return
+        self._ended = True
         self._duration = perf_counter() - self._started
-        self._ended_at = time_ns()
+        if self.context.span is not None:
+            self._ended_at = time_ns()
         # A failure's exception arrives after its response, and belongs on the span.
         if self._status < FAILED:
             self._finish(None)
 
     def raised(self, error: BaseException) -> None:
         """The application ended with an exception; it goes on after this."""
-        if isinstance(error, asyncio.CancelledError) and not self._ended_at:
+        if isinstance(error, asyncio.CancelledError) and not self._ended:
             self._left = True
         super().raised(error)
 
     def _over(self, error: BaseException | None) -> None:
-        complete = self._ended_at != 0
-        if not complete:
+        if not self._ended:
             self._duration = perf_counter() - self._started
         if not self._watched:
             return
+        context, entrance, metrics = self.context, self._entrance, self._entrance.metrics
         if error is None and self._status >= FAILED:
-            error = self.context.error
-        entrance, scope = self._entrance, self._scope
-        metrics = entrance.metrics
+            error = context.error
         if metrics is not None:
-            metrics.over()
-        route = self.context.route or entrance.routes.template(scope, self._status)
-        status = self._counted_status(error, complete=complete)
+            metrics.over(self)
+        route = context.route or entrance.routes.template(self._scope, self._status)
+        usual = self._ended and not self._left and error is None
+        status = self._status if usual else self._counted_status(error)
         if metrics is not None:
             self._record(metrics, status, route)
-        attributes, failed = semconv.response_attributes(self._status, route, error)
-        name = semconv.span_name(scope["method"], route)
-        if entrance.makes_span and self.context.span is not None:
+        if context.span is not None and entrance.makes_span:
+            attributes, failed = semconv.response_attributes(self._status, route, error)
+            name = semconv.span_name(self._scope["method"], route)
             self._end_span(name, attributes, error, self._ended_at or None, failed=failed)
-        self._write_entry(name, status, route, error)
+        if entries.LOG.isEnabledFor(entries.ERROR if status >= FAILED or context.failure else entries.INFO):
+            self._write_entry(status, route, error)
 
-    def _counted_status(self, error: BaseException | None, *, complete: bool) -> int:
+    def _counted_status(self, error: BaseException | None) -> int:
         """What the metrics say: 499 when the client left first, 500 when the response was never completed.
 
         A stream of events has no end of its own: that its client leaves is how it ends.
         """
         if self._left:
             return self._status if self._streams and self._status else CLIENT_GONE
-        if not complete or (error is not None and not self._status):
+        if not self._ended or (error is not None and not self._status):
             return FAILED
         return self._status
 
     def _record(self, metrics: HttpMetrics, status: int, route: str) -> None:
-        span = self._span.get_span_context()
-        exemplar = {EXEMPLAR_LABEL: f"{span.trace_id:032x}"} if span.trace_flags & 1 and span.is_valid else None
-        seconds = self._first_byte if self._streams else max(self._duration - self.context.waited, 0.0)
-        metrics.observe(self._scope["method"], route, status, seconds, exemplar, self.context.failure)
+        exemplar, context = None, self.context
+        if context.span is not None and (span := context.span.get_span_context()).trace_flags & 1:
+            exemplar = {EXEMPLAR_LABEL: f"{span.trace_id:032x}"}
+        seconds = self._first_byte if self._streams else self._duration
+        if context.waited:
+            seconds = max(seconds - context.waited, 0.0)
+        metrics.observe(self._scope["method"], route, status, seconds, exemplar, context.failure)
         if metrics.tenants is not None:
-            metrics.count_tenant(self.context.tenant_id, route, status)
+            metrics.count_tenant(context.tenant_id, route, status)
 
-    def _write_entry(self, name: str, status: int, route: str, error: BaseException | None) -> None:
+    def _write_entry(self, status: int, route: str, error: BaseException | None) -> None:
         failure = self.context.failure
         failed = status >= FAILED or failure is not None
-        level = entries.ERROR if failed else entries.INFO
-        if not entries.LOG.isEnabledFor(level):
-            return
         scope = self._scope
         attributes = {
             "http.request.method": semconv.METHODS.get(scope["method"], semconv.OTHER_METHOD),
@@ -500,7 +503,7 @@ class Exchange(Visit):
             entries.REQUEST,
             self.context,
             self._span.get_span_context(),
-            name=name,
+            name=semconv.span_name(scope["method"], route),
             transport="http",
             outcome=str(status),
             duration=self._duration,
@@ -515,13 +518,8 @@ class Exchange(Visit):
 class Connection(Visit):
     """One websocket, from its handshake to its close."""
 
-    __slots__ = ("_accepted", "_code", "_code_of_client", "_opened_as")
-
-    def __init__(self, entrance: Entrance, scope: Scope, incoming: Caller, *, watched: bool) -> None:
-        super().__init__(entrance, scope, incoming, watched=watched)
-        self._accepted = self._code_of_client = False
-        self._opened_as = ""
-        self._code = ""
+    _accepted = _code_of_client = False
+    _opened_as = _code = ""
 
     def accepted(self, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         """The handshake is answered: its headers, with our ID."""
@@ -584,21 +582,20 @@ class Connection(Visit):
         return semconv.ABNORMAL if self._accepted else str(semconv.REFUSED)
 
 
-def _expose(headers: Headers, name: bytes, *, exposing: bool) -> None:
-    if not exposing:
-        headers.append((_EXPOSE, name))
-        return
+def _expose(headers: Headers, name: bytes) -> None:
     for position, (key, value) in enumerate(headers):
-        if key.lower() == _EXPOSE and name not in value.lower() and value.strip() != b"*":
-            headers[position] = (key, value + b", " + name)
+        if key.lower() == _EXPOSE:
+            if name not in value.lower() and value.strip() != b"*":
+                headers[position] = (key, value + b", " + name)
             return
+    headers.append((_EXPOSE, name))
 
 
-def _request_context(incoming: Caller, span: SpanContext) -> RequestContext:
-    trace_id = f"{span.trace_id or new_trace_id():032x}"
-    if not incoming.internal and incoming.span is not None and span.trace_id == incoming.span.trace_id:
-        trace_id = f"{new_trace_id():032x}"  # another instrumentation continues a trace that the client chose
+def _request_context(incoming: Caller, trace_id: int) -> RequestContext:
+    theirs = incoming.span
+    if not incoming.internal and theirs is not None and trace_id == theirs.trace_id:
+        trace_id = 0  # another instrumentation continues a trace that the client chose
+    minted = f"{trace_id or new_trace_id():032x}"
     if incoming.internal:
-        return RequestContext(incoming.request_id or trace_id, incoming.tenant_id, "internal", baggage=incoming.baggage)
-    links = () if incoming.span is None else (incoming.span,)
-    return RequestContext(trace_id, None, "edge", incoming.request_id, links)
+        return RequestContext(incoming.request_id or minted, incoming.tenant_id, "internal", None, (), incoming.baggage)
+    return RequestContext(minted, None, "edge", incoming.request_id, () if theirs is None else (theirs,), _NO_BAGGAGE)

@@ -10,6 +10,7 @@ import gzip
 import os
 import re
 from collections.abc import Awaitable, Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 from urllib.parse import parse_qs
@@ -57,7 +58,10 @@ class HttpMetrics:
         self._active = Gauge(
             ACTIVE, "HTTP server requests in progress.", registry=registry, multiprocess_mode="livesum"
         )
-        self.begun, self.over = self._active.inc, self._active.dec
+        self._in_progress: set[object] | None = None
+        if not os.environ.get(DIRECTORY):  # in one process the gauge is how many are in a set, which costs less to keep
+            self._in_progress = set()
+            self._active.set_function(partial(len, self._in_progress))
         self._open = Gauge(
             OPEN_SOCKETS, "Open websockets.", ("http_route",), registry=registry, multiprocess_mode="livesum"
         )
@@ -68,6 +72,20 @@ class HttpMetrics:
         if self.tenants is not None:
             by_tenant = ("tenant", "http_route", "http_response_status_code")
             self._tenants = Counter(TENANTS, "HTTP server requests by tenant.", by_tenant, registry=registry)
+
+    def begun(self, request: object) -> None:
+        """A request is in progress, until it is `over`."""
+        if self._in_progress is not None:
+            self._in_progress.add(request)
+        else:
+            self._active.inc()
+
+    def over(self, request: object) -> None:
+        """It is in progress no more."""
+        if self._in_progress is not None:
+            self._in_progress.discard(request)
+        else:
+            self._active.dec()
 
     def observe(
         self,

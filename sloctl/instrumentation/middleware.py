@@ -66,17 +66,9 @@ class ContextMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Handle one request or websocket; the lifespan goes straight to the application."""
-        kind = scope["type"]
-        if kind == "http":
-            await self._request(scope, receive, send)
-        elif kind == "websocket":
-            await self._websocket(scope, receive, send)
-        else:
-            if self.entrance.metrics is not None:
-                WORKERS.warn()
-            await self.app(scope, receive, send)
-
-    async def _request(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._other(scope, receive, send)
+            return
         if self._metrics is not None and self._metrics.wants(scope):
             await self._metrics.app(scope, receive, send)
             return
@@ -93,8 +85,10 @@ class ContextMiddleware:
         finally:
             exchange.close()
 
-    async def _websocket(self, scope: Scope, receive: Receive, send: Send) -> None:
-        connection = self.entrance.connect(scope)
+    async def _other(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan" and self.entrance.metrics is not None:
+            WORKERS.warn()
+        connection = self.entrance.connect(scope) if scope["type"] == "websocket" else None
         if connection is None:
             await self.app(scope, receive, send)
             return

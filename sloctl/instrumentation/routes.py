@@ -39,7 +39,7 @@ class RouteTable:
         self._by_leaf: dict[int, tuple[Template, ...]] = {}
         self._leaves: list[object] = []  # keeps them alive, so that no id is used twice
         self._unknown: dict[int, object] = {}
-        self._all: tuple[Template, ...] = ()
+        self._all: tuple[Template, ...] | None = None  # until they are read
 
     def template(self, scope: Scope, status: int) -> str:
         """The template of the route that handled this scope, or `_unmatched`.
@@ -52,9 +52,7 @@ class RouteTable:
             return found[0].text if len(found) == 1 else _matching(found, scope)
         if status == NOT_FOUND and "router" in scope:
             return UNMATCHED  # by the application's own routing
-        if not self._by_leaf:
-            self._read()
-        return _matching(self._all, scope)
+        return _matching(self._read() if self._all is None else self._all, scope)
 
     def _of_leaf(self, scope: Scope) -> tuple[Template, ...]:
         leaf = scope.get("route")
@@ -70,7 +68,7 @@ class RouteTable:
 
     def serves(self, path: str) -> bool:
         """Whether some route has exactly this path."""
-        if not self._by_leaf:
+        if self._all is None:
             self._read()
         return any(template.text == path for templates in self._by_leaf.values() for template in templates)
 
@@ -85,7 +83,7 @@ class RouteTable:
             self._unknown[id(leaf)] = leaf
         return ()
 
-    def _read(self) -> None:
+    def _read(self) -> tuple[Template, ...]:
         by_leaf: dict[int, list[Template]] = {}
         self._leaves = []
         leaves = list(_walk(getattr(self._app, "routes", ()), "", {}, 0))
@@ -97,6 +95,7 @@ class RouteTable:
                     known.append(leaf.template)
                 self._leaves.append(one)
         self._by_leaf = {key: tuple(templates) for key, templates in by_leaf.items()}
+        return self._all
 
 
 @dataclass(frozen=True, slots=True)

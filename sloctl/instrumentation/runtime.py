@@ -27,6 +27,7 @@ from sloctl.instrumentation.durations import Durations
 from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.propagation import REQUEST_ID, RequestIdPropagator
+from sloctl.instrumentation.request_spans import Origin
 from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
 from sloctl.instrumentation.stamps import stamp_records
 from sloctl.instrumentation.tail import KeepErrors, RecordAll
@@ -153,16 +154,17 @@ def configure(
     keeping = [KeepErrors([*processors, *batches])] if keep_errors else []
     for processor in (*processors, *batches, *keeping):
         provider.add_span_processor(processor)
+    finished = batches if ratio is not None and not processors else ()
     runtime = Runtime(
         resource=resource,
         provider=provider,
         tracer=(tracer := provider.get_tracer(TRACER)),
-        entry_spans=EntrySpans(tracer, ratio),
+        entry_spans=EntrySpans(tracer, ratio, Origin(provider.resource, finished, TRACER) if finished else None),
         registry=registry,
         baggage=frozenset(baggage),
         internal_hosts=HostPatterns(internal_hosts),
         durations=Durations(registry, {SERVICE: service}, namespace=cloudwatch_namespace),
-        finished=batches if ratio is not None and not processors else (),
+        finished=finished,
         request_attribute=request_attribute,
         tenant_attribute=tenant_attribute,
     )
@@ -180,6 +182,8 @@ def _new_provider(
     ratio = None
     if sampler is None:
         ratio = asked.sample_ratio() if sample_ratio is None else sample_ratio
+        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            ratio = None  # its tracers make no spans, and so must we
         if ratio is not None:
             sampler = ParentBased(TraceIdRatioBased(ratio))
     # A ratio that the variables do not give is a sampler of OpenTelemetry's, which the provider finds itself.
