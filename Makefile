@@ -7,7 +7,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-compile test test-newest test-oldest test-pythons fuzz bench pictures lock release
-.PHONY: prometheus alertmanager mosquitto redis postgresql
+.PHONY: prometheus alertmanager mosquitto redis rabbitmq nats postgresql
 .PHONY: bench-canary bench-canary-server bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
@@ -20,7 +20,7 @@ demo: .venv/demo.stamp prometheus alertmanager mosquitto redis postgresql  ## a 
 demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
 	@python -m examples.demo.compile
 
-test: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql .cache/oldest-fastapi  ## lint, types and tests
+test: .venv/dev.stamp prometheus alertmanager mosquitto redis rabbitmq nats postgresql .cache/oldest-fastapi .cache/arq  ## lint, types and tests
 	@tools/debian-install node=nodejs npm=npm chromium=chromium
 	ruff check
 	ruff format --check
@@ -91,6 +91,16 @@ mosquitto:
 redis:
 	@tools/debian-package redis-server+redis-tools 6.0 redis-server
 
+# RabbitMQ with the parts of Erlang that it needs; both run from where they are unpacked.
+ERLANG = base crypto eldap inets mnesia os-mon parsetools public-key runtime-tools ssl syntax-tools tools xmerl asn1
+empty =
+space = $(empty) $(empty)
+rabbitmq:
+	@tools/debian-package rabbitmq-server+$(subst $(space),+,$(ERLANG:%=erlang-%)) - erl
+
+nats:
+	@tools/debian-package nats-server 2.2 nats-server
+
 postgresql:
 	@tools/debian-package postgresql 13 postgres initdb
 
@@ -98,6 +108,12 @@ postgresql:
 .cache/oldest-fastapi: .venv/uv.stamp requirements/oldest-fastapi.txt
 	@rm -rf $@
 	@uv pip install --quiet --python .venv --no-deps --require-hashes --target $@ -r requirements/oldest-fastapi.txt
+	@touch $@
+
+# arq wants a Redis client that is older than the one of everybody else.
+.cache/arq: .venv/uv.stamp requirements/arq.txt
+	@rm -rf $@
+	@uv pip install --quiet --python .venv --require-hashes --target $@ -r requirements/arq.txt
 	@touch $@
 
 .venv/uv.stamp: requirements/install.txt tools/virtual-environment

@@ -22,7 +22,7 @@ from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
-from bench import instrumentation_httpx, instrumentation_safety
+from bench import instrumentation_httpx, instrumentation_safety, instrumentation_trace
 from bench.discard import Discard
 from bench.interleaved import extra_costs
 from bench.rows import Row
@@ -146,7 +146,7 @@ def variants(ratio: float) -> dict[str, ASGIApp]:
 
 
 def rows() -> Iterator[Row]:
-    """Overhead of the stack divided by ours; then calls with httpx, and what must never happen."""
+    """Overhead of the stack divided by ours; calls with httpx; what must never happen; what `sloctl trace` costs."""
     for name, ratio in RATIOS.items():
         cost = overheads(variants(ratio), PLAIN)
         yield Row(f"{name}: stack / ours", cost["stacked"] / cost["ours"], at_least=4 if ratio == 1 else 7)
@@ -156,3 +156,4 @@ def rows() -> Iterator[Row]:
     yield Row("traceparent, baggage in: tuned stack / ours", cost["tuned"] / cost["ours"], at_least=2.8)
     yield from instrumentation_httpx.rows()
     yield from instrumentation_safety.rows()
+    yield from instrumentation_trace.rows()

@@ -99,7 +99,7 @@ async def memory() -> tuple[float, int]:
     after = held(wrapped)
     tenants = {
         s.labels["tenant"]
-        for metric in wrapped.runtime.registry.collect()
+        for metric in wrapped.entrance.runtime.registry.collect()
         for s in metric.samples
         if s.name == "tenant_requests_total"
     }
@@ -108,7 +108,7 @@ async def memory() -> tuple[float, int]:
 
 def held(wrapped: ContextMiddleware) -> int:
     """Bytes that Python objects hold, once waiting spans are exported and garbage is collected."""
-    wrapped.runtime.provider.force_flush()
+    wrapped.entrance.runtime.provider.force_flush()
     gc.collect()
     return tracemalloc.get_traced_memory()[0]
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,6 +30,9 @@ class Response:
     @property
     def body(self) -> bytes:
         return b"".join(m.get("body", b"") for m in self.messages if m["type"] == "http.response.body")
+
+    def json(self) -> Any:
+        return json.loads(self.body)
 
     def header(self, name: str) -> list[str]:
         return [value.decode() for key, value in self.headers if key.lower() == name.encode()]

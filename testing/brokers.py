@@ -1,4 +1,6 @@
-"""Brokers on free loopback ports, stopped when their `with` block ends: AWS (moto), Kafka (librdkafka), MQTT."""
+"""Brokers on free loopback ports, stopped when their `with` block ends: AWS (moto), Kafka (librdkafka), MQTT, RabbitMQ,
+NATS. Redis is in `testing.databases`.
+"""
 
 from __future__ import annotations
 
@@ -62,3 +64,57 @@ def mosquitto(port: int | None = None) -> Iterator[int]:
         with running("mosquitto", [program, "-c", config], Path(folder, "mosquitto.log")) as process:
             process.wait_for(lambda: listens(port), "it listens")
             yield port
+
+
+@contextmanager
+def nats() -> Iterator[int]:
+    """NATS with JetStream; yields its port."""
+    program, port = find_program("nats-server"), free_port()
+    with tempfile.TemporaryDirectory(prefix="sloctl-nats-") as folder:
+        words = ["--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", folder]
+        with running("NATS", [program, *words], Path(folder, "nats.log")) as process:
+            process.wait_for(lambda: listens(port), "it listens", within=20)
+            yield port
+
+
+@contextmanager
+def rabbitmq() -> Iterator[int]:
+    """RabbitMQ out of `.cache/debian/`, with an Erlang port mapper of its own, which ends with it; yields its port."""
+    root = find_program("erl").parents[2]
+    erts = next(root.glob("usr/lib/erlang/erts-*/bin"))
+    server = next(root.glob("usr/lib/rabbitmq/lib/*/sbin/rabbitmq-server"))
+    port, mapper, distribution = free_port(), free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="sloctl-rabbitmq-") as name:
+        folder = Path(name)
+        erl = folder / "bin" / "erl"
+        erl.parent.mkdir()
+        # Debian's own says /usr/lib/erlang.
+        erl.write_text(f"""#!/bin/sh
+ROOTDIR={erts.parents[1]} BINDIR={erts} EMU=beam PROGNAME=erl
+export ROOTDIR BINDIR EMU PROGNAME
+exec "$BINDIR/erlexec" "$@"
+""")
+        erl.chmod(0o755)
+        settings = {
+            "HOME": name,  # the cookie
+            "PATH": f"{erl.parent}:{os.environ['PATH']}",
+            "ERL_EPMD_PORT": mapper,
+            "ERL_EPMD_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODENAME": f"sloctl-{port}@localhost",
+            "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+            "RABBITMQ_NODE_PORT": port,
+            "RABBITMQ_DIST_PORT": distribution,
+            "RABBITMQ_MNESIA_BASE": folder / "data",
+            "RABBITMQ_LOG_BASE": folder / "data",
+            "RABBITMQ_LOGS": "-",
+            "RABBITMQ_CONFIG_FILE": folder / "none",
+            "RABBITMQ_CONF_ENV_FILE": folder / "none",
+            "RABBITMQ_ENABLED_PLUGINS_FILE": folder / "none",
+            "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "-kernel inet_dist_use_interface {127,0,0,1} -start_epmd false",
+        }
+        around = ["env", *(f"{key}={value}" for key, value in settings.items())]
+        with running("epmd", [*around, erts / "epmd"], folder / "epmd.log") as port_mapper:
+            port_mapper.wait_for(lambda: listens(mapper), "it listens", within=10)
+            with running("RabbitMQ", [*around, server], folder / "rabbitmq.log") as process:
+                process.wait_for(lambda: listens(port), "it listens", within=90)
+                yield port

@@ -10,6 +10,7 @@ from starlette.types import Receive, Scope, Send
 
 Headers = list[tuple[bytes, bytes]]
 NAMES = (b"x-request-id", b"x-correlation-id", b"traceparent", b"tracestate", b"baggage", b"x-tenant-id", b"user-agent")
+ID_NAMES = NAMES[:2]
 TRACEPARENT = b"00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 PARTS = (
     b"",
@@ -49,9 +50,13 @@ def _value(draw: random.Random) -> bytes:
 
 
 async def plain(scope: Scope, receive: Receive, send: Send) -> None:
-    """Answers with a digest of what it was asked, so that any change of the request shows in the response."""
-    asked = [scope["method"], scope["path"], [[name.hex(), value.hex()] for name, value in scope["headers"]]]
-    status = 200 + len(scope["headers"])
+    """Answers with a digest of what it was asked, so that any change of the request shows in the response.
+
+    The IDs are left out: what lies inside sees the one in force.
+    """
+    headers = [[name.hex(), value.hex()] for name, value in scope["headers"] if name not in ID_NAMES]
+    asked = [scope["method"], scope["path"], headers]
+    status = 200 + len(headers)
     await send({"type": "http.response.start", "status": status, "headers": [(b"content-type", b"application/json")]})
     await send({"type": "http.response.body", "body": json.dumps(asked).encode()})
 

@@ -35,6 +35,8 @@ PACKAGES: Final = {
     "prometheus-alertmanager": "alertmanager",
     "amtool": "alertmanager",
     "redis-server": "redis",
+    "erl": "rabbitmq",
+    "nats-server": "nats",
     "postgres": "postgresql",
     "initdb": "postgresql",
 }

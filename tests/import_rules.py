@@ -75,9 +75,11 @@ TABLE: Final = {
         others="starlette uvicorn h11 pydantic prometheus_client",
     ),
     "instrumentation": may(
-        others="opentelemetry prometheus_client httpx",
-        inside_calls="language resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore",
+        others="opentelemetry prometheus_client httpx orjson",
+        inside_calls="language resolve diagnostics starlette opentelemetry.instrumentation.fastapi botocore "
+        "aiohttp celery django dramatiq flask grpc requests rq urllib3 werkzeug yarl",
     ),
+    "instrumentation.aiohttp_server": may("instrumentation", others="aiohttp"),
     "cli": may("*", others="click rich orjson yaml"),
 }
 

@@ -39,7 +39,7 @@ def make(settings: Settings, runtime: Runtime, switches: Switches) -> Any:
         identify(authorization)
         fields: dict[Any, Any] = {"event": json.dumps(event)}
         without = switches.on("dropped_carrier")
-        (contextvars.Context().run if without else _run)(carriers.mapping.inject, fields)
+        (contextvars.Context().run if without else _run)(carriers.redis.inject, fields)
         await store.xadd(EVENTS, fields, maxlen=STREAM_LENGTH)
         return {"accepted": event["shipment"]}
 

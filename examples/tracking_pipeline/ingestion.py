@@ -6,7 +6,6 @@ import json
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import replace
 from typing import Any
 
 from examples.tracking_pipeline.mqtt import connected, publish
@@ -84,7 +83,7 @@ def run(settings: Settings, runtime: Runtime, switches: Switches) -> None:
         publish(told, {"shipment": where[0], "latitude": latitude, "longitude": where[2]})
 
     for entry, fields in entries(stream, metrics, switches):
-        incoming = replace(carriers.mapping.extract(fields), transport="redis")
+        incoming = carriers.redis.extract(fields)
         with suppress(Exception), consume(incoming, name="ingest event", runtime=runtime):
             handle(fields, store, metrics)
         stream.xack(EVENTS, GROUP, entry)

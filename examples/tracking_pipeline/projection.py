@@ -28,7 +28,7 @@ def run(settings: Settings, runtime: Runtime, switches: Switches) -> None:
     def update(position: dict[str, Any]) -> None:
         shipment = position["shipment"]
         record: dict[Any, Any] = {"latitude": str(position["latitude"]), "longitude": str(position["longitude"])}
-        carriers.mapping.inject(record)
+        carriers.redis.inject(record)
         store.hset(f"shipment:{shipment}", mapping=record)
         tenants[tenant_of(shipment)].set_to_current_time()
         LOG.info("updated %s", shipment)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import glob
-from collections.abc import Iterable, Iterator
-from typing import TYPE_CHECKING
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     from sloctl.instrumentation.telemetry import Telemetry
     from sloctl.instrumentation.trace import Hop, Journey
 
+NOT_FOUND: Final = 4
 _HEADINGS = ("#", "from", "service", "transport", "status", "duration", "what")
 
 
@@ -26,38 +28,42 @@ def trace(
 ) -> None:
     """Follow the request ID through logs and spans, and name the earliest hop that failed.
 
-    ID is the request ID, or the one that a client sent. FILE may be a pattern, or - for standard input. Spans are
-    lines of OpenTelemetry's SDK or of the Collector's file exporter. Exit code 1 when something failed.
+    ID is the request ID, or the one that a client sent. FILE may be a pattern, or - for standard input, and compressed
+    with gzip. Its form is recognised: JSON lines, and what Loki, CloudWatch, Elasticsearch, Docker, kubectl, OTLP,
+    Jaeger, Tempo and Zipkin hand out. Exit code 1 when something failed, 4 when nothing has the ID.
     """
     from sloctl.instrumentation.trace import journey
 
-    telemetry = _read((*logs, *spans, *more))
+    telemetry = _read(request_id, (*logs, *spans, *more))
     found = journey(request_id, telemetry)
     if telemetry.unreadable:
         click.echo(f"left out: {_counted(telemetry.unreadable, 'unreadable line')}", err=True)
     if not found.hops:
         click.echo(f"no log line and no span has the ID {_shown(request_id)}")
-        context.exit(1)
+        context.exit(NOT_FOUND)
     for line in _report(found):
         click.echo(line)
     if found.culprit is not None:
         context.exit(1)
 
 
-def _read(names: Iterable[str]) -> Telemetry:
-    from sloctl.instrumentation.telemetry import Telemetry
+def _read(request_id: str, names: Iterable[str]) -> Telemetry:
+    from sloctl.instrumentation.search import follow, seekable
 
-    telemetry = Telemetry()
     paths = [path for name in names for path in _expanded(name)]
     if not paths:
         raise click.UsageError("say where to look: --logs 'logs/*.jsonl' --spans spans.jsonl")
-    for path in paths:
+    with ExitStack() as files:
+        opened = []
+        for path in paths:
+            try:
+                opened.append(seekable(files.enter_context(click.open_file(path, "rb"))))
+            except OSError as error:
+                raise _cannot_read(path, error) from error
         try:
-            with click.open_file(path, "rb") as file:
-                telemetry.read(file)
+            return follow(request_id, opened)
         except OSError as error:
-            raise _cannot_read(path, error) from error
-    return telemetry
+            raise _cannot_read(", ".join(paths), error) from error
 
 
 def _cannot_read(path: str, error: OSError) -> Exception:
@@ -78,7 +84,12 @@ def _report(journey: Journey) -> Iterator[str]:
     counts = [_counted(len(hops), "hop"), _counted(len(services), "service"), _counted(len(transports), "transport")]
     counts += [_counted(journey.lines, "log line"), _duration(lasted)]
     yield f"{', '.join(map(_shown, journey.request_ids))}: {', '.join(counts)}"
-    yield from _table([_HEADINGS, *(_row(hop, hops) for hop in hops)])
+    numbers = {hop: number for number, hop in enumerate(hops, 1)}
+    yield from _table([_HEADINGS, *(_row(hop, numbers) for hop in hops)])
+    for hop in hops:
+        if hop.missing is not None:
+            where = "" if hop.cause is None else f"; by its time it is below hop {numbers[hop.cause]}"
+            yield f"missing: what called hop {numbers[hop]} ({_shown(hop.service)}), span {hop.missing[1]}{where}"
     if journey.culprit is None:
         yield "nothing failed"
         return
@@ -90,11 +101,11 @@ def _counted(number: int, what: str) -> str:
     return f"{number} {what}{'' if number == 1 else 's'}"
 
 
-def _row(hop: Hop, hops: tuple[Hop, ...]) -> tuple[str, ...]:
-    cause = "" if hop.cause is None else str(hops.index(hop.cause) + 1)
+def _row(hop: Hop, numbers: Mapping[Hop, int]) -> tuple[str, ...]:
+    cause = "" if hop.cause is None else str(numbers[hop.cause])
     status = hop.status if not hop.failed or hop.status == "error" else f"{hop.status} (failed)"
     cells = (hop.service, hop.transport, status, _duration(hop.end - hop.start), hop.name)
-    return (str(hops.index(hop) + 1), cause, *map(_shown, cells))
+    return (str(numbers[hop]), cause, *map(_shown, cells))
 
 
 def _duration(seconds: float) -> str:

@@ -34,12 +34,17 @@ class ClientSpan(Protocol):
 
 
 def client_span(
-    name: str, attributes: dict[str, Any], parent: SpanContext, request: RequestContext, runtime: Runtime
+    name: str,
+    attributes: dict[str, Any],
+    parent: SpanContext,
+    request: RequestContext,
+    runtime: Runtime,
+    kind: SpanKind,
 ) -> ClientSpan:
-    """Begin the span of a call below a recorded one."""
+    """Begin the span of a call, or of sending a message, below a recorded one."""
     if runtime.finished:
-        return _Direct(name, attributes, parent, request, runtime)
-    return _OfSdk(runtime.tracer.start_span(name, None, SpanKind.CLIENT, attributes))
+        return _Direct(name, attributes, parent, request, runtime, kind)
+    return _OfSdk(runtime.tracer.start_span(name, None, kind, attributes))
 
 
 class _OfSdk:
@@ -57,12 +62,19 @@ class _OfSdk:
 
 
 class _Direct:
-    __slots__ = ("_attributes", "_name", "_parent", "_runtime", "_started", "context")
+    __slots__ = ("_attributes", "_kind", "_name", "_parent", "_runtime", "_started", "context")
 
     def __init__(
-        self, name: str, attributes: dict[str, Any], parent: SpanContext, request: RequestContext, runtime: Runtime
+        self,
+        name: str,
+        attributes: dict[str, Any],
+        parent: SpanContext,
+        request: RequestContext,
+        runtime: Runtime,
+        kind: SpanKind,
     ) -> None:
         self._name = name
+        self._kind = kind
         self._parent = parent
         self._runtime = runtime
         self._attributes = attributes
@@ -85,7 +97,7 @@ class _Direct:
             parent=self._parent,
             resource=self._runtime.resource,
             attributes={**self._attributes, **attributes},
-            kind=SpanKind.CLIENT,
+            kind=self._kind,
             status=_UNSET if failure is None else Status(StatusCode.ERROR, failure or None),
             start_time=self._started,
             end_time=time_ns(),

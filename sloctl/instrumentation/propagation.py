@@ -12,7 +12,7 @@ from typing import Final
 from urllib.parse import quote, unquote_to_bytes
 
 from opentelemetry import trace
-from opentelemetry.context import Context, get_current
+from opentelemetry.context import Context, get_current, set_value
 from opentelemetry.propagators.textmap import (
     CarrierT,
     Getter,
@@ -24,7 +24,7 @@ from opentelemetry.propagators.textmap import (
 from opentelemetry.trace import SpanContext, TraceFlags, TraceState
 
 from sloctl.instrumentation import guard
-from sloctl.instrumentation.context import CURRENT, RequestContext, valid_id, valid_tenant
+from sloctl.instrumentation.context import CURRENT, EXTRACTED, RequestContext, extracted, valid_id, valid_tenant
 
 REQUEST_ID: Final = "x-request-id"
 TRACEPARENT: Final = "traceparent"
@@ -37,6 +37,7 @@ MAX_BAGGAGE_BYTES: Final = 8192
 MAX_BAGGAGE_MEMBERS: Final = 64
 MAX_TRACESTATE: Final = 512
 MAX_STATE_MEMBERS: Final = 32
+KNOWN_FLAGS: Final = 3  # sampled, and a random trace-id (W3C Trace Context, level 2)
 
 # Version ff is invalid; a later version may add fields after another dash (W3C Trace Context, 3.2).
 _TRACEPARENT: Final = re.compile(r"(?!ff)([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?", re.ASCII)
@@ -68,16 +69,17 @@ def with_tracestate(span: SpanContext, values: Sequence[str]) -> SpanContext:
     if not pairs:
         return span
     good = all(_STATE_KEY.fullmatch(key) and _STATE_VALUE.fullmatch(value) for key, value in pairs)
-    if not good or sum(map(len, values)) > MAX_TRACESTATE or len({key for key, _ in pairs}) < len(pairs):
+    too_much = len(pairs) > MAX_STATE_MEMBERS or sum(map(len, values)) > MAX_TRACESTATE
+    if not good or too_much or len({key for key, _ in pairs}) < len(pairs):
         guard.rejected("tracestate")
         return span
-    state = TraceState(pairs[:MAX_STATE_MEMBERS])
+    state = TraceState(pairs)
     return SpanContext(span.trace_id, span.span_id, is_remote=True, trace_flags=span.trace_flags, trace_state=state)
 
 
 def format_traceparent(span: SpanContext) -> str:
     """The `traceparent` of a span."""
-    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags & 1:02x}"
+    return f"00-{span.trace_id:032x}-{span.span_id:016x}-{span.trace_flags & KNOWN_FLAGS:02x}"
 
 
 def parse_baggage(values: Sequence[str], allowed: frozenset[str]) -> dict[str, str]:
@@ -201,25 +203,33 @@ def outgoing_fields(context: RequestContext, allowed_baggage: frozenset[str], *,
 
 
 class RequestIdPropagator(TextMapPropagator):
-    """Carries the request ID beside the trace, so that any OpenTelemetry instrumentation takes it along."""
+    """Carries the request ID beside the trace, so that any OpenTelemetry instrumentation takes it along.
+
+    Where such an instrumentation consumes a message, the ID is found by `current()`. Our middleware and `consume` do
+    not ask it: they decide themselves whether a caller is trusted.
+    """
 
     def extract(
         self,
-        carrier: CarrierT,  # noqa: ARG002 - the interface
+        carrier: CarrierT,
         context: Context | None = None,
-        getter: Getter[CarrierT] = default_getter,  # noqa: ARG002
+        getter: Getter[CarrierT] = default_getter,
     ) -> Context:
-        """The context unchanged: whether a caller is trusted is decided by the middleware and by `consume`."""
-        return get_current() if context is None else context
+        """The context with the ID that the carrier has, if it is one."""
+        context = get_current() if context is None else context
+        request_id = first_valid_id(getter.get(carrier, REQUEST_ID) or ())
+        if request_id is None:
+            return context
+        return set_value(EXTRACTED, RequestContext(request_id, origin="otel"), context)
 
     def inject(
         self,
         carrier: CarrierT,
-        context: Context | None = None,  # noqa: ARG002 - the interface
+        context: Context | None = None,
         setter: Setter[CarrierT] = default_setter,
     ) -> None:
         """Set `x-request-id` to the current request ID, where there is one."""
-        request = CURRENT.get()
+        request = CURRENT.get() or extracted(context)
         if request is not None:
             setter.set(carrier, REQUEST_ID, request.request_id)
 

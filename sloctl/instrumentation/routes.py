@@ -8,13 +8,14 @@ leaf that is reachable in several ways is matched by the path.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, MutableMapping
+from collections.abc import Iterable, Iterator, Mapping, MutableMapping
 from dataclasses import dataclass
 from typing import Any, Final
 
 from sloctl.instrumentation.semconv import UNMATCHED
 
-_PARAMETER: Final = re.compile(r"\{[^}]*\}")
+_PARAMETER: Final = re.compile(r"\{([^}:]*)[^}]*\}")
+NOT_FOUND: Final = 404
 MAX_DEPTH: Final = 16
 MAX_UNKNOWN: Final = 100
 
@@ -38,25 +39,36 @@ class RouteTable:
         self._by_leaf: dict[int, tuple[Template, ...]] = {}
         self._leaves: list[object] = []  # keeps them alive, so that no id is used twice
         self._unknown: dict[int, object] = {}
+        self._all: tuple[Template, ...] | None = None  # until they are read
 
-    def template(self, scope: Scope) -> str:
-        """The template of the route that handled this scope, or `_unmatched`."""
+    def template(self, scope: Scope, status: int) -> str:
+        """The template of the route that handled this scope, or `_unmatched`.
+
+        An answer that was given before routing (401, 429 or 503 of a middleware, a preflight) belongs to the route
+        that the path matches.
+        """
+        found = self._of_leaf(scope)
+        if found:
+            return found[0].text if len(found) == 1 else _matching(found, scope)
+        if status == NOT_FOUND and "router" in scope:
+            return UNMATCHED  # by the application's own routing
+        return _matching(self._read() if self._all is None else self._all, scope)
+
+    def _of_leaf(self, scope: Scope) -> tuple[Template, ...]:
         leaf = scope.get("route")
         found = self._by_leaf.get(id(leaf)) if leaf is not None else None
         if found is None:
             leaf = scope.get("endpoint")
             if leaf is None:
-                return UNMATCHED
+                return ()
             found = self._by_leaf.get(id(leaf))
             if found is None:
                 found = self._read_again(scope)
-        if len(found) == 1:
-            return found[0].text
-        return _matching(found, scope)
+        return found
 
     def serves(self, path: str) -> bool:
         """Whether some route has exactly this path."""
-        if not self._by_leaf:
+        if self._all is None:
             self._read()
         return any(template.text == path for templates in self._by_leaf.values() for template in templates)
 
@@ -71,16 +83,19 @@ class RouteTable:
             self._unknown[id(leaf)] = leaf
         return ()
 
-    def _read(self) -> None:
+    def _read(self) -> tuple[Template, ...]:
         by_leaf: dict[int, list[Template]] = {}
         self._leaves = []
-        for leaf in _walk(getattr(self._app, "routes", ()), "", 0):
+        leaves = list(_walk(getattr(self._app, "routes", ()), "", {}, 0))
+        self._all = tuple(leaf.template for leaf in leaves)
+        for leaf in leaves:
             for one in leaf.objects:
                 known = by_leaf.setdefault(id(one), [])
                 if all(leaf.template.text != other.text for other in known):
                     known.append(leaf.template)
                 self._leaves.append(one)
         self._by_leaf = {key: tuple(templates) for key, templates in by_leaf.items()}
+        return self._all
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,26 +106,35 @@ class _Leaf:
     objects: tuple[object, ...]
 
 
-def _walk(routes: Iterable[Any], prefix: str, depth: int) -> Iterator[_Leaf]:
+def _walk(routes: Iterable[Any], prefix: str, holes: Mapping[str, str], depth: int) -> Iterator[_Leaf]:
     """Every leaf of the route tree; a mounted app without routes of its own is one."""
     if depth > MAX_DEPTH:
         return
     for route in routes:
         included = getattr(route, "effective_route_contexts", None)  # FastAPI's included routers since 0.137
         if included is not None:
-            yield from _walk(included(), prefix, depth + 1)
+            yield from _walk(included(), prefix, holes, depth + 1)
             continue
         shown = getattr(route, "starlette_route", None) or route
         path = getattr(shown, "path_format", None) or getattr(shown, "path", None) or ""
+        holes_here = {**holes, **_holes(shown)}
         if below := _routes_below(shown):
-            yield from _walk(below, prefix + path.removesuffix("/{path}"), depth + 1)
+            yield from _walk(below, prefix + path.removesuffix("/{path}"), holes_here, depth + 1)
         else:
-            yield _leaf(route, shown, prefix + path)
+            yield _leaf(route, shown, prefix + path, holes_here)
 
 
-def _leaf(route: Any, shown: Any, text: str) -> _Leaf:
+def _holes(route: Any) -> dict[str, str]:
+    """What the parameters of a route match: `{id:int}` matches digits only."""
+    found = {
+        name: getattr(each, "regex", None) for name, each in (getattr(route, "param_convertors", None) or {}).items()
+    }
+    return {name: regex for name, regex in found.items() if isinstance(regex, str)}
+
+
+def _leaf(route: Any, shown: Any, text: str, holes: Mapping[str, str]) -> _Leaf:
     methods = getattr(shown, "methods", None)
-    template = Template(text or "/", _compiled(text or "/"), frozenset(methods) if methods else None)
+    template = Template(text or "/", _compiled(text or "/", holes), frozenset(methods) if methods else None)
     endpoint = getattr(shown, "endpoint", None) or getattr(shown, "app", None)
     objects = (getattr(route, "original_route", None), route, shown, endpoint)
     return _Leaf(template, tuple(one for one in objects if one is not None))
@@ -127,20 +151,27 @@ def _routes_below(route: Any) -> list[Any]:
     return []
 
 
-def _compiled(template: str) -> re.Pattern[str]:
+def _compiled(template: str, holes: Mapping[str, str]) -> re.Pattern[str]:
     """A pattern for the paths of a template; `{path}` at its end may hold slashes."""
-    parts = _PARAMETER.split(template)
-    last = len(parts) - 2
-    holes = [".*" if index == last and parts[-1] == "" else "[^/]+" for index in range(len(parts) - 1)]
-    pattern = "".join(re.escape(part) + hole for part, hole in zip(parts, [*holes, ""], strict=True))
+    texts = _PARAMETER.split(template)  # text, name, text, name, text
+    pattern = re.escape(texts[0])
+    for name, text in zip(texts[1::2], texts[2::2], strict=True):
+        any_of = ".*" if name == "path" and not text else "[^/]+"
+        pattern += f"(?:{holes.get(name, any_of)}){re.escape(text)}"
     return re.compile(pattern)
 
 
 def _matching(templates: tuple[Template, ...], scope: Scope) -> str:
-    path = scope.get("path", "")
-    root = scope.get("app_root_path", scope.get("root_path", ""))
-    if root and path.startswith(root):
-        path = path[len(root) :]
+    path = local_path(scope)
     matching = [template for template in templates if template.pattern.fullmatch(path)]
     allowing = [one for one in matching if one.methods is None or scope.get("method") in one.methods]
     return next((one.text for one in (*allowing, *matching)), UNMATCHED)
+
+
+def local_path(scope: Scope) -> str:
+    """The path below the prefix that a proxy or `--root-path` added; servers put that into `path` or leave it out."""
+    path: str = scope["path"]
+    root: str = scope.get("app_root_path", scope.get("root_path", "")).rstrip("/")
+    if root and path.startswith(root) and path[len(root) : len(root) + 1] in ("", "/"):
+        return path[len(root) :] or "/"
+    return path

@@ -6,9 +6,9 @@ import os
 import socket
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import entry_points
 from typing import Final
 from urllib.parse import unquote
+from weakref import WeakSet
 
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -17,16 +17,20 @@ from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
 from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
-from opentelemetry.trace import Tracer
-from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+from opentelemetry.trace import ProxyTracerProvider, Tracer
 from prometheus_client import REGISTRY, CollectorRegistry
 
+from sloctl.instrumentation import environment as asked
 from sloctl.instrumentation import guard
-from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE
+from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE, extracted
+from sloctl.instrumentation.durations import Durations
 from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.metrics import HttpMetrics
-from sloctl.instrumentation.propagation import RequestIdPropagator
+from sloctl.instrumentation.propagation import REQUEST_ID, RequestIdPropagator
+from sloctl.instrumentation.request_spans import Origin
 from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
+from sloctl.instrumentation.stamps import stamp_records
+from sloctl.instrumentation.tail import KeepErrors, RecordAll
 
 SERVICE: Final = "service.name"
 POD: Final = "k8s.pod.name"
@@ -51,6 +55,7 @@ class Runtime:
         finished: the processors that take finished spans, where no other looks at them; see `client_spans`.
         request_attribute: span attribute and log field of the request ID.
         tenant_attribute: span attribute and log field of the tenant.
+        durations: of messages, functions and outbound calls.
     """
 
     resource: Resource
@@ -60,6 +65,7 @@ class Runtime:
     registry: CollectorRegistry
     baggage: frozenset[str]
     internal_hosts: HostPatterns
+    durations: Durations
     request_attribute: str = REQUEST_ATTRIBUTE
     tenant_attribute: str = TENANT_ATTRIBUTE
     finished: tuple[SpanProcessor, ...] = ()
@@ -76,6 +82,7 @@ class Runtime:
 
 
 _default: Runtime | None = None
+_ours: Final[WeakSet[TracerProvider]] = WeakSet()
 
 
 def configure(
@@ -84,16 +91,18 @@ def configure(
     *,
     cluster: str | None = None,
     pod: str | None = None,
-    sample_ratio: float = 1.0,
+    sample_ratio: float | None = None,
     sampler: Sampler | None = None,
     exporters: Sequence[SpanExporter] = (),
     processors: Sequence[SpanProcessor] = (),
     provider: TracerProvider | None = None,
+    keep_errors: bool = False,
     baggage: Iterable[str] = (),
     internal_hosts: Iterable[str] = (),
     registry: CollectorRegistry = REGISTRY,
     request_attribute: str = REQUEST_ATTRIBUTE,
     tenant_attribute: str = TENANT_ATTRIBUTE,
+    cloudwatch_namespace: str | None = None,
     set_global: bool = True,
 ) -> Runtime:
     """Say once in a process who it is and where its spans go.
@@ -104,51 +113,85 @@ def configure(
         cluster: `k8s.cluster.name`, or else from `OTEL_RESOURCE_ATTRIBUTES` or `K8S_CLUSTER_NAME`.
         pod: `k8s.pod.name`, or else from `OTEL_RESOURCE_ATTRIBUTES`, `K8S_POD_NAME` or `POD_NAME` (downward API),
             or else the host name, which in a pod is the pod's.
-        sample_ratio: share of new traces that are recorded, 0 to 1; a trusted caller's decision is kept.
+        sample_ratio: share of new traces that are recorded, 0 to 1; a trusted caller's decision is kept. Without it,
+            what `OTEL_TRACES_SAMPLER` says, or 1.
         sampler: replaces the ratio.
-        exporters: where spans go, in batches. Without any, the OTLP exporter, if
-            `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set and it is installed.
+        exporters: where spans go, in batches. Without any, those that `OTEL_TRACES_EXPORTER` names, or OTLP, if
+            `OTEL_EXPORTER_OTLP_ENDPOINT` (or `..._TRACES_ENDPOINT`) is set: over gRPC or HTTP as
+            `OTEL_EXPORTER_OTLP_PROTOCOL` says, or as the installed exporter speaks.
         processors: span processors to add as they are.
-        provider: a tracer provider that is there already; its sampler and exporters stay as they are.
+        provider: a tracer provider that is there already; its sampler and exporters stay as they are. Without it, the
+            process' own, if something has set one (`opentelemetry-instrument`, the Operator).
+        keep_errors: export the spans of every request or message that fails, also of those that are not sampled. All
+            are recorded then, which costs as much as sampling all; see docs/instrumentation.md.
         baggage: names of the baggage members that may come in and go out; none by default.
         internal_hosts: hosts such as `*.svc.cluster.local` that get the tenant and the baggage.
         registry: for the metrics.
         request_attribute: name of the span attribute that holds the request ID.
         tenant_attribute: name of the span attribute that holds the tenant.
-        set_global: make its tracer provider and propagators those of OpenTelemetry in this process.
+        cloudwatch_namespace: print the durations of each invocation of a Lambda function, in CloudWatch's embedded
+            metric format under this namespace, instead of keeping them for Prometheus.
+        set_global: make its tracer provider that of OpenTelemetry in this process, and add the ID to its propagators.
 
     Raises:
-        ValueError: the service is empty, or the ratio is not between 0 and 1.
+        ValueError: the service is empty, the ratio is not between 0 and 1, or `keep_errors` with a provider.
     """
     if not service:
         raise ValueError("configure(service=...) needs the name of the service")
-    if not 0 <= sample_ratio <= 1:
+    if sample_ratio is not None and not 0 <= sample_ratio <= 1:
         raise ValueError(f"sample_ratio is a share between 0 and 1, not {sample_ratio}")
     resource = Resource.create(_identity(service, environment, cluster, pod))
-    ratio = sample_ratio if sampler is None and provider is None else None
+    if keep_errors and provider is not None:
+        raise ValueError("keep_errors needs a tracer provider that configure makes; leave provider out")
+    if provider is None and set_global and not keep_errors:
+        provider = _provider_of_others(sampled=sample_ratio is not None or sampler is not None)
+    ratio = None
     if provider is None:
-        sampler = sampler or ParentBased(TraceIdRatioBased(sample_ratio))
-        provider = TracerProvider(resource=resource, sampler=sampler, id_generator=DrawnIds())
+        provider, ratio = _new_provider(resource, sampler, sample_ratio, keep_errors=keep_errors)
+        exporters = exporters or asked.exporters()
     provider.add_span_processor(RequestAttributes(provider.resource, resource, request_attribute, tenant_attribute))
-    batches = tuple(BatchSpanProcessor(exporter) for exporter in exporters or _otlp())
-    for processor in (*processors, *batches):
+    batches = tuple(BatchSpanProcessor(exporter) for exporter in exporters)
+    keeping = [KeepErrors([*processors, *batches])] if keep_errors else []
+    for processor in (*processors, *batches, *keeping):
         provider.add_span_processor(processor)
+    finished = batches if ratio is not None and not processors else ()
     runtime = Runtime(
         resource=resource,
         provider=provider,
         tracer=(tracer := provider.get_tracer(TRACER)),
-        entry_spans=EntrySpans(tracer, ratio),
+        entry_spans=EntrySpans(tracer, ratio, Origin(provider.resource, finished, TRACER) if finished else None),
         registry=registry,
         baggage=frozenset(baggage),
         internal_hosts=HostPatterns(internal_hosts),
-        finished=batches if ratio is not None and not processors else (),
+        durations=Durations(registry, {SERVICE: service}, namespace=cloudwatch_namespace),
+        finished=finished,
         request_attribute=request_attribute,
         tenant_attribute=tenant_attribute,
     )
     _remember(runtime)
+    stamp_records()
     if set_global:
         _set_global(runtime.provider)
     return runtime
+
+
+def _new_provider(
+    resource: Resource, sampler: Sampler | None, sample_ratio: float | None, *, keep_errors: bool
+) -> tuple[TracerProvider, float | None]:
+    """A provider of ours, and the ratio of new traces that it records where a ratio is what decides."""
+    ratio = None
+    if sampler is None:
+        ratio = asked.sample_ratio() if sample_ratio is None else sample_ratio
+        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
+            ratio = None  # its tracers make no spans, and so must we
+        if ratio is not None:
+            sampler = ParentBased(TraceIdRatioBased(ratio))
+    # A ratio that the variables do not give is a sampler of OpenTelemetry's, which the provider finds itself.
+    provider = TracerProvider(resource=resource, sampler=sampler, id_generator=DrawnIds())
+    if keep_errors:
+        provider.sampler, ratio = RecordAll(provider.sampler), None
+    _ours.add(provider)
+    return provider, ratio
 
 
 def default_runtime() -> Runtime:
@@ -172,10 +215,22 @@ def _remember(runtime: Runtime) -> None:
     _default = runtime
 
 
+def _provider_of_others(*, sampled: bool) -> TracerProvider | None:
+    """The process' tracer provider, if somebody else has set one."""
+    there = trace.get_tracer_provider()
+    if not isinstance(there, TracerProvider) or there in _ours:
+        return None
+    if sampled:
+        guard.LOG.warning("this process has a tracer provider already: its sampler decides what is recorded")
+    return there
+
+
 def _set_global(provider: TracerProvider) -> None:
-    if trace.get_tracer_provider() is not provider:
+    if isinstance(trace.get_tracer_provider(), ProxyTracerProvider):  # nobody has set one
         trace.set_tracer_provider(provider)
-    propagate.set_global_textmap(CompositePropagator([TraceContextTextMapPropagator(), RequestIdPropagator()]))
+    there = propagate.get_global_textmap()
+    if REQUEST_ID not in there.fields:
+        propagate.set_global_textmap(CompositePropagator([there, RequestIdPropagator()]))
 
 
 def _identity(
@@ -195,16 +250,6 @@ def _resource_attributes(text: str) -> dict[str, str]:
     return {key.strip(): unquote(value.strip()) for key, separator, value in pairs if separator}
 
 
-def _otlp() -> list[SpanExporter]:
-    """The exporter that the environment asks for, if its package is there."""
-    if not (os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")):
-        return []
-    found = [*entry_points(group="opentelemetry_traces_exporter", name="otlp")]
-    if not found:
-        guard.LOG.warning("OTEL_EXPORTER_OTLP_ENDPOINT is set; install opentelemetry-exporter-otlp to send spans there")
-    return [entry.load()() for entry in found[:1]]
-
-
 class RequestAttributes(SpanProcessor):
     """Puts the request ID and the tenant on every span, whoever starts it.
 
@@ -217,11 +262,11 @@ class RequestAttributes(SpanProcessor):
         self._request = request_attribute
         self._tenant = tenant_attribute
 
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:  # noqa: ARG002 - the interface
+    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
         """Set the attributes; called by OpenTelemetry."""
         if self._missing:
             span.set_attributes(self._missing)
-        request = CURRENT.get()
+        request = CURRENT.get() or extracted(parent_context)
         if request is None:
             return
         span.set_attribute(self._request, request.request_id)

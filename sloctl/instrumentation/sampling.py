@@ -15,9 +15,23 @@ from typing import Final
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
 from opentelemetry.sdk.trace.sampling import TraceIdRatioBased
-from opentelemetry.trace import Link, NonRecordingSpan, Span, SpanContext, SpanKind, TraceFlags, Tracer
+from opentelemetry.trace import (
+    Link,
+    NonRecordingSpan,
+    Span,
+    SpanContext,
+    SpanKind,
+    TraceFlags,
+    Tracer,
+    get_current_span,
+)
+
+from sloctl.instrumentation.request_spans import Origin, RequestSpan
 
 _NOT_SAMPLED: Final = TraceFlags(TraceFlags.DEFAULT)
+_RANDOM: Final = 2  # W3C Trace Context, level 2: the trace-id is random
+_RANDOM_NOT_SAMPLED: Final = TraceFlags(_RANDOM)
+_RANDOM_SAMPLED: Final = TraceFlags(_RANDOM | TraceFlags.SAMPLED)
 _drawn: Final[ContextVar[int | None]] = ContextVar("sloctl_drawn_trace_id", default=None)
 # Ids, no secrets. Not the module's own generator, which applications seed; and a forked worker starts anew.
 _random: Final = random.Random()  # noqa: S311
@@ -39,10 +53,12 @@ class EntrySpans:
     Args:
         tracer: of the runtime.
         sample_ratio: the share of new traces that is recorded, or None where only the tracer's sampler knows.
+        origin: makes recorded spans directly, where a ratio decides and nobody else sees a span begin.
     """
 
-    def __init__(self, tracer: Tracer, sample_ratio: float | None) -> None:
+    def __init__(self, tracer: Tracer, sample_ratio: float | None, origin: Origin | None = None) -> None:
         self._tracer = tracer
+        self._origin = origin
         self._bound = None if sample_ratio is None else TraceIdRatioBased.get_bound_for_rate(sample_ratio)
 
     def decided(self, parent: SpanContext | None) -> Span | int | None:
@@ -50,9 +66,9 @@ class EntrySpans:
         if self._bound is None:
             return None
         if parent is not None:
-            return None if parent.trace_flags & 1 else _not_recorded(parent.trace_id, parent)
-        trace_id = _bits(128) or 1
-        return trace_id if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound else _not_recorded(trace_id, None)
+            return None if parent.trace_flags & 1 else NotRecorded(parent.trace_id, parent)
+        trace_id = new_trace_id()
+        return trace_id if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound else NotRecorded(trace_id, None)
 
     def start(
         self,
@@ -63,6 +79,9 @@ class EntrySpans:
         trace_id: int | None,
     ) -> Span:
         """A SERVER span that the sampler decides on; a new trace gets this trace-id."""
+        if self._origin is not None:
+            parent = None if trace_id is not None else get_current_span(around).get_span_context()
+            return RequestSpan(self._origin, name, _recorded(trace_id, parent), parent, attributes, links)
         token = _drawn.set(trace_id)
         try:
             return self._tracer.start_span(name, around, SpanKind.SERVER, attributes, links)
@@ -75,6 +94,32 @@ def random_span_id() -> int:
     return _bits(64) or 1
 
 
-def _not_recorded(trace_id: int, parent: SpanContext | None) -> Span:
-    state = None if parent is None else parent.trace_state
-    return NonRecordingSpan(SpanContext(trace_id, random_span_id(), False, _NOT_SAMPLED, state))  # noqa: FBT003
+def _recorded(trace_id: int | None, parent: SpanContext | None) -> SpanContext:
+    if parent is None:
+        return SpanContext(trace_id or new_trace_id(), random_span_id(), False, _RANDOM_SAMPLED)  # noqa: FBT003
+    flags = TraceFlags(TraceFlags.SAMPLED | (parent.trace_flags & _RANDOM))
+    return SpanContext(parent.trace_id, random_span_id(), False, flags, parent.trace_state)  # noqa: FBT003
+
+
+def new_trace_id() -> int:
+    """A trace-id that is not zero."""
+    return _bits(128) or 1
+
+
+class NotRecorded(NonRecordingSpan):
+    """A span of a trace that nobody records; its context is made when somebody asks, which most requests never do."""
+
+    def __init__(self, trace_id: int, parent: SpanContext | None) -> None:
+        # Not the one of NonRecordingSpan, which wants the context now.
+        self.trace_id = trace_id
+        self._parent = parent
+        self._made: SpanContext | None = None
+
+    def get_span_context(self) -> SpanContext:
+        """The same at each call."""
+        if self._made is None:
+            parent = self._parent
+            state = None if parent is None else parent.trace_state
+            flags = _RANDOM_NOT_SAMPLED if parent is None or parent.trace_flags & _RANDOM else _NOT_SAMPLED
+            self._made = SpanContext(self.trace_id, random_span_id(), False, flags, state)  # noqa: FBT003
+        return self._made

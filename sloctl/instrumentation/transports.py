@@ -8,6 +8,11 @@ from sloctl.instrumentation.outbound import Call
 from sloctl.instrumentation.runtime import Runtime
 
 
+def _call(request: httpx.Request, runtime: Runtime | None) -> Call:
+    url = request.url
+    return Call(request.method, (url.scheme, url.host, url.port), url, request.headers, runtime)
+
+
 class SyncTransport(httpx.BaseTransport):
     """Wraps the transport of an `httpx.Client`."""
 
@@ -17,13 +22,13 @@ class SyncTransport(httpx.BaseTransport):
 
     def handle_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request with the context's headers."""
-        call = Call(request, self._runtime)
+        call = _call(request, self._runtime)
         try:
             response = self._transport.handle_request(request)
         except BaseException as error:
             call.failed(error)
             raise
-        call.answered(response)
+        call.answered(response.status_code)
         return response
 
     def close(self) -> None:
@@ -40,13 +45,13 @@ class AsyncTransport(httpx.AsyncBaseTransport):
 
     async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
         """Send one request with the context's headers."""
-        call = Call(request, self._runtime)
+        call = _call(request, self._runtime)
         try:
             response = await self._transport.handle_async_request(request)
         except BaseException as error:
             call.failed(error)
             raise
-        call.answered(response)
+        call.answered(response.status_code)
         return response
 
     async def aclose(self) -> None:

@@ -33,25 +33,27 @@ class Observed:
         return span
 
     def value(self, name: str, **labels: str) -> float | None:
-        return self.runtime.registry.get_sample_value(name, labels)
+        """The sum of the series that have these labels, whatever others they have."""
+        found = [
+            s.value
+            for metric in self.runtime.registry.collect()
+            for s in metric.samples
+            if s.name == name and labels.items() <= s.labels.items()
+        ]
+        return sum(found) if found else None
 
     def requests(self, route: str, status: int, method: str = "GET") -> float | None:
-        """How many requests the histogram counted."""
-        return self.value(
-            "http_server_request_duration_seconds_count",
-            http_request_method=method,
-            http_route=route,
-            http_response_status_code=str(status),
-        )
+        """How many requests the histogram counted, of any error type."""
+        return self.counted().get((method, route, str(status)))
 
     def counted(self) -> dict[tuple[str, str, str], float]:
         """Every (method, route, status) with its count."""
-        return {
-            (s.labels["http_request_method"], s.labels["http_route"], s.labels["http_response_status_code"]): s.value
-            for metric in self.runtime.registry.collect()
-            for s in metric.samples
-            if s.name == "http_server_request_duration_seconds_count"
-        }
+        found: dict[tuple[str, str, str], float] = {}
+        for s in (s for metric in self.runtime.registry.collect() for s in metric.samples):
+            if s.name == "http_server_request_duration_seconds_count":
+                key = (s.labels["http_request_method"], s.labels["http_route"], s.labels["http_response_status_code"])
+                found[key] = found.get(key, 0) + s.value
+        return found
 
 
 Configure = Callable[..., Observed]

@@ -13,7 +13,8 @@ import httpx
 import pytest
 
 from sloctl.diagnostics import Diagnostics
-from sloctl.instrumentation import RequestContext, boto
+from sloctl.instrumentation import RequestContext, boto, consume, instrument_httpx
+from sloctl.instrumentation.carriers import Incoming
 from sloctl.instrumentation.context import entered
 from sloctl.language.discovery import discover, read_all
 from sloctl.model.indicator import Latency, Ratio
@@ -109,9 +110,69 @@ def test_the_logging_example_writes_one_json_object(folder: Path) -> None:
     assert json.loads(line).items() >= {"message": "sold 3", "order": "o-1", "service.name": "tracking-api"}.items()
 
 
-def test_the_client_example_runs(folder: Path) -> None:
-    paste(folder, "client.py")
-    finished = run(folder, "client.py")
+FRAMEWORK = """
+import logging, sys, threading
+logging.disable(logging.CRITICAL)
+import httpx
+from {module} import app
+from testing.serving import serving
+from tests.instrumentation.test_frameworks import aiohttp_served, wsgi_served
+with {serve}(app) as port:
+    response = httpx.get(f"http://127.0.0.1:{{port}}/orders/7")
+    metrics = httpx.get(f"http://127.0.0.1:{{port}}/metrics").text
+assert response.json() == {{"request_id": response.headers["x-request-id"]}}, response.text
+print(*[line.split("http_route=")[1].split('"')[1] for line in metrics.splitlines() if "_duration_seconds_sum" in line])
+"""
+
+
+@pytest.mark.parametrize(
+    ("name", "serve", "route"),
+    [
+        ("flask_app.py", "wsgi_served", "/orders/<int:number>"),
+        ("django_app.py", "serving", "/orders/<int:number>"),
+        ("litestar_app.py", "serving", "/orders/{number}"),
+        ("starlette_app.py", "serving", "/orders/{number}"),
+        ("aiohttp_app.py", "aiohttp_served", "/orders/{number}"),
+    ],
+)
+def test_the_example_of_each_framework(folder: Path, name: str, serve: str, route: str) -> None:
+    paste(folder, name)
+    environment = {**os.environ, "PYTHONPATH": f"{ROOT}:{folder}"}
+    program = FRAMEWORK.format(module=name.removesuffix(".py"), serve=serve)
+    command = [sys.executable, "-c", program]
+    finished = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert finished.stdout == f"{route}\n", finished.stderr
+
+
+def test_text_formats_have_the_id(folder: Path) -> None:
+    paste(folder, "text_logs.py")
+    assert run(folder, "text_logs.py").stderr == "WARNING [-] sold out\n"
+
+
+def test_other_loggers_and_threads_take_the_fields(folder: Path) -> None:
+    paste(folder, "other_loggers.py")
+    inside = """
+from sloctl.instrumentation import RequestContext
+from sloctl.instrumentation.context import entered
+with entered(RequestContext("request-0001")):
+    import other_loggers
+"""
+    of_structlog, of_loguru = map(json.loads, run(folder, "-c", inside).stdout.split("\n", 1))
+    assert of_structlog == {"event": "sold", "order": "o-1", "request.id": "request-0001"}
+    assert of_loguru["record"]["extra"] == {"request.id": "request-0001"}
+    paste(folder, "threads.py")
+    assert run(folder, "threads.py").stdout == "request-0001\n"
+
+
+def test_the_libraries_are_instrumented(folder: Path) -> None:
+    paste(folder, "stores.py")
+    assert "'redis': 'instrumented'" in run(folder, "stores.py").stdout
+
+
+@pytest.mark.parametrize("name", ["client.py", "clients.py"])
+def test_the_client_examples_run(folder: Path, name: str) -> None:
+    paste(folder, name)
+    finished = run(folder, name)
     assert (finished.returncode, finished.stderr) == (0, "")
 
 
@@ -137,15 +198,32 @@ def said(process: Running, text: str) -> dict[str, object]:
     return next((json.loads(line) for line in lines if text in line), {})
 
 
-def test_the_lambda_example_has_a_context_a_record(folder: Path) -> None:
-    paste(folder, "function.py")
-    call = """
-import function
+@pytest.mark.parametrize(
+    ("name", "says"),
+    [
+        ("sending.py", r"request-0001"),
+        ("calls.py", r"[0-9a-f]{32}"),
+        ("tasks.py", r"request-0001 a@example\.com"),
+    ],
+)
+def test_an_example_says_what_it_should(folder: Path, name: str, says: str) -> None:
+    paste(folder, name)
+    finished = run(folder, name)
+    assert re.fullmatch(says + r"\n", finished.stdout), finished.stderr
+
+
+@pytest.mark.parametrize("name", ["function.py", "batches.py"])
+def test_the_lambda_examples_have_a_context_a_record(folder: Path, name: str) -> None:
+    paste(folder, name)
+    call = f"""
+import {name.removesuffix(".py")} as function
 def record(number):
-    attribute = {"stringValue": f"x-request-id=request-000{number}", "dataType": "String"}
-    return {"eventSource": "aws:sqs", "messageId": str(number), "body": f"order-{number}",
-            "messageAttributes": {"_ctx": attribute}}
-print(function.handler({"Records": [record(1), record(2), {"eventSource": "aws:sqs", "messageId": "3"}]}, None))
+    attribute = {{"stringValue": f"x-request-id=request-000{{number}}", "dataType": "String"}}
+    return {{"eventSource": "aws:sqs", "messageId": str(number), "body": f"order-{{number}}",
+            "messageAttributes": {{"_ctx": attribute}}}}
+bad = record(3)
+bad.pop("body")
+print(function.handler({{"Records": [record(1), record(2), bad]}}, None))
 """
     finished = run(folder, "-c", call)
     assert finished.stdout.splitlines() == [
@@ -153,6 +231,24 @@ print(function.handler({"Records": [record(1), record(2), {"eventSource": "aws:s
         "request-0002 order-2",
         "{'batchItemFailures': [{'itemIdentifier': '3'}]}",
     ], finished.stderr
+
+
+def test_the_specification_of_a_worker_compiles_and_its_series_exist(folder: Path, observed: Configure) -> None:
+    text = PAGE.read_text(encoding="utf-8").partition("```yaml\n# worker.yaml\n")[2].partition("```")[0]
+    (folder / "worker.yaml").write_text(text, encoding="utf-8")
+    finished = run(folder, "-m", "sloctl", "generate", "worker.yaml", "-o", "out")
+    assert finished.returncode == 0, finished.stderr
+    there = observed("shipping", internal_hosts=[])
+    client = httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(200)))
+    instrument_httpx(client, there.runtime)
+    with consume(Incoming("sqs", destination="orders"), name="ship", runtime=there.runtime), client:
+        client.get("https://payments.example.com/pay")
+    read = re.findall(r'(?:total|histogram): (\w+)\{job="shipping", (\w+)="([^"]*)"\}', text)
+    assert len(read) == 3
+    for metric, label, value in read:
+        name = metric if metric.endswith("_count") else f"{metric}_bucket"
+        exact = {label: value, "error_type": ""} | ({} if metric.endswith("_count") else {"le": "0.5"})
+        assert there.value(name, **exact) == 1, metric
 
 
 def test_every_python_block_of_the_page_is_run_here() -> None:

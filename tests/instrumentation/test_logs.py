@@ -3,7 +3,11 @@
 import json
 import logging
 import sys
+from datetime import UTC, datetime
+from decimal import Decimal
+from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import pytest
 from hypothesis import given
@@ -84,22 +88,100 @@ def test_an_exception_is_three_fields(observed: Configure) -> None:
     assert "Traceback" in found["exception.stacktrace"]
 
 
+class Hostile:
+    """Nothing can be said of it."""
+
+    def __str__(self) -> str:
+        raise RuntimeError("no text")
+
+    __repr__ = __str__
+
+
+class HostileError(Exception):
+    __str__ = Hostile.__str__
+
+
 @pytest.mark.breaks_a_step
-def test_a_line_is_never_lost(observed: Configure) -> None:
-    class Hostile:
-        def __str__(self) -> str:
-            raise RuntimeError("no text")
-
-        __repr__ = __str__
-
+def test_a_call_with_wrong_arguments_keeps_its_text(observed: Configure) -> None:
     formatter = JsonFormatter(observed().runtime)
     assert line(formatter, record("%d apples", "many"))["message"] == "%d apples"
-    assert "could not be formatted" in line(formatter, record(extra_thing=Hostile()))["message"]
+    assert line(formatter, record(Hostile()))["message"] == "<Hostile>"
+
+
+def cycle() -> list[Any]:
+    made: list[Any] = [1]
+    made.append(made)
+    return made
+
+
+def nested(depth: int) -> Any:
+    return [nested(depth - 1)] if depth else "deep"
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (float("nan"), None),
+        ([float("inf"), 0.5], [None, 0.5]),
+        ("a\udcffb", "a\\udcffb"),
+        (Path("a\udcffb"), "a\\udcffb"),
+        ({"file": "a\udcffb"}, {"file": "a\\udcffb"}),
+        ({(1, 2): 3, 4: 5, None: 6, "a\udcff": 7}, {"(1, 2)": 3, "4": 5, "None": 6, "a\\udcff": 7}),
+        ({4: 5, None: 6, True: 7}, {"4": 5, "null": 6, "true": 7}),
+        (cycle(), [1, "...[cut]"]),
+        (2**80, "0x100000000000000000000"),
+        ({"too many digits to write": 10**5000}, None),
+        ({"set": {1}}, {"set": "{1}"}),
+        (Hostile(), "<Hostile>"),
+        ([Hostile()], ["<Hostile>"]),
+        (b"bytes", "b'bytes'"),
+        (UUID(int=7), "00000000-0000-0000-0000-000000000007"),
+        (Decimal("1.50"), "1.50"),
+        (datetime(2026, 1, 2, tzinfo=UTC), "2026-01-02T00:00:00+00:00"),
+        (nested(500), None),
+    ],
+)
+def test_whatever_a_line_holds_it_is_json_and_keeps_message_and_id(
+    observed: Configure, value: object, expected: object
+) -> None:
+    formatter = JsonFormatter(observed().runtime)
+    with entered(RequestContext("request-0001")):
+        text = formatter.format(record("sold", value=value))
+    found = json.loads(text, parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))
+    text.encode()
+    assert (found["message"], found["request.id"]) == ("sold", "request-0001")
+    if expected is not None:
+        assert found["value"] == expected
+
+
+def test_text_that_is_no_utf_8_reaches_the_stream(observed: Configure, tmp_path: Path) -> None:
+    handler = logging.FileHandler(tmp_path / "log", encoding="utf-8")
+    handler.setFormatter(JsonFormatter(observed().runtime))
+    handler.emit(record("a\udcffb"))
+    handler.close()
+    assert json.loads((tmp_path / "log").read_text())["message"] == "a\\udcffb"
+
+
+def test_an_exception_without_text_and_a_stack_are_kept(observed: Configure) -> None:
+    error = HostileError()
+    made = record(stack_info="Stack (most recent call last): here")
+    made.exc_info = (HostileError, error, None)
+    found = line(JsonFormatter(observed().runtime), made)
+    assert (found["exception.type"], found["exception.message"]) == ("HostileError", "<HostileError>")
+    assert "HostileError" in found["exception.stacktrace"]
+    assert found["code.stacktrace"] == "Stack (most recent call last): here"
+
+
+ANYTHING = st.recursive(
+    st.one_of(st.text(st.characters()), st.floats(), st.binary(), st.none(), st.integers()),
+    lambda inner: st.one_of(st.lists(inner), st.dictionaries(st.one_of(st.text(), st.integers()), inner)),
+    max_leaves=8,
+)
 
 
 @pytest.mark.property
-@given(st.text(), st.dictionaries(st.text(min_size=1), st.one_of(st.text(), st.floats(), st.binary(), st.none())))
-def test_any_text_is_one_line_of_json(message: str, extra: dict[str, Any]) -> None:
+@given(st.text(st.characters()), st.dictionaries(st.text(min_size=1), ANYTHING))
+def test_anything_is_one_line_of_json(message: str, extra: dict[str, Any]) -> None:
     text = JsonFormatter().format(record(message, **{f"x{key}": value for key, value in extra.items()}))
     assert "\n" not in text
-    json.loads(text)
+    json.loads(text.encode(), parse_constant=lambda constant: pytest.fail(f"{constant} is no JSON"))

@@ -55,7 +55,7 @@ async def test_metrics_are_served_as_the_client_asks(observed: Configure) -> Non
     await call(app, "/of/acme")
     plain = await call(app, "/metrics")
     assert plain.header("content-type")[0].startswith("text/plain")
-    assert b'http_server_request_duration_seconds_bucket{http_request_method="GET"' in plain.body
+    assert b'http_server_request_duration_seconds_bucket{error_type="",http_request_method="GET"' in plain.body
     modern = await call(app, "/metrics", [OPEN_METRICS])
     assert modern.header("content-type")[0].startswith("application/openmetrics-text")
     assert b"# EOF" in modern.body

@@ -14,8 +14,9 @@ from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
 from sloctl.instrumentation import ContextMiddleware, current, guard, instrument_app
+from sloctl.instrumentation.exchange import Entrance, Exchange
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
-from sloctl.instrumentation.middleware import Exchange
+from sloctl.instrumentation.propagation import format_traceparent
 from testing.asgi import call, scope
 from tests.instrumentation.conftest import Configure, Observed, total
 
@@ -97,6 +98,21 @@ async def test_a_request_without_id_gets_one_that_is_also_its_trace_id(observed:
     context = seen.span.get_span_context()
     assert context is not None
     assert f"{context.trace_id:032x}" == response.request_id
+
+
+@pytest.mark.parametrize(("flags", "onwards"), [(b"03", "03"), (b"02", "02"), (b"ff", "03")])
+async def test_blanks_round_a_traceparent_are_none_of_it_and_flags_that_are_known_go_on(
+    observed: Configure, flags: bytes, onwards: str
+) -> None:
+    sent: list[str] = []
+
+    async def app(scope: Any, receive: Any, send: Any) -> None:
+        sent.append(format_traceparent(trace.get_current_span().get_span_context()))
+        await tiny(scope, receive, send)
+
+    wrapped = ContextMiddleware(app, observed().runtime, trust="internal")
+    await call(wrapped, "/", [(b"traceparent", b" " + TRACE[:-2] + flags + b"\t")])
+    assert (sent[0][:35], sent[0][-2:]) == (TRACE[:35].decode(), onwards)
 
 
 async def test_an_edge_keeps_the_clients_id_as_such_and_mints_its_own(observed: Configure) -> None:
@@ -399,7 +415,7 @@ async def test_a_failing_step_of_ours_changes_nothing_and_is_said_once(
         raise RuntimeError(secret.decode())
 
     monkeypatch.setattr(guard, "_last_logged", {})
-    monkeypatch.setattr(ContextMiddleware, "_caller", broken)
+    monkeypatch.setattr(Entrance, "caller", broken)
     before = total(guard.FAILURES)
     with caplog.at_level(logging.WARNING):
         responses = [await call(app, "/own-header", [(b"x-request-id", secret)]) for _ in range(3)]
@@ -411,10 +427,12 @@ async def test_a_failing_step_of_ours_changes_nothing_and_is_said_once(
 
 
 @pytest.mark.breaks_a_step
-@pytest.mark.parametrize("step", ["_record", "_end_span", "_counted_status"])
+@pytest.mark.parametrize("step", ["_record", "_end_span", "_write_entry"])
 async def test_no_step_that_fails_reaches_the_client(
-    observed: Configure, monkeypatch: pytest.MonkeyPatch, step: str
+    observed: Configure, monkeypatch: pytest.MonkeyPatch, step: str, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level(logging.INFO)
+
     def broken(*_: object, **__: object) -> None:
         raise RuntimeError("ours")
 
@@ -447,21 +465,6 @@ def test_double_instrumentation_is_refused(observed: Configure) -> None:
     app = application(seen)
     with pytest.raises(ValueError, match="instrumented already"):
         instrument_app(app, seen.runtime, trust="edge")
-
-
-def test_other_instrumentations_of_the_same_are_refused(observed: Configure) -> None:
-    from asgi_correlation_id import CorrelationIdMiddleware
-    from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
-
-    seen = observed()
-    correlated = FastAPI()
-    correlated.add_middleware(CorrelationIdMiddleware)
-    with pytest.raises(ValueError, match="remove CorrelationIdMiddleware"):
-        instrument_app(correlated, seen.runtime, trust="edge")
-    traced = FastAPI()
-    FastAPIInstrumentor.instrument_app(traced)
-    with pytest.raises(ValueError, match="remove FastAPIInstrumentor"):
-        instrument_app(traced, seen.runtime, trust="edge")
 
 
 @pytest.mark.parametrize(

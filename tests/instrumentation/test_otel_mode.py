@@ -43,7 +43,8 @@ def run(mode):
                        "exceptions": exceptions, "attributes": dict(span.attributes), "id": response.request_id,
                        "counted": runtime.registry.get_sample_value("http_server_request_duration_seconds_count", {
                            "http_request_method": "GET", "http_response_status_code": str(response.status),
-                           "http_route": "_unmatched" if name == "unmatched" else "/items/{item}"})}
+                           "http_route": "_unmatched" if name == "unmatched" else "/items/{item}",
+                           "error_type": str(response.status) if response.status >= 500 else ""})}
     return found
 
 print(json.dumps({mode: run(mode) for mode in ("fused", "otel")}))

@@ -46,7 +46,9 @@ def test_a_recorded_call_has_a_client_span_that_the_callee_continues(observed: C
     call = next(one for one in there.spans if one.name == "GET")
     context = call.get_span_context()
     assert context is not None
-    assert seen[0].headers["traceparent"] == f"00-{context.trace_id:032x}-{context.span_id:016x}-01"
+    assert (
+        seen[0].headers["traceparent"] == f"00-{context.trace_id:032x}-{context.span_id:016x}-{context.trace_flags:02x}"
+    )
     assert call.parent is not None
     assert call.parent.span_id == span.get_span_context().span_id
     assert dict(call.attributes or {}) == {

@@ -41,5 +41,5 @@ def test_unknown_endpoints_cost_no_memory() -> None:
 
     table = routes.RouteTable(None)
     scopes: list[Any] = [{"endpoint": object(), "path": "/"} for _ in range(1000)]
-    assert {table.template(scope) for scope in scopes} == {"_unmatched"}
+    assert {table.template(scope, 200) for scope in scopes} == {"_unmatched"}
     assert len(table._unknown) == routes.MAX_UNKNOWN

@@ -5,41 +5,21 @@ import contextvars
 import json
 import random
 import socket
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import contextmanager
+from collections.abc import AsyncIterator
 
 import anyio.to_thread
 import pytest
-import uvicorn
 from fastapi import FastAPI
 from fastapi.responses import StreamingResponse
 
 from sloctl.instrumentation import current, instrument_app
-from testing.servers import PATIENCE, free_port
+from testing.servers import PATIENCE
+from testing.serving import serving
 from tests.instrumentation.conftest import Configure, Observed
 
 pytestmark = [pytest.mark.anyio, pytest.mark.server]
 REQUESTS = 10_000
 CONCURRENT = 100
-
-
-@contextmanager
-def serving(app: FastAPI) -> Iterator[int]:
-    """uvicorn on a free port, in a thread that ends with the block."""
-    port = free_port()
-    server = uvicorn.Server(uvicorn.Config(app, host="127.0.0.1", port=port, log_level="error", lifespan="off"))
-    thread = threading.Thread(target=server.run, daemon=True)
-    thread.start()
-    while not server.started:
-        if not thread.is_alive():
-            raise AssertionError("uvicorn did not start")
-        threading.Event().wait(0.02)
-    try:
-        yield port
-    finally:
-        server.should_exit = True
-        thread.join(10)
 
 
 def application(there: Observed) -> FastAPI:

@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from time import process_time
 from typing import Any
 
 import pytest
@@ -10,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sloctl.cli import cli, main
+from sloctl.cli.trace import _report
 from sloctl.instrumentation.telemetry import Telemetry
 from sloctl.instrumentation.trace import journey
 
@@ -136,6 +138,153 @@ def test_without_recorded_spans_the_lines_make_the_hops() -> None:
     assert culprit(*lines) == "orders"
 
 
+def entry(
+    service: str,
+    at: float,
+    number: int,
+    parent: int | None = None,
+    *,
+    took: float = 0.1,
+    error: str | None = None,
+    kind: str = "http.server.request",
+    **more: Any,
+) -> str:
+    """The entry line of a request that was not recorded, written when it is over."""
+    severity = "ERROR" if error else "INFO"
+    fields: dict[str, Any] = {
+        "event.name": kind,
+        "transport": "http",
+        "span.name": f"POST /{service}",
+        "duration": took,
+    }
+    failure = {"error.type": error, "exception.type": error, "exception.message": "no weight"} if error else {}
+    origin = {} if parent is None else {"parent_span_id": f"{parent:016x}"}
+    told = {**fields, "duration": took, **origin, **failure, **more}
+    return log(service, severity, f"POST /{service}", at + took, number, **told)
+
+
+@pytest.mark.parametrize("skew", [-5, 0, 5])
+def test_without_recorded_spans_entry_lines_say_who_called_whom(skew: float) -> None:
+    """The caller reports what its callee did, and the clocks of the two differ."""
+    lines = (
+        entry("edge", 10.0, 1, took=0.3, error="HTTPStatusError", **{"http.response.status_code": 500}),
+        log("edge", "ERROR", "orders answered 500", 10.29, 1),
+        entry("orders", 10.1 + skew, 2, 1, error="KeyError", **{"http.response.status_code": 500}),
+    )
+    found = journey(ID, read(*lines))
+    assert [(hop.service, hop.status) for hop in found.hops] == [("edge", "500"), ("orders", "500")]
+    assert found.hops[1].cause is found.hops[0]
+    assert abs(found.hops[1].end - found.hops[1].start - 0.1) < 1e-6
+    assert found.culprit is found.hops[1]
+    assert [evidence.text for evidence in found.culprit.evidence] == ["KeyError: no weight"]
+
+
+def test_a_failure_before_the_call_is_the_callers_own() -> None:
+    lines = (
+        entry("edge", 10.0, 1, took=0.3, error="HTTPStatusError"),
+        log("edge", "ERROR", "bad configuration", 10.0001, 1),
+        entry("orders", 10.1, 2, 1, error="KeyError"),
+    )
+    assert culprit(*lines) == "edge"
+
+
+def test_entry_lines_of_messages() -> None:
+    link = {"trace_id": f"{1:032x}", "span_id": f"{1:016x}"}
+    consumed = entry("worker", 3.0, 2, error="KeyError", kind="messaging.process", transport="sqs", links=[link])
+    found = journey(ID, read(entry("edge", 1.0, 1), consumed))
+    assert [(hop.service, hop.transport, hop.status) for hop in found.hops] == [
+        ("edge", "http", "ok"),
+        ("worker", "sqs", "error"),
+    ]
+    assert found.hops[1].cause is found.hops[0]
+
+
+def test_a_recorded_span_knows_more_than_its_entry_line() -> None:
+    lines = (
+        entry("edge", 0, 1),
+        span(1, "edge", "SERVER", 0),
+        span(2, "edge", "CLIENT", 0.01, parent=1),
+        entry("orders", 0.02, 3, 2),
+    )
+    assert services(*lines) == ["edge", "orders"]
+
+
+def test_the_caller_that_is_missing_is_said(tmp_path: Path) -> None:
+    """Log lines of a recorded request: the span of the call is not among them."""
+    (tmp_path / "log").write_text(
+        "\n".join([entry("edge", 0, 1, took=0.5), entry("orders", 0.1, 3, 2), entry("worker", 2.0, 5, 4)])
+    )
+    result = CliRunner().invoke(cli, ["trace", ID, str(tmp_path / "log")])
+    assert result.stdout.splitlines()[1:] == [
+        "#  from  service  transport  status  duration  what",
+        "1        edge     http       ok      500.0 ms  POST /edge",
+        "2  1     orders   http       ok      100.0 ms  POST /orders",
+        "3        worker   http       ok      100.0 ms  POST /worker",
+        "missing: what called hop 2 (orders), span 0000000000000002; by its time it is below hop 1",
+        "missing: what called hop 3 (worker), span 0000000000000004",
+        "nothing failed",
+    ]
+
+
+def test_an_expected_404_is_no_failure() -> None:
+    """The conventions make it an error of the call; whether it was expected only the caller knows."""
+    not_found = {"http.response.status_code": 404}
+    lines = (
+        span(1, "edge", "SERVER", 0),
+        span(2, "edge", "CLIENT", 0.01, parent=1, failed=True, **not_found),
+        span(3, "stock", "SERVER", 0.02, parent=2, **not_found),
+    )
+    assert culprit(*lines) is None
+    assert culprit(*lines, span(4, "worker", "CONSUMER", 1, parent=1, failed=True)) == "worker"
+    unexpected = span(1, "edge", "SERVER", 0, failed=True)
+    assert culprit(unexpected, *lines[1:]) == "edge"
+
+
+def test_siblings_are_ordered_by_the_senders_clock() -> None:
+    """The clock of the second one is ten seconds behind."""
+    lines = (
+        span(1, "edge", "SERVER", 20),
+        span(2, "edge", "CLIENT", 20.01, parent=1),
+        span(3, "first", "SERVER", 20.02, parent=2, failed=True),
+        span(4, "edge", "PRODUCER", 20.05, parent=1),
+        span(5, "second", "CONSUMER", 10.06, parent=4, failed=True),
+    )
+    assert services(*lines) == ["edge", "first", "second"]
+    assert culprit(*lines) == "first"
+
+
+def test_the_evidence_names_the_call() -> None:
+    attributes = {"url.full": "http://orders/7", "http.response.status_code": 503}
+    lines = (span(1, "edge", "SERVER", 0), span(2, "edge", "CLIENT", 0.01, parent=1, failed=True, **attributes))
+    found = journey(ID, read(*lines)).culprit
+    assert found is not None
+    assert [evidence.text for evidence in found.evidence] == ["edge CLIENT http://orders/7 answered 503"]
+    sent = span(2, "edge", "PRODUCER", 0.01, parent=1, failed=True, **{"messaging.destination.name": "orders"})
+    found = journey(ID, read(lines[0], sent)).culprit
+    assert found is not None
+    assert [evidence.text for evidence in found.evidence] == ["edge PRODUCER orders failed: edge broke"]
+
+
+def test_a_function_that_is_invoked_is_no_http() -> None:
+    found = journey(ID, read(span(1, "billing", "SERVER", 0, **{"faas.trigger": "other"})))
+    assert found.hops[0].transport == "lambda"
+
+
+def test_twenty_thousand_hops_take_seconds_not_minutes() -> None:
+    """Each step is linear but for sorting; 8 000 hops once took 6 s to print."""
+    lines = [span(1, "job", "SERVER", 0)]
+    lines += [span(number, f"s{number % 7}", "CONSUMER", 0.01, parent=1) for number in range(2, 20_002)]
+    lines += [entry("late", 0.02, number, 10**9 + number) for number in range(30_000, 32_000)]
+    telemetry = read(*lines)
+    started = process_time()
+    assert len(list(_report(journey(ID, telemetry)))) == 22_001 + 2 + 2_000 + 1
+    assert process_time() - started < 4
+
+
+def test_causes_that_run_in_a_circle_are_put_somewhere() -> None:
+    assert sorted(services(span(1, "a", "SERVER", 0, parent=2), span(2, "b", "SERVER", 0, parent=1))) == ["a", "b"]
+
+
 def test_an_id_that_a_client_sent_leads_to_ours() -> None:
     telemetry = read(span(1, "edge", "SERVER", 0, **{"client.request_id": "ticket-4711"}))
     assert journey("ticket-4711", telemetry).request_ids == (ID,)
@@ -166,7 +315,7 @@ def test_spans_of_the_collectors_file_exporter_are_read() -> None:
 
 def test_the_command_prints_the_chain_and_exits_1_when_something_failed(tmp_path: Path) -> None:
     (tmp_path / "a.log.jsonl").write_text(
-        log("orders", "ERROR", "weight\n is \x1b[31mmissing", 0.02, 2) + "\nnot json\n"
+        log("orders", "ERROR", "weight\n is \x1b[31mmissing", 0.02, 2) + f"\n{{no json {ID}\n"
     )
     (tmp_path / "b.log.jsonl").write_text(log("edge", "INFO", "in", 0.01, 1))
     (tmp_path / "spans.jsonl").write_text(
@@ -196,7 +345,7 @@ def test_exit_codes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     good.write_text(span(1, "edge", "SERVER", 0))
     assert main(["trace", ID, "--spans", str(tmp_path / "*.jsonl")]) == 0
     assert "nothing failed" in capsys.readouterr().out
-    assert main(["trace", "unknown-id", str(good)]) == 1
+    assert main(["trace", "unknown-id", str(good)]) == 4
     assert "no log line and no span has the ID unknown-id" in capsys.readouterr().out
     assert main(["trace", ID]) == 2
     assert main(["trace", ID, "--logs", str(tmp_path / "missing.jsonl")]) == 3

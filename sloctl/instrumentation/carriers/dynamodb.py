@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
-from sloctl.instrumentation.carriers.encoding import KEY, KIB, check_size, known, size
+from sloctl.instrumentation.carriers.encoding import KEY, KIB, check_size, known, name_in_arn, size
 from sloctl.instrumentation.carriers.outcome import Fields, Incoming, Outcome, Skip, extracted, injected
 
 LIMIT: Final = 400 * KIB
@@ -60,7 +60,8 @@ def extract(record: Mapping[str, Any]) -> Incoming:
         change = record["dynamodb"]
         removed = record.get("eventName") == "REMOVE"
         image = change.get("OldImage" if removed else "NewImage") or {}
-        return Incoming("dynamodb", _fields(image.get(KEY)), last_writer=removed)
+        table = name_in_arn(record.get("eventSourceARN"))
+        return Incoming("dynamodb", _fields(image.get(KEY)), last_writer=removed, destination=table)
 
     return extracted("dynamodb", read)
 
@@ -71,8 +72,14 @@ def extract_item(item: Mapping[str, Any]) -> Incoming:
 
 
 def _is_typed(values: Any) -> bool:
-    """Whether values are the service's own form, such as `{"S": "text"}`; a table resource has plain ones."""
-    return any(isinstance(value, Mapping) and len(value) == 1 and _TYPES.issuperset(value) for value in values)
+    """Whether values are the service's own form, such as `{"S": "text"}`; a table resource has plain ones.
+
+    All must be: a plain map may look like the service's form, but the key of an item is never a map.
+    """
+    values = list(values)
+    return bool(values) and all(
+        isinstance(value, Mapping) and len(value) == 1 and _TYPES.issuperset(value) for value in values
+    )
 
 
 def _value(fields: Fields, *, typed: bool) -> dict[str, Any]:

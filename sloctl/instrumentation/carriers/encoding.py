@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -16,6 +17,8 @@ ENVELOPE: Final = "sloctl_envelope"
 VERSION: Final = 1
 MAX_TEXT: Final = 16_384
 KIB: Final = 1024
+_IN_ARN: Final = re.compile("[:/]")
+_BLANKS: Final = " \t\r\n"  # of JSON
 
 
 def to_text(fields: Fields) -> str:
@@ -37,6 +40,44 @@ def known(fields: object) -> Fields:
     if not isinstance(fields, Mapping):
         return {}
     return {key: value for key in FIELDS if isinstance(value := fields.get(key), str)}
+
+
+def header_pairs(source: object) -> list[tuple[Any, Any]]:
+    """The headers of a message as pairs, in whatever shape a client library has them.
+
+    Args:
+        source: None, a mapping, or pairs; or a message that has one of them as its `headers` or `headers()`.
+
+    Raises:
+        TypeError: it is none of these.
+    """
+    found = getattr(source, "headers", source)
+    if callable(found):
+        found = found()
+    if found is None:
+        return []
+    if isinstance(found, Mapping):
+        return list(found.items())
+    if isinstance(found, Iterable) and not isinstance(found, (str, bytes, bytearray)):
+        pairs = [tuple(pair) if isinstance(pair, (tuple, list)) else () for pair in found]
+        if all(len(pair) == 2 and isinstance(pair[0], (str, bytes)) for pair in pairs):
+            return pairs
+    raise TypeError(f"headers are a mapping, (name, value) pairs or None, not {type(source).__name__}")
+
+
+def name_in_arn(arn: object) -> str | None:
+    """The name of a queue, topic, stream or table in its ARN: `...:orders`, `...:stream/orders`, `...:function:f:1`."""
+    if not isinstance(arn, str) or not arn.startswith("arn:"):
+        return None
+    kind, *name = _IN_ARN.split(arn.split(":", 5)[-1])
+    return (name[0] if name else kind) or None
+
+
+def as_text(value: object) -> object:
+    """Bytes as text; anything else as it is."""
+    if isinstance(value, (bytes, bytearray, memoryview)):
+        return bytes(value).decode("utf-8", "replace") if len(value) <= MAX_TEXT else None
+    return value
 
 
 def check_size(before: int, added: int, *limits: int) -> None:
@@ -67,11 +108,36 @@ def add_to_json(text: str, fields: Fields) -> str:
     found = parsed(text)
     if found is None:
         raise Skip(NOT_AN_OBJECT)
+    ours = json.dumps(fields)
     if KEY in found:
-        return json.dumps({**found, KEY: fields}, ensure_ascii=False)
-    head = text.rstrip().removesuffix("}").rstrip()
+        start, end = _place_of_value(text, KEY)
+        return f"{text[:start]}{ours}{text[end:]}"
+    closing = text.rindex("}")
+    head = text[:closing].rstrip(_BLANKS)
     comma = ", " if found else ""
-    return f"{head}{comma}{json.dumps(KEY)}: {json.dumps(fields)}}}"
+    return f"{head}{comma}{json.dumps(KEY)}: {ours}{text[closing:]}"
+
+
+def _place_of_value(text: str, key: str) -> tuple[int, int]:
+    """Where the value of a member of a JSON object begins and ends; of the last one, as readers take it."""
+    decode = json.JSONDecoder().raw_decode
+    place = 0, 0
+    at = text.index("{") + 1
+    while (at := _after_blanks(text, at)) < len(text) and text[at] != "}":
+        name, at = decode(text, at)
+        start = _after_blanks(text, text.index(":", at) + 1)
+        _, at = decode(text, start)
+        if name == key:
+            place = start, at
+        at = _after_blanks(text, at)
+        at += text[at] == ","
+    return place
+
+
+def _after_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at] in _BLANKS:
+        at += 1
+    return at
 
 
 def parsed(data: object) -> dict[str, Any] | None:

@@ -7,21 +7,15 @@ context into the payload.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
-from sloctl.instrumentation.carriers.encoding import add_to_payload, known, open_payload
+from sloctl.instrumentation.carriers.encoding import known, open_payload
 from sloctl.instrumentation.carriers.outcome import Fields, Incoming, Outcome, extracted, injected
+from sloctl.instrumentation.carriers.payload import Payload, payload, with_payload
 from sloctl.instrumentation.propagation import FIELDS
 
+__all__ = ["Payload", "extract", "inject", "inject_payload", "payload", "user_properties"]
+
 UserProperties = list[tuple[str, str]]
-
-
-@dataclass(frozen=True, slots=True)
-class Payload:
-    """A payload to publish, and whether it carries the context."""
-
-    data: bytes | str
-    outcome: Outcome
 
 
 def inject(user_properties: UserProperties) -> Outcome:
@@ -48,25 +42,23 @@ def inject_payload(data: bytes | str, *, envelope: bool = False) -> Payload:
         data: a JSON object gets the member `_ctx`.
         envelope: wrap anything else; every subscriber must then read it with `payload`.
     """
-    result: list[bytes | str] = [data]
-
-    def put(fields: Fields) -> None:
-        result[0] = add_to_payload(data, fields, envelope=envelope)
-
-    outcome = injected("mqtt", put)
-    return Payload(result[0], outcome)
+    return with_payload("mqtt", data, envelope=envelope)
 
 
-def extract(user_properties: Iterable[tuple[str, str]] | None = None, payload: bytes | str = b"") -> Incoming:
-    """What a message says: its user properties, and without any its payload."""
+def extract(
+    user_properties: Iterable[tuple[str, str]] | None = None, payload: bytes | str = b"", *, retained: bool = False
+) -> Incoming:
+    """What a message says: its user properties, and without any its payload.
+
+    Args:
+        user_properties: of MQTT 5.
+        payload: of MQTT 3.1.1.
+        retained: `message.retain`. Whoever subscribes later gets such a message, maybe days after it was sent: it is
+            linked to the sender's trace instead of continuing it.
+    """
 
     def read() -> Incoming:
         fields = known({name.lower(): value for name, value in user_properties or ()})
-        return Incoming("mqtt", fields or open_payload(payload)[1])
+        return Incoming("mqtt", fields or open_payload(payload)[1], batch=retained)
 
     return extracted("mqtt", read)
-
-
-def payload(data: bytes | str) -> bytes | str:
-    """The payload as its publisher gave it, out of its envelope if it is in one."""
-    return open_payload(data)[0]

@@ -9,7 +9,7 @@ from typing import Final
 from prometheus_client import Counter
 
 from sloctl.instrumentation import guard
-from sloctl.instrumentation.context import CURRENT
+from sloctl.instrumentation.context import current
 from sloctl.instrumentation.propagation import outgoing_fields
 from sloctl.instrumentation.runtime import configured
 
@@ -54,14 +54,19 @@ class Incoming:
     Attributes:
         transport: what carried it.
         fields: header names and values.
-        batch: whether it is one of several that are handled together.
+        batch: whether it is one of several that are handled together, or else rather linked to its sender's trace than
+            a part of it.
         last_writer: the fields are those of whoever wrote the removed item last, not of who removed it.
+        destination: the queue, topic, stream or table that it was sent to, where the message says so.
+        message_id: what the broker calls it, where the message says so.
     """
 
     transport: str
     fields: Mapping[str, str] = field(default_factory=dict)
     batch: bool = False
     last_writer: bool = False
+    destination: str | None = None
+    message_id: str | None = None
 
 
 class Skip(Exception):  # noqa: N818 - not an error: the message goes on as it was
@@ -87,7 +92,7 @@ def injected(transport: str, put: Callable[[Fields], str | None]) -> Outcome:
 
 
 def _outgoing() -> Fields:
-    context = CURRENT.get()
+    context = current()
     if context is None:
         raise Skip(NO_CONTEXT)
     runtime = configured()

@@ -6,7 +6,7 @@ import base64
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
-from sloctl.instrumentation.carriers.encoding import KEY, KIB, check_size, from_text, size, to_text
+from sloctl.instrumentation.carriers.encoding import KEY, KIB, check_size, from_text, name_in_arn, size, to_text
 from sloctl.instrumentation.carriers.outcome import FULL, Fields, Incoming, Outcome, Skip, extracted, injected
 
 MAX_ATTRIBUTES: Final = 10  # with raw delivery SQS discards a message that has more
@@ -47,4 +47,8 @@ def read(notification: Mapping[str, Any]) -> Incoming | None:
     value = attribute.get("Value")
     if attribute.get("Type") == "Binary" and isinstance(value, str):
         value = base64.b64decode(value)
-    return Incoming("sns", from_text(value))
+    found = notification.get("MessageId")
+    message_id = found if isinstance(found, str) else None
+    return Incoming(
+        "sns", from_text(value), destination=name_in_arn(notification.get("TopicArn")), message_id=message_id
+    )

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, MutableMapping
+from dataclasses import replace
 from typing import Any, Final
 
 from sloctl.instrumentation.carriers import eventbridge, sns
-from sloctl.instrumentation.carriers.encoding import KEY, KIB, check_size, from_text, parsed, size, to_text
+from sloctl.instrumentation.carriers.encoding import KEY, KIB, check_size, from_text, name_in_arn, parsed, size, to_text
 from sloctl.instrumentation.carriers.outcome import FULL, Fields, Incoming, Outcome, Skip, extracted, injected
 from sloctl.instrumentation.propagation import REQUEST_ID, TRACEPARENT
 
@@ -76,14 +77,24 @@ def _read(message: Mapping[str, Any]) -> Incoming | None:
     value = attribute.get("StringValue") or attribute.get("stringValue")
     value = value or attribute.get("BinaryValue") or attribute.get("binaryValue")
     if fields := from_text(value):
-        return Incoming("sqs", fields)
+        return _placed(Incoming("sqs", fields), message)
     body = parsed(message.get("Body") or message.get("body") or "")
     if body is not None:
         for read in (sns.read, eventbridge.read):
             if (found := read(body)) is not None and found.fields:
-                return found
+                return _placed(found, message)
     system = message.get("Attributes") or message.get("attributes") or {}
-    return Incoming("sqs", _trace_header(system.get(TRACE_HEADER)))
+    return _placed(Incoming("sqs", _trace_header(system.get(TRACE_HEADER))), message)
+
+
+def _placed(incoming: Incoming, message: Mapping[str, Any]) -> Incoming:
+    """The same with the queue and the message's own ID, which `receive_message` and Lambda name differently."""
+    found = message.get("messageId") or message.get("MessageId")
+    return replace(
+        incoming,
+        destination=name_in_arn(message.get("eventSourceARN")),
+        message_id=found if isinstance(found, str) else None,
+    )
 
 
 def _trace_header(text: object) -> Fields:

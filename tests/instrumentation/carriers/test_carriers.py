@@ -4,6 +4,7 @@ import base64
 import copy
 import json
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -12,6 +13,7 @@ from hypothesis import strategies as st
 
 from sloctl.instrumentation import RequestContext
 from sloctl.instrumentation.carriers import (
+    TextMap,
     dynamodb,
     eventbridge,
     http,
@@ -19,6 +21,9 @@ from sloctl.instrumentation.carriers import (
     kinesis,
     mapping,
     mqtt,
+    nats,
+    rabbitmq,
+    redis,
     sns,
     sqs,
 )
@@ -199,6 +204,28 @@ class TestKinesis:
         event = {"kinesis": {"data": base64.b64encode(_bytes(record["Data"])).decode()}}
         expected(kinesis.extract(event).fields)
 
+    @pytest.mark.parametrize("data", [b' {"a": 1.10} \n', "{\n}\r\n", b'{"a": {"b": 1}\t}\n\n'])
+    def test_all_other_characters_stay(self, context: RequestContext, data: Any) -> None:
+        """Firehose joins records as they are: without their newlines they become one line."""
+        record = {"Data": data}
+        assert kinesis.inject(record).ok
+        start, end = (b"{", b"}") if isinstance(data, bytes) else ("{", "}")
+        assert record["Data"].startswith(data[: data.rindex(end)].rstrip())
+        assert record["Data"].endswith(data[data.rindex(end) :])
+        assert record["Data"].count(start) == data.count(start) + 1
+
+    @pytest.mark.parametrize("old", ['{"x-request-id": "older-id-1"}', "7", '"}{,:"', "[]"])
+    def test_a_record_that_is_sent_on_has_one_context_and_all_other_characters(
+        self, context: RequestContext, old: str
+    ) -> None:
+        data = f'{{"price": 1.10, "a": {{"_ctx": 0}} ,"_ctx" : {old} ,\n "big": 1e400}}\n'
+        record = {"Data": data}
+        assert kinesis.inject(record).ok
+        expected(json.loads(record["Data"])["_ctx"])
+        before, _, after = data.rpartition(old)
+        assert record["Data"].startswith(before)
+        assert record["Data"].endswith(after)
+
     @pytest.mark.parametrize("data", [b"\x00\xff binary", "plain text", b"[1, 2]"])
     def test_anything_else_is_wrapped_only_if_asked(self, context: RequestContext, data: Any) -> None:
         record = {"Data": data}
@@ -218,6 +245,11 @@ class TestDynamoDb:
         incoming = dynamodb.extract({"eventName": "INSERT", "dynamodb": {"NewImage": item}})
         expected(incoming.fields)
         assert not incoming.last_writer
+
+    def test_a_plain_value_may_look_like_the_services_form(self, context: RequestContext) -> None:
+        item: dict[str, Any] = {"id": "1", "schema": {"S": "x"}}
+        dynamodb.inject(item)
+        expected(item["_ctx"])
 
     def test_a_removal_has_the_last_writers_context_and_says_so(self, context: RequestContext) -> None:
         item: dict[str, Any] = {"id": {"S": "1"}}
@@ -270,6 +302,45 @@ class TestKafka:
         assert kafka.extract(None).fields == {}
         assert kafka.extract([("x-request-id", None), ("traceparent", b"\xff" * 20_000)]).fields == {}
 
+    @pytest.mark.parametrize("others", [None, {}, {"tenant": b"acme"}, [("tenant", "acme")], [["tenant", None]]])
+    def test_headers_of_a_producer_in_each_shape(self, context: RequestContext, others: Any) -> None:
+        headers = kafka.headers(others)
+        assert all(isinstance(pair, tuple) and len(pair) == 2 for pair in headers)
+        assert [name for name, _ in headers].count("tenant") == len(others or ())
+        expected(kafka.extract(headers).fields)
+        expected(kafka.extract(dict(headers)).fields)
+
+    def test_a_dict_is_changed_in_place(self, context: RequestContext) -> None:
+        headers: dict[str, Any] = {"tenant": b"acme", "X-Request-ID": b"older-id-1"}
+        assert kafka.inject(headers).ok
+        assert headers["tenant"] == b"acme"
+        assert "X-Request-ID" not in headers
+        expected(kafka.extract(headers).fields)
+
+    def test_a_record_of_each_client(self, context: RequestContext) -> None:
+        headers = kafka.headers()
+
+        class Message:
+            """As of confluent-kafka."""
+
+            def headers(self) -> Any:
+                return headers
+
+            def topic(self) -> str:
+                return "orders"
+
+        record = SimpleNamespace(headers=tuple(headers), topic="orders")  # kafka-python, aiokafka
+        for source in (Message(), record):
+            incoming = kafka.extract(source)
+            expected(incoming.fields)
+            assert incoming.destination == "orders"
+        assert kafka.extract(SimpleNamespace(headers=None)).fields == {}
+
+    @pytest.mark.parametrize("others", ["tenant", 7, ["tenant"], [("a", b"b", b"c")], object()])
+    def test_what_is_no_headers_is_refused_by_name(self, others: Any) -> None:
+        with pytest.raises(TypeError, match="headers are a mapping"):
+            kafka.headers(others)
+
 
 class TestMqtt:
     def test_user_properties_of_version_five(self, context: RequestContext) -> None:
@@ -290,13 +361,34 @@ class TestMqtt:
         assert mqtt.payload(payload.data) == b"21.5"
 
 
-class TestMapping:
-    def test_entries_of_a_redis_stream(self, context: RequestContext) -> None:
+class TestTextMap:
+    @pytest.mark.parametrize("carrier", [mapping, redis, rabbitmq, nats])
+    def test_headers_by_the_transports_name(self, context: RequestContext, carrier: TextMap) -> None:
         entry = {"order": "1"}
-        assert mapping.inject(entry).ok
+        assert carrier.inject(entry).ok
         assert entry["order"] == "1"
         expected({key: value for key, value in entry.items() if key != "order"})
-        expected(mapping.extract({key.encode(): value.encode() for key, value in entry.items()}).fields)
+        incoming = carrier.extract({key.encode(): value.encode() for key, value in entry.items()})
+        assert incoming.transport == carrier.transport
+        expected(incoming.fields)
+        assert carrier.headers(entry) == carrier.headers({"order": "1"})
+
+    @pytest.mark.parametrize("source", [None, {}, SimpleNamespace(headers=None), {"x-request-id": 7, 3: b"\xff"}])
+    def test_a_message_of_a_stranger_is_no_failure(self, source: Any) -> None:
+        assert mapping.extract(source).fields == {}
+
+    def test_received_messages_say_where_they_were_sent_to(self, context: RequestContext) -> None:
+        message = SimpleNamespace(headers=nats.headers(), subject="orders.new", routing_key="orders")
+        assert nats.extract(message).destination == "orders.new"
+        assert rabbitmq.extract(message).destination == "orders"
+        expected(nats.extract(message).fields)
+
+    def test_lists_and_publish_subscribe_of_redis_have_payloads_only(self, context: RequestContext) -> None:
+        payload = redis.inject_payload(b'{"order": 1}')
+        assert payload.outcome.ok
+        expected(redis.extract_payload(payload.data).fields)
+        wrapped = redis.inject_payload("21.5", envelope=True)
+        assert redis.payload(wrapped.data) == "21.5"
 
 
 def _bytes(data: bytes | str) -> bytes:

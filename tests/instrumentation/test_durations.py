@@ -1,0 +1,143 @@
+"""What messages, functions and failures behind a 200 leave in the metrics."""
+
+import asyncio
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from fastapi import FastAPI
+from opentelemetry.trace import StatusCode
+from prometheus_client import CollectorRegistry
+
+from sloctl.instrumentation import carriers, configure, consume, current, instrument_app
+from sloctl.instrumentation.carriers import Incoming
+from sloctl.instrumentation.durations import MESSAGES, MOST, Durations
+from testing.asgi import call
+from tests.instrumentation.conftest import Configure
+
+pytestmark = pytest.mark.anyio
+COUNT = "messaging_process_duration_seconds_count"
+FIELDS = {"x-request-id": "request-0001"}
+
+
+def test_a_message_counts_with_its_destination_and_what_failed(observed: Configure) -> None:
+    there = observed()
+    for failing in (False, True, True):
+        incoming = Incoming("sqs", FIELDS, destination="orders")
+        with suppress(KeyError), consume(incoming, name="ship", runtime=there.runtime):
+            {"weight": 1}["no weight" if failing else "weight"]
+    labels = {"messaging_system": "aws_sqs", "messaging_destination_name": "orders"}
+    assert there.value(COUNT, **labels, error_type="") == 1
+    assert there.value(COUNT, **labels, error_type="KeyError") == 2
+
+
+def test_a_destination_that_the_message_does_not_say_is_told(observed: Configure) -> None:
+    there = observed()
+    with consume(carriers.redis.extract({}), destination="events", runtime=there.runtime):
+        pass
+    assert there.span.name == "process events"
+    assert (there.span.attributes or {})["messaging.destination.name"] == "events"
+    assert there.value(COUNT, messaging_destination_name="events") == 1
+
+
+def test_a_failure_that_nobody_raised_counts(observed: Configure) -> None:
+    there = observed()
+    with consume(Incoming("kafka", FIELDS), name="book", runtime=there.runtime) as context:
+        context.fail("payment_declined")
+    assert there.value(COUNT, error_type="payment_declined") == 1
+    assert there.span.status.status_code is StatusCode.ERROR
+    assert (there.span.attributes or {})["error.type"] == "payment_declined"
+
+
+@pytest.mark.parametrize("reason", ["", "two words", "x" * 65, "line\nbreak", None, 7, "é"])
+def test_a_reason_that_is_no_word_is_other(observed: Configure, reason: Any) -> None:
+    there = observed()
+    with consume(Incoming("kafka", FIELDS), name="book", runtime=there.runtime) as context:
+        context.fail(reason)
+    assert there.value(COUNT, error_type="_OTHER") == 1
+
+
+async def test_a_failure_behind_a_200_counts(observed: Configure) -> None:
+    """GraphQL and RPC answer errors with 200."""
+    there, app = observed(), FastAPI()
+
+    @app.post("/graphql")
+    async def graphql(fail: bool = False) -> dict[str, Any]:
+        request = current()
+        assert request is not None
+        if fail:
+            request.fail("resolver")
+        return {"data": None}
+
+    instrument_app(app, there.runtime, trust="edge")
+    await call(app, "/graphql", method="POST")
+    await call(app, "/graphql", method="POST", query_string=b"fail=1")
+    labels = {"http_route": "/graphql", "http_response_status_code": "200"}
+    assert there.value("http_server_request_duration_seconds_count", **labels, error_type="") == 1
+    assert there.value("http_server_request_duration_seconds_count", **labels, error_type="resolver") == 1
+    good, bad = there.spans
+    assert good.status.status_code is StatusCode.UNSET
+    assert bad.status.status_code is StatusCode.ERROR
+
+
+async def test_messages_in_progress(observed: Configure) -> None:
+    there = observed()
+    over = asyncio.Event()
+
+    async def handle() -> None:
+        with consume(Incoming("nats", FIELDS, destination="orders"), runtime=there.runtime):
+            await over.wait()
+
+    tasks = [asyncio.create_task(handle()) for _ in range(3)]
+    await asyncio.sleep(0)
+    labels = {"messaging_system": "nats", "messaging_destination_name": "orders"}
+    assert there.value("messaging_process_active_messages", **labels) == 3
+    tasks[0].cancel()
+    await asyncio.sleep(0)
+    assert there.value("messaging_process_active_messages", **labels) == 2
+    over.set()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    assert there.value("messaging_process_active_messages", **labels) == 0
+    assert there.value(COUNT, **labels, error_type="") == 2
+    assert there.value(COUNT, **labels, error_type="CancelledError") == 1
+
+
+def test_several_messages_at_once_link_to_each_sender(observed: Configure) -> None:
+    there = observed()
+    senders = [f"00-{number:032x}-{number:016x}-01" for number in (1, 2, 3)]
+    messages = [Incoming("kafka", {"traceparent": sender}, destination="orders") for sender in senders]
+    with consume(messages, name="insert", runtime=there.runtime) as context:
+        assert len(context.request_id) == 32
+    assert [link.context.span_id for link in there.span.links] == [1, 2, 3]
+    assert (there.span.attributes or {})["messaging.batch.message_count"] == 3
+    with consume([Incoming("kafka", FIELDS)] * 2, name="insert", runtime=there.runtime) as context:
+        assert context.request_id == "request-0001"
+    with pytest.raises(ValueError, match="needs a message"), consume([], name="insert", runtime=there.runtime):
+        pass
+
+
+def test_labels_from_outside_are_bounded(observed: Configure) -> None:
+    there = observed()
+    for number in range(MOST + 50):
+        with consume(Incoming("rabbitmq", FIELDS, destination=f"amq.gen-{number}"), runtime=there.runtime):
+            pass
+    assert there.value(COUNT, messaging_destination_name="_other") == 50
+    assert there.value(COUNT) == MOST + 50
+
+
+def test_two_runtimes_of_a_process_share_a_registry() -> None:
+    registry = CollectorRegistry()
+    for _ in range(2):
+        runtime = configure("worker", "test", registry=registry, set_global=False)
+        with consume(Incoming("kafka", FIELDS, destination="t"), runtime=runtime):
+            pass
+    labels = {"messaging_system": "kafka", "messaging_destination_name": "t", "error_type": ""}
+    assert registry.get_sample_value(COUNT, labels) == 2
+
+
+def test_many_values_are_several_lines_for_cloudwatch() -> None:
+    durations = Durations(CollectorRegistry(), {"service.name": "f"}, namespace="shop")
+    for number in range(250):
+        durations.observe(MESSAGES, {"messaging.system": "kafka"}, number)
+    assert len(durations.emf_lines()) == 3
+    assert durations.emf_lines() == []
