@@ -126,6 +126,7 @@ def missing_requests() -> float:
         environment = {"PROMETHEUS_MULTIPROC_DIR": str(folder / "metrics")}
         with workers(program, WORKERS, environment, "/metrics") as there:
             pids = send(there.url, BEFORE)
+            sleep(1)  # the last response is out before it is counted
             there.kill_one(pids[0])
             sleep(1)
             send(there.url, AFTER)
