@@ -45,7 +45,7 @@ def test_trace_names_orders_where_the_bad_value_was_set(chain: Pipeline) -> None
     finished = chain.trace(chain.ship("parcel-traced"))
     report = finished.stdout.splitlines()
     assert finished.returncode == 1, finished.stderr
-    assert "8 hops, 8 services, 7 transports, 8 log lines" in report[0]
+    assert "8 hops, 8 services, 7 transports, 16 log lines" in report[0]
     assert [next(s for s in SERVICES if s in row.split()) for row in report[2:10]] == list(SERVICES)
     assert report[10:] == [
         "earliest failing hop: orders (POST /orders)",
