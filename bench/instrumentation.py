@@ -1,7 +1,8 @@
-"""What the middleware costs a request, beside the three packages that people stack for the same.
+"""What the middleware costs a request, beside the three packages that people stack for the same, and others.
 
 The stack is asgi-correlation-id, prometheus-fastapi-instrumentator and opentelemetry-instrumentation-fastapi; the
-tuned one makes no spans for single ASGI messages. See `bench.interleaved` for how it is measured.
+tuned one makes no spans for single ASGI messages. FastAPI's own telemetry makes spans and metrics; by default also
+spans of dependencies, endpoints and serialisation. See `bench.interleaved` for how it is measured.
 """
 
 from __future__ import annotations
@@ -15,14 +16,23 @@ from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import FastAPI
 from opentelemetry.instrumentation.fastapi import FastAPIInstrumentor
 from opentelemetry.metrics import NoOpMeterProvider
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.sdk.trace.sampling import ParentBased, TraceIdRatioBased
 from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
+from starlette_exporter import PrometheusMiddleware
 
-from bench import instrumentation_httpx, instrumentation_safety, instrumentation_trace
+from bench import (
+    instrumentation_httpx,
+    instrumentation_logs,
+    instrumentation_safety,
+    instrumentation_sockets,
+    instrumentation_trace,
+)
 from bench.discard import Discard
 from bench.interleaved import extra_costs
 from bench.rows import Row
@@ -47,9 +57,9 @@ TRACED: Final = [
 ]
 
 
-def application() -> FastAPI:
+def application(**settings: Any) -> FastAPI:
     """The application that every variant wraps."""
-    app = FastAPI()
+    app = FastAPI(**settings)
 
     @app.get("/shipments/{shipment}")
     async def shipment(shipment: str) -> dict[str, str]:
@@ -97,6 +107,27 @@ def tuned(ratio: float) -> ASGIApp:
     return stacked(ratio, ["receive", "send"])
 
 
+def fastapi_itself(ratio: float, *, operations: bool = True) -> ASGIApp:
+    """FastAPI's own telemetry, as it is or with spans of requests only."""
+    provider = TracerProvider(
+        sampler=ParentBased(TraceIdRatioBased(ratio)), resource=Resource.create({"service.name": "bench"})
+    )
+    provider.add_span_processor(BatchSpanProcessor(Discard()))
+    meters = MeterProvider([InMemoryMetricReader()])
+    return application(telemetry={"tracer_provider": provider, "meter_provider": meters, "operation_spans": operations})
+
+
+def fastapi_requests_only(ratio: float) -> ASGIApp:
+    return fastapi_itself(ratio, operations=False)
+
+
+def exporter(_ratio: float) -> ASGIApp:
+    """starlette_exporter, which has metrics alone."""
+    app = application()
+    app.add_middleware(PrometheusMiddleware, app_name="bench", group_paths=True)
+    return app
+
+
 def scope(headers: Sequence[tuple[bytes, bytes]]) -> dict[str, Any]:
     """A GET request as a server hands it over."""
     return {
@@ -141,19 +172,28 @@ def overheads(apps: Mapping[str, ASGIApp], headers: Sequence[tuple[bytes, bytes]
 
 
 def variants(ratio: float) -> dict[str, ASGIApp]:
-    makers = {"bare": bare, "ours": ours, "stacked": stacked, "tuned": tuned}
-    return {name: make(ratio) for name, make in makers.items()}
+    makers = (bare, ours, stacked, tuned, fastapi_itself, fastapi_requests_only, exporter)
+    return {make.__name__: make(ratio) for make in makers}
 
 
 def rows() -> Iterator[Row]:
-    """Overhead of the stack divided by ours; calls with httpx; what must never happen; what `sloctl trace` costs."""
+    """Overhead of others divided by ours, sockets, workers, httpx, log lines, what must never happen, and `trace`."""
     for name, ratio in RATIOS.items():
+        recorded = ratio == 1
         cost = overheads(variants(ratio), PLAIN)
-        yield Row(f"{name}: stack / ours", cost["stacked"] / cost["ours"], at_least=4 if ratio == 1 else 7)
+        yield Row(f"{name}: stack / ours", cost["stacked"] / cost["ours"], at_least=5 if recorded else 9)
         yield Row(f"{name}: tuned stack / ours", cost["tuned"] / cost["ours"], at_least=3)
+        share = cost["ours"] / cost["fastapi_itself"]
+        yield Row(f"{name}: ours / FastAPI's own telemetry", share, at_most=1 / 2 if recorded else 1 / 3)
+        share = cost["ours"] / cost["fastapi_requests_only"]
+        yield Row(f"{name}: ours / FastAPI's own, requests only", share, at_most=1 / 2 if recorded else 1 / 3)
+        if ratio == 0:
+            yield Row(f"{name}: starlette_exporter / ours", cost["exporter"] / cost["ours"], at_least=2)
     cost = overheads(variants(1.0), TRACED)
-    yield Row("traceparent, baggage in: stack / ours", cost["stacked"] / cost["ours"], at_least=4)
-    yield Row("traceparent, baggage in: tuned stack / ours", cost["tuned"] / cost["ours"], at_least=2.8)
+    yield Row("traceparent, baggage in: stack / ours", cost["stacked"] / cost["ours"], at_least=5)
+    yield Row("traceparent, baggage in: tuned stack / ours", cost["tuned"] / cost["ours"], at_least=3)
+    yield from instrumentation_sockets.rows()
     yield from instrumentation_httpx.rows()
+    yield from instrumentation_logs.rows()
     yield from instrumentation_safety.rows()
     yield from instrumentation_trace.rows()

@@ -15,6 +15,8 @@ from sloctl.instrumentation.context import RequestContext
 from sloctl.instrumentation.stamps import STAMP, stamp
 
 LOG: Final = logging.getLogger("sloctl.entry")
+# Where nobody configures logging, the server says itself what failed.
+LOG.addHandler(logging.NullHandler())
 INFO: Final = logging.INFO
 ERROR: Final = logging.ERROR
 REQUEST: Final = "http.server.request"

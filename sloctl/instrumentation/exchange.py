@@ -17,6 +17,7 @@ from typing import Any, Final, Literal, Protocol, TypeAlias
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import (
+    INVALID_SPAN,
     Link,
     NonRecordingSpan,
     Span,
@@ -56,8 +57,11 @@ CLIENT_GONE: Final = 499
 FAILED: Final = 500
 _ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 _EXPOSE: Final = b"access-control-expose-headers"
+_CONTENT_TYPE: Final = b"content-type"
 _EVENT_STREAM: Final = b"text/event-stream"
 _NOTHING: Final = Context()
+# Where OpenTelemetry keeps the current span; its own function for it copies twice.
+_SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, _NOTHING)))
 _NO_BAGGAGE: Final[Mapping[str, str]] = {}
 
 
@@ -263,7 +267,7 @@ class Visit:
     """What a request and a websocket have in common: a context and a span from the beginning to the end."""
 
     # What most requests never change stands here once; setting it anew for each of them would cost.
-    _finished = _left_context = False
+    _finished = _left_context = _streams = False
     _parent: SpanContext | None = None
     _trace_token: Token[Context] | None = None
 
@@ -286,7 +290,7 @@ class Visit:
                 span.set_attributes(self._identity())
         self._put_id_into_scope(came=incoming.identified)
         if entrance.makes_span:
-            self._trace_token = otel_context.attach(set_span_in_context(span, around))
+            self._trace_token = otel_context.attach(Context({**around, _SPAN_KEY: span}))
         self._context_token: Token[RequestContext | None] = CURRENT.set(context)
 
     def _started_span(self, around: Context, incoming: Caller) -> Span:
@@ -344,6 +348,8 @@ class Visit:
                 continue
             if key == _ALLOW_ORIGIN:
                 foreign = True
+            elif key == _CONTENT_TYPE and header[1].startswith(_EVENT_STREAM):
+                self._streams = True
             kept.append(header)
         kept.append((name, self.context.request_id.encode("ascii")))
         if foreign:
@@ -405,7 +411,7 @@ class Exchange(Visit):
 
     _status = _ended_at = 0
     _duration = _first_byte = 0.0
-    _ended = _left = _streams = False
+    _ended = _left = False
 
     def __init__(self, entrance: Entrance, scope: Scope, incoming: Caller, *, watched: bool) -> None:
         super().__init__(entrance, scope, incoming, watched=watched)
@@ -416,10 +422,8 @@ class Exchange(Visit):
         """The response begins: its headers, with our ID instead of any other."""
         self._status = status
         kept = self.identified(headers)
-        for name, value in kept:
-            if value.startswith(_EVENT_STREAM) and name.lower() == b"content-type":
-                self._streams = True
-                self._first_byte = perf_counter() - self._started
+        if self._streams:
+            self._first_byte = perf_counter() - self._started
         return kept
 
     def client_left(self) -> None:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
+from itertools import islice
 from pathlib import PurePath
 from typing import Any, Final
 
@@ -21,6 +22,8 @@ from sloctl.instrumentation.stamps import REQUEST_ID, STAMP, TENANT_ID, of_recor
 MAX_FIELD_BYTES: Final = 8192
 _CUT: Final = "...[cut]"
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", STAMP}
+_OWN: Final = len(vars(logging.makeLogRecord({})))
+_NUMBERS: Final = frozenset({int, float, bool, type(None)})
 _OPTIONS: Final = orjson.OPT_NON_STR_KEYS
 _MOST_CHARACTERS: Final = MAX_FIELD_BYTES // 4  # so many never need more bytes, whatever they are
 _DEEPEST: Final = 32
@@ -62,24 +65,35 @@ class JsonFormatter(logging.Formatter):
         runtime = self._runtime or configured()
         if runtime is not self._known and runtime is not None:
             self._learn(runtime)
+        said = record.__dict__
+        stamp = said.get(STAMP)
+        if stamp is None:
+            stamp = of_record(record)
+        if self._names:
+            stamp = {self._names.get(name, name): value for name, value in stamp.items()}
+        try:
+            message = record.getMessage()
+        except Exception as error:  # noqa: BLE001 - wrong arguments of a log call; its text is still worth having
+            guard.failed("log message", error)
+            message = _text(record.msg, str)
         fields: dict[str, Any] = {
-            "timestamp": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="microseconds"),
+            "timestamp": datetime.fromtimestamp(record.created, UTC),
             "severity": record.levelname,
-            "message": _cut(_message(record)),
+            "message": message if len(message) <= _MOST_CHARACTERS else _cut(message),
             "logger": record.name,
             **self._identity,
+            **stamp,
         }
-        found = of_record(record)
-        if self._names:
-            found = {self._names.get(name, name): value for name, value in found.items()}
-        fields.update(found)
         if record.exc_info and record.exc_info[1] is not None:
             fields.update(self._exception(record.exc_info))
         if record.stack_info:
             fields["code.stacktrace"] = _cut(record.stack_info)
-        for name, value in record.__dict__.items():
-            if name not in _STANDARD and name not in fields:
-                fields[name] = value if value is None or type(value) in (bool, int, float) else _cut(value)
+        if len(said) > _OWN:
+            for name in islice(said, _OWN, None):  # what `logging` sets itself stands first
+                if name not in _STANDARD and name not in fields:
+                    value = said[name]
+                    short = type(value) is str and len(value) <= _MOST_CHARACTERS
+                    fields[name] = value if short or type(value) in _NUMBERS else _cut(value)
         return fields
 
     def _learn(self, runtime: Runtime) -> None:
@@ -96,14 +110,6 @@ class JsonFormatter(logging.Formatter):
             "exception.message": _cut(_text(error, str)),
             "exception.stacktrace": _cut(self.formatException(raised)),
         }
-
-
-def _message(record: logging.LogRecord) -> str:
-    try:
-        return record.getMessage()
-    except Exception as error:  # noqa: BLE001 - wrong arguments of a log call; its text is still worth having
-        guard.failed("log message", error)
-        return _text(record.msg, str)
 
 
 def _cut(value: Any) -> Any:
@@ -146,6 +152,8 @@ def _plain(value: Any, around: tuple[int, ...]) -> Any:
         return value if value.bit_length() <= _LARGEST_INT_BITS else hex(value)
     if isinstance(value, float):
         return value if math.isfinite(value) else None
+    if isinstance(value, datetime):
+        return value.isoformat()
     if not isinstance(value, (Mapping, list, tuple, set, frozenset)):
         return _plain(_text(value), around)
     if id(value) in around or len(around) >= _DEEPEST:

@@ -112,6 +112,8 @@ class MetricsRoute:
 
     def wants(self, scope: Scope) -> bool:
         """Whether the request is for them."""
+        if not scope["path"].endswith(self._path):
+            return False
         try:
             return local_path(scope) == self._path and not self._routes.serves(self._path)
         except Exception as error:  # noqa: BLE001 - our failure never stops a request

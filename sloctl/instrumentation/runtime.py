@@ -31,6 +31,7 @@ from sloctl.instrumentation.request_spans import Origin
 from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
 from sloctl.instrumentation.stamps import stamp_records
 from sloctl.instrumentation.tail import KeepErrors, RecordAll
+from sloctl.instrumentation.workers import DIRECTORY
 
 SERVICE: Final = "service.name"
 POD: Final = "k8s.pod.name"
@@ -140,6 +141,8 @@ def configure(
         raise ValueError("configure(service=...) needs the name of the service")
     if sample_ratio is not None and not 0 <= sample_ratio <= 1:
         raise ValueError(f"sample_ratio is a share between 0 and 1, not {sample_ratio}")
+    if folder := os.environ.get(DIRECTORY):
+        os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - before the first metric, which writes into it
     resource = Resource.create(_identity(service, environment, cluster, pod))
     if keep_errors and provider is not None:
         raise ValueError("keep_errors needs a tracer provider that configure makes; leave provider out")

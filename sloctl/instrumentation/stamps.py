@@ -14,9 +14,9 @@ from contextvars import copy_context
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
-from opentelemetry.trace import SpanContext, get_current_span
+from opentelemetry.trace import INVALID_SPAN, SpanContext, get_current_span
 
-from sloctl.instrumentation.context import RequestContext, current
+from sloctl.instrumentation.context import CURRENT, RequestContext, extracted
 
 STAMP: Final = "_sloctl"
 REQUEST_ID: Final = "request.id"
@@ -35,10 +35,11 @@ def log_fields() -> dict[str, str]:
 
     For loggers that do not make records of `logging`; outside of a request and of a span it is empty.
     """
-    return stamp(current(), get_current_span().get_span_context())
+    span = get_current_span()
+    return stamp(CURRENT.get() or extracted(), None if span is INVALID_SPAN else span.get_span_context())
 
 
-def stamp(request: RequestContext | None, span: SpanContext) -> dict[str, str]:
+def stamp(request: RequestContext | None, span: SpanContext | None) -> dict[str, str]:
     """The fields of a request and a span."""
     fields: dict[str, str] = {}
     if request is not None:
@@ -47,7 +48,7 @@ def stamp(request: RequestContext | None, span: SpanContext) -> dict[str, str]:
             fields[TENANT_ID] = request.tenant_id
         if request.client_request_id is not None:
             fields[CLIENT_ID] = request.client_request_id
-    if span.is_valid:
+    if span is not None and span.is_valid:
         fields["trace_id"] = f"{span.trace_id:032x}"
         fields["span_id"] = f"{span.span_id:016x}"
     return fields
@@ -82,23 +83,19 @@ def _causes(error: BaseException | None) -> Iterator[BaseException]:
         error = error.__cause__ or error.__context__
 
 
-class _StampingFactory:
-    """Makes records as the factory before it does, and stamps them."""
-
-    def __init__(self, before: Callable[..., logging.LogRecord]) -> None:
-        self._before = before
-
-    def __call__(self, *args: Any, **kwargs: Any) -> logging.LogRecord:
-        record = self._before(*args, **kwargs)
-        record.__dict__[STAMP] = _for_record(record)
-        return record
-
-
 def stamp_records() -> None:
     """Have every log record of this process stamped from now on; once is enough."""
     before = logging.getLogRecordFactory()
-    if not isinstance(before, _StampingFactory):
-        logging.setLogRecordFactory(_StampingFactory(before))
+    if getattr(before, STAMP, False):
+        return
+
+    def stamped(*args: Any, **kwargs: Any) -> logging.LogRecord:
+        record = before(*args, **kwargs)
+        record.__dict__[STAMP] = log_fields() or _for_record(record)
+        return record
+
+    setattr(stamped, STAMP, True)
+    logging.setLogRecordFactory(stamped)
 
 
 class ContextFilter(logging.Filter):

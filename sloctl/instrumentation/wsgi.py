@@ -12,6 +12,7 @@ from sloctl.instrumentation.exchange import ID_HEADERS, Entrance, Exchange, Excl
 from sloctl.instrumentation.metrics import Exposition, HttpMetrics
 from sloctl.instrumentation.routes import RouteTable, local_path
 from sloctl.instrumentation.runtime import Runtime
+from sloctl.instrumentation.workers import WORKERS
 
 Environ: TypeAlias = MutableMapping[str, Any]
 StartResponse: TypeAlias = Callable[..., Any]
@@ -49,11 +50,15 @@ class WsgiContextMiddleware:
             exclude=exclude,
         )
         self._metrics_path = metrics_path
+        self._looked = metrics is None
         self._exposition = Exposition(runtime.registry)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Handle one request."""
         scope = _scope(environ)
+        if not self._looked:  # nobody says when a WSGI server starts
+            self._looked = True
+            WORKERS.warn()
         if self._wants_metrics(scope):
             return self._served(environ, start_response)
         exchange = self.entrance.begin(scope)

@@ -55,6 +55,13 @@ class Observed:
                 found[key] = found.get(key, 0) + s.value
         return found
 
+    def seconds(self, route: str) -> float:
+        """What the histogram added up for a route."""
+        samples = [s for metric in self.runtime.registry.collect() for s in metric.samples]
+        name = "http_server_request_duration_seconds_sum"
+        (found,) = (s.value for s in samples if s.name == name and s.labels["http_route"] == route)
+        return found
+
 
 Configure = Callable[..., Observed]
 
