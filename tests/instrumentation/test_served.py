@@ -29,7 +29,7 @@ SETTINGS: dict[str, dict[str, Any]] = {
 }
 MIDDLEWARE = "BaseHTTPMiddleware"
 LEAVES_AFTER = 0.3
-COUNTED = 'http_server_request_duration_seconds_count{http_request_method="GET"'
+COUNTED = 'http_server_request_duration_seconds_count{error_type="",http_request_method="GET"'
 ONE_EACH = httpx.Limits(max_keepalive_connections=0)  # a connection for each request
 
 
