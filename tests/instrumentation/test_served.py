@@ -17,7 +17,7 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from sloctl.instrumentation import current, instrument_app
-from testing.servers import ROOT, answers, free_port, running
+from testing.servers import ROOT, answers, free_port, running, until
 from testing.serving import serving, workers
 from tests.instrumentation.conftest import Configure, Observed
 
@@ -217,9 +217,7 @@ def total(text: str, start: str) -> float:
 
 def test_workers_without_a_directory_are_refused_and_said_never_a_random_share(program: Path) -> None:
     with workers(program, 4, path="/pid") as there:
-        deadline = time.monotonic() + 60
-        while len(set(ask(f"{there.url}/pid", 40))) == 1:  # the others are still starting
-            assert time.monotonic() < deadline
+        until(lambda: len(set(ask(f"{there.url}/pid", 40))) > 1)  # the others are still starting
         answers = [httpx.get(f"{there.url}/metrics") for _ in range(8)]
         log = there.server.log.read_text()
     assert {answer.status_code for answer in answers} == {503}
