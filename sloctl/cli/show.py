@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -98,7 +99,8 @@ def _print_tables(tables: list[Table]) -> None:
     from rich.console import Console
     from rich.text import Text
 
-    terminal = sys.stdout.isatty()  # where it is none, nothing is folded: programs and `grep` read it
+    # where nobody says how wide lines may be, nothing is folded: programs and `grep` read it
+    terminal = sys.stdout.isatty() or "COLUMNS" in os.environ
     console = Console(highlight=False, width=None if terminal else 1000)
     for number, table in enumerate(tables):
         shown = rich_table.Table(box=None, pad_edge=False, header_style="bold")
