@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import escaped
+from sloctl.cli.report import as_json, escaped
 from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
@@ -138,9 +138,8 @@ def token(name: str, role: str) -> None:
 @_store
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
 @click.option("--replay", metavar="ID", help="Make a decision again from its counts, and compare.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.pass_context
-def history(context: click.Context, service: str, store: str, limit: int, replay: str | None, form: str) -> None:
+@options.text_or_json
+def history(service: str, store: str, limit: int, replay: str | None, form: str) -> None:
     """What was decided for SERVICE, and who approved, newest first.
 
     With --replay: exit code 0 when the counts give the same verdict today, 1 when they do not.
@@ -149,17 +148,15 @@ def history(context: click.Context, service: str, store: str, limit: int, replay
 
     with _opened(store) as opened:
         if replay is not None:
-            context.exit(0 if _replayed(opened, replay, form) else _DIFFERENT)
+            raise click.exceptions.Exit(0 if _replayed(opened, replay, form) else _DIFFERENT)
         _print_entries(opened.decisions(Subject.of(service), limit=limit), form)
 
 
 def _print_entries(entries: list[Entry], form: str) -> None:
-    import orjson
-
     from sloctl.canary.server.answers import entry, moment
 
     if form == "json":
-        click.echo(orjson.dumps(list(map(entry, entries)), option=orjson.OPT_INDENT_2).decode())
+        click.echo(as_json(list(map(entry, entries))))
         return
     from rich.console import Console
     from rich.table import Table
@@ -176,8 +173,6 @@ def _print_entries(entries: list[Entry], form: str) -> None:
 
 
 def _replayed(store: Store, identity: str, form: str) -> bool:
-    import orjson
-
     from sloctl.canary.audit.chain import Kind
     from sloctl.canary.recording import replayed, service_from
 
@@ -185,8 +180,7 @@ def _replayed(store: Store, identity: str, form: str) -> bool:
     configuration = _only(store.find(Kind.CONFIGURATION, decision.config), f"configuration of decision {identity}")
     then, now = replayed(decision.evidence, service_from(configuration.evidence))
     if form == "json":
-        answer: dict[str, Any] = {"id": decision.id, "same": then == now, "then": then, "now": now}
-        click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        click.echo(as_json({"id": decision.id, "same": then == now, "then": then, "now": now}))
         return then == now
     for name, verdict in (("then", then), ("now", now)):
         click.echo(escaped(f"{name}: {verdict['verdict']} ({verdict['reason']}) {verdict['sentence']}"))
@@ -229,8 +223,7 @@ def approve(service: str, revision: str, by: str, store: str) -> None:
 @click.command()
 @_store
 @click.option("--head", metavar="DIGEST", help="The digest that an earlier run printed: it must be in the chain.")
-@click.pass_context
-def verify(context: click.Context, store: str, head: str | None) -> None:
+def verify(store: str, head: str | None) -> None:
     """Read the whole audit store: is every entry as it was written?"""
     with _opened(store) as opened:
         found = opened.verify(head)
@@ -238,7 +231,7 @@ def verify(context: click.Context, store: str, head: str | None) -> None:
         click.echo(escaped(problem))
     if found.problems:
         click.echo(f"the chain is broken ({found.entries} entries)")
-        context.exit(_DIFFERENT)
+        raise click.exceptions.Exit(_DIFFERENT)
     click.echo(f"{found.entries} entries, every one as it was written; head {found.head}")
 
 

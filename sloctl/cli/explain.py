@@ -12,7 +12,7 @@ import click
 
 from sloctl.cli import options
 from sloctl.cli.pages import page
-from sloctl.cli.report import failed, show
+from sloctl.cli.report import as_json, loaded
 
 if TYPE_CHECKING:
     from sloctl.explain.detection import Detection, SloExplanation, TierExplanation
@@ -26,10 +26,7 @@ if TYPE_CHECKING:
 @click.option("--traffic", metavar="RATE", help="Events, such as 5/min, instead of the declared traffic.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @options.root
-@click.pass_context
-def explain(
-    context: click.Context, which: str, specs: tuple[str, ...], traffic: str | None, form: str, root: Path | None
-) -> None:
+def explain(which: str, specs: tuple[str, ...], traffic: str | None, form: str, root: Path | None) -> None:
     """Say when each alert of an SLO fires, or of all SLOs; or what a finding's CODE, such as SLO101, means.
 
     Moments are counted from an evaluation of the alert at which the trouble begins, after clean and steady traffic.
@@ -37,16 +34,10 @@ def explain(
     if re.fullmatch(r"SLO\d\w*", which, re.IGNORECASE):
         click.echo(page(which))
         return
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
     from sloctl.explain.detection import explained, missed
 
     rate = _rate(traffic) if traffic else None
-    found = Diagnostics()
-    catalogue = load(specs, found, root=root)
-    show(found, "text")
-    if failed(found, strict=False):
-        context.exit(1)
+    catalogue = loaded(specs, root)
     explanations = explained(catalogue, which, rate)
     if not explanations:
         raise click.UsageError(f"there is no SLO {which!r}; there are {_names(catalogue)}")
@@ -54,7 +45,7 @@ def explain(
     broken = list(missed(catalogue, which, rate))
     for sentence in broken:
         click.echo(f"expect: {sentence}", err=True)
-    context.exit(1 if broken else 0)
+    raise click.exceptions.Exit(1 if broken else 0)
 
 
 def _names(catalogue: Catalogue) -> str:
@@ -72,10 +63,7 @@ def _rate(text: str) -> Rate:
 
 def _print(explanations: list[SloExplanation], form: str) -> None:
     if form == "json":
-        import orjson
-
-        values = [_value(explanation) for explanation in explanations]
-        click.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
+        click.echo(as_json([_value(explanation) for explanation in explanations]))
         return
     for explanation in explanations:
         (_markdown if form == "markdown" else _text)(explanation)

@@ -10,7 +10,7 @@ import click
 
 from sloctl.cli import options
 from sloctl.cli.collector import paused
-from sloctl.cli.report import failed, show
+from sloctl.cli.report import report
 
 if TYPE_CHECKING:
     from sloctl.artifacts import Target
@@ -39,10 +39,8 @@ if TYPE_CHECKING:
 @options.root
 @options.strict
 @options.form
-@click.pass_context
 @paused()
 def generate(
-    context: click.Context,
     paths: tuple[str, ...],
     output: str,
     only: tuple[str, ...],
@@ -66,14 +64,12 @@ def generate(
     backends = _chosen(only) + _forms(emit, only)
     base = Path("." if output == "-" else output)
     compilation = compile_specs(paths, backends, root=root, relative_to=base, today=date.today())
-    show(compilation.found, form)
-    if failed(compilation.found, strict=strict):
-        context.exit(1)
+    report(compilation.found, form, strict=strict)
     target = Target(base, tuple(folder for backend in backends for folder in backend.folders), compilation.read)
     if output == "-":
         _print(compilation)
     elif check:
-        context.exit(_check(compilation, target))
+        raise click.exceptions.Exit(_check(compilation, target))
     else:
         _write(compilation, target, prune=prune)
 

@@ -27,6 +27,7 @@ form = click.option(
     show_default=True,
     help="How findings are shown.",
 )
+text_or_json = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 
 def prometheus(command: Callable[..., Any]) -> Callable[..., Any]:

@@ -12,8 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import escaped, failed
-from sloctl.cli.report import show as show_findings
+from sloctl.cli.report import as_json, escaped, loaded
 
 if TYPE_CHECKING:
     from sloctl.explain.entries import KeyEntry
@@ -50,23 +49,15 @@ class Table:
 @click.command()
 @click.argument("path", default="slo-specs", metavar="[PATH]", type=click.Path())
 @click.argument("which", default="", metavar="[SERVICE[/SLO]]")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@options.text_or_json
 @options.root
-@click.pass_context
-def show(context: click.Context, path: str, which: str, form: str, root: Path | None) -> None:
+def show(path: str, which: str, form: str, root: Path | None) -> None:
     """Show every value in force in PATH (default: slo-specs), or for some SLOs, and where it comes from.
 
     Each SLO has a table; what its service (its canary, its cost) and its platform (teams, texts, dashboards) say for
     all of theirs follows in one table each. A value that nobody wrote is a default.
     """
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
-
-    found = Diagnostics()
-    catalogue = load([path], found, root=root)
-    if failed(found, strict=False):
-        show_findings(found, "text")
-        context.exit(1)
+    catalogue = loaded([path], root, only_errors=True)
     tables = list(_tables(catalogue, which))
     if not tables:
         known = ", ".join(f"{slo.service}/{slo.name}" for slo in islice(catalogue.slos, 20))
@@ -115,8 +106,6 @@ def _print_tables(tables: list[Table]) -> None:
 
 
 def _print_json(tables: list[Table]) -> None:
-    import orjson
-
     shown = [
         {
             "platform": table.platform.name,
@@ -126,7 +115,7 @@ def _print_json(tables: list[Table]) -> None:
         }
         for table in tables
     ]
-    click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+    click.echo(as_json(shown))
 
 
 def _as_mapping(row: KeyEntry) -> dict[str, Any]:

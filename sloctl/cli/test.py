@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 import click
 
 from sloctl.cli import options, signals
-from sloctl.cli.report import escaped, failed, show
+from sloctl.cli.report import escaped, loaded
 from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
@@ -33,9 +33,7 @@ _DEEPEST: Final = 32
     "--promtool", metavar="PROGRAM", help="The promtool to use (default: that of `make prometheus`, else on PATH)."
 )
 @options.root
-@click.pass_context
 def test(
-    context: click.Context,
     paths: tuple[str, ...],
     keep: Path | None,
     rules: Path | None,
@@ -47,21 +45,15 @@ def test(
     For each SLO and tier, unit tests are generated and run: silent one evaluation before the computed moment,
     firing at it with all labels and texts, silent for ever just below the threshold, ended when the trouble ends.
     """
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
     from sloctl.proof.promtool import Promtool
     from sloctl.proof.slos import proofs
 
     program = Promtool(promtool)
-    found = Diagnostics()
-    catalogue = load(paths, found, root=root)
-    show(found, "text")
-    if failed(found, strict=False):
-        context.exit(1)
+    catalogue = loaded(paths, root)
     claims = list(proofs(catalogue, _groups(rules) if rules else None))
     with signals.told(program.interrupt), _folder(keep) as folder:
         outcomes = _run(program, [claim for claim in claims if not claim.unproven], folder)
-    context.exit(_report(claims, outcomes))
+    raise click.exceptions.Exit(_report(claims, outcomes))
 
 
 @contextlib.contextmanager

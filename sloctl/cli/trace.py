@@ -8,6 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
+from sloctl.cli.report import counted
+from sloctl.errors import OutsideError
+
 if TYPE_CHECKING:
     from sloctl.instrumentation.telemetry import Telemetry
     from sloctl.instrumentation.trace import Hop, Journey
@@ -20,10 +23,7 @@ _HEADINGS = ("#", "from", "service", "transport", "status", "duration", "what")
 @click.argument("more", nargs=-1, metavar="[FILE]...")
 @click.option("--logs", multiple=True, metavar="FILE", help="Log lines as JSON; more files may follow.")
 @click.option("--spans", multiple=True, metavar="FILE", help="Spans as JSON lines; more files may follow.")
-@click.pass_context
-def trace(
-    context: click.Context, request_id: str, more: tuple[str, ...], logs: tuple[str, ...], spans: tuple[str, ...]
-) -> None:
+def trace(request_id: str, more: tuple[str, ...], logs: tuple[str, ...], spans: tuple[str, ...]) -> None:
     """Follow the request ID through logs and spans, and name the earliest hop that failed.
 
     ID is the request ID, or the one that a client sent. FILE may be a pattern, or - for standard input. Spans are
@@ -34,14 +34,14 @@ def trace(
     telemetry = _read((*logs, *spans, *more))
     found = journey(request_id, telemetry)
     if telemetry.unreadable:
-        click.echo(f"left out: {_counted(telemetry.unreadable, 'unreadable line')}", err=True)
+        click.echo(f"left out: {counted(telemetry.unreadable, 'unreadable line')}", err=True)
     if not found.hops:
         click.echo(f"no log line and no span has the ID {_shown(request_id)}")
-        context.exit(1)
+        raise click.exceptions.Exit(1)
     for line in _report(found):
         click.echo(line)
     if found.culprit is not None:
-        context.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _read(names: Iterable[str]) -> Telemetry:
@@ -56,14 +56,8 @@ def _read(names: Iterable[str]) -> Telemetry:
             with click.open_file(path, "rb") as file:
                 telemetry.read(file)
         except OSError as error:
-            raise _cannot_read(path, error) from error
+            raise OutsideError(f"cannot read {path}: {error.strerror}") from error
     return telemetry
-
-
-def _cannot_read(path: str, error: OSError) -> Exception:
-    from sloctl.errors import OutsideError
-
-    return OutsideError(f"cannot read {path}: {error.strerror}")
 
 
 def _expanded(name: str) -> list[str]:
@@ -75,8 +69,8 @@ def _report(journey: Journey) -> Iterator[str]:
     services = {hop.service for hop in hops}
     transports = {hop.transport for hop in hops} - {"-"}
     lasted = max(hop.end for hop in hops) - min(hop.start for hop in hops)
-    counts = [_counted(len(hops), "hop"), _counted(len(services), "service"), _counted(len(transports), "transport")]
-    counts += [_counted(journey.lines, "log line"), _duration(lasted)]
+    counts = [counted(len(hops), "hop"), counted(len(services), "service"), counted(len(transports), "transport")]
+    counts += [counted(journey.lines, "log line"), _duration(lasted)]
     yield f"{', '.join(map(_shown, journey.request_ids))}: {', '.join(counts)}"
     yield from _table([_HEADINGS, *(_row(hop, hops) for hop in hops)])
     if journey.culprit is None:
@@ -84,10 +78,6 @@ def _report(journey: Journey) -> Iterator[str]:
         return
     yield f"earliest failing hop: {_shown(journey.culprit.service)} ({_shown(journey.culprit.name)})"
     yield from (f"  {_shown(evidence.text)}" for evidence in journey.culprit.evidence)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _row(hop: Hop, hops: tuple[Hop, ...]) -> tuple[str, ...]:
