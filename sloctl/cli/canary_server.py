@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
@@ -235,12 +235,7 @@ def verify(store: str, head: str | None) -> None:
     click.echo(f"{found.entries} entries, every one as it was written; head {found.head}")
 
 
-@contextmanager
-def _opened(url: str) -> Iterator[Store]:
+def _opened(url: str) -> closing[Store]:
     from sloctl.canary.audit.store import Store
 
-    store = Store.open(url, create=False)
-    try:
-        yield store
-    finally:
-        store.close()
+    return closing(Store.open(url, create=False))

@@ -16,7 +16,6 @@ from sloctl.cli.report import as_json, loaded
 
 if TYPE_CHECKING:
     from sloctl.explain.detection import Detection, SloExplanation, TierExplanation
-    from sloctl.model.catalogue import Catalogue
     from sloctl.model.quantities import Duration, Rate
 
 
@@ -40,16 +39,13 @@ def explain(which: str, specs: tuple[str, ...], traffic: str | None, form: str, 
     catalogue = loaded(specs, root)
     explanations = explained(catalogue, which, rate)
     if not explanations:
-        raise click.UsageError(f"there is no SLO {which!r}; there are {_names(catalogue)}")
+        known = ", ".join(f"{slo.service}/{slo.name}" for slo in catalogue.slos)
+        raise click.UsageError(f"there is no SLO {which!r}; there are {known}")
     _print(explanations, form)
     broken = list(missed(catalogue, which, rate))
     for sentence in broken:
         click.echo(f"expect: {sentence}", err=True)
     raise click.exceptions.Exit(1 if broken else 0)
-
-
-def _names(catalogue: Catalogue) -> str:
-    return ", ".join(f"{slo.service}/{slo.name}" for slo in catalogue.slos)
 
 
 def _rate(text: str) -> Rate:
@@ -123,7 +119,7 @@ def _facts(explanation: SloExplanation) -> list[str]:
 
 def _rows(tier: TierExplanation) -> list[tuple[str, ...]]:
     """One row per error ratio; the first one also names the tier and its threshold."""
-    first = tier.name, _percent(tier.threshold) + (" of the budget" if tier.over is None else "")
+    first = tier.name, _percent(tier.threshold) + (" of the budget" if tier.tier.over is None else "")
     return [
         (*(first if number == 0 else ("", "")), _percent(detection.ratio), *_moments(tier, detection))
         for number, detection in enumerate(tier.detections)
@@ -153,7 +149,9 @@ def _notes(explanation: SloExplanation) -> list[str]:
 
 def _chances(explanation: SloExplanation, tier: TierExplanation) -> str:
     """What it takes to fire at the traffic, and how often chance does."""
-    least = f"{tier.name}: at {explanation.traffic}, {tier.least} bad events in {tier.over} are the fewest that fire"
+    least = (
+        f"{tier.name}: at {explanation.traffic}, {tier.least} bad events in {tier.tier.over} are the fewest that fire"
+    )
     match tier.false_pages:
         case None:
             return f"{least}; false alerts nearly always"
@@ -192,7 +190,7 @@ def _value(explanation: SloExplanation) -> dict[str, Any]:
 def _tier_value(tier: TierExplanation) -> dict[str, Any]:
     return {
         "tier": tier.name,
-        "severity": tier.severity,
+        "severity": tier.tier.severity.value,
         "threshold": str(tier.threshold),
         "evaluated_every_seconds": str(tier.every.seconds),
         "least_bad_events": tier.least,

@@ -30,29 +30,18 @@ form = click.option(
 text_or_json = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 
-def prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which Prometheus is asked, and how; the command gets a `client`."""
-    return _prometheus(command, required=True)
-
-
-def perhaps_prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same where it may be left out; the command gets None then."""
-    return _prometheus(command, required=False)
-
-
-def prometheus_soon(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same where somebody waits for the answer: a query has five seconds."""
-    return _prometheus(command, required=True, timeout=5)
-
-
-def prometheus_again(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a server: the command gets `connect`, which makes a client with the token as it is then."""
-    return _prometheus(command, required=True, timeout=5, later=True)
-
-
-def _prometheus(
-    command: Callable[..., Any], *, required: bool, timeout: float = 30, later: bool = False
+def prometheus(
+    command: Callable[..., Any], *, required: bool = True, timeout: float = 30, later: bool = False
 ) -> Callable[..., Any]:
+    """Which Prometheus is asked, and how; the command gets a `client`.
+
+    Args:
+        command: what is decorated.
+        required: where it may be left out, the command gets None then.
+        timeout: seconds for a query.
+        later: the command gets `connect` instead, which makes a client with the token as it is then.
+    """
+
     @click.option(
         "--prometheus", "url", required=required, metavar="URL", help="Address of Prometheus, Thanos or Mimir."
     )
@@ -74,6 +63,13 @@ def _prometheus(
         return command(*words, **({"connect": connect} if later else {"client": connect()}), **options)
 
     return with_client
+
+
+perhaps_prometheus = functools.partial(prometheus, required=False)
+prometheus_soon = functools.partial(prometheus, timeout=5)
+"""Where somebody waits for the answer."""
+prometheus_again = functools.partial(prometheus, timeout=5, later=True)
+"""For a server."""
 
 
 def moment(_: click.Context, __: click.Parameter, value: str | None) -> float | None:

@@ -77,7 +77,7 @@ class Draft:
     def reading(self, layer: Layer) -> indicators.IndicatorReading:
         """How PromQL in `layer` is read for this SLO."""
         buckets = {name: bounds for name, (bounds, _) in self.layers.merged("buckets").items()}
-        return indicators.IndicatorReading(layer, self.found, self.layers.matchers, self.by, buckets)
+        return indicators.IndicatorReading(layer, self.found, self.layers.matchers, self.by, buckets=buckets)
 
 
 def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:

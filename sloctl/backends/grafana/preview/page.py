@@ -16,8 +16,7 @@ from typing import Any
 from sloctl.backends.grafana.panels import Json, reference_of
 from sloctl.backends.grafana.preview import charts, evaluate
 from sloctl.backends.grafana.preview.evaluate import AnsweredSeries, Moment, PrometheusSource
-from sloctl.backends.grafana.preview.fields import Field, Look, field_of
-from sloctl.backends.grafana.preview.figures import color_of
+from sloctl.backends.grafana.preview.figures import Field, Look, color_of, field_of
 from sloctl.model.periods import zone
 
 Cell = float | str | None
