@@ -31,41 +31,25 @@ UNAVAILABLE: Final = 3
 CONTINUE: Final = 4
 
 
-class Percent(click.ParamType[Decimal]):
-    """A percentage, with its sign."""
-
-    name = "percentage"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """The percentage as a ratio."""
-        if isinstance(value, Decimal):
-            return value
-        text = str(value)
-        try:
-            number = Decimal(text.removesuffix("%")) / 100
-        except InvalidOperation:
-            number = Decimal("NaN")
-        if not text.endswith("%") or not number.is_finite() or number < 0:
-            self.fail(f"{text!r} is no percentage; write 0.1%", param, ctx)
-        return number
+def _percent(text: str) -> Decimal:
+    """A percentage with its sign, as a ratio."""
+    try:
+        number = Decimal(text.removesuffix("%")) / 100
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not text.endswith("%") or not number.is_finite() or number < 0:
+        raise ValueError(f"{text!r} is no percentage; write 0.1%")
+    return number
 
 
-class Length(click.ParamType["Duration"]):
+def _length(text: str) -> Duration:
     """A duration such as `90s` or `5m`."""
+    from sloctl.language.quantities import duration
 
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Duration:
-        """The duration."""
-        from sloctl.language.quantities import duration
-        from sloctl.model.quantities import Duration
-
-        if isinstance(value, Duration):
-            return value
-        try:
-            return duration(str(value))
-        except ValueError:
-            self.fail(f"{str(value)!r} is no duration; write 90s or 5m", param, ctx)
+    try:
+        return duration(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no duration; write 90s or 5m") from None
 
 
 @click.group()
@@ -93,18 +77,22 @@ for command in (approve, history, serve, token, verify):
 @click.option("--step", type=click.IntRange(min=0), default=0, show_default=True, help="Step of the rollout, from 0.")
 @click.option(
     "--started",
-    callback=options.moment,
+    type=options.moment,
     metavar="TIME",
     help="When the canary got traffic (default: its first sample).",
 )
 @click.option(
     "--step-started",
-    callback=options.moment,
+    type=options.moment,
     metavar="TIME",
     help="When the step began (default: earlier ones took their `hold`).",
 )
 @click.option(
-    "--warm-up", type=Length(), default="0s", show_default=True, help="Time after the start that is not judged."
+    "--warm-up",
+    type=options.Parsed("duration", _length),
+    default="0s",
+    show_default=True,
+    help="Time after the start that is not judged.",
 )
 @options.at
 @click.option("--watch", is_flag=True, help="Look again with every scrape until there is a verdict.")
@@ -221,7 +209,13 @@ def _exit_code(verdicts: list[Verdict]) -> int:
 @click.argument("old", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("new", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--key", required=True, help="Field that identifies a record.")
-@click.option("--numbers", type=Percent(), default="0.1%", show_default=True, help="Relative tolerance of numbers.")
+@click.option(
+    "--numbers",
+    type=options.Parsed("percentage", _percent),
+    default="0.1%",
+    show_default=True,
+    help="Relative tolerance of numbers.",
+)
 @click.option("--worst", type=click.IntRange(min=0), default=10, show_default=True, help="Differences to list.")
 def parity(old: Path, new: Path, key: str, numbers: Decimal, worst: int) -> None:
     """Compare the results of two versions, in .jsonl, .json or .csv.

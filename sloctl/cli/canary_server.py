@@ -32,19 +32,12 @@ _store = click.option(
 )
 
 
-class Address(click.ParamType["tuple[str, int]"]):
+def _address(text: str) -> tuple[str, int]:
     """A host and a port."""
-
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """The host and the port."""
-        if isinstance(value, tuple):
-            return value
-        host, _, port = str(value).rpartition(":")
-        if not port.isdecimal() or int(port) > 65535:
-            self.fail(f"{str(value)!r} is no address; write 127.0.0.1:8080 or 0.0.0.0:8080", param, ctx)
-        return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - without tokens `serve` refuses it
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is no address; write 127.0.0.1:8080 or 0.0.0.0:8080")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - without tokens `serve` refuses it
 
 
 @click.command()
@@ -52,7 +45,9 @@ class Address(click.ParamType["tuple[str, int]"]):
 @options.root
 @options.prometheus_again
 @_store
-@click.option("--listen", type=Address(), default="127.0.0.1:8080", show_default=True, help="HOST:PORT.")
+@click.option(
+    "--listen", type=options.Parsed("address", _address), default="127.0.0.1:8080", show_default=True, help="HOST:PORT."
+)
 @click.option(
     "--tokens",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),

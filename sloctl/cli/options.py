@@ -6,11 +6,13 @@ import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from sloctl.cli.report import FORMS
+
+T = TypeVar("T")
 
 paths = click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
 root = click.option(
@@ -72,19 +74,34 @@ prometheus_again = functools.partial(prometheus, timeout=5, later=True)
 """For a server."""
 
 
-def moment(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """A time of an option as Unix seconds."""
-    if value is None:
-        return None
+class Parsed(click.ParamType[T]):
+    """The value that `parse` makes of a text; its ValueError says what to write."""
+
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
+        self.name, self.parse = name, parse
+
+    def convert(self, value: T | str, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """The value; what is one already, such as a default, stays."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _moment(text: str) -> float:
     try:
-        return float(value)
+        return float(text)
     except ValueError:
         pass
     try:
-        parsed = datetime.fromisoformat(value)
+        parsed = datetime.fromisoformat(text)
     except ValueError as error:
-        raise click.BadParameter("write Unix seconds or a time such as 2026-01-31T12:00:00Z") from error
+        raise ValueError("write Unix seconds or a time such as 2026-01-31T12:00:00Z") from error
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
-at = click.option("--at", callback=moment, metavar="TIME", help="Look at a past moment (RFC 3339, UTC without a zone).")
+moment = Parsed("time", _moment)
+"""A time as Unix seconds."""
+at = click.option("--at", type=moment, metavar="TIME", help="Look at a past moment (RFC 3339, UTC without a zone).")
