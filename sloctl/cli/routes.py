@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sloctl.cli import options
+from sloctl.cli.files import kept_folder
 from sloctl.cli.report import escaped, loaded
 
 if TYPE_CHECKING:
@@ -83,8 +84,6 @@ def test(
 
     Exits with 1 when an alert of a team reaches nobody, a route is never taken, or the two disagree.
     """
-    import tempfile
-
     from sloctl.backends.alertmanager.routes import route_tree, verify
     from sloctl.errors import SloctlError
 
@@ -95,10 +94,8 @@ def test(
         raise SloctlError("no platform says where alerts go: write `teams` in a Platform")
     click.echo("\n".join(lines))
     verify(catalogue, tree)
-    with tempfile.TemporaryDirectory(prefix="sloctl-routes-") as folder:
-        kept = keep or Path(folder)
-        kept.mkdir(parents=True, exist_ok=True)
-        file = kept / "alertmanager.yml"
+    with kept_folder(keep, "sloctl-routes-") as folder:
+        file = folder / "alertmanager.yml"
         file.write_text(_merged(catalogue, base, SECRETS), encoding="utf-8", newline="")
         judged = _amtool(catalogue, tree, file)
     click.echo(f"{len(lines)} alerts reach their receivers; {judged}.")

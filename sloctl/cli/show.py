@@ -70,17 +70,17 @@ def show(path: str, which: str, form: str, root: Path | None) -> None:
 
 def _tables(catalogue: Catalogue, which: str) -> Iterator[Table]:
     """SLOs, then their service, and after its services the platform."""
-    wanted, _, name = which.partition("/")
+    from sloctl.explain.detection import chosen
+
+    wanted = set(chosen(catalogue, which))
     for platform in catalogue.platforms:
-        chosen = [
-            (service, slos)
-            for service in platform.services
-            if wanted in {"", service.name} and (slos := [slo for slo in service.slos if name in {"", slo.name}])
+        services = [
+            (service, slos) for service in platform.services if (slos := [slo for slo in service.slos if slo in wanted])
         ]
-        for service, slos in chosen:
+        for service, slos in services:
             yield from (Table(platform, service, slo) for slo in slos)
             yield Table(platform, service)
-        if chosen:
+        if services:
             yield Table(platform)
 
 

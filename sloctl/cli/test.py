@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sloctl.cli import options, signals
+from sloctl.cli.files import kept_folder
 from sloctl.cli.report import escaped, loaded
-from sloctl.errors import OutsideError, SloctlError
+from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
     from sloctl.proof.promtool import Outcome, Promtool
@@ -51,24 +51,9 @@ def test(
     program = Promtool(promtool)
     catalogue = loaded(paths, root)
     claims = list(proofs(catalogue, _groups(rules) if rules else None))
-    with signals.told(program.interrupt), _folder(keep) as folder:
-        outcomes = _run(program, [claim for claim in claims if not claim.unproven], folder)
+    with signals.told(program.interrupt), kept_folder(keep, "sloctl-test-") as folder:
+        outcomes = _run(program, [claim for claim in claims if not claim.unproven], folder.resolve())
     raise click.exceptions.Exit(_report(claims, outcomes))
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    import tempfile
-
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="sloctl-test-") as folder:
-            yield Path(folder)
-        return
-    try:
-        keep.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutsideError(f"cannot write to {keep}: {error.strerror}") from error
-    yield keep.resolve()
 
 
 def _groups(place: Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:

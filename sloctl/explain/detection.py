@@ -219,13 +219,13 @@ def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
 
 def missed(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> Iterator[str]:
     """What a Platform's `expect` asks of the SLOs of `which` and does not get, one sentence each."""
-    chosen = set(_chosen(catalogue, which))
+    wanted = set(chosen(catalogue, which))
     for platform in catalogue.platforms:
         for service in platform.services:
-            if chosen.intersection(service.slos):
+            if wanted.intersection(service.slos):
                 yield from _too_late(platform, service)
         for slo in platform.slos:
-            if slo in chosen:
+            if slo in wanted:
                 yield from _too_many(platform, slo, traffic)
 
 
@@ -272,10 +272,11 @@ def _quieter(slo: Slo, tier: Tier, most: Decimal, traffic: Rate | None) -> str:
 
 
 def explained(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> list[SloExplanation]:
+    """The SLOs that `chosen` chooses."""
+    return [explain_slo(slo, traffic) for slo in chosen(catalogue, which)]
+
+
+def chosen(catalogue: Catalogue, which: str) -> list[Slo]:
     """The SLOs of a service, or one of `SERVICE/SLO`, or all."""
-    return [explain_slo(slo, traffic) for slo in _chosen(catalogue, which)]
-
-
-def _chosen(catalogue: Catalogue, which: str) -> list[Slo]:
     service, _, name = which.partition("/")
     return [slo for slo in catalogue.slos if service in {"", slo.service} and name in {"", slo.name}]

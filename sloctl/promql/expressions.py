@@ -90,11 +90,6 @@ def comparison(condition: Expression) -> NumberComparison | None:
     return NumberComparison(selector, Decimal(repr(node.rhs.val)) + step)
 
 
-def metrics(expression: Expression) -> tuple[str, ...]:
-    """The names of the metrics that an expression reads, each once."""
-    return tuple(dict.fromkeys(selector.metric for selector in expression.selectors))
-
-
 def _replaced(text: str, window: str) -> str:
     return _STRING_OR_WINDOW.sub(lambda found: window if found[0] == WINDOW else found[0], text)
 
@@ -106,9 +101,8 @@ def _narrowed(tree: promql_parser.Expr, matchers: tuple[Matcher, ...]) -> promql
 
     def narrowed(node: promql_parser.Expr) -> promql_parser.Expr | None:
         if isinstance(node, promql_parser.MatrixSelector):
-            return promql_parser.parse(
-                f"{_added(node.vector_selector, matchers, promql_parser.display_duration(node.range))}"
-            )
+            range_ = promql_parser.display_duration(node.range)
+            return promql_parser.parse(_added(node.vector_selector, matchers, range_))
         if isinstance(node, promql_parser.VectorSelector):
             return promql_parser.parse(_added(node, matchers, ""))
         return None
