@@ -26,8 +26,8 @@ from sloctl.language.document import parse_documents
 from sloctl.language.schema import json_schema
 from sloctl.language.texts import ALERT_PLACEHOLDERS
 from sloctl.model.artifact import Artifact
-from sloctl.promql.parse import shape
 from sloctl.resolve import resolve
+from testing.shapes import shape
 from tests.payloads import ALL, PAYLOADS
 
 Spec = list[dict[str, Any]]

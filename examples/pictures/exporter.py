@@ -33,7 +33,6 @@ from sloctl.model.indicator import (
     Throughput,
 )
 from sloctl.model.selector import Expression, MatchOperator, Selector
-from sloctl.promql.expressions import metrics
 from testing.exposition import Exposition
 
 Value = Callable[[float], float]
@@ -109,7 +108,7 @@ def _add_slo(exporter: Exporter, slo: Slo, share: float, index: int) -> None:
         worse = share * (0.3 + 0.4 * number)
         _add_split(exporter, slo, split, worse, index + number)
     for condition in slo.exclude_when:
-        for name in metrics(condition):
+        for name in dict.fromkeys(selector.metric for selector in condition.selectors):
             exporter.add(name, {}, lambda _: 5000.0)
 
 
@@ -209,7 +208,7 @@ def _below(bound: float, middle: float) -> float:
 
 
 def _add_expression(exporter: Exporter, expression: Expression, kind: str) -> None:
-    for name in metrics(expression):
+    for name in dict.fromkeys(selector.metric for selector in expression.selectors):
         inside = re.search(rf"{name}{{([^}}]*)}}", expression.text)
         labels = dict(re.findall(r'(\w+)="([^"]*)"', inside[1])) if inside else {}
         if kind == "usd_per_hour" and not labels:

@@ -27,7 +27,7 @@ CODE: Final = "SLO106"
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """No tier waits until its budget is gone, or until short outages are over."""
-    report(found.warning, CODE, (finding for _, slo, tier in tiers(catalogue) for finding in _of(slo, tier)))
+    report(found.warning, CODE, (finding for slo, tier in tiers(catalogue) for finding in _of(slo, tier)))
 
 
 def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:

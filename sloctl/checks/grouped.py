@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 from sloctl.diagnostics import Place, Related
 from sloctl.model.alerting import Tier
-from sloctl.model.catalogue import Catalogue, Platform, Slo
+from sloctl.model.catalogue import Catalogue, Slo
 
 SLOS: Final = "<slos>"
 """Stands for the SLOs in a message."""
@@ -23,9 +23,9 @@ class Finding(NamedTuple):
     related: tuple[Related, ...] = ()
 
 
-def tiers(catalogue: Catalogue) -> Iterator[tuple[Platform, Slo, Tier]]:
+def tiers(catalogue: Catalogue) -> Iterator[tuple[Slo, Tier]]:
     """Every tier of every SLO."""
-    return ((platform, slo, tier) for platform in catalogue.platforms for slo in platform.slos for tier in slo.tiers)
+    return ((slo, tier) for slo in catalogue.slos for tier in slo.tiers)
 
 
 def report(add: Callable[..., None], code: str, findings: Iterable[Finding]) -> None:

@@ -22,7 +22,7 @@ CODE: Final = "SLO109"
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """No tier of an SLO that counts slices fires on one of them."""
-    report(found.warning, CODE, (finding for _, slo, tier in tiers(catalogue) for finding in _of(slo, tier)))
+    report(found.warning, CODE, (finding for slo, tier in tiers(catalogue) for finding in _of(slo, tier)))
 
 
 def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:

@@ -29,7 +29,7 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
 
 
 def _findings(catalogue: Catalogue) -> Iterator[Finding]:
-    for _, slo, tier in tiers(catalogue):
+    for slo, tier in tiers(catalogue):
         if slo.traffic is None or slo.counts_slices or not _on_one(slo, tier):
             continue
         usual = number(slo.traffic.during(tier.averaged_over).quantize(Decimal("0.1")))

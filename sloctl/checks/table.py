@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 from datetime import date
 from types import ModuleType
-from typing import Final
+from typing import Final, Protocol
 
 from sloctl.checks import (
     average_over_time,
@@ -30,9 +30,24 @@ from sloctl.checks import (
     unused_route,
     use_bad_if,
 )
-from sloctl.checks.check import Check
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue
+
+
+class Check(Protocol):
+    """One opinion: a module whose docstring is the page that users read.
+
+    Attributes:
+        CODE: stable identifier such as `SLO101`.
+    """
+
+    @property
+    def CODE(self) -> str: ...  # noqa: N802 - a constant of a module
+
+    def check(self, catalogue: Catalogue, found: Diagnostics) -> None:
+        """Add what is wrong to `found`."""
+        ...
+
 
 CHECKS: Final[tuple[Check, ...]] = (
     unreachable_tier,

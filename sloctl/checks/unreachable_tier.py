@@ -25,7 +25,7 @@ CODE: Final = "SLO101"
 
 def check(catalogue: Catalogue, found: Diagnostics) -> None:
     """Every tier's threshold lies below 100 % errors, and its counts fit into `over`."""
-    averaging = ((slo, tier) for _, slo, tier in tiers(catalogue) if not isinstance(tier.trigger, BudgetLeft))
+    averaging = ((slo, tier) for slo, tier in tiers(catalogue) if not isinstance(tier.trigger, BudgetLeft))
     report(found.error, CODE, (finding for slo, tier in averaging for finding in _of(slo, tier)))
 
 

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import failed, show
+from sloctl.cli.report import loaded
 
 if TYPE_CHECKING:
     from sloctl.model.catalogue import Slo
@@ -29,9 +29,7 @@ MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%dT%H:%M:%S%z"]
 @click.option("--end", type=click.DateTime(MOMENTS), help="The last moment, at least 3 h ago (default: 3 h ago).")
 @options.root
 @options.strict
-@click.pass_context
 def backfill(
-    context: click.Context,
     paths: tuple[str, ...],
     url: str,
     start: datetime | None,
@@ -51,16 +49,12 @@ def backfill(
     It uses promtool, adds blocks and changes none. What is recorded already stays as it is.
     """
     from sloctl.backends.table import BACKENDS
-    from sloctl.compiler import compile_specs
     from sloctl.live.backfill import script, stages
     from sloctl.rendering import to_yaml
 
-    compilation = compile_specs(paths, [], root=root)
-    show(compilation.found, "text")
-    if failed(compilation.found, strict=strict):
-        context.exit(1)
-    begin, until = _span(start, end, compilation.catalogue.slos)
-    found = stages(BACKENDS["prometheus"].compile(compilation.catalogue))
+    catalogue = loaded(paths, root, strict=strict)
+    begin, until = _span(start, end, catalogue.slos)
+    found = stages(BACKENDS["prometheus"].compile(catalogue))
     texts = [to_yaml({"groups": list(stage.groups)}) for stage in found]
     click.echo(script(texts, found, url, begin, until), nl=False)
 

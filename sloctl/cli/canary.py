@@ -14,7 +14,7 @@ import click
 
 from sloctl.cli import canary_report, options
 from sloctl.cli.canary_server import approve, history, serve, token, verify
-from sloctl.cli.report import failed, show
+from sloctl.cli.report import loaded
 from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
@@ -31,41 +31,25 @@ UNAVAILABLE: Final = 3
 CONTINUE: Final = 4
 
 
-class Percent(click.ParamType[Decimal]):
-    """A percentage, with its sign."""
-
-    name = "percentage"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Decimal:
-        """The percentage as a ratio."""
-        if isinstance(value, Decimal):
-            return value
-        text = str(value)
-        try:
-            number = Decimal(text.removesuffix("%")) / 100
-        except InvalidOperation:
-            number = Decimal("NaN")
-        if not text.endswith("%") or not number.is_finite() or number < 0:
-            self.fail(f"{text!r} is no percentage; write 0.1%", param, ctx)
-        return number
+def _percent(text: str) -> Decimal:
+    """A percentage with its sign, as a ratio."""
+    try:
+        number = Decimal(text.removesuffix("%")) / 100
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if not text.endswith("%") or not number.is_finite() or number < 0:
+        raise ValueError(f"{text!r} is no percentage; write 0.1%")
+    return number
 
 
-class Length(click.ParamType["Duration"]):
+def _length(text: str) -> Duration:
     """A duration such as `90s` or `5m`."""
+    from sloctl.language.quantities import duration
 
-    name = "duration"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> Duration:
-        """The duration."""
-        from sloctl.language.quantities import duration
-        from sloctl.model.quantities import Duration
-
-        if isinstance(value, Duration):
-            return value
-        try:
-            return duration(str(value))
-        except ValueError:
-            self.fail(f"{str(value)!r} is no duration; write 90s or 5m", param, ctx)
+    try:
+        return duration(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no duration; write 90s or 5m") from None
 
 
 @click.group()
@@ -93,25 +77,27 @@ for command in (approve, history, serve, token, verify):
 @click.option("--step", type=click.IntRange(min=0), default=0, show_default=True, help="Step of the rollout, from 0.")
 @click.option(
     "--started",
-    callback=options.moment,
+    type=options.moment,
     metavar="TIME",
     help="When the canary got traffic (default: its first sample).",
 )
 @click.option(
     "--step-started",
-    callback=options.moment,
+    type=options.moment,
     metavar="TIME",
     help="When the step began (default: earlier ones took their `hold`).",
 )
 @click.option(
-    "--warm-up", type=Length(), default="0s", show_default=True, help="Time after the start that is not judged."
+    "--warm-up",
+    type=options.Parsed("duration", _length),
+    default="0s",
+    show_default=True,
+    help="Time after the start that is not judged.",
 )
 @options.at
 @click.option("--watch", is_flag=True, help="Look again with every scrape until there is a verdict.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.pass_context
+@options.text_or_json
 def evaluate(
-    context: click.Context,
     paths: tuple[str, ...],
     root: Path | None,
     services: tuple[str, ...],
@@ -133,7 +119,8 @@ def evaluate(
     """
     if not len(services) == len(canaries) == len(stables):
         raise click.UsageError("write --service, --canary and --stable equally often, in the same order")
-    catalogue = _loaded(context, paths, root)
+    # Specifications with errors are no question: exit code 2, and never rollback's 1.
+    catalogue = loaded(paths, root, only_errors=True, code=2)
 
     def release(service: Service, canary_hash: str, stable_hash: str) -> Release:
         from sloctl.canary.source.arms import Release
@@ -153,20 +140,7 @@ def evaluate(
         verdicts = _watched(asked, source, form) if watch else judge_together(asked, source)
     if not watch or form == "json":
         canary_report.print_verdicts(verdicts, form)
-    context.exit(_exit_code(verdicts))
-
-
-def _loaded(context: click.Context, paths: tuple[str, ...], root: Path | None) -> Catalogue:
-    """The catalogue; specifications with errors are no question, so they exit with 2 and never with rollback's 1."""
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
-
-    found = Diagnostics()
-    catalogue = load(paths, found, root=root)
-    if failed(found, strict=False):
-        show(found, "text")
-        context.exit(2)
-    return catalogue
+    raise click.exceptions.Exit(_exit_code(verdicts))
 
 
 def _usage(make: Callable[[], T]) -> T:
@@ -235,10 +209,15 @@ def _exit_code(verdicts: list[Verdict]) -> int:
 @click.argument("old", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.argument("new", type=click.Path(exists=True, dir_okay=False, path_type=Path))
 @click.option("--key", required=True, help="Field that identifies a record.")
-@click.option("--numbers", type=Percent(), default="0.1%", show_default=True, help="Relative tolerance of numbers.")
+@click.option(
+    "--numbers",
+    type=options.Parsed("percentage", _percent),
+    default="0.1%",
+    show_default=True,
+    help="Relative tolerance of numbers.",
+)
 @click.option("--worst", type=click.IntRange(min=0), default=10, show_default=True, help="Differences to list.")
-@click.pass_context
-def parity(context: click.Context, old: Path, new: Path, key: str, numbers: Decimal, worst: int) -> None:
+def parity(old: Path, new: Path, key: str, numbers: Decimal, worst: int) -> None:
     """Compare the results of two versions, in .jsonl, .json or .csv.
 
     Numbers agree within a tolerance, everything else exactly; a missing record is a mismatch.
@@ -249,5 +228,5 @@ def parity(context: click.Context, old: Path, new: Path, key: str, numbers: Deci
     found = _usage(lambda: compare(old, new, key, numbers, worst))
     canary_report.print_parity(found)
     if found.records == 0:
-        context.exit(CONTINUE)
-    context.exit(ROLLBACK if found.mismatches else 0)
+        raise click.exceptions.Exit(CONTINUE)
+    raise click.exceptions.Exit(ROLLBACK if found.mismatches else 0)

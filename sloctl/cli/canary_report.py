@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from sloctl.cli.report import escaped
+from sloctl.cli.report import as_json, escaped
 
 if TYPE_CHECKING:
     from rich.console import RenderableType
@@ -21,12 +21,10 @@ _COLOURS: Final = {"promote": "green", "rollback": "bold red", "continue": "yell
 def print_verdicts(verdicts: list[Verdict], form: str) -> None:
     """As text for people, or as JSON."""
     if form == "json":
-        import orjson
+        from sloctl.canary.analysis import verdict as judged
 
-        from sloctl.canary.analysis.verdict import as_json
-
-        answer = [as_json(verdict) for verdict in verdicts]
-        click.echo(orjson.dumps(answer[0] if len(answer) == 1 else answer, option=orjson.OPT_INDENT_2).decode())
+        answer = [judged.as_json(verdict) for verdict in verdicts]
+        click.echo(as_json(answer[0] if len(answer) == 1 else answer))
         return
     from rich.console import Console
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import escaped
+from sloctl.cli.report import as_json, escaped
 from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
@@ -32,19 +32,12 @@ _store = click.option(
 )
 
 
-class Address(click.ParamType["tuple[str, int]"]):
+def _address(text: str) -> tuple[str, int]:
     """A host and a port."""
-
-    name = "address"
-
-    def convert(self, value: object, param: click.Parameter | None, ctx: click.Context | None) -> tuple[str, int]:
-        """The host and the port."""
-        if isinstance(value, tuple):
-            return value
-        host, _, port = str(value).rpartition(":")
-        if not port.isdecimal() or int(port) > 65535:
-            self.fail(f"{str(value)!r} is no address; write 127.0.0.1:8080 or 0.0.0.0:8080", param, ctx)
-        return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - without tokens `serve` refuses it
+    host, _, port = text.rpartition(":")
+    if not port.isdecimal() or int(port) > 65535:
+        raise ValueError(f"{text!r} is no address; write 127.0.0.1:8080 or 0.0.0.0:8080")
+    return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - without tokens `serve` refuses it
 
 
 @click.command()
@@ -52,7 +45,9 @@ class Address(click.ParamType["tuple[str, int]"]):
 @options.root
 @options.prometheus_again
 @_store
-@click.option("--listen", type=Address(), default="127.0.0.1:8080", show_default=True, help="HOST:PORT.")
+@click.option(
+    "--listen", type=options.Parsed("address", _address), default="127.0.0.1:8080", show_default=True, help="HOST:PORT."
+)
 @click.option(
     "--tokens",
     type=click.Path(dir_okay=False, exists=True, path_type=Path),
@@ -138,9 +133,8 @@ def token(name: str, role: str) -> None:
 @_store
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
 @click.option("--replay", metavar="ID", help="Make a decision again from its counts, and compare.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.pass_context
-def history(context: click.Context, service: str, store: str, limit: int, replay: str | None, form: str) -> None:
+@options.text_or_json
+def history(service: str, store: str, limit: int, replay: str | None, form: str) -> None:
     """What was decided for SERVICE, and who approved, newest first.
 
     With --replay: exit code 0 when the counts give the same verdict today, 1 when they do not.
@@ -149,17 +143,15 @@ def history(context: click.Context, service: str, store: str, limit: int, replay
 
     with _opened(store) as opened:
         if replay is not None:
-            context.exit(0 if _replayed(opened, replay, form) else _DIFFERENT)
+            raise click.exceptions.Exit(0 if _replayed(opened, replay, form) else _DIFFERENT)
         _print_entries(opened.decisions(Subject.of(service), limit=limit), form)
 
 
 def _print_entries(entries: list[Entry], form: str) -> None:
-    import orjson
-
     from sloctl.canary.server.answers import entry, moment
 
     if form == "json":
-        click.echo(orjson.dumps(list(map(entry, entries)), option=orjson.OPT_INDENT_2).decode())
+        click.echo(as_json(list(map(entry, entries))))
         return
     from rich.console import Console
     from rich.table import Table
@@ -176,8 +168,6 @@ def _print_entries(entries: list[Entry], form: str) -> None:
 
 
 def _replayed(store: Store, identity: str, form: str) -> bool:
-    import orjson
-
     from sloctl.canary.audit.chain import Kind
     from sloctl.canary.recording import replayed, service_from
 
@@ -185,8 +175,7 @@ def _replayed(store: Store, identity: str, form: str) -> bool:
     configuration = _only(store.find(Kind.CONFIGURATION, decision.config), f"configuration of decision {identity}")
     then, now = replayed(decision.evidence, service_from(configuration.evidence))
     if form == "json":
-        answer: dict[str, Any] = {"id": decision.id, "same": then == now, "then": then, "now": now}
-        click.echo(orjson.dumps(answer, option=orjson.OPT_INDENT_2).decode())
+        click.echo(as_json({"id": decision.id, "same": then == now, "then": then, "now": now}))
         return then == now
     for name, verdict in (("then", then), ("now", now)):
         click.echo(escaped(f"{name}: {verdict['verdict']} ({verdict['reason']}) {verdict['sentence']}"))
@@ -229,8 +218,7 @@ def approve(service: str, revision: str, by: str, store: str) -> None:
 @click.command()
 @_store
 @click.option("--head", metavar="DIGEST", help="The digest that an earlier run printed: it must be in the chain.")
-@click.pass_context
-def verify(context: click.Context, store: str, head: str | None) -> None:
+def verify(store: str, head: str | None) -> None:
     """Read the whole audit store: is every entry as it was written?"""
     with _opened(store) as opened:
         found = opened.verify(head)
@@ -238,16 +226,11 @@ def verify(context: click.Context, store: str, head: str | None) -> None:
         click.echo(escaped(problem))
     if found.problems:
         click.echo(f"the chain is broken ({found.entries} entries)")
-        context.exit(_DIFFERENT)
+        raise click.exceptions.Exit(_DIFFERENT)
     click.echo(f"{found.entries} entries, every one as it was written; head {found.head}")
 
 
-@contextmanager
-def _opened(url: str) -> Iterator[Store]:
+def _opened(url: str) -> closing[Store]:
     from sloctl.canary.audit.store import Store
 
-    store = Store.open(url, create=False)
-    try:
-        yield store
-    finally:
-        store.close()
+    return closing(Store.open(url, create=False))

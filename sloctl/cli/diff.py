@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 
 import click
 
-from sloctl.cli.report import failed, show
+from sloctl.cli import options
+from sloctl.cli.report import as_json, loaded
 from sloctl.errors import OutsideError
 
 if TYPE_CHECKING:
@@ -18,41 +19,29 @@ if TYPE_CHECKING:
 @click.argument("old")
 @click.argument("new")
 @click.option("--specs", default="slo-specs", show_default=True, help="The folder of specifications in a git revision.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.pass_context
-def diff(context: click.Context, old: str, new: str, specs: str, form: str) -> None:
+@options.text_or_json
+def diff(old: str, new: str, specs: str, form: str) -> None:
     """Compare two folders of specifications, or two git revisions, in the words of the person on call.
 
     OLD and NEW are a folder or a file, or else a revision such as main or HEAD~1. Every key in force is compared.
     """
     from sloctl.explain.diff import compared, markdown
 
-    differences = compared(_loaded(context, old, specs), _loaded(context, new, specs))
+    differences = compared(_loaded(old, specs), _loaded(new, specs))
     if form == "json":
-        import orjson
-
-        click.echo(orjson.dumps(differences, option=orjson.OPT_INDENT_2).decode())
+        click.echo(as_json(differences))
     else:
         click.echo(markdown(differences) or "Nothing changes for the person on call.")
 
 
-def _loaded(context: click.Context, what: str, specs: str) -> Catalogue:
+def _loaded(what: str, specs: str) -> Catalogue:
     import tempfile
 
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
-
-    found = Diagnostics()
     if Path(what).exists():
-        catalogue = load([what], found)
-    else:
-        with tempfile.TemporaryDirectory(prefix="sloctl-diff-") as folder:
-            _extract(what, specs, Path(folder))
-            catalogue = load([str(Path(folder, specs))], found, root=Path(folder))
-    if failed(found, strict=False):
-        show(found, "text")
-        context.exit(1)
-    return catalogue
+        return loaded([what], only_errors=True)
+    with tempfile.TemporaryDirectory(prefix="sloctl-diff-") as folder:
+        _extract(what, specs, Path(folder))
+        return loaded([str(Path(folder, specs))], Path(folder), only_errors=True)
 
 
 def _extract(revision: str, specs: str, folder: Path) -> None:

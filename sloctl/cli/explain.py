@@ -12,11 +12,10 @@ import click
 
 from sloctl.cli import options
 from sloctl.cli.pages import page
-from sloctl.cli.report import failed, show
+from sloctl.cli.report import as_json, loaded
 
 if TYPE_CHECKING:
     from sloctl.explain.detection import Detection, SloExplanation, TierExplanation
-    from sloctl.model.catalogue import Catalogue
     from sloctl.model.quantities import Duration, Rate
 
 
@@ -26,10 +25,7 @@ if TYPE_CHECKING:
 @click.option("--traffic", metavar="RATE", help="Events, such as 5/min, instead of the declared traffic.")
 @click.option("--format", "form", type=click.Choice(["text", "json", "markdown"]), default="text", show_default=True)
 @options.root
-@click.pass_context
-def explain(
-    context: click.Context, which: str, specs: tuple[str, ...], traffic: str | None, form: str, root: Path | None
-) -> None:
+def explain(which: str, specs: tuple[str, ...], traffic: str | None, form: str, root: Path | None) -> None:
     """Say when each alert of an SLO fires, or of all SLOs; or what a finding's CODE, such as SLO101, means.
 
     Moments are counted from an evaluation of the alert at which the trouble begins, after clean and steady traffic.
@@ -37,28 +33,19 @@ def explain(
     if re.fullmatch(r"SLO\d\w*", which, re.IGNORECASE):
         click.echo(page(which))
         return
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
     from sloctl.explain.detection import explained, missed
 
     rate = _rate(traffic) if traffic else None
-    found = Diagnostics()
-    catalogue = load(specs, found, root=root)
-    show(found, "text")
-    if failed(found, strict=False):
-        context.exit(1)
+    catalogue = loaded(specs, root)
     explanations = explained(catalogue, which, rate)
     if not explanations:
-        raise click.UsageError(f"there is no SLO {which!r}; there are {_names(catalogue)}")
+        known = ", ".join(f"{slo.service}/{slo.name}" for slo in catalogue.slos)
+        raise click.UsageError(f"there is no SLO {which!r}; there are {known}")
     _print(explanations, form)
     broken = list(missed(catalogue, which, rate))
     for sentence in broken:
         click.echo(f"expect: {sentence}", err=True)
-    context.exit(1 if broken else 0)
-
-
-def _names(catalogue: Catalogue) -> str:
-    return ", ".join(f"{slo.service}/{slo.name}" for slo in catalogue.slos)
+    raise click.exceptions.Exit(1 if broken else 0)
 
 
 def _rate(text: str) -> Rate:
@@ -72,10 +59,7 @@ def _rate(text: str) -> Rate:
 
 def _print(explanations: list[SloExplanation], form: str) -> None:
     if form == "json":
-        import orjson
-
-        values = [_value(explanation) for explanation in explanations]
-        click.echo(orjson.dumps(values, option=orjson.OPT_INDENT_2).decode())
+        click.echo(as_json([_value(explanation) for explanation in explanations]))
         return
     for explanation in explanations:
         (_markdown if form == "markdown" else _text)(explanation)
@@ -135,7 +119,7 @@ def _facts(explanation: SloExplanation) -> list[str]:
 
 def _rows(tier: TierExplanation) -> list[tuple[str, ...]]:
     """One row per error ratio; the first one also names the tier and its threshold."""
-    first = tier.name, _percent(tier.threshold) + (" of the budget" if tier.over is None else "")
+    first = tier.name, _percent(tier.threshold) + (" of the budget" if tier.tier.over is None else "")
     return [
         (*(first if number == 0 else ("", "")), _percent(detection.ratio), *_moments(tier, detection))
         for number, detection in enumerate(tier.detections)
@@ -165,7 +149,9 @@ def _notes(explanation: SloExplanation) -> list[str]:
 
 def _chances(explanation: SloExplanation, tier: TierExplanation) -> str:
     """What it takes to fire at the traffic, and how often chance does."""
-    least = f"{tier.name}: at {explanation.traffic}, {tier.least} bad events in {tier.over} are the fewest that fire"
+    least = (
+        f"{tier.name}: at {explanation.traffic}, {tier.least} bad events in {tier.tier.over} are the fewest that fire"
+    )
     match tier.false_pages:
         case None:
             return f"{least}; false alerts nearly always"
@@ -204,7 +190,7 @@ def _value(explanation: SloExplanation) -> dict[str, Any]:
 def _tier_value(tier: TierExplanation) -> dict[str, Any]:
     return {
         "tier": tier.name,
-        "severity": tier.severity,
+        "severity": tier.tier.severity.value,
         "threshold": str(tier.threshold),
         "evaluated_every_seconds": str(tier.every.seconds),
         "least_bad_events": tier.least,

@@ -1,8 +1,10 @@
-"""Single files that a command writes: as a whole or not at all."""
+"""Single files that a command writes, as a whole or not at all, and folders for those that it may keep."""
 
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from sloctl.errors import OutsideError
@@ -38,3 +40,23 @@ def is_written(file: Path, content: str) -> bool:
         return False
     except OSError as error:
         raise OutsideError(f"cannot read {file}: {error.strerror or error}") from error
+
+
+@contextmanager
+def kept_folder(keep: Path | None, prefix: str) -> Iterator[Path]:
+    """The folder to keep files in, made if need be; without one a temporary folder.
+
+    Raises:
+        OutsideError: the disk is in the way.
+    """
+    import tempfile
+
+    if keep is None:
+        with tempfile.TemporaryDirectory(prefix=prefix) as folder:
+            yield Path(folder)
+        return
+    try:
+        keep.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise OutsideError(f"cannot write to {keep}: {error.strerror}") from error
+    yield keep

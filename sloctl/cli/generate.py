@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Iterator
 from datetime import date
+from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
 from sloctl.cli import options
 from sloctl.cli.collector import paused
-from sloctl.cli.report import failed, show
+from sloctl.cli.report import escaped, report
 
 if TYPE_CHECKING:
-    from sloctl.artifacts import Target
+    from sloctl.artifacts import Drift, Target
     from sloctl.backends.backend import Backend
     from sloctl.compiler import Compilation
+
+_LINES_A_FILE: Final = 60
+_FILES: Final = 20
+_COMPARED: Final = 20_000  # lines; comparing longer files takes minutes
 
 
 @click.command()
@@ -39,10 +45,8 @@ if TYPE_CHECKING:
 @options.root
 @options.strict
 @options.form
-@click.pass_context
 @paused()
 def generate(
-    context: click.Context,
     paths: tuple[str, ...],
     output: str,
     only: tuple[str, ...],
@@ -66,14 +70,12 @@ def generate(
     backends = _chosen(only) + _forms(emit, only)
     base = Path("." if output == "-" else output)
     compilation = compile_specs(paths, backends, root=root, relative_to=base, today=date.today())
-    show(compilation.found, form)
-    if failed(compilation.found, strict=strict):
-        context.exit(1)
+    report(compilation.found, form, strict=strict)
     target = Target(base, tuple(folder for backend in backends for folder in backend.folders), compilation.read)
     if output == "-":
         _print(compilation)
     elif check:
-        context.exit(_check(compilation, target))
+        raise click.exceptions.Exit(_check(compilation, target))
     else:
         _write(compilation, target, prune=prune)
 
@@ -81,19 +83,21 @@ def generate(
 def _chosen(only: tuple[str, ...]) -> list[Backend]:
     from sloctl.backends.table import BACKENDS
 
-    for name in only:
-        if name not in BACKENDS:
-            raise click.BadParameter(f"{name!r} is no backend; there is {', '.join(BACKENDS)}", param_hint="--only")
+    _check_known(only, BACKENDS, "--only", "backend")
     return [backend for name, backend in BACKENDS.items() if not only or name in only]
 
 
 def _forms(emit: tuple[str, ...], only: tuple[str, ...]) -> list[Backend]:
     from sloctl.backends.table import FORMS
 
-    for name in emit:
-        if name not in FORMS:
-            raise click.BadParameter(f"{name!r} is no form; there is {', '.join(FORMS)}", param_hint="--emit")
+    _check_known(emit, FORMS, "--emit", "form")
     return [form for name in FORMS if name in emit for form in FORMS[name] if not only or form.name in only]
+
+
+def _check_known(names: tuple[str, ...], known: Collection[str], option: str, what: str) -> None:
+    for name in names:
+        if name not in known:
+            raise click.BadParameter(f"{name!r} is no {what}; there is {', '.join(known)}", param_hint=option)
 
 
 def _print(compilation: Compilation) -> None:
@@ -104,10 +108,9 @@ def _print(compilation: Compilation) -> None:
 
 def _check(compilation: Compilation, target: Target) -> int:
     from sloctl.artifacts import compare
-    from sloctl.cli import drift
 
     comparison = compare(compilation.files, target)
-    for line in drift.lines(comparison.drift, target.output):
+    for line in _drift(comparison.drift, target.output):
         click.echo(line)
     _tell_left_alone(comparison.left_alone, target)
     if not comparison.drift:
@@ -115,6 +118,34 @@ def _check(compilation: Compilation, target: Target) -> int:
         return 0
     click.echo("Run `sloctl generate` and commit what it writes.", err=True)
     return 1
+
+
+def _drift(drift: list[Drift], output: Path) -> Iterator[str]:
+    """Each file that differs, with a unified diff of the first ones that changed: a CI log stays readable."""
+    from sloctl.artifacts import Change
+
+    shown = 0
+    for file in drift:
+        yield f"{file.change.value}: {output / file.path}"
+        if file.change is Change.CHANGED and shown < _FILES:
+            shown += 1
+            yield from _bounded_diff(file)
+    changed = sum(file.change is Change.CHANGED for file in drift)
+    if changed > shown:
+        yield f"({changed - shown} more changed files are not shown line by line)"
+
+
+def _bounded_diff(file: Drift) -> Iterator[str]:
+    import difflib
+
+    before, after = (text.decode(errors="backslashreplace").split("\n") for text in (file.before, file.after))
+    if len(before) + len(after) > _COMPARED:
+        yield "  (too long to be compared line by line)"
+        return
+    diff = difflib.unified_diff(before, after, f"{file.path} (there)", f"{file.path} (specified)", lineterm="")
+    yield from (escaped(line) for line in islice(diff, _LINES_A_FILE))
+    if next(diff, None) is not None:
+        yield f"  (more than {_LINES_A_FILE} lines differ)"
 
 
 def _write(compilation: Compilation, target: Target, *, prune: bool) -> None:

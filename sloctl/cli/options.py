@@ -6,11 +6,13 @@ import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 
 from sloctl.cli.report import FORMS
+
+T = TypeVar("T")
 
 paths = click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.Path())
 root = click.option(
@@ -27,31 +29,21 @@ form = click.option(
     show_default=True,
     help="How findings are shown.",
 )
+text_or_json = click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
 
 
-def prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
-    """Which Prometheus is asked, and how; the command gets a `client`."""
-    return _prometheus(command, required=True)
-
-
-def perhaps_prometheus(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same where it may be left out; the command gets None then."""
-    return _prometheus(command, required=False)
-
-
-def prometheus_soon(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same where somebody waits for the answer: a query has five seconds."""
-    return _prometheus(command, required=True, timeout=5)
-
-
-def prometheus_again(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The same for a server: the command gets `connect`, which makes a client with the token as it is then."""
-    return _prometheus(command, required=True, timeout=5, later=True)
-
-
-def _prometheus(
-    command: Callable[..., Any], *, required: bool, timeout: float = 30, later: bool = False
+def prometheus(
+    command: Callable[..., Any], *, required: bool = True, timeout: float = 30, later: bool = False
 ) -> Callable[..., Any]:
+    """Which Prometheus is asked, and how; the command gets a `client`.
+
+    Args:
+        command: what is decorated.
+        required: where it may be left out, the command gets None then.
+        timeout: seconds for a query.
+        later: the command gets `connect` instead, which makes a client with the token as it is then.
+    """
+
     @click.option(
         "--prometheus", "url", required=required, metavar="URL", help="Address of Prometheus, Thanos or Mimir."
     )
@@ -75,19 +67,41 @@ def _prometheus(
     return with_client
 
 
-def moment(_: click.Context, __: click.Parameter, value: str | None) -> float | None:
-    """A time of an option as Unix seconds."""
-    if value is None:
-        return None
+perhaps_prometheus = functools.partial(prometheus, required=False)
+prometheus_soon = functools.partial(prometheus, timeout=5)
+"""Where somebody waits for the answer."""
+prometheus_again = functools.partial(prometheus, timeout=5, later=True)
+"""For a server."""
+
+
+class Parsed(click.ParamType[T]):
+    """The value that `parse` makes of a text; its ValueError says what to write."""
+
+    def __init__(self, name: str, parse: Callable[[str], T]) -> None:
+        self.name, self.parse = name, parse
+
+    def convert(self, value: T | str, param: click.Parameter | None, ctx: click.Context | None) -> T:
+        """The value; what is one already, such as a default, stays."""
+        if not isinstance(value, str):
+            return value
+        try:
+            return self.parse(value)
+        except ValueError as error:
+            self.fail(str(error), param, ctx)
+
+
+def _moment(text: str) -> float:
     try:
-        return float(value)
+        return float(text)
     except ValueError:
         pass
     try:
-        parsed = datetime.fromisoformat(value)
+        parsed = datetime.fromisoformat(text)
     except ValueError as error:
-        raise click.BadParameter("write Unix seconds or a time such as 2026-01-31T12:00:00Z") from error
+        raise ValueError("write Unix seconds or a time such as 2026-01-31T12:00:00Z") from error
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
-at = click.option("--at", callback=moment, metavar="TIME", help="Look at a past moment (RFC 3339, UTC without a zone).")
+moment = Parsed("time", _moment)
+"""A time as Unix seconds."""
+at = click.option("--at", type=moment, metavar="TIME", help="Look at a past moment (RFC 3339, UTC without a zone).")

@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 import textwrap
 from difflib import get_close_matches
-from typing import TYPE_CHECKING, Final
+from importlib import resources
+from typing import Final, NamedTuple
 
 import click
 
-if TYPE_CHECKING:
-    from sloctl.language.codes import Page
-
 _WIDTH: Final = 88
+_STAGES: Final = ("language", "resolve", "live")
+"""Packages with a `codes.md`; a check's page is its docstring."""
+_PAGE: Final = re.compile(r"# (SLO\d+) (.+)\n\n((?:(?!# |```).*\n)+)(?:```yaml\n((?:(?!```).*\n)+)```\n)?")
+
+
+class Page(NamedTuple):
+    """What a code means, what to do, and how it looks when it is right."""
+
+    title: str
+    text: str
+    example: str = ""
 
 
 def page(subject: str) -> str:
@@ -29,14 +39,13 @@ def page(subject: str) -> str:
 
 def pages() -> dict[str, Page]:
     """Every page by its code: of files, of what stands between documents, of the checks and of running data."""
-    from sloctl.checks.table import PAGES as OF_CHECKS
-    from sloctl.language.codes import PAGES as OF_DOCUMENTS
-    from sloctl.language.codes import Page
-    from sloctl.live.data import PAGES as OF_DATA
-    from sloctl.resolve.codes import PAGES as BETWEEN_DOCUMENTS
+    from sloctl.checks.table import PAGES
 
-    others = {code: Page(*page) for code, page in (OF_CHECKS | OF_DATA).items()}
-    return dict(sorted((OF_DOCUMENTS | BETWEEN_DOCUMENTS | others).items()))
+    found = {code: Page(*page) for code, page in PAGES.items()}
+    for stage in _STAGES:
+        text = resources.files(f"sloctl.{stage}").joinpath("codes.md").read_text(encoding="utf-8")
+        found |= {page[1]: Page(page[2], page[3].strip(), (page[4] or "").rstrip()) for page in _PAGE.finditer(text)}
+    return dict(sorted(found.items()))
 
 
 def shown(code: str, page: Page) -> str:

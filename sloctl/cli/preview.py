@@ -18,10 +18,10 @@ if TYPE_CHECKING:
     from sloctl.prometheus import PrometheusClient
 
 
-def _length(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
-    if value is not None and not re.fullmatch(r"[1-9][0-9]*[smhdw]", value):
-        raise click.BadParameter("write a length such as 30m, 6h or 7d")
-    return value
+def _length(text: str) -> str:
+    if not re.fullmatch(r"[1-9][0-9]*[smhdw]", text):
+        raise ValueError("write a length such as 30m, 6h or 7d")
+    return text
 
 
 @click.command()
@@ -38,7 +38,12 @@ def _length(_: click.Context, __: click.Parameter, value: str | None) -> str | N
     metavar="SECONDS",
     help="Range of rates: four scrapes.",
 )
-@click.option("--since", callback=_length, metavar="LENGTH", help="Show so long a time instead, such as 6h.")
+@click.option(
+    "--since",
+    type=options.Parsed("length", _length),
+    metavar="LENGTH",
+    help="Show so long a time instead, such as 6h.",
+)
 def preview(
     dashboard: Path,
     client: PrometheusClient,

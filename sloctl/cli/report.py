@@ -3,27 +3,60 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Final
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sloctl.diagnostics import Diagnostic, Diagnostics, Place, Severity
 
+if TYPE_CHECKING:
+    from sloctl.model.catalogue import Catalogue
+
 _COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
 _WIDTH: Final = 160
 
 
-def show(found: Diagnostics, form: str, *, err: bool = True) -> None:
-    """Print all findings in one of `FORMS`."""
-    for line in FORMS[form](found):
-        click.echo(line, err=err)
+def loaded(
+    paths: Iterable[str],
+    root: Path | None = None,
+    form: str = "text",
+    *,
+    strict: bool = False,
+    only_errors: bool = False,
+    code: int = 1,
+) -> Catalogue:
+    """The specifications at `paths` (default: slo-specs), or the end of the command; findings as in `report`."""
+    from sloctl.compiler import load
+
+    found = Diagnostics()
+    catalogue = load(paths, found, root=root)
+    report(found, form, strict=strict, only_errors=only_errors, code=code)
+    return catalogue
 
 
-def failed(found: Diagnostics, *, strict: bool) -> bool:
-    """Whether the findings stop the run: errors, and warnings when strict."""
+def report(found: Diagnostics, form: str, *, strict: bool = False, only_errors: bool = False, code: int = 1) -> None:
+    """Print all findings in one of `FORMS`, and end the command where they stop it.
+
+    Args:
+        strict: warnings stop it as well as errors.
+        only_errors: nothing is printed where nothing stops it.
+        code: the exit code.
+    """
     worst = Severity.WARNING if strict else Severity.ERROR
-    return any(finding.severity <= worst for finding in found)
+    failed = any(finding.severity <= worst for finding in found)
+    for line in FORMS[form](found) if failed or not only_errors else ():
+        click.echo(line, err=True)
+    if failed:
+        raise click.exceptions.Exit(code)
+
+
+def as_json(value: object) -> str:
+    """A value for programs."""
+    import orjson
+
+    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
 
 
 def escaped(text: str) -> str:
@@ -84,9 +117,7 @@ def _excerpt(place: Place, sources: Mapping[str, str]) -> Iterator[str]:
 
 
 def _json(found: Diagnostics) -> Iterator[str]:
-    import orjson
-
-    yield orjson.dumps([_as_mapping(finding) for finding in found], option=orjson.OPT_INDENT_2).decode()
+    yield as_json([_as_mapping(finding) for finding in found])
 
 
 def _as_mapping(finding: Diagnostic) -> dict[str, Any]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import escaped, failed, show
+from sloctl.cli.files import kept_folder
+from sloctl.cli.report import escaped, loaded
 
 if TYPE_CHECKING:
     from sloctl.backends.alertmanager.tree import Route
@@ -58,7 +59,7 @@ def merge(
 
     All of your own stays as it is, byte for byte. A second merge replaces what the first one put in.
     """
-    catalogue = _catalogue(paths, root, form, strict=strict)
+    catalogue = loaded(paths, root, form, strict=strict)
     text = _merged(catalogue, base, secrets)
     if output is None:
         click.echo(text, nl=False)
@@ -83,22 +84,18 @@ def test(
 
     Exits with 1 when an alert of a team reaches nobody, a route is never taken, or the two disagree.
     """
-    import tempfile
-
     from sloctl.backends.alertmanager.routes import route_tree, verify
     from sloctl.errors import SloctlError
 
-    catalogue = _catalogue(paths, root, form, strict=strict)
+    catalogue = loaded(paths, root, form, strict=strict)
     tree = route_tree(catalogue)
     lines = list(_lines(catalogue, tree))
     if not lines:
         raise SloctlError("no platform says where alerts go: write `teams` in a Platform")
     click.echo("\n".join(lines))
     verify(catalogue, tree)
-    with tempfile.TemporaryDirectory(prefix="sloctl-routes-") as folder:
-        kept = keep or Path(folder)
-        kept.mkdir(parents=True, exist_ok=True)
-        file = kept / "alertmanager.yml"
+    with kept_folder(keep, "sloctl-routes-") as folder:
+        file = folder / "alertmanager.yml"
         file.write_text(_merged(catalogue, base, SECRETS), encoding="utf-8", newline="")
         judged = _amtool(catalogue, tree, file)
     click.echo(f"{len(lines)} alerts reach their receivers; {judged}.")
@@ -122,19 +119,6 @@ def diff(old: Path, new: Path) -> None:
     if found:
         raise SloctlError(f"incidents open on {len(found)} routes would stay open: resolve them first, or merge then")
     click.echo("Every open incident keeps its identity.")
-
-
-def _catalogue(paths: tuple[str, ...], root: Path | None, form: str, *, strict: bool) -> Catalogue:
-    """The specifications, or the end of the command when they have errors."""
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
-
-    found = Diagnostics()
-    catalogue = load(paths, found, root=root)
-    show(found, form)
-    if failed(found, strict=strict):
-        raise click.exceptions.Exit(1)
-    return catalogue
 
 
 def _merged(catalogue: Catalogue, base: Path | None, secrets: str) -> str:

@@ -17,8 +17,7 @@ DEFAULT: Final = "slo-specs/slo.schema.json"
     "-o", "--output", default=DEFAULT, show_default=True, metavar="FILE", help="File to write; - prints instead."
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 when the file differs.")
-@click.pass_context
-def schema(context: click.Context, output: str, *, check: bool) -> None:
+def schema(output: str, *, check: bool) -> None:
     """Write the JSON Schema of specifications, for completion and checks in an editor.
 
     Name it in the first line of a specification:
@@ -34,7 +33,7 @@ def schema(context: click.Context, output: str, *, check: bool) -> None:
     elif check:
         click.echo(f"{'changed' if file.exists() else 'missing'}: {file}")
         click.echo("Run `sloctl schema` and commit what it writes.", err=True)
-        context.exit(1)
+        raise click.exceptions.Exit(1)
     else:
         write(file, content)
         click.echo(f"wrote {file}")

@@ -13,8 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import escaped, failed
-from sloctl.cli.report import show as show_findings
+from sloctl.cli.report import as_json, escaped, loaded
 
 if TYPE_CHECKING:
     from sloctl.explain.entries import KeyEntry
@@ -51,23 +50,15 @@ class Table:
 @click.command()
 @click.argument("path", default="slo-specs", metavar="[PATH]", type=click.Path())
 @click.argument("which", default="", metavar="[SERVICE[/SLO]]")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
+@options.text_or_json
 @options.root
-@click.pass_context
-def show(context: click.Context, path: str, which: str, form: str, root: Path | None) -> None:
+def show(path: str, which: str, form: str, root: Path | None) -> None:
     """Show every value in force in PATH (default: slo-specs), or for some SLOs, and where it comes from.
 
     Each SLO has a table; what its service (its canary, its cost) and its platform (teams, texts, dashboards) say for
     all of theirs follows in one table each. A value that nobody wrote is a default.
     """
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
-
-    found = Diagnostics()
-    catalogue = load([path], found, root=root)
-    if failed(found, strict=False):
-        show_findings(found, "text")
-        context.exit(1)
+    catalogue = loaded([path], root, only_errors=True)
     tables = list(_tables(catalogue, which))
     if not tables:
         known = ", ".join(f"{slo.service}/{slo.name}" for slo in islice(catalogue.slos, 20))
@@ -80,17 +71,17 @@ def show(context: click.Context, path: str, which: str, form: str, root: Path | 
 
 def _tables(catalogue: Catalogue, which: str) -> Iterator[Table]:
     """SLOs, then their service, and after its services the platform."""
-    wanted, _, name = which.partition("/")
+    from sloctl.explain.detection import chosen
+
+    wanted = set(chosen(catalogue, which))
     for platform in catalogue.platforms:
-        chosen = [
-            (service, slos)
-            for service in platform.services
-            if wanted in {"", service.name} and (slos := [slo for slo in service.slos if name in {"", slo.name}])
+        services = [
+            (service, slos) for service in platform.services if (slos := [slo for slo in service.slos if slo in wanted])
         ]
-        for service, slos in chosen:
+        for service, slos in services:
             yield from (Table(platform, service, slo) for slo in slos)
             yield Table(platform, service)
-        if chosen:
+        if services:
             yield Table(platform)
 
 
@@ -117,8 +108,6 @@ def _print_tables(tables: list[Table]) -> None:
 
 
 def _print_json(tables: list[Table]) -> None:
-    import orjson
-
     shown = [
         {
             "platform": table.platform.name,
@@ -128,7 +117,7 @@ def _print_json(tables: list[Table]) -> None:
         }
         for table in tables
     ]
-    click.echo(orjson.dumps(shown, option=orjson.OPT_INDENT_2).decode())
+    click.echo(as_json(shown))
 
 
 def _as_mapping(row: KeyEntry) -> dict[str, Any]:

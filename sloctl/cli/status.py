@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 import click
 
 from sloctl.cli import options
+from sloctl.cli.report import as_json
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -21,27 +22,18 @@ if TYPE_CHECKING:
 @options.at
 @click.option("--watch", is_flag=True, help="Read it again every few seconds until Ctrl-C.")
 @click.option("--every", type=click.IntRange(1, 3600), default=15, show_default=True, help="Seconds, with --watch.")
-@click.option("--format", "form", type=click.Choice(["text", "json"]), default="text", show_default=True)
-@click.pass_context
-def status(
-    context: click.Context, client: PrometheusClient, at: float | None, every: int, form: str, *, watch: bool
-) -> None:
+@options.text_or_json
+def status(client: PrometheusClient, at: float | None, every: int, form: str, *, watch: bool) -> None:
     """Show SLI, budget, burn rates and alerts of every SLO, the most urgent first."""
     from sloctl.live.status import read_status
 
     with client:
         if form == "json":
-            _print_json(read_status(client, at))
+            click.echo(as_json([status.value() for status in read_status(client, at)]))
         elif watch:
-            _watch(context, client, every)
+            _watch(client, every)
         else:
             _print_table(read_status(client, at))
-
-
-def _print_json(found: list[Status]) -> None:
-    import orjson
-
-    click.echo(orjson.dumps([one.value() for one in found], option=orjson.OPT_INDENT_2))
 
 
 def _print_table(found: list[Status]) -> None:
@@ -50,7 +42,7 @@ def _print_table(found: list[Status]) -> None:
     Console().print(table(found))
 
 
-def _watch(context: click.Context, client: PrometheusClient, every: int) -> None:
+def _watch(client: PrometheusClient, every: int) -> None:
     from rich.live import Live
 
     from sloctl.live.status import read_status
@@ -61,7 +53,7 @@ def _watch(context: click.Context, client: PrometheusClient, every: int) -> None
                 time.sleep(every)
                 live.update(table(read_status(client)))
         except KeyboardInterrupt:
-            context.exit(0)
+            return
 
 
 def table(found: list[Status]) -> Table:

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import click
 
 from sloctl.cli import options, signals
-from sloctl.cli.report import escaped, failed, show
-from sloctl.errors import OutsideError, SloctlError
+from sloctl.cli.files import kept_folder
+from sloctl.cli.report import escaped, loaded
+from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
     from sloctl.proof.promtool import Outcome, Promtool
@@ -33,9 +33,7 @@ _DEEPEST: Final = 32
     "--promtool", metavar="PROGRAM", help="The promtool to use (default: that of `make prometheus`, else on PATH)."
 )
 @options.root
-@click.pass_context
 def test(
-    context: click.Context,
     paths: tuple[str, ...],
     keep: Path | None,
     rules: Path | None,
@@ -47,36 +45,15 @@ def test(
     For each SLO and tier, unit tests are generated and run: silent one evaluation before the computed moment,
     firing at it with all labels and texts, silent for ever just below the threshold, ended when the trouble ends.
     """
-    from sloctl.compiler import load
-    from sloctl.diagnostics import Diagnostics
     from sloctl.proof.promtool import Promtool
     from sloctl.proof.slos import proofs
 
     program = Promtool(promtool)
-    found = Diagnostics()
-    catalogue = load(paths, found, root=root)
-    show(found, "text")
-    if failed(found, strict=False):
-        context.exit(1)
+    catalogue = loaded(paths, root)
     claims = list(proofs(catalogue, _groups(rules) if rules else None))
-    with signals.told(program.interrupt), _folder(keep) as folder:
-        outcomes = _run(program, [claim for claim in claims if not claim.unproven], folder)
-    context.exit(_report(claims, outcomes))
-
-
-@contextlib.contextmanager
-def _folder(keep: Path | None) -> Iterator[Path]:
-    import tempfile
-
-    if keep is None:
-        with tempfile.TemporaryDirectory(prefix="sloctl-test-") as folder:
-            yield Path(folder)
-        return
-    try:
-        keep.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise OutsideError(f"cannot write to {keep}: {error.strerror}") from error
-    yield keep.resolve()
+    with signals.told(program.interrupt), kept_folder(keep, "sloctl-test-") as folder:
+        outcomes = _run(program, [claim for claim in claims if not claim.unproven], folder.resolve())
+    raise click.exceptions.Exit(_report(claims, outcomes))
 
 
 def _groups(place: Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:

@@ -9,6 +9,9 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from sloctl.cli.report import counted
+from sloctl.errors import OutsideError
+
 if TYPE_CHECKING:
     from sloctl.instrumentation.telemetry import Telemetry
     from sloctl.instrumentation.trace import Hop, Journey
@@ -22,10 +25,7 @@ _HEADINGS = ("#", "from", "service", "transport", "status", "duration", "what")
 @click.argument("more", nargs=-1, metavar="[FILE]...")
 @click.option("--logs", multiple=True, metavar="FILE", help="Log lines as JSON; more files may follow.")
 @click.option("--spans", multiple=True, metavar="FILE", help="Spans as JSON lines; more files may follow.")
-@click.pass_context
-def trace(
-    context: click.Context, request_id: str, more: tuple[str, ...], logs: tuple[str, ...], spans: tuple[str, ...]
-) -> None:
+def trace(request_id: str, more: tuple[str, ...], logs: tuple[str, ...], spans: tuple[str, ...]) -> None:
     """Follow the request ID through logs and spans, and name the earliest hop that failed.
 
     ID is the request ID, or the one that a client sent. FILE may be a pattern, or - for standard input, and compressed
@@ -37,14 +37,14 @@ def trace(
     telemetry = _read(request_id, (*logs, *spans, *more))
     found = journey(request_id, telemetry)
     if telemetry.unreadable:
-        click.echo(f"left out: {_counted(telemetry.unreadable, 'unreadable line')}", err=True)
+        click.echo(f"left out: {counted(telemetry.unreadable, 'unreadable line')}", err=True)
     if not found.hops:
         click.echo(f"no log line and no span has the ID {_shown(request_id)}")
-        context.exit(NOT_FOUND)
+        raise click.exceptions.Exit(NOT_FOUND)
     for line in _report(found):
         click.echo(line)
     if found.culprit is not None:
-        context.exit(1)
+        raise click.exceptions.Exit(1)
 
 
 def _read(request_id: str, names: Iterable[str]) -> Telemetry:
@@ -63,13 +63,7 @@ def _read(request_id: str, names: Iterable[str]) -> Telemetry:
         try:
             return follow(request_id, opened)
         except OSError as error:
-            raise _cannot_read(", ".join(paths), error) from error
-
-
-def _cannot_read(path: str, error: OSError) -> Exception:
-    from sloctl.errors import OutsideError
-
-    return OutsideError(f"cannot read {path}: {error.strerror}")
+        raise click.exceptions.Exit(NOT_FOUND)
 
 
 def _expanded(name: str) -> list[str]:
@@ -81,8 +75,8 @@ def _report(journey: Journey) -> Iterator[str]:
     services = {hop.service for hop in hops}
     transports = {hop.transport for hop in hops} - {"-"}
     lasted = max(hop.end for hop in hops) - min(hop.start for hop in hops)
-    counts = [_counted(len(hops), "hop"), _counted(len(services), "service"), _counted(len(transports), "transport")]
-    counts += [_counted(journey.lines, "log line"), _duration(lasted)]
+    counts = [counted(len(hops), "hop"), counted(len(services), "service"), counted(len(transports), "transport")]
+    counts += [counted(journey.lines, "log line"), _duration(lasted)]
     yield f"{', '.join(map(_shown, journey.request_ids))}: {', '.join(counts)}"
     numbers = {hop: number for number, hop in enumerate(hops, 1)}
     yield from _table([_HEADINGS, *(_row(hop, numbers) for hop in hops)])
@@ -97,12 +91,7 @@ def _report(journey: Journey) -> Iterator[str]:
     yield from (f"  {_shown(evidence.text)}" for evidence in journey.culprit.evidence)
 
 
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
-
-
-def _row(hop: Hop, numbers: Mapping[Hop, int]) -> tuple[str, ...]:
-    cause = "" if hop.cause is None else str(numbers[hop.cause])
+        raise click.exceptions.Exit(NOT_FOUND)
     status = hop.status if not hop.failed or hop.status == "error" else f"{hop.status} (failed)"
     cells = (hop.service, hop.transport, status, _duration(hop.end - hop.start), hop.name)
     return (str(numbers[hop]), cause, *map(_shown, cells))

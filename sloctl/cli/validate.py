@@ -10,7 +10,7 @@ import click
 
 from sloctl.cli import options
 from sloctl.cli.collector import paused
-from sloctl.cli.report import counted, failed, show
+from sloctl.cli.report import counted, report
 
 if TYPE_CHECKING:
     from sloctl.prometheus import PrometheusClient
@@ -22,10 +22,8 @@ if TYPE_CHECKING:
 @options.strict
 @options.form
 @options.perhaps_prometheus
-@click.pass_context
 @paused()
 def validate(
-    context: click.Context,
     paths: tuple[str, ...],
     root: Path | None,
     form: str,
@@ -47,9 +45,7 @@ def validate(
 
         with client:
             check_data(compilation.catalogue, client, compilation.found)
-    show(compilation.found, form)
-    if failed(compilation.found, strict=strict):
-        context.exit(1)
+    report(compilation.found, form, strict=strict)
     if form == "text":
         slos = list(compilation.catalogue.slos)
         services = {(slo.platform, slo.service) for slo in slos}

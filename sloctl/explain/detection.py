@@ -47,17 +47,15 @@ class TierExplanation:
 
     Attributes:
         threshold: the error ratio above which it fires; for `budget_left`, the share of the budget spent.
+        every: how often it is evaluated.
         detections: one for each of `RATIOS`, and for the smallest ratio that fires.
         false_pages: expected in 30 days at the given traffic while 70 % of the budget is spent; None without traffic.
         least: fewest bad events in `over` that fire at the given traffic.
     """
 
     name: str
-    severity: str
-    over: Duration | None
-    also_over: Duration | None
+    tier: Tier
     threshold: Decimal
-    for_: Duration
     every: Duration
     detections: tuple[Detection, ...]
     false_pages: Decimal | None
@@ -101,17 +99,13 @@ def explain_slo(slo: Slo, traffic: Rate | None = None) -> SloExplanation:
 
 def explain_tier(slo: Slo, tier: Tier, traffic: Rate | None = None) -> TierExplanation:
     """One tier."""
-    threshold = budget.error_threshold(tier, slo.objective)
     smallest = budget.smallest_firing_ratio(
         _least_ratio(slo, tier), tier.over or slo.window.length, slo.sampling.resolution
     )
     return TierExplanation(
         name=conventions.burn_tier(tier),
-        severity=tier.severity.value,
-        over=tier.over,
-        also_over=tier.also_over,
-        threshold=threshold,
-        for_=tier.for_,
+        tier=tier,
+        threshold=budget.error_threshold(tier, slo.objective),
         every=interval(slo, tier),
         detections=tuple(_detected(slo, tier, ratio, traffic) for ratio in (*RATIOS, smallest)),
         false_pages=_false_pages(slo, tier, traffic),
@@ -154,7 +148,7 @@ def _least_ratio(slo: Slo, tier: Tier) -> Decimal:
 def _few(slo: Slo, tier: Tier, ratio: Decimal) -> Duration:
     """Until so many slices or samples are bad that they count; a roll-up shows them a tile later."""
     slices = -(-Decimal(tier.min_bad) // (ratio * _looks(slo)))
-    return slo.sampling.resolution * (int(slices) + (1 if reads_rollups(slo, tier) else 0))
+    return slo.sampling.resolution * (int(slices) + reads_rollups(slo, tier))
 
 
 def _looks(slo: Slo) -> Decimal:
@@ -176,13 +170,12 @@ def _detected(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Det
     reset = None
     if tier.over is not None:
         reset = budget.reset_time(threshold, shortest, ratio, slo.sampling.resolution) + tier.keep_firing_for
-    return Detection(ratio, pending, page, spent, _guarded(slo, tier, ratio, traffic), reset)
+    return Detection(ratio, pending, page, spent, _guarded(slo, tier, ratio, traffic, pending), reset)
 
 
-def _guarded(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None) -> Duration | None:
+def _guarded(slo: Slo, tier: Tier, ratio: Decimal, traffic: Rate | None, pending: Duration) -> Duration | None:
     """Until the tier fires with its guard, at steady traffic in a window that was full of clean events."""
-    pending = pending_time(slo, tier, ratio)
-    if traffic is None or pending is None or slo.counts_slices or tier.over is None:
+    if traffic is None or slo.counts_slices or tier.over is None:
         return None
     step, over = interval(slo, tier), tier.over
     if traffic.during(over) < tier.min_events:
@@ -226,13 +219,13 @@ def _false_pages(slo: Slo, tier: Tier, traffic: Rate | None) -> Decimal | None:
 
 def missed(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> Iterator[str]:
     """What a Platform's `expect` asks of the SLOs of `which` and does not get, one sentence each."""
-    chosen = set(_chosen(catalogue, which))
+    wanted = set(chosen(catalogue, which))
     for platform in catalogue.platforms:
         for service in platform.services:
-            if chosen.intersection(service.slos):
+            if wanted.intersection(service.slos):
                 yield from _too_late(platform, service)
         for slo in platform.slos:
-            if slo in chosen:
+            if slo in wanted:
                 yield from _too_many(platform, slo, traffic)
 
 
@@ -279,10 +272,11 @@ def _quieter(slo: Slo, tier: Tier, most: Decimal, traffic: Rate | None) -> str:
 
 
 def explained(catalogue: Catalogue, which: str = "", traffic: Rate | None = None) -> list[SloExplanation]:
+    """The SLOs that `chosen` chooses."""
+    return [explain_slo(slo, traffic) for slo in chosen(catalogue, which)]
+
+
+def chosen(catalogue: Catalogue, which: str) -> list[Slo]:
     """The SLOs of a service, or one of `SERVICE/SLO`, or all."""
-    return [explain_slo(slo, traffic) for slo in _chosen(catalogue, which)]
-
-
-def _chosen(catalogue: Catalogue, which: str) -> list[Slo]:
     service, _, name = which.partition("/")
     return [slo for slo in catalogue.slos if service in {"", slo.service} and name in {"", slo.name}]

@@ -163,11 +163,6 @@ class Use(Written):
     template: v.Name = required("Name of the template.")
     with_: Maybe[dict[v.ParameterName, object]] = optional("Values of its parameters.", alias="with")
 
-    @property
-    def arguments(self) -> dict[str, object]:
-        """The values of the parameters, by name."""
-        return self.with_ or {}
-
 
 class Service(Inheritable):
     """What one service promises."""

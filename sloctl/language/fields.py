@@ -118,15 +118,8 @@ def exactly_one(model: BaseModel, code: str, what: str, *names: str) -> None:
     keys = listed(names, "or")
     if not present:
         raise refusal(code, f"{what} is missing", f"write one of {keys}")
-    also = f"`{present[1]}` and `{present[0]}` cannot stand together"
-    raise refusal(
-        code,
-        also,
-        f"keep one of {keys}",
-        at=(present[1],),
-        on_key=True,
-        related=(((present[0],), "the other one"),),
-    )
+    message = f"`{present[1]}` and `{present[0]}` cannot stand together"
+    raise _beside(present[0], present[1], code, message, f"keep one of {keys}")
 
 
 def together(model: BaseModel, code: str, key: str, *others: str) -> None:
@@ -145,15 +138,13 @@ def apart(model: BaseModel, code: str, key: str, *others: str) -> None:
     """Refuse those of `others` that have no meaning beside `key`."""
     wrong = written(model, *others) if key in model.model_fields_set else []
     if wrong:
-        message = f"`{wrong[0]}` has no meaning beside `{key}`"
-        raise refusal(
-            code,
-            message,
-            "remove one of them",
-            at=(wrong[0],),
-            on_key=True,
-            related=(((key,), "the other one"),),
-        )
+        raise _beside(key, wrong[0], code, f"`{wrong[0]}` has no meaning beside `{key}`", "remove one of them")
+
+
+def _beside(key: str, wrong: str, code: str, message: str, help_: str) -> Exception:
+    """The refusal of a key because of another one."""
+    related = (((key,), "the other one"),)
+    return refusal(code, message, help_, at=(wrong,), on_key=True, related=related)
 
 
 def unique(values: tuple[T, ...], code: str, what: str, key: str | None, place: str) -> None:

@@ -14,17 +14,6 @@ from sys import intern
 from typing import Any, Final
 
 import yaml
-from yaml.events import (
-    AliasEvent,
-    DocumentEndEvent,
-    DocumentStartEvent,
-    Event,
-    MappingEndEvent,
-    MappingStartEvent,
-    ScalarEvent,
-    SequenceEndEvent,
-    SequenceStartEvent,
-)
 
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.errors import OutsideError
@@ -99,14 +88,14 @@ class _Reader:
         self.drop = False  # the next value belongs to a key that was refused
         self.values = self.problems = 0
         self.complete = 0  # documents that have ended
-        self.handlers: dict[type[Event], Callable[[Any], None]] = {
-            MappingStartEvent: self._start_mapping,
-            SequenceStartEvent: self._start_sequence,
-            MappingEndEvent: self._end,
-            SequenceEndEvent: self._end,
-            AliasEvent: self._alias,
-            DocumentStartEvent: self._start_document,
-            DocumentEndEvent: self._end_document,
+        self.handlers: dict[type[yaml.Event], Callable[[Any], None]] = {
+            yaml.MappingStartEvent: lambda event: self._start(Mapping(), event),
+            yaml.SequenceStartEvent: lambda event: self._start(Sequence(), event),
+            yaml.MappingEndEvent: self._end,
+            yaml.SequenceEndEvent: self._end,
+            yaml.AliasEvent: self._alias,
+            yaml.DocumentStartEvent: self._start_document,
+            yaml.DocumentEndEvent: self._end_document,
         }
 
     def read(self, text: bytes) -> None:
@@ -115,7 +104,7 @@ class _Reader:
         next_event, scalar, others = loader.get_event, self._scalar, self.handlers
         try:
             while (event := next_event()) is not None:
-                if type(event) is ScalarEvent:
+                if type(event) is yaml.ScalarEvent:
                     scalar(event)
                 elif (handle := others.get(type(event))) is not None:
                     handle(event)
@@ -165,13 +154,7 @@ class _Reader:
         else:
             self.key, self.key_mark = intern(key), mark
 
-    def _start_mapping(self, event: MappingStartEvent) -> None:
-        self._start(Mapping(), event)
-
-    def _start_sequence(self, event: SequenceStartEvent) -> None:
-        self._start(Sequence(), event)
-
-    def _start(self, collection: Mapping | Sequence, event: MappingStartEvent | SequenceStartEvent) -> None:
+    def _start(self, collection: Mapping | Sequence, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
         mark = _mark(event)
         if event.anchor is not None or event.tag is not None:
             self._refuse_extras(event, mark)
@@ -183,7 +166,7 @@ class _Reader:
         self.stack.append((self.parent, self.key, self.key_mark, self.drop))
         self.parent, self.key, self.drop = collection, None, False
 
-    def _end(self, _: Event) -> None:
+    def _end(self, _: yaml.Event) -> None:
         self.opened.pop()
         self.parent, self.key, self.key_mark, self.drop = self.stack.pop()
 
@@ -222,12 +205,14 @@ class _Reader:
             return REFUSED
         return int(text) if _INTEGER.fullmatch(text) else Decimal(text)
 
-    def _alias(self, event: AliasEvent) -> None:
+    def _alias(self, event: yaml.AliasEvent) -> None:
         mark = _mark(event)
         self._error("SLO008", mark, f"`*{str(event.anchor)[:80]}`: aliases are not read", _ALIAS_HELP)
         self._add(REFUSED, mark)
 
-    def _refuse_extras(self, event: ScalarEvent | MappingStartEvent | SequenceStartEvent, mark: int) -> None:
+    def _refuse_extras(
+        self, event: yaml.ScalarEvent | yaml.MappingStartEvent | yaml.SequenceStartEvent, mark: int
+    ) -> None:
         if event.anchor is not None:
             self._error("SLO008", mark, f"`&{event.anchor[:80]}`: anchors are not read", _ALIAS_HELP)
         if event.tag is not None:
@@ -238,10 +223,10 @@ class _Reader:
                 _TAG_HELP,
             )
 
-    def _end_document(self, _: Event) -> None:
+    def _end_document(self, _: yaml.Event) -> None:
         self.complete = len(self.documents)
 
-    def _start_document(self, event: DocumentStartEvent) -> None:
+    def _start_document(self, event: yaml.DocumentStartEvent) -> None:
         if event.version or event.tags:
             mark = _mark(event)
             self._error(

@@ -146,7 +146,7 @@ Member = TypeVar("Member", bound=Enum)
 Word = Annotated[Member, Words()]
 
 
-def _matching(pattern: re.Pattern[str], code: str, what: str, help_: str, example: str) -> Read:
+def _matching(pattern: re.Pattern[str], what: str, help_: str, example: str, code: str = "SLO021") -> Read:
     """A text that matches a regular expression."""
     called = what.removeprefix("a ").removeprefix("an ")
     return Read(lambda value: texts.matching(pattern, value, code, what, help_), called, _pattern(pattern, example))
@@ -178,45 +178,32 @@ _BOUND: Final = {
     ]
 }
 
-Name = Annotated[str, _matching(texts.NAME, "SLO021", "a name", texts.NAME_HELP, "checkout")]
-LabelName = Annotated[str, _matching(texts.LABEL, "SLO021", "a label name", "use letters, digits and `_`", "tenant")]
-ParameterName = Annotated[
-    str, _matching(texts.PARAMETER, "SLO021", "a parameter name", "use letters, digits and `_`", "job")
-]
+Name = Annotated[str, _matching(texts.NAME, "a name", texts.NAME_HELP, "checkout")]
+LabelName = Annotated[str, _matching(texts.LABEL, "a label name", "use letters, digits and `_`", "tenant")]
+ParameterName = Annotated[str, _matching(texts.PARAMETER, "a parameter name", "use letters, digits and `_`", "job")]
 MetricName = Annotated[
-    str, _matching(texts.METRIC, "SLO021", "a metric name", "write it without labels", "http_duration_seconds")
+    str, _matching(texts.METRIC, "a metric name", "write it without labels", "http_duration_seconds")
 ]
 ClockTime = Annotated[
-    str, _matching(texts.CLOCK, "SLO026", "a time of day", "write hours and minutes: '09:00'", "09:00")
+    str, _matching(texts.CLOCK, "a time of day", "write hours and minutes: '09:00'", "09:00", "SLO026")
 ]
-TimeZone = Annotated[
-    str, _matching(texts.ZONE, "SLO021", "a time zone", "write an IANA name such as `Europe/Berlin`", "UTC")
-]
-Currency = Annotated[
-    str, _matching(texts.CURRENCY, "SLO021", "a currency", "write its three letters, such as `USD`", "USD")
-]
+TimeZone = Annotated[str, _matching(texts.ZONE, "a time zone", "write an IANA name such as `Europe/Berlin`", "UTC")]
+Currency = Annotated[str, _matching(texts.CURRENCY, "a currency", "write its three letters, such as `USD`", "USD")]
 SeverityWord = Annotated[
     str,
     _matching(
         texts.SEVERITY,
-        "SLO021",
         "a word for a severity",
         "use letters, digits, spaces, `.`, `_` and `-`, because routes and dashboards match it",
         "critical",
     ),
 ]
-Channel = Annotated[
-    str, _matching(texts.CHANNEL, "SLO021", "a channel", "write its name in quotes: '#alerts'", "#alerts")
-]
-Email = Annotated[
-    str,
-    _matching(texts.EMAIL, "SLO021", "an e-mail address", "write `team@example.com`", "team@example.com"),
-]
+Channel = Annotated[str, _matching(texts.CHANNEL, "a channel", "write its name in quotes: '#alerts'", "#alerts")]
+Email = Annotated[str, _matching(texts.EMAIL, "an e-mail address", "write `team@example.com`", "team@example.com")]
 Address = Annotated[
     str,
     _matching(
         texts.ADDRESS,
-        "SLO021",
         "a topic or telephone number",
         "write a topic's ARN, or a number such as '+4912345'",
         "arn:aws:sns:eu-west-1:123456789012:on-call",

@@ -20,35 +20,6 @@ from sloctl.promql.selectors import selector_text
 if TYPE_CHECKING:
     from sloctl.prometheus import PrometheusClient
 
-PAGES: Final[dict[str, tuple[str, str]]] = {
-    "SLO201": (
-        "A selector that matches no series",
-        "Nothing of the last 15 minutes matches it. Without series the SLO is blind: it neither burns nor alerts.",
-    ),
-    "SLO202": (
-        "A bound that is no bucket of the data",
-        "The histogram has no bucket at the bound, so that good events cannot be told from bad ones.",
-    ),
-    "SLO203": (
-        "Births that cannot be told from relabelling",
-        "A counter that appears with value 3 means three events if its target was already up. Without `up` on the "
-        "`target_labels` nothing says so, and the first errors of a series are lost.",
-    ),
-    "SLO204": (
-        "Split labels that the data does not have, or too many values",
-        "The labels of `by` must be on the series, and their values fewer than `max_series`.",
-    ),
-    "SLO205": (
-        "Another scrape interval than declared",
-        "The rules derive their lengths from `scrape_interval`; the samples say otherwise.",
-    ),
-    "SLO206": (
-        "A counter that falls",
-        "A counter only falls when its process starts again. What falls all the time holds the events of an interval "
-        "or a rate; read as a running total it gives any error ratio at all.",
-    ),
-}
-"""Title and text by code."""
 _OFF: Final = 0.25
 """How far, as a ratio, the samples' distance may be from the declared interval."""
 _FALLS: Final = 0.1

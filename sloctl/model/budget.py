@@ -21,11 +21,6 @@ LEAST_OF_BUDGET: Final = 3
 """Fewer bad events than this are no spent budget: the first minutes of a window hold few events at all."""
 
 
-def burn_rate(share: Decimal, window: Duration, over: Duration) -> Decimal:
-    """How fast the budget burns when `share` of a window's budget is spent within `over`."""
-    return share * (window / over)
-
-
 def budget_spent(burn: Decimal, window: Duration, during: Duration) -> Decimal:
     """The share of a window's budget that burning at `burn` spends `during` this long."""
     return burn * (during / window)

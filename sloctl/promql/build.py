@@ -16,11 +16,6 @@ def over_time(function: str, selector: Selector, range_: Duration, offset: Durat
     return f"{function}_over_time({selector_text(selector, range_, offset)})"
 
 
-def summed(inner: str, by: tuple[str, ...] = ()) -> str:
-    """`sum(...)`, or `sum by (...) (...)`, over several lines."""
-    return f"sum{_grouping('by', by)}(\n{indent(inner)}\n)"
-
-
 def matching_on(labels: tuple[str, ...]) -> str:
     """`on (a, b)`."""
     return f"on ({', '.join(labels)})"
@@ -34,7 +29,3 @@ def renamed(inner: str, new: str, old: str) -> str:
 def indent(text: str) -> str:
     """Every line two spaces further right."""
     return "\n".join(f"  {line}" for line in text.splitlines())
-
-
-def _grouping(word: str, labels: tuple[str, ...]) -> str:
-    return f" {word} ({', '.join(labels)}) " if labels else ""

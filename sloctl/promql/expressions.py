@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 from datetime import timedelta
-from typing import Final
+from decimal import Decimal
+from typing import Final, NamedTuple
 
 import promql_parser
 
@@ -22,6 +23,8 @@ _STAND_IN: Final = timedelta(seconds=987_653)
 _WORDS: Final = {"scalar": "a number", "string": "a text", "matrix": "a range"}
 _STAND_IN_WRITTEN: Final = "987653s"
 _STAND_IN_PRINTED: Final = promql_parser.display_duration(_STAND_IN)
+_HOLDS_AT: Final = {"<": -1, "<=": 0, "==": 0, ">=": 0, ">": 1, "!=": 1}
+"""How far from the number a sample lies with which a comparison holds."""
 _STRING_OR_WINDOW: Final = re.compile(rf"{STRING}|\$window\b")
 
 
@@ -67,9 +70,24 @@ def selector_of(node: promql_parser.Expr) -> Selector | None:
     return None if node.offset or node.at else from_tree(node)
 
 
-def metrics(expression: Expression) -> tuple[str, ...]:
-    """The names of the metrics that an expression reads, each once."""
-    return tuple(dict.fromkeys(selector.metric for selector in expression.selectors))
+class NumberComparison(NamedTuple):
+    """The selector of a condition, and a sample with which the condition holds."""
+
+    selector: Selector
+    holds_at: Decimal
+
+
+def comparison(condition: Expression) -> NumberComparison | None:
+    """What a condition of the form `max(queue_length) > 1000` compares; None for any other form."""
+    node = parse_printed(condition.text)
+    while isinstance(node, promql_parser.ParenExpr):
+        node = node.expr
+    if not isinstance(node, promql_parser.BinaryExpr) or not isinstance(node.rhs, promql_parser.NumberLiteral):
+        return None
+    step, selector = _HOLDS_AT.get(str(node.op)), selector_of(node.lhs)
+    if step is None or selector is None:
+        return None
+    return NumberComparison(selector, Decimal(repr(node.rhs.val)) + step)
 
 
 def _replaced(text: str, window: str) -> str:
@@ -83,9 +101,8 @@ def _narrowed(tree: promql_parser.Expr, matchers: tuple[Matcher, ...]) -> promql
 
     def narrowed(node: promql_parser.Expr) -> promql_parser.Expr | None:
         if isinstance(node, promql_parser.MatrixSelector):
-            return promql_parser.parse(
-                f"{_added(node.vector_selector, matchers, promql_parser.display_duration(node.range))}"
-            )
+            range_ = promql_parser.display_duration(node.range)
+            return promql_parser.parse(_added(node.vector_selector, matchers, range_))
         if isinstance(node, promql_parser.VectorSelector):
             return promql_parser.parse(_added(node, matchers, ""))
         return None

@@ -1,4 +1,4 @@
-"""PromQL text to a syntax tree, and the tree's shape."""
+"""PromQL text to a syntax tree."""
 
 from __future__ import annotations
 
@@ -12,11 +12,6 @@ from sloctl.promql.limits import check_limits
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
-
-
-def parse(text: str) -> promql_parser.Expr:
-    """The syntax tree of one PromQL expression; it raises as `parse_nodes` does."""
-    return parse_nodes(text)[0]
 
 
 def parse_nodes(text: str) -> list[promql_parser.Expr]:
@@ -59,24 +54,6 @@ def walk(tree: promql_parser.Expr) -> list[promql_parser.Expr]:
 
     promql_parser.walk(tree, visit)
     return nodes
-
-
-def shape(tree: promql_parser.Expr) -> tuple[str, ...]:
-    """The kinds of all nodes in depth-first order: operators and functions, but no names and numbers.
-
-    Two expressions of one template have the same shape whatever a specification says.
-    """
-    return tuple(_kind(node) for node in walk(tree))
-
-
-def _kind(node: promql_parser.Expr) -> str:
-    match node:
-        case promql_parser.Call(func=function):
-            return f"call {function.name}"
-        case promql_parser.AggregateExpr(op=operator) | promql_parser.BinaryExpr(op=operator):
-            return f"{type(node).__name__} {operator}"
-        case _:
-            return type(node).__name__
 
 
 def _refuse_odd_selector(node: promql_parser.VectorSelector) -> None:

@@ -10,7 +10,7 @@ import promql_parser
 from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
 from sloctl.model.selector import Matcher, MatchOperator, Selector
-from sloctl.promql.parse import parse
+from sloctl.promql.parse import parse_nodes
 
 _OPERATORS: Final = {
     "MatchOp.Equal": MatchOperator.EQUAL,
@@ -27,7 +27,7 @@ def parse_selector(text: str) -> Selector:
     Raises:
         PromqlError: the text is something else, or has a range, an offset or `@`.
     """
-    tree = parse(text)
+    tree = parse_nodes(text)[0]
     if not isinstance(tree, promql_parser.VectorSelector):
         raise PromqlError("this is an expression where a selector is expected", _ONLY_SELECTORS)
     if tree.offset or tree.at:

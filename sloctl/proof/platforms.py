@@ -11,6 +11,7 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.prometheus.alerts import health_group
+from sloctl.conventions.inventory import calendar_recordings
 from sloctl.model.catalogue import Platform
 from sloctl.model.periods import period_starts, zone
 from sloctl.model.quantities import MINUTE, Duration
@@ -32,8 +33,8 @@ _COUNTED_AT: Final = 5
 
 def calendar_proofs(platform: Platform, rules: Sequence[Rule]) -> Iterator[Proof]:
     """The tables of each calendar that SLOs of the platform use."""
-    calendars = {conventions.calendar_name(slo.calendar): slo.calendar for slo in platform.slos if slo.calendar}
-    for name, calendar in sorted(calendars.items()):
+    for calendar, start, _ in calendar_recordings(platform):
+        name = start.labels["calendar"]
         yield _tables(f"{platform.name}/{name}", name, calendar, rules)
 
 

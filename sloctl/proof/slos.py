@@ -11,7 +11,7 @@ from sloctl.conventions.inventory import error_ratio_windows
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.selector import Expression
-from sloctl.promql.comparisons import comparison
+from sloctl.promql.expressions import comparison
 from sloctl.promql.selectors import parse_selector
 from sloctl.proof.blind import blind_proofs
 from sloctl.proof.budgets import budget_proofs

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -13,7 +13,7 @@ from sloctl.language.tree import Key
 from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import JudgeableIndicator, Latency, Ratio
-from sloctl.model.selector import Matcher, MatchOperator, Selector
+from sloctl.model.selector import Matcher, MatchOperator
 from sloctl.resolve import codes
 from sloctl.resolve.building import built
 from sloctl.resolve.reading import PromqlReading
@@ -127,22 +127,12 @@ class _Resolving:
 
     def _arms_are_free(self, slo: Slo, arms: meant.Versions, *keys: Key) -> None:
         labels = {matcher.label for matcher in arms.matchers}
-        for selector in selectors_of(slo):
-            for matcher in selector.matchers:
-                if matcher.label in labels and matcher.operator is MatchOperator.EQUAL:
-                    message = f"`{slo.name}` fixes `{matcher.label}`, which tells the arms apart"
-                    self._error(message, "remove the matcher from the SLI, or use another label", *keys, "slo")
-                    return
+        if taken := [label for label in _fixed(_matchers(slo)) if label in labels]:
+            message = f"`{slo.name}` fixes `{taken[0]}`, which tells the arms apart"
+            self._error(message, "remove the matcher from the SLI, or use another label", *keys, "slo")
 
     def _split(self, slo: Slo, arms: meant.Versions, by: tuple[str, ...], *keys: Key) -> None:
-        fixed = {
-            matcher.label
-            for matcher in (
-                *arms.matchers,
-                *(matcher for selector in selectors_of(slo) for matcher in selector.matchers),
-            )
-            if matcher.operator is MatchOperator.EQUAL
-        }
+        fixed = _fixed((*arms.matchers, *_matchers(slo)))
         for label in by:
             if label in fixed:
                 help_ = "remove the label here or the matcher there"
@@ -153,6 +143,12 @@ class _Resolving:
         self.reading.error(code, message, help_, *keys)
 
 
-def selectors_of(slo: Slo) -> tuple[Selector, ...]:
-    """The selectors of an SLI that a canary can judge."""
-    return slo.indicator.reads().selectors if isinstance(slo.indicator, JudgeableIndicator) else ()
+def _matchers(slo: Slo) -> list[Matcher]:
+    """The matchers of an SLI that a canary can judge."""
+    selectors = slo.indicator.reads().selectors if isinstance(slo.indicator, JudgeableIndicator) else ()
+    return [matcher for selector in selectors for matcher in selector.matchers]
+
+
+def _fixed(matchers: Iterable[Matcher]) -> list[str]:
+    """The labels that matchers fix to one value."""
+    return [matcher.label for matcher in matchers if matcher.operator is MatchOperator.EQUAL]

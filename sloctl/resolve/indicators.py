@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Final, assert_never
 
-from sloctl.diagnostics import Diagnostics
 from sloctl.language import indicators
 from sloctl.language.quantities import WrittenBound
 from sloctl.language.tree import Key
@@ -32,9 +31,9 @@ class IndicatorReading(PromqlReading):
 
     def indicator(self, written: indicators.Sli) -> meant.Indicator | None:
         """The SLI, or None with the reasons in `found`."""
-        before = len(self.found.found)
+        before = len(self.found.errors)
         made = self._made(written.indicator)
-        return made if len(self.found.found) == before or not _has_errors(self.found, before) else None
+        return made if len(self.found.errors) == before else None
 
     def _made(self, written: indicators.Indicator) -> meant.Indicator | None:
         try:
@@ -186,7 +185,3 @@ def _in_unit(bound: WrittenBound, unit: meant.Unit) -> Decimal:
     if bound.unit != "duration":
         return bound.value
     return bound.value * 1000 if unit is meant.Unit.MILLISECONDS else bound.value
-
-
-def _has_errors(found: Diagnostics, since: int) -> bool:
-    return any(finding.severity.word == "error" for finding in found.found[since:])

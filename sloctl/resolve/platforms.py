@@ -11,7 +11,6 @@ from pathlib import PurePath
 from typing import Final
 
 from sloctl.diagnostics import Diagnostics, Place, Related
-from sloctl.errors import PromqlError
 from sloctl.language import alerting, document, ownership
 from sloctl.language.document import Document
 from sloctl.language.files import STDIN, RealPaths
@@ -21,12 +20,12 @@ from sloctl.model.catalogue import Dashboards, NewSeries, Sampling
 from sloctl.model.ownership import OfficeHours, Route, Team
 from sloctl.model.periods import zone_names
 from sloctl.model.quantities import SECOND
-from sloctl.model.selector import Expression, Matcher, MatchOperator
-from sloctl.promql.expressions import parse_expression
+from sloctl.model.selector import Expression
 from sloctl.resolve import codes
 from sloctl.resolve.building import built
 from sloctl.resolve.duplicates import duplicates
 from sloctl.resolve.layers import Layer, Layers
+from sloctl.resolve.reading import PromqlReading
 
 DEFAULT_NAME: Final = "default"
 
@@ -103,17 +102,11 @@ def dashboards(layers: Layers, found: Diagnostics) -> Dashboards:
 
 
 def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:
-    matchers = [Matcher(label, MatchOperator.EQUAL, value) for label, (value, _) in layers.matchers.items()]
     for layer in layers.writing("dashboards"):
         text = getattr(layer.spec, "dashboards").deploys  # noqa: B009 - a key of Platforms only
-        if text is None:
-            continue
-        try:
-            return parse_expression(text, matchers)
-        except PromqlError as error:
-            help_ = error.help or "write PromQL whose samples mark a deployment"
-            found.error(codes.PROMQL, layer.place("dashboards", "deploys"), str(error), help_)
-            return None
+        if text is not None:
+            reading = PromqlReading(layer, found, layers.matchers, help="write PromQL whose samples mark a deployment")
+            return reading.expression(text, "dashboards", "deploys")
     return None
 
 

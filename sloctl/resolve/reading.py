@@ -42,10 +42,12 @@ class PromqlReading(PartReading):
     Attributes:
         matchers: label and value of what is added to every selector, with the place that says so.
         by: labels that no matcher may fix, and that expressions are grouped by.
+        help: what to write where the parser does not say it.
     """
 
     matchers: Mapping[str, tuple[str, Place]]
     by: tuple[str, ...] = ()
+    help: str = _SELECTOR_HELP
 
     def expression(self, text: str, *keys: Key, windowed: bool = False) -> Expression | None:
         """PromQL of the user's, narrowed by the matchers in force; with `windowed` it holds `$window`."""
@@ -96,7 +98,7 @@ class PromqlReading(PartReading):
         try:
             return parse(text)
         except PromqlError as error:
-            self.error(codes.PROMQL, str(error), error.help or _SELECTOR_HELP, *keys)
+            self.error(codes.PROMQL, str(error), error.help or self.help, *keys)
             raise PromqlRefusedError from None
 
     def _added(self, selector: Selector, *keys: Key) -> list[Matcher]:

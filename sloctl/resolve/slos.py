@@ -6,15 +6,16 @@ from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from sloctl.diagnostics import Diagnostics, Place, Related
+from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language import alerting as written_alerting
 from sloctl.language.indicators import Sli
 from sloctl.language.problems import did_you_mean
+from sloctl.language.tree import Key
 from sloctl.model.alerting import Credit, Forecast, Regression, Sla
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Indicator, Latency, Saturation, Threshold, counts_events
 from sloctl.model.ownership import Team
-from sloctl.model.periods import zone
+from sloctl.model.periods import zone_names
 from sloctl.model.quantities import DAY, Duration, Objective
 from sloctl.model.selector import Expression
 from sloctl.model.window import CalendarWindow, RollingWindow, Window
@@ -66,16 +67,17 @@ class Draft:
         """Whether it exists at all."""
         return bool(self.layers.value("enabled"))
 
-    def error(self, code: str, key: str, message: str, help_: str, *related: Related) -> None:
-        """An error at the place where `key` was written, or at the SLO's name."""
-        layer = self.layers.source(key)
-        place = self.place if layer is None else layer.place(key)
-        self.found.error(code, place, message, help_, *related, *(layer or self.own[0]).related)
+    def error(self, code: str, message: str, help_: str, *keys: Key) -> None:
+        """An error at the place where the value at this path was written, or at the SLO's name."""
+        layer, path = self.layers.source(str(keys[0])), keys
+        if layer is None:
+            layer, path = self.own[0], ("name",)
+        self.found.error(code, layer.place(*path), message, help_, *layer.related)
 
     def reading(self, layer: Layer) -> indicators.IndicatorReading:
         """How PromQL in `layer` is read for this SLO."""
         buckets = {name: bounds for name, (bounds, _) in self.layers.merged("buckets").items()}
-        return indicators.IndicatorReading(layer, self.found, self.layers.matchers, self.by, buckets)
+        return indicators.IndicatorReading(layer, self.found, self.layers.matchers, self.by, buckets=buckets)
 
 
 def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
@@ -99,7 +101,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         by=draft.by,
     )
     alerting = reading.tiers(layers.source("alerts"))
-    labels, exclude_when, sla = _labels(draft), _exclude_when(draft), _sla(draft)
+    labels, exclude_when, sla, own = _labels(draft), _exclude_when(draft), _sla(draft), Layers(draft.own)
     if objective is None or indicator is None or window is None:
         return None
     return Slo(
@@ -113,7 +115,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         left_out=alerting.left_out,
         sampling=sampling,
         place=draft.place,
-        description=_description(draft),
+        description=own.value("description") or "",  # a service's is about the service
         by=draft.by,
         timeslices=_timeslices(draft, indicator),
         exclude_when=exclude_when,
@@ -122,22 +124,16 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         sla=sla,
         **{key: layers.value(key) for key in ("mode", "max_series", "traffic", "team", "runbook")},
         labels=labels,
-        annotations={name: text for name, (text, _) in sorted(Layers(draft.own).merged("annotations").items())},
+        annotations={name: text for name, (text, _) in sorted(own.merged("annotations").items())},
         places=Places.of(layers.stack, (source or draft).layers.source("sli")),
     )
-
-
-def _description(draft: Draft) -> str:
-    """Its own words; a service's description is about the service."""
-    text: str = Layers(draft.own).value("description") or ""
-    return text
 
 
 def _objective(draft: Draft) -> Objective | None:
     written = draft.layers.value("objective")
     if written is None:
         help_ = "add `objective: 99.9%`, the share of good events"
-        draft.error(codes.MISSING_KEY, "objective", f"`{draft.name}` has no objective", help_)
+        draft.error(codes.MISSING_KEY, f"`{draft.name}` has no objective", help_, "objective")
         return None
     return Objective(written)
 
@@ -154,7 +150,7 @@ def _indicator(draft: Draft, source: Draft, siblings: dict[str, Draft]) -> Indic
         if source is draft:
             help_ = did_you_mean(draft.name, sorted(set(siblings) - {draft.name}))
             help_ = help_ or "add `sli: {ratio: {total: 'requests_total{...}', bad_if: 'code=~\"5..\"'}}`"
-            draft.error(codes.MISSING_KEY, "sli", f"`{draft.name}` does not say what is counted", help_)
+            draft.error(codes.MISSING_KEY, f"`{draft.name}` does not say what is counted", help_, "sli")
         return None
     written = source.sli
     assert isinstance(written, Sli)
@@ -166,11 +162,11 @@ def _referred(draft: Draft, name: str, siblings: dict[str, Draft]) -> Draft | No
         known = sorted(set(siblings) - {draft.name})
         others = f"write one of {', '.join(known)}, or an SLI" if known else "write an SLI, such as `{ratio: {...}}`"
         help_ = did_you_mean(name, known) or others
-        draft.error(codes.UNKNOWN_SLI, "sli", f"this service has no SLO `{name}`", help_)
+        draft.error(codes.UNKNOWN_SLI, f"this service has no SLO `{name}`", help_, "sli")
         return None
     if isinstance(siblings[name].sli, str):
         help_ = "name the SLO that has the selectors"
-        draft.error(codes.UNKNOWN_SLI, "sli", f"`{name}` itself refers to another SLO", help_)
+        draft.error(codes.UNKNOWN_SLI, f"`{name}` itself refers to another SLO", help_, "sli")
         return None
     return siblings[name]
 
@@ -178,16 +174,11 @@ def _referred(draft: Draft, name: str, siblings: dict[str, Draft]) -> Draft | No
 def _window(draft: Draft, written: Duration | written_alerting.Calendar, key: str) -> Window | None:
     if isinstance(written, Duration):
         return RollingWindow(written)
-    return built(CalendarWindow, written) if _is_zone(draft, written.time_zone, key) else None
-
-
-def _is_zone(draft: Draft, name: str, key: str) -> bool:
-    try:
-        zone(name)
-    except ValueError:
-        draft.error(codes.UNKNOWN_ZONE, key, f"there is no time zone `{name}`", platforms.zone_help(name))
-        return False
-    return True
+    name = written.time_zone
+    if name in zone_names():
+        return built(CalendarWindow, written)
+    draft.error(codes.UNKNOWN_ZONE, f"there is no time zone `{name}`", platforms.zone_help(name), key)
+    return None
 
 
 def _team(draft: Draft) -> Team | None:
@@ -201,7 +192,7 @@ def _timeslices(draft: Draft, indicator: Indicator) -> Decimal | None:
         return None
     if not counts_events(indicator):
         message = "`timeslices` has no meaning here: this SLI counts slices already"
-        draft.error(codes.WRONG_KIND, "timeslices", message, "remove it")
+        draft.error(codes.WRONG_KIND, message, "remove it", "timeslices")
         return None
     target: Decimal = written.target
     return target
@@ -216,11 +207,10 @@ def _exclude_when(draft: Draft) -> tuple[Expression, ...]:
         expression = reading.expression(text, "exclude_when", index)
         if expression is None:
             continue
-        foreign = set(expression.grouping or ()) - set(draft.by)
-        if foreign:
+        if foreign := set(expression.grouping or ()) - set(draft.by):
             message = f"this is grouped by `{sorted(foreign)[0]}`, which is no label of `by`"
             help_ = "group it by labels of `by`, or without any to exclude everything"
-            draft.found.error(codes.SPLIT_LABEL, layer.place("exclude_when", index), message, help_, *layer.related)
+            draft.error(codes.SPLIT_LABEL, message, help_, "exclude_when", index)
         expressions.append(expression)
     return tuple(expressions)
 
@@ -236,7 +226,7 @@ def _forecast(draft: Draft, indicator: Indicator, rollup: Duration) -> Forecast 
             default = indicator.at_most if indicator.at_most is not None else indicator.at_least
         case _:
             message = "`forecast` is for `saturation` and `threshold`"
-            draft.error(codes.WRONG_KIND, "forecast", message, "remove it, or alert on `budget_left`")
+            draft.error(codes.WRONG_KIND, message, "remove it, or alert on `budget_left`", "forecast")
             return None
     assert default is not None
     to = default if written.to is None else written.to.value
@@ -251,25 +241,22 @@ def _regression(draft: Draft, indicator: Indicator, rollup: Duration) -> Regress
     if written is None:
         return None
     if not isinstance(indicator, Latency):
-        draft.error(codes.WRONG_KIND, "regression", "`regression` is for `latency`", "remove it")
+        draft.error(codes.WRONG_KIND, "`regression` is for `latency`", "remove it", "regression")
         return None
     regression = built(Regression, written)
     _check_holds(draft, ("regression", "over"), regression.over, rollup * 4, rollup)
-    layer = draft.layers.source("regression")
-    if layer is not None and regression.earlier < regression.over:
+    if regression.earlier < regression.over:
         message = f"`earlier` {regression.earlier} is shorter than `over`: the time would be compared with itself"
         help_ = f"write at least {regression.over}"
-        draft.found.error(codes.TIER_LENGTH, layer.place("regression", "earlier"), message, help_, *layer.related)
+        draft.error(codes.TIER_LENGTH, message, help_, "regression", "earlier")
     return regression
 
 
 def _check_holds(draft: Draft, keys: tuple[str, str], length: Duration, least: Duration, rollup: Duration) -> None:
     """Fewer than four roll-ups are neither a line nor a distribution."""
-    layer = draft.layers.source(keys[0])
-    if layer is None or length >= least:
-        return
-    message = f"`{keys[1]}` {length} is too short: values are recorded every {rollup}"
-    draft.found.error(codes.TIER_LENGTH, layer.place(*keys), message, f"write at least {least}", *layer.related)
+    if length < least:
+        message = f"`{keys[1]}` {length} is too short: values are recorded every {rollup}"
+        draft.error(codes.TIER_LENGTH, message, f"write at least {least}", *keys)
 
 
 def _sla(draft: Draft) -> Sla | None:
@@ -284,7 +271,7 @@ def _sla(draft: Draft) -> Sla | None:
     own = _window(draft, draft.layers.value("window"), "window")
     if isinstance(own, CalendarWindow) and isinstance(window, CalendarWindow) and own != window:
         message = f"the contract's period {window} is another calendar than the SLO's window {own}"
-        draft.error(codes.SLA_WINDOW, "sla", message, "write the same calendar in both, or a rolling `window`")
+        draft.error(codes.SLA_WINDOW, message, "write the same calendar in both, or a rolling `window`", "sla")
         return None
     owed = tuple(built(Credit, credit) for credit in written.credits)
     return built(Sla, written, window=window, credits=owed, value=value)

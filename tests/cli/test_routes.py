@@ -89,6 +89,12 @@ def test_test_asks_amtool_and_keeps_what_was_tested(
     assert "receiver: ops   # all" in Path("kept/alertmanager.yml").read_text()
 
 
+def test_test_says_where_it_cannot_keep_a_file(capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = run("routes", "test", "--keep", "alertmanager.yml/kept", capsys=capsys)
+    assert code == 3
+    assert err.endswith("sloctl: cannot write to alertmanager.yml/kept: Not a directory\n")
+
+
 def test_test_without_teams_is_an_error(capsys: pytest.CaptureFixture[str]) -> None:
     Path("slo-specs/api.yaml").write_text(ONE.partition("---\n")[2])
     code, _, err = run("routes", "test", capsys=capsys)

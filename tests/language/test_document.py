@@ -162,7 +162,7 @@ def test_uses_are_names_or_have_arguments() -> None:
     assert isinstance(basket, Service)
     (use,) = cart.uses or ()
     assert isinstance(use, Use)
-    assert (use.template, use.arguments) == ("http-service", {"job": "cart"})
+    assert (use.template, use.with_) == ("http-service", {"job": "cart"})
     assert basket.uses == ("http-service",)
 
 

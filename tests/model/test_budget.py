@@ -12,7 +12,6 @@ from sloctl.diagnostics import Place
 from sloctl.model.alerting import BudgetLeft, Burn, ErrorRate, Guard, Severity, Tier
 from sloctl.model.budget import (
     budget_spent,
-    burn_rate,
     detection_time,
     error_threshold,
     guard_minimum,
@@ -30,7 +29,6 @@ def tier(trigger: Burn | ErrorRate | BudgetLeft, over: Duration | None, also_ove
 
 
 def test_two_percent_of_a_30_day_budget_in_an_hour_is_the_workbooks_burn_of_14_4() -> None:
-    assert burn_rate(Decimal("0.02"), DAY * 30, HOUR) == Decimal("14.4")
     assert budget_spent(Decimal("14.4"), DAY * 30, HOUR) == Decimal("0.02")
 
 

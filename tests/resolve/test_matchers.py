@@ -12,7 +12,6 @@ from sloctl.model.canary import MismatchCheck
 from sloctl.model.catalogue import Platform, Service
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.resolve import resolve
-from sloctl.resolve.canary import selectors_of
 
 PLATFORM = """\
 apiVersion: sloctl/v1
@@ -75,7 +74,7 @@ def of_service(service: Service) -> Iterator[Selector]:
     assert service.cost is not None
     yield from service.cost.selectors
     for slo in service.slos:
-        yield from selectors_of(slo)
+        yield from slo.indicator.reads().selectors
         yield from (selector for expression in slo.exclude_when for selector in expression.selectors)
         if slo.sla is not None:
             yield slo.sla.value

@@ -81,15 +81,7 @@ def _both(service: Service) -> tuple[tuple[str, tuple[Matcher, ...]], ...]:
 
 def _counting(service: Service) -> Slo | None:
     """The SLO whose events are the service's requests."""
-    return _ratio(service) or _latency(service)
-
-
-def _ratio(service: Service) -> Slo | None:
-    return _first(service, Ratio)
-
-
-def _latency(service: Service) -> Slo | None:
-    return _first(service, Latency)
+    return _first(service, Ratio) or _first(service, Latency)
 
 
 def _first(service: Service, kind: type[Ratio] | type[Latency]) -> Slo | None:
@@ -101,7 +93,7 @@ def _first(service: Service, kind: type[Ratio] | type[Latency]) -> Slo | None:
 
 def _differences(service: Service) -> Iterator[tuple[str, str, str, str, int, p.Steps]]:
     """One number each, the canary against the baseline: title, description, query, unit, decimals and colours."""
-    errors, latency, counting = _ratio(service), _latency(service), _counting(service)
+    errors, latency, counting = _first(service, Ratio), _first(service, Latency), _counting(service)
     (_, new), (_, old) = _both(service)
     worse = p.more_is_worse(orange="1.1", red="1.3")
     if errors:
@@ -133,11 +125,11 @@ class Chart(NamedTuple):
 
 def _qualities(service: Service) -> Iterator[Chart]:
     """What users of each version see."""
-    if slo := _ratio(service):
+    if slo := _first(service, Ratio):
         targets = [p.Target(error_ratio(slo, matchers), name) for name, matchers in _both(service)]
         targets += _limits(service, slo)
         yield Chart("Errors", f"Error ratio of both versions, {slo.id}.", targets, p.PERCENT)
-    if slo := _latency(service):
+    if slo := _first(service, Latency):
         targets = [
             p.Target(quantile(slo, q, matchers), f"{name} p{number(Decimal(q) * 100)}", exemplar=True)
             for name, matchers in _both(service)

@@ -78,31 +78,26 @@ def _about(ask: Ask, slos: Sequence[Slo]) -> Ask:
     return ask if len(slos) == len(tuple(ask.platform.slos)) else ask.about(slos)
 
 
+def _windows(ask: Ask) -> Iterator[tuple[Ask, str, str]]:
+    """For the SLOs of each window: the question about them, the window in seconds, and the events in it."""
+    for length, slos in queries.rolling(ask.platform):
+        of = _about(ask, slos)
+        yield of, number(length.seconds), of.total(str(length))
+    for calendar, slos in queries.calendars(ask.platform):
+        of, (start, end) = _about(ask, slos), queries.period(ask.platform, calendar)
+        events = of.total_of_period(str(calendar.longest), f'count_values("period", {start})')
+        yield of, f"(scalar({end}) - scalar({start}))", events
+
+
 def _time_left(ask: Ask) -> str:
     """Seconds of the window times the budget times what is left of it, for SLOs that share a window."""
-    windows = [(slos, number(length.seconds)) for length, slos in queries.rolling(ask.platform)]
-    for calendar, slos in queries.calendars(ask.platform):
-        start, end = queries.period(ask.platform, calendar)
-        windows.append((slos, f"(scalar({end}) - scalar({start}))"))
-    parts = []
-    for slos, seconds in windows:
-        of = _about(ask, slos)
-        left = of.times_budget(f"({of.left()})")
-        parts.append(f"(min(\n{indent(left)}\n) * {seconds})")
-    return "\nor ".join(parts)
+    parts = ((indent(of.times_budget(f"({of.left()})")), seconds) for of, seconds, _ in _windows(ask))
+    return "\nor ".join(f"(min(\n{left}\n) * {seconds})" for left, seconds in parts)
 
 
 def _events_left(ask: Ask) -> str:
     """Budget times events of the window times what is left."""
-    totals = []
-    for length, slos in queries.rolling(ask.platform):
-        of = _about(ask, slos)
-        totals.append((of, of.total(str(length))))
-    for calendar, slos in queries.calendars(ask.platform):
-        of = _about(ask, slos)
-        start, _ = queries.period(ask.platform, calendar)
-        totals.append((of, of.total_of_period(str(calendar.longest), f'count_values("period", {start})')))
-    parts = [of.times_budget(f"({of.left()})\n* {total}") for of, total in totals]
+    parts = (of.times_budget(f"({of.left()})\n* {events}") for of, _, events in _windows(ask))
     return "\nor ".join(f"(sum(\n{indent(part)}\n))" for part in parts)
 
 

@@ -9,7 +9,7 @@ import promql_parser
 import pytest
 import yaml
 
-from sloctl.promql.parse import shape
+from testing.shapes import shape
 from tests.backends.prometheus.conftest import RuleTest, write_rules
 
 SPEC = """

@@ -135,11 +135,6 @@ def stacked(lines: Sequence[Drawn]) -> list[Drawn]:
     return found
 
 
-def grid(scale: Scale) -> list[float]:
-    """Pixels of the horizontal lines."""
-    return [scale.y(tick) for tick in scale.ticks]
-
-
 def step_of(lines: Sequence[Points], default: float) -> float:
     """The usual distance of points."""
     gaps = [after[0] - before[0] for points in lines for before, after in pairwise(points)]

@@ -16,8 +16,7 @@ from typing import Any
 from sloctl.backends.grafana.panels import Json, reference_of
 from sloctl.backends.grafana.preview import charts, evaluate
 from sloctl.backends.grafana.preview.evaluate import AnsweredSeries, Moment, PrometheusSource
-from sloctl.backends.grafana.preview.fields import Field, Look, field_of
-from sloctl.backends.grafana.preview.figures import color_of
+from sloctl.backends.grafana.preview.figures import Field, Look, color_of, field_of
 from sloctl.model.periods import zone
 
 Cell = float | str | None
@@ -129,14 +128,13 @@ def _stats(panel: Json, found: Sequence[AnsweredSeries]) -> list[Look]:
     return looks
 
 
-def _drawn(panel: Json, found: Sequence[AnsweredSeries]) -> list[tuple[charts.Drawn, Field]]:
+def _drawn(panel: Json, found: Sequence[AnsweredSeries]) -> list[charts.Drawn]:
     lines = []
     for index, series in enumerate(found):
         name = _name(panel, series)
         field = field_of(panel, name)
         color = field.fixed_color or charts.PALETTE[index % len(charts.PALETTE)]
-        last = field.look(series.last).text
-        lines.append((charts.Drawn(name, color, field.dashed, series.points, last), field))
+        lines.append(charts.Drawn(name, color, field.dashed, series.points, field.look(series.last).text))
     return lines
 
 
@@ -144,7 +142,7 @@ def _chart(
     panel: Json, dashboard: Json, found: Sequence[AnsweredSeries], moment: Moment, marks: Sequence[Mark]
 ) -> dict[str, Any]:
     defaults = panel["fieldConfig"]["defaults"]
-    drawn = [line for line, _ in _drawn(panel, found)]
+    drawn = _drawn(panel, found)
     is_stacked = defaults["custom"]["stacking"]["mode"] == "normal"
     lines = charts.stacked(drawn) if is_stacked else drawn
     low, high = defaults.get("min"), defaults.get("max")
@@ -167,7 +165,7 @@ def _chart(
     return {
         "paths": paths,
         "areas": areas,
-        "grid": charts.grid(scale),
+        "grid": [scale.y(tick) for tick in scale.ticks],
         "ticks": _ticks(scale, field),
         "times": charts.times(moment, str(dashboard["timezone"]), 3 if panel["gridPos"]["w"] <= NARROW else 5),
         "legend": [{"name": line.name, "color": line.color, "last": line.last} for line in drawn],

@@ -6,8 +6,7 @@ from decimal import Decimal
 
 import pytest
 
-from sloctl.promql.comparisons import comparison
-from sloctl.promql.expressions import parse_expression
+from sloctl.promql.expressions import comparison, parse_expression
 
 
 @pytest.mark.parametrize(
