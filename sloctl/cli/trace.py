@@ -9,9 +9,6 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
-from sloctl.cli.report import counted
-from sloctl.errors import OutsideError
-
 if TYPE_CHECKING:
     from sloctl.instrumentation.telemetry import Telemetry
     from sloctl.instrumentation.trace import Hop, Journey
@@ -37,7 +34,7 @@ def trace(request_id: str, more: tuple[str, ...], logs: tuple[str, ...], spans: 
     telemetry = _read(request_id, (*logs, *spans, *more))
     found = journey(request_id, telemetry)
     if telemetry.unreadable:
-        click.echo(f"left out: {counted(telemetry.unreadable, 'unreadable line')}", err=True)
+        click.echo(f"left out: {_counted(telemetry.unreadable, 'unreadable line')}", err=True)
     if not found.hops:
         click.echo(f"no log line and no span has the ID {_shown(request_id)}")
         raise click.exceptions.Exit(NOT_FOUND)
@@ -63,7 +60,13 @@ def _read(request_id: str, names: Iterable[str]) -> Telemetry:
         try:
             return follow(request_id, opened)
         except OSError as error:
-        raise click.exceptions.Exit(NOT_FOUND)
+            raise _cannot_read(", ".join(paths), error) from error
+
+
+def _cannot_read(path: str, error: OSError) -> Exception:
+    from sloctl.errors import OutsideError
+
+    return OutsideError(f"cannot read {path}: {error.strerror}")
 
 
 def _expanded(name: str) -> list[str]:
@@ -75,8 +78,8 @@ def _report(journey: Journey) -> Iterator[str]:
     services = {hop.service for hop in hops}
     transports = {hop.transport for hop in hops} - {"-"}
     lasted = max(hop.end for hop in hops) - min(hop.start for hop in hops)
-    counts = [counted(len(hops), "hop"), counted(len(services), "service"), counted(len(transports), "transport")]
-    counts += [counted(journey.lines, "log line"), _duration(lasted)]
+    counts = [_counted(len(hops), "hop"), _counted(len(services), "service"), _counted(len(transports), "transport")]
+    counts += [_counted(journey.lines, "log line"), _duration(lasted)]
     yield f"{', '.join(map(_shown, journey.request_ids))}: {', '.join(counts)}"
     numbers = {hop: number for number, hop in enumerate(hops, 1)}
     yield from _table([_HEADINGS, *(_row(hop, numbers) for hop in hops)])
@@ -91,7 +94,12 @@ def _report(journey: Journey) -> Iterator[str]:
     yield from (f"  {_shown(evidence.text)}" for evidence in journey.culprit.evidence)
 
 
-        raise click.exceptions.Exit(NOT_FOUND)
+def _counted(number: int, what: str) -> str:
+    return f"{number} {what}{'' if number == 1 else 's'}"
+
+
+def _row(hop: Hop, numbers: Mapping[Hop, int]) -> tuple[str, ...]:
+    cause = "" if hop.cause is None else str(numbers[hop.cause])
     status = hop.status if not hop.failed or hop.status == "error" else f"{hop.status} (failed)"
     cells = (hop.service, hop.transport, status, _duration(hop.end - hop.start), hop.name)
     return (str(numbers[hop]), cause, *map(_shown, cells))
