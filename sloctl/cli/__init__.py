@@ -87,6 +87,10 @@ def _explained(error: Exception) -> int:
             return _fail(FINDINGS, str(error))
         case BrokenPipeError():
             return _quiet()
+        case Exception(__cause__=KeyboardInterrupt()):
+            return INTERRUPTED
+        case Exception(__cause__=SystemExit() as asked):  # before Python 3.12, inside of a class that is being made
+            raise asked
         case _:
             return _bug(error)
 

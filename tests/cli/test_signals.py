@@ -159,6 +159,23 @@ def test_whenever_a_signal_comes_nothing_is_left_behind(words: list[str], number
         shutil.rmtree("rules", ignore_errors=True)
 
 
+@pytest.mark.parametrize(("asked", "code"), [(KeyboardInterrupt(), 130), (SystemExit(143), 143)])
+def test_a_signal_that_python_wraps_into_another_error_is_no_bug(
+    asked: BaseException, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Python 3.11 does while it makes a class."""
+
+    def wrapped(*_: object, **__: object) -> None:
+        raise RuntimeError("Error calling __set_name__") from asked
+
+    monkeypatch.setattr("sloctl.cli.cli.main", wrapped)
+    try:
+        ended: object = main([])
+    except SystemExit as error:
+        ended = error.code
+    assert ended == code
+
+
 def test_what_is_ignored_when_it_starts_stays_ignored() -> None:
     """A shell lets programs that it starts with `&` ignore Ctrl-C, and `nohup` lets them ignore SIGHUP."""
     write_specs(1)
