@@ -15,7 +15,7 @@ from collections.abc import Callable
 from typing import Any, Final
 
 from examples.tracking_pipeline.settings import SHIPMENTS, Settings, tenant_of
-from examples.tracking_pipeline.switches import Switches, watched
+from examples.tracking_pipeline.switches import POLL_SECONDS, Switches, watched
 
 PEAK: Final = 3.4
 DAY_SECONDS: Final = 120.0
@@ -61,15 +61,18 @@ async def generate(settings: Settings, switches: Switches) -> None:
 
     vehicles = itertools.cycle(SHIPMENTS)
     tasks: set[asyncio.Task[None]] = set()
-    began = due = time.monotonic()
+    began = looked = time.monotonic()
+    owed = 0.0
     async with httpx.AsyncClient(base_url=settings.url("gateway"), timeout=10) as client:
         for shipment in SHIPMENTS:
             await ask(client, "event", shipment)
         while True:
-            due = max(due + 1 / rate(switches, time.monotonic() - began), time.monotonic() - 1)
-            await asyncio.sleep(max(0.0, due - time.monotonic()))
-            if len(tasks) >= AT_ONCE:
+            now, per_second = time.monotonic(), rate(switches, looked - began)
+            owed, looked = min(owed + per_second * (now - looked), max(per_second, 1)), now
+            if owed < 1 or len(tasks) >= AT_ONCE:
+                await asyncio.sleep(min(POLL_SECONDS, (1 - owed) / per_second if owed < 1 and per_second else 1))
                 continue
+            owed -= 1
             kind = random.choices(list(KINDS), list(KINDS.values()))[0]
             task = asyncio.create_task(ask(client, kind, next(vehicles) if kind == "event" else pick()))
             tasks.add(task)

@@ -94,6 +94,10 @@ def _explained(error: Exception) -> int:
             return _quiet()
         case ImportError() if (extra := _extra(error)) is not None:
             return _fail(USAGE, f"this command needs more packages: pip install 'sloctl[{extra}]' ({error.name})")
+        case Exception(__cause__=KeyboardInterrupt()):
+            return INTERRUPTED
+        case Exception(__cause__=SystemExit() as asked):  # before Python 3.12, inside of a class that is being made
+            raise asked
         case _:
             return _bug(error)
 

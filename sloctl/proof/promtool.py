@@ -14,7 +14,7 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from queue import SimpleQueue
+from queue import Empty, SimpleQueue
 from typing import Final
 
 from sloctl.errors import OutsideError
@@ -26,6 +26,8 @@ _VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
 _FAILURE: Final = re.compile(r"^ +(?:name: .*,\n +)?(alertname|expr): (.*?), time: ([^,]+),", re.MULTILINE)
 
 
+_LONGEST_WAIT: Final = 0.5
+"""Seconds."""
 _ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400"}
 """One core for each test, and memory for speed: there are as many tests at a time as cores."""
 
@@ -88,13 +90,23 @@ class Promtool:
             for proof in proofs:
                 pool.submit(self._proven, proof, folder).add_done_callback(self._heard.put)
             for _ in proofs:
-                heard = self._heard.get()
+                heard = self._next()
                 if isinstance(heard, BaseException):
                     raise heard
                 yield heard.result()
         finally:
             self._stop()
             pool.shutdown(cancel_futures=True)
+
+    def _next(self) -> Future[Outcome] | BaseException:
+        """What is heard next.
+
+        A signal that comes in the instant before a wait, or to another thread, ends no wait: Python handles it
+        afterwards. So no wait is long.
+        """
+        while True:
+            with suppress(Empty):
+                return self._heard.get(timeout=_LONGEST_WAIT)
 
     def interrupt(self, why: BaseException) -> None:
         """Let `prove` raise this instead of its next outcome; may be called at any moment, by a signal handler too."""

@@ -73,7 +73,7 @@ def world(prometheus: StartPrometheus, tmp_path: Path) -> Iterator[World]:
         write_targets(targets, stables)
         server = prometheus(scraping(targets, SCRAPE))
         stack.enter_context(Load({one.port: RATE for one in stables}))
-        old = f"count(count_over_time(http_requests_total[1m]) >= 4) >= {len(stables)}"
+        old = f"count(sum_over_time(up[1m]) >= 4) >= {len(stables)}"
         server.wait_for(lambda: server.query(old), "four scrapes of each")
         canaries = [versions[CANARY] for versions in running.values()]
         write_targets(targets, [*stables, *canaries])

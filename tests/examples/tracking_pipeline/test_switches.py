@@ -36,16 +36,17 @@ def live(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
 @pytest.fixture
 def switched(live: World) -> Iterator[Callable[..., None]]:
     """Turn switches for one test; returns when every service has seen them."""
-    turned: set[str] = set()
+    client = switches.client_of(live.settings)
+    before, turned = switches.read(client), set[str]()
 
     def turn(**values: float) -> None:
         turned.update(values)
         live.switch(**values)
-        turned_at, client = time.time(), switches.client_of(live.settings)
+        turned_at = time.time()
         until(lambda: switches.seen_since(client, turned_at))
 
     yield turn
-    turn(**dict.fromkeys(turned, 0.0))
+    turn(**{name: before.get(name, 0.0) for name in turned})
 
 
 def track(live: World, shipment: str = "shipment-07") -> httpx.Response:
@@ -111,6 +112,7 @@ def test_stale_data_is_written_by_nobody(live: World, switched: Callable[..., No
 
 def test_a_stopped_worker_leaves_a_backlog_and_takes_it_up_again(live: World, switched: Callable[..., None]) -> None:
     switched(stopped=1)
+    send(live, 1.0)  # for the read that it waits in
     request_ids = [send(live, 1.0) for _ in range(5)]
     until(lambda: metric(live, "ingestion", "stream_backlog_events") >= 5)
     assert [line for one in request_ids for line in lines_of(live, "ingestion", one)] == []
