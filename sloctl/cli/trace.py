@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Final
 
 import click
 
+from sloctl.cli.report import counted
+
 if TYPE_CHECKING:
     from sloctl.instrumentation.telemetry import Telemetry
     from sloctl.instrumentation.trace import Hop, Journey
@@ -34,7 +36,7 @@ def trace(request_id: str, more: tuple[str, ...], logs: tuple[str, ...], spans: 
     telemetry = _read(request_id, (*logs, *spans, *more))
     found = journey(request_id, telemetry)
     if telemetry.unreadable:
-        click.echo(f"left out: {_counted(telemetry.unreadable, 'unreadable line')}", err=True)
+        click.echo(f"left out: {counted(telemetry.unreadable, 'unreadable line')}", err=True)
     if not found.hops:
         click.echo(f"no log line and no span has the ID {_shown(request_id)}")
         raise click.exceptions.Exit(NOT_FOUND)
@@ -78,8 +80,8 @@ def _report(journey: Journey) -> Iterator[str]:
     services = {hop.service for hop in hops}
     transports = {hop.transport for hop in hops} - {"-"}
     lasted = max(hop.end for hop in hops) - min(hop.start for hop in hops)
-    counts = [_counted(len(hops), "hop"), _counted(len(services), "service"), _counted(len(transports), "transport")]
-    counts += [_counted(journey.lines, "log line"), _duration(lasted)]
+    counts = [counted(len(hops), "hop"), counted(len(services), "service"), counted(len(transports), "transport")]
+    counts += [counted(journey.lines, "log line"), _duration(lasted)]
     yield f"{', '.join(map(_shown, journey.request_ids))}: {', '.join(counts)}"
     numbers = {hop: number for number, hop in enumerate(hops, 1)}
     yield from _table([_HEADINGS, *(_row(hop, numbers) for hop in hops)])
@@ -92,10 +94,6 @@ def _report(journey: Journey) -> Iterator[str]:
         return
     yield f"earliest failing hop: {_shown(journey.culprit.service)} ({_shown(journey.culprit.name)})"
     yield from (f"  {_shown(evidence.text)}" for evidence in journey.culprit.evidence)
-
-
-def _counted(number: int, what: str) -> str:
-    return f"{number} {what}{'' if number == 1 else 's'}"
 
 
 def _row(hop: Hop, numbers: Mapping[Hop, int]) -> tuple[str, ...]:
