@@ -16,7 +16,16 @@ from rich.table import Table
 
 from bench.canary_worlds import LOOK_SECONDS, World
 from bench.rows import Row
-from sloctl.canary.analysis.evidence import BaselineHistory, CountsOfBoth, IntervalCounts, Limits, harm, health
+from sloctl.canary.analysis.evidence import (
+    BLOCK_SECONDS,
+    BaselineHistory,
+    CountsOfBoth,
+    IntervalCounts,
+    Limits,
+    harm,
+    health,
+    relapsed,
+)
 from sloctl.canary.analysis.question import CheckSamples
 from sloctl.canary.analysis.samples import ArmSamples
 from sloctl.canary.analysis.statistics import Floats, divergence
@@ -55,9 +64,9 @@ def outcome(broken: Flags, every: float = LOOK_SECONDS) -> Outcome:
     return Outcome(np.logical_or.reduce(broken, axis=-1), (broken.argmax(axis=-1) + 1) * every)
 
 
-def ours(arms: CountsOfBoth, history: BaselineHistory) -> Outcome:
+def ours(arms: CountsOfBoth, history: BaselineHistory, every: float = LOOK_SECONDS) -> Outcome:
     """`sloctl canary`: at most 0.5 % and not worse than the baseline."""
-    return outcome(harm(arms, LIMITS, history, LOOK_SECONDS).rolls_back)
+    return outcome(harm(arms, LIMITS, history, every).rolls_back, every)
 
 
 def window(counts: Floats, seconds: float, every: float) -> Floats:
@@ -157,9 +166,69 @@ def rows() -> Iterator[Row]:
         yield from _cell_rows(cell, seed, table)
     Console(width=150).print(table)
     show_reach()
+    yield from cluster_rows()
     yield from floor_rows()
     yield from endpoint_rows()
     yield from cost_rows()
+
+
+SCRAPE = 15.0
+
+
+def clusters() -> Iterator[Cell]:
+    """What clusters add: scrapes every 15 s, of each pod at its own moment, slow bursts, bad nodes, late failures."""
+    scraped = World(0, look_seconds=SCRAPE, looks=40)
+    for rps in (200, 10_000):
+        for canary, all_ in ((1, 20), (1, 4), (1, 2), (10, 20)):
+            for level, seconds in ((0.03, 180), (0.3, 60), (1.0, 180)):
+                world = replace(
+                    scraped,
+                    rps=rps,
+                    weight=canary / all_,
+                    pods=(canary, all_ - canary),
+                    incident=level,
+                    incident_until=200 + seconds,
+                )
+                what = f"unchanged, {level:.0%} for {seconds} s, {canary} of {all_} pods, {rps} rps"
+                yield Cell(what, world, rolled_back_at_most=1)
+    yield from bursts(scraped)
+    yield from late(scraped)
+
+
+def bursts(scraped: World) -> Iterator[Cell]:
+    """Versions whose pods differ, and what history tells of it."""
+    for rps in (200, 1000, 10_000):
+        for burst in (120.0, 300.0):
+            world = replace(scraped, rps=rps, burst=BURST, burst_seconds=burst)
+            yield Cell(f"unchanged, bursts of {burst:g} s, {rps} rps", world, rolled_back_at_most=1)
+            at_limit = replace(world, canary=LIMIT)
+            yield Cell(f"0.5% errors, bursts of {burst:g} s, {rps} rps", at_limit, promoted_at_most=1)
+        yield Cell(f"unchanged, a bad node, {rps} rps", replace(scraped, rps=rps, bad_node=0.02), rolled_back_at_most=1)
+    for blocks in (0, 2, 10):
+        for burst in (0.0, BURST):
+            for rps in (200, 1000, 10_000):
+                world = replace(scraped, rps=rps, burst=burst, history_blocks=blocks)
+                what = f"unchanged,{' bursty,' if burst else ''} {blocks * BLOCK_SECONDS} s of history, {rps} rps"
+                yield Cell(what, world, rolled_back_at_most=1)
+
+
+def late(scraped: World) -> Iterator[Cell]:
+    """Bad canaries, from the beginning or the end."""
+    for rate, rps, seconds in ((0.01, 200, 90), (0.01, 1000, 30), (0.03, 1000, 30)):
+        yield Cell(f"{rate:.0%} errors, {rps} rps", replace(scraped, rps=rps, canary=rate), None, 99, seconds)
+    for rate, rps in ((0.03, 200), (0.01, 1000)):
+        for minutes in (10, 60):
+            world = replace(scraped, rps=rps, late=rate, late_from=60 * (minutes - 1), looks=4 * minutes)
+            yield Cell(f"{rate:.0%} in the last of {minutes} minutes, {rps} rps", world, promoted_at_most=5)
+
+
+def cluster_rows() -> Iterator[Row]:
+    """The same rule with scrapes as clusters have them."""
+    for seed, cell in enumerate(clusters()):
+        rng = np.random.default_rng(4000 + seed)
+        history, arms = cell.world.history(rng, RUNS), cell.world.arms(rng, RUNS)
+        found = ours(arms, history, SCRAPE)
+        yield from _bounds(cell, found, promotions(arms, history, found, SCRAPE))
 
 
 def show_reach() -> None:
@@ -182,9 +251,14 @@ def _cell_rows(cell: Cell, seed: int, table: Table) -> Iterator[Row]:
     rng = np.random.default_rng(seed)
     history, arms = cell.world.history(rng, RUNS), cell.world.arms(rng, RUNS)
     found = ours(arms, history)
-    promoted = 100 * float(promotions(arms, history, found).mean())
+    promoted = promotions(arms, history, found)
     others = [rule(arms) for rule in RULES.values()]
-    table.add_row(cell.what, *map(shown, others), f"[bold]{shown(found)}", f"{promoted:.3g}%")
+    table.add_row(cell.what, *map(shown, others), f"[bold]{shown(found)}", f"{100 * promoted.mean():.3g}%")
+    yield from _bounds(cell, found, promoted)
+
+
+def _bounds(cell: Cell, found: Outcome, promoted: Flags) -> Iterator[Row]:
+    """What a cell must reach."""
     if cell.rolled_back_at_most is not None:
         yield Row(f"{cell.what}: rolled back, %", found.share, at_most=cell.rolled_back_at_most)
     if cell.found_at_least is not None:
@@ -192,14 +266,15 @@ def _cell_rows(cell: Cell, seed: int, table: Table) -> Iterator[Row]:
     if cell.seconds_at_most is not None:
         yield Row(f"{cell.what}: median seconds", found.median, at_most=cell.seconds_at_most)
     if cell.promoted_at_most is not None:
-        yield Row(f"{cell.what}: promoted, %", promoted, at_most=cell.promoted_at_most)
+        yield Row(f"{cell.what}: promoted, %", float(100 * promoted.mean()), at_most=cell.promoted_at_most)
 
 
-def promotions(arms: CountsOfBoth, history: BaselineHistory, found: Outcome) -> Flags:
+def promotions(arms: CountsOfBoth, history: BaselineHistory, found: Outcome, every: float = LOOK_SECONDS) -> Flags:
     """Runs promoted at the end of the step."""
-    last = harm(arms, LIMITS, history, LOOK_SECONDS)
-    shown_healthy = health(arms, LIMITS, history, LOOK_SECONDS)[:, -1] > LIMITS.promote_threshold
-    return shown_healthy & ~found.rolled_back & ~last.degraded[:, -1] & ~last.shared[:, -1]
+    last = harm(arms, LIMITS, history, every)
+    shown_healthy = health(arms, LIMITS, history, every)[:, -1] > LIMITS.promote_threshold
+    blocked = last.degraded[:, -1] | last.shared[:, -1] | relapsed(arms, LIMITS, every)
+    return shown_healthy & ~found.rolled_back & ~blocked
 
 
 def shown(found: Outcome) -> str:
@@ -208,14 +283,17 @@ def shown(found: Outcome) -> str:
 
 
 def floor_rows() -> Iterator[Row]:
-    """Median requests of the canary until it is found, over ln(1/alpha)/KL, the least of any honest test."""
+    """Median requests of the canary on which its rollback rests, over ln(1/alpha)/KL, the least of any honest test.
+
+    Those of the newest interval are none of them: it is judged with the next one, which the seconds above include.
+    """
     for seed, rate in enumerate((0.005, 0.01, 0.03)):
         rng = np.random.default_rng(1000 + seed)
         world = World(200, canary=rate)
         history, arms = world.history(rng, RUNS), world.arms(rng, RUNS)
         alone = Limits(None, 1.0, both=False, shared_rolls_back=False, alpha_rollback=ALPHA, alpha_promote=ALPHA)
         found = harm(arms, alone, history, LOOK_SECONDS).rolls_back
-        requests = np.cumsum(arms.canary.n, axis=-1)[np.arange(RUNS), found.argmax(axis=-1)]
+        requests = np.cumsum(arms.canary.n, axis=-1)[np.arange(RUNS), np.maximum(found.argmax(axis=-1) - 1, 0)]
         least = np.log(1 / ALPHA) / relative_divergence(rate / world.rate, world.rate, world.weight)
         median = float(np.median(np.where(found.any(axis=-1), requests, np.inf)))
         yield Row(

@@ -1,7 +1,8 @@
 """Simulated canaries: counts of two versions per interval, with what their history would have shown.
 
 A world is Poisson traffic with a common error ratio; it may be *bursty* (each arm's errors swing on their own,
-block by block), or have a *shared incident* that multiplies the errors of both arms for three minutes.
+block by block), have a *shared incident* that multiplies the errors of both arms, pods that are *scraped* at different
+moments, or a canary that *changes* on its way.
 """
 
 from __future__ import annotations
@@ -12,12 +13,12 @@ import numpy as np
 from numpy.random import Generator
 
 from sloctl.canary.analysis.evidence import BLOCK_SECONDS, BaselineHistory, CountsOfBoth, IntervalCounts
-from sloctl.canary.analysis.statistics import Floats, dispersion
+from sloctl.canary.analysis.statistics import Floats
 
 LOOK_SECONDS = 2.0
 LOOKS = 300
 HISTORY_BLOCKS = 120
-INCIDENT = slice(100, 190)
+NODES = 20
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,7 +29,12 @@ class World:
         rps: requests a second of both arms together.
         canary: the canary's error ratio; `rate` is the baseline's.
         burst: coefficient of variation of each arm's error intensity, 0 for Poisson arms.
-        incident: error ratio of both arms during `INCIDENT`, 0 for none.
+        burst_seconds: how long it stays the same.
+        incident: error ratio of both arms from `incident_from` to `incident_until`, 0 for none.
+        pods: of the canary and of the baseline, each scraped at a moment of its own; None scrapes all together.
+        late: the canary's error ratio from `late_from` on; None leaves it.
+        history_blocks: for how many of the hour's blocks the stable version is there.
+        bad_node: error ratio of the baseline's pods on one of `NODES` nodes; None for the same as all.
     """
 
     rps: float
@@ -36,7 +42,15 @@ class World:
     rate: float = 0.001
     weight: float = 0.05
     burst: float = 0.0
+    burst_seconds: float = BLOCK_SECONDS
     incident: float = 0.0
+    incident_from: int = 200
+    incident_until: int = 380
+    pods: tuple[int, int] | None = None
+    late: float | None = None
+    late_from: int = 0
+    bad_node: float | None = None
+    history_blocks: int = HISTORY_BLOCKS
     looks: int = LOOKS
     look_seconds: float = LOOK_SECONDS
 
@@ -45,20 +59,41 @@ class World:
         return replace(self, canary=canary)
 
     def arms(self, rng: Generator, runs: int) -> CountsOfBoth:
-        """IntervalCounts of so many runs, a row each."""
-        rate = np.full((runs, self.looks), self.rate)
+        """Counts of so many runs, a row each."""
+        seconds = round(self.looks * self.look_seconds)
+        rate = np.full(seconds, self.rate)
         if self.incident:
-            rate[:, INCIDENT] = self.incident
-        seconds = self.rps * self.look_seconds
-        canary = self._counts(rng, rate * self.canary / self.rate, seconds * self.weight)
-        return CountsOfBoth(canary, self._counts(rng, rate, seconds * (1 - self.weight)))
+            rate[self.incident_from : self.incident_until] = self.incident
+        canary = rate * self.canary / self.rate
+        if self.late is not None:
+            canary[self.late_from :] = self.late
+        baseline = rate * (1 if self.bad_node is None else (1 + (self.bad_node / self.rate - 1) / NODES))
+        requests = self.rps * self.look_seconds
+        pods = self.pods or (0, 0)
+        return CountsOfBoth(
+            self._counts(rng, runs, canary, requests * self.weight, pods[0]),
+            self._counts(rng, runs, baseline, requests * (1 - self.weight), pods[1]),
+        )
 
-    def _counts(self, rng: Generator, rate: Floats, requests: float) -> IntervalCounts:
-        runs, looks = rate.shape
-        per_block = max(1, round(BLOCK_SECONDS / self.look_seconds))
-        swing = np.repeat(self._swing(rng, (runs, looks // per_block + 1)), per_block, axis=1)[:, :looks]
-        n = rng.poisson(requests, rate.shape)
-        return IntervalCounts(rng.binomial(n, np.clip(rate * swing, 0, 1)).astype(float), n.astype(float))
+    def _counts(self, rng: Generator, runs: int, rate: Floats, requests: float, pods: int) -> IntervalCounts:
+        """Requests and errors of one arm.
+
+        Args:
+            rate: its error ratio in each second.
+            requests: in an interval.
+            pods: that are scraped on their own, 0 for all together.
+        """
+        width = round(self.look_seconds)
+        phases = rng.integers(0, width, (runs, pods)) if pods else np.zeros((runs, 1), dtype=int)
+        until = np.concatenate([np.full(width, rate[0]), rate]).cumsum()
+        ends = width * np.arange(1, self.looks + 1)
+        shown = [(until[ends + width - phase - 1] - until[ends - phase - 1]) / width for phase in range(width)]
+        probability = np.clip(np.stack(shown)[phases], 0, 1)
+        n = rng.poisson(requests / phases.shape[1], probability.shape)
+        per_block = max(1, round(self.burst_seconds / self.look_seconds))
+        swing = np.repeat(self._swing(rng, (runs, self.looks // per_block + 1)), per_block, axis=1)[:, : self.looks]
+        x = rng.binomial(n, np.clip(probability * swing[:, None], 0, 1))
+        return IntervalCounts(x.sum(axis=1).astype(float), n.sum(axis=1).astype(float))
 
     def _swing(self, rng: Generator, shape: tuple[int, int]) -> Floats:
         if not self.burst:
@@ -68,12 +103,16 @@ class World:
 
     def history(self, rng: Generator, runs: int) -> BaselineHistory:
         """What an hour of the stable version shows of so many runs: two halves of it, each with its own bursts."""
-        shape = (runs, HISTORY_BLOCKS)
+        shape, born = (runs, HISTORY_BLOCKS), HISTORY_BLOCKS - self.history_blocks
+        per_burst = max(1, round(self.burst_seconds / BLOCK_SECONDS))
         halves = []
-        for _ in range(2):
+        for bad in (0.0 if self.bad_node is None else self.bad_node - self.rate, 0.0):
             n = rng.poisson(self.rps * (1 - self.weight) * BLOCK_SECONDS / 2, shape)
-            halves.append((rng.poisson(n * self.rate * self._swing(rng, shape)).astype(float), n.astype(float)))
+            n[:, :born] = 0
+            swing = np.repeat(self._swing(rng, (runs, -(-shape[1] // per_burst))), per_burst, axis=1)[:, : shape[1]]
+            rate = self.rate + bad * 2 / NODES
+            halves.append((rng.poisson(n * rate * swing).astype(float), n.astype(float)))
         (x_a, n_a), (x_b, n_b) = halves
-        phi = np.array([dispersion(x_a[run], n_a[run], x_b[run], n_b[run]) for run in range(runs)])
-        errors, requests = x_a + x_b, n_a + n_b
-        return BaselineHistory(errors.sum(-1) / requests.sum(-1), phi, (phi - 1) / np.maximum(errors.mean(-1), 1e-9))
+        histories = [BaselineHistory.of(x_a[run], n_a[run], x_b[run], n_b[run]) for run in range(runs)]
+        columns = zip(*((each.rate, each.phi, each.cv2, each.requests) for each in histories), strict=True)
+        return BaselineHistory(*(np.array(column, dtype=float) for column in columns))

@@ -143,8 +143,10 @@ def _history(one: Sample, past: Past, end: int) -> Iterator[str]:
         return
     inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in one.labels.items() if label != "__name__")
     for back in HISTORY:
-        value = _value(one, past, back / HISTORY[0], end - back)
-        yield f"{name}{{{inside}}} {value:.10g} {end - back}\n"
+        moment = end - back
+        if back > DAY:
+            moment -= moment % HOUR  # where rules look since when there are tiles
+        yield f"{name}{{{inside}}} {_value(one, past, back / HISTORY[0], moment):.10g} {moment}\n"
 
 
 def _value(one: Sample, past: Past, back: float, moment: int) -> float:

@@ -12,7 +12,7 @@ import json
 import math
 import zlib
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from decimal import Decimal
 from enum import Enum
 from typing import Any, Final
@@ -29,10 +29,14 @@ from sloctl.diagnostics import Place
 from sloctl.model import canary, catalogue, indicator, quantities, selector, window
 from sloctl.model.catalogue import Service, Slo
 
+METHOD: Final = 2
+"""Counted up when the statistics change; 1 took evidence from the first interval only."""
 _MOST_BYTES: Final = 256 * 1024 * 1024
 _MODULES: Final = (canary, catalogue, indicator, quantities, selector, window)
 _KINDS: Final = {name: kind for module in _MODULES for name, kind in vars(module).items() if isinstance(kind, type)}
 """The classes that a recorded service is made of, by name."""
+_EXACT: Final = 2**53
+"""Below it every whole number is one of floating point."""
 _READ: Final[Mapping[type, Iterable[str]]] = {
     Service: ("name", "slos", "canary"),
     Slo: ("platform", "service", "name", "objective", "indicator", "window", "sampling", "mode", "max_series"),
@@ -102,6 +106,7 @@ def evidence_bytes(judged: Judged, *, approved: bool) -> bytes:
     clock = judged.verdict.clock
     return _packed(
         {
+            "method": METHOD,
             "approved": approved,
             "cause": judged.cause and [judged.cause[0].value, judged.cause[1]],
             "clock": None if clock is None else asdict(clock),
@@ -112,13 +117,33 @@ def evidence_bytes(judged: Judged, *, approved: bool) -> bytes:
     )
 
 
-def replayed(evidence: bytes, service: Service) -> tuple[dict[str, Any], dict[str, Any]]:
-    """The verdict as it was recorded, and as it is computed from the recorded counts now."""
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """A verdict as it was recorded, and as it is computed from the recorded counts now; both as `as_json` writes them.
+
+    Attributes:
+        method: of the statistics that made it; by another one than `METHOD` its numbers are others.
+    """
+
+    then: dict[str, Any]
+    now: dict[str, Any]
+    method: int
+
+    @property
+    def same(self) -> bool:
+        """Whether the counts still say so: to the last digit, or by another method the verdict and its reason."""
+        if self.method == METHOD:
+            return self.then == self.now
+        return all(self.then[name] == self.now[name] for name in ("verdict", "reason"))
+
+
+def replayed(evidence: bytes, service: Service) -> Replay:
+    """Make a recorded verdict again."""
     recorded = json.loads(_unpacked(evidence))
     then: dict[str, Any] = recorded["verdict"]
     again = _again(recorded, service)
     again = replace(again, service=then["service"], canary=then["canary"], stable=then["stable"])
-    return then, json.loads(json.dumps(as_json(again)))
+    return Replay(then, json.loads(json.dumps(as_json(again))), recorded.get("method", 1))
 
 
 def _again(recorded: Mapping[str, Any], service: Service) -> Verdict:
@@ -145,26 +170,38 @@ def _check(found: Mapping[str, Any]) -> CheckSamples:
 
 def _samples_json(samples: ArmSamples) -> dict[str, Any]:
     series = {role: list(map(_series_json, found)) for role, found in samples.series.items()}
-    return {"points": samples.points, "targets": list(samples.target_labels), "series": series}
+    gone = sorted(map(list, samples.gone))
+    targets = {"targets": list(samples.target_labels), "gone": gone, "warm_up": samples.warm_up}
+    return {"points": samples.points, **targets, "series": series}
 
 
 def _samples(found: Mapping[str, Any]) -> ArmSamples:
     series = {role: tuple(map(_series, each)) for role, each in found["series"].items()}
-    return ArmSamples(series, found["points"], tuple(found["targets"]))
+    gone = frozenset(map(tuple, found.get("gone", ())))
+    return ArmSamples(series, found["points"], tuple(found["targets"]), gone, found.get("warm_up", 0))
 
 
 def _series_json(series: CounterSeries) -> dict[str, Any]:
-    values = [None if math.isnan(value) else value for value in series.values.tolist()]
-    return {"labels": dict(series.labels), "values": values, "invalid": bool(series.invalid)}
+    """The values; of whole ones how they grow from sample to sample, which takes a part of the room."""
+    seen = ~np.isnan(series.values)
+    known = series.values[seen]
+    whole = bool((known == np.floor(known)).all() and (np.abs(known) < _EXACT).all())
+    numbers = iter((np.diff(known, prepend=0.0).astype(np.int64) if whole else known).tolist())
+    values = [next(numbers) if here else None for here in seen.tolist()]
+    return {"labels": dict(series.labels), "steps" if whole else "values": values, "invalid": bool(series.invalid)}
 
 
 def _series(found: Mapping[str, Any]) -> CounterSeries:
-    values: Floats = np.array([math.nan if value is None else value for value in found["values"]], dtype=np.float64)
+    recorded = found["values"] if "values" in found else found["steps"]
+    values: Floats = np.array([math.nan if value is None else value for value in recorded], dtype=np.float64)
+    if "steps" in found:
+        known = ~np.isnan(values)
+        values[known] = np.cumsum(values[known])
     return CounterSeries(found["labels"], values, found["invalid"])
 
 
 def _packed(value: object) -> bytes:
-    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode(), 1)
+    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode(), 6)
 
 
 def _unpacked(packed: bytes) -> bytes:

@@ -8,6 +8,7 @@ from types import ModuleType
 from typing import Final, Protocol
 
 from sloctl.checks import (
+    absent_summand,
     average_over_time,
     calendar_table,
     eaten_by_for,
@@ -69,6 +70,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     sns_address,
     unused_route,
     split_and_fixed,
+    absent_summand,
 )
 
 

@@ -5,6 +5,9 @@ Exit codes: 0 promote, 1 rollback, 4 continue, 3 the source is unavailable, 2 wh
 
 from __future__ import annotations
 
+import math
+import sys
+import time
 from collections.abc import Callable
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
@@ -13,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from sloctl.cli import canary_report, options
-from sloctl.cli.canary_server import approve, history, serve, token, verify
+from sloctl.cli.canary_server import approve, history, prune, serve, token, verify
 from sloctl.cli.report import loaded
 from sloctl.errors import OutsideError, SloctlError
 
@@ -42,22 +45,12 @@ def _percent(text: str) -> Decimal:
     return number
 
 
-def _length(text: str) -> Duration:
-    """A duration such as `90s` or `5m`."""
-    from sloctl.language.quantities import duration
-
-    try:
-        return duration(text)
-    except ValueError:
-        raise ValueError(f"{text!r} is no duration; write 90s or 5m") from None
-
-
 @click.group()
 def canary() -> None:
     """Judge a new version by the SLIs of its service."""
 
 
-for command in (approve, history, serve, token, verify):
+for command in (approve, history, prune, serve, token, verify):
     canary.add_command(command)
 
 
@@ -89,13 +82,12 @@ for command in (approve, history, serve, token, verify):
 )
 @click.option(
     "--warm-up",
-    type=options.Parsed("duration", _length),
-    default="0s",
-    show_default=True,
-    help="Time after the start that is not judged.",
+    type=options.length,
+    help="How long each new pod is not judged (default: `warm_up` of the specification).",
 )
 @options.at
-@click.option("--watch", is_flag=True, help="Look again with every scrape until there is a verdict.")
+@click.option("--watch", is_flag=True, help="Look again with every scrape until there is a verdict or the deadline.")
+@click.option("--timeout", type=options.length, help="With --watch: give up after so long, with exit code 4.")
 @options.text_or_json
 def evaluate(
     paths: tuple[str, ...],
@@ -107,8 +99,9 @@ def evaluate(
     step: int,
     started: float | None,
     step_started: float | None,
-    warm_up: Duration,
+    warm_up: Duration | None,
     at: float | None,
+    timeout: Duration | None,
     form: str,
     *,
     watch: bool,
@@ -119,15 +112,18 @@ def evaluate(
     """
     if not len(services) == len(canaries) == len(stables):
         raise click.UsageError("write --service, --canary and --stable equally often, in the same order")
+    if timeout is not None and not watch:
+        raise click.UsageError("--timeout belongs to --watch")
     # Specifications with errors are no question: exit code 2, and never rollback's 1.
     catalogue = loaded(paths, root, only_errors=True, code=2)
+    now = time.time() if at is None else at
 
     def release(service: Service, canary_hash: str, stable_hash: str) -> Release:
         from sloctl.canary.source.arms import Release
 
         if service.canary is not None and step > service.canary.last_step:
             raise SloctlError(f"{service.name} has steps 0 to {service.canary.last_step}, not {step}")
-        return Release(canary_hash, stable_hash, started, step, step_started, warm_up)
+        return Release(canary_hash, stable_hash, started, step, step_started, warm_up, began=now)
 
     found = _usage(lambda: [_service(catalogue, name) for name in services])
     releases = _usage(lambda: list(map(release, found, canaries, stables)))
@@ -137,8 +133,8 @@ def evaluate(
 
     with client as prometheus:
         source = CanarySource(prometheus, at=at)
-        verdicts = _watched(asked, source, form) if watch else judge_together(asked, source)
-    if not watch or form == "json":
+        verdicts = _watched(asked, source, form, timeout) if watch else judge_together(asked, source)
+    if not watch or form == "json" or not sys.stdout.isatty():
         canary_report.print_verdicts(verdicts, form)
     raise click.exceptions.Exit(_exit_code(verdicts))
 
@@ -170,10 +166,10 @@ def _service(catalogue: Catalogue, name: str) -> Service:
     return found[0]
 
 
-def _watched(asked: list[tuple[Service, Release]], source: CanarySource, form: str) -> list[Verdict]:
-    """Look with every scrape until everything is decided or overdue."""
-    import time
-
+def _watched(
+    asked: list[tuple[Service, Release]], source: CanarySource, form: str, timeout: Duration | None
+) -> list[Verdict]:
+    """Look with every scrape until everything is decided or overdue, or the time is over."""
     from rich.console import Console
     from rich.live import Live
 
@@ -182,13 +178,18 @@ def _watched(asked: list[tuple[Service, Release]], source: CanarySource, form: s
     from sloctl.canary.source.look import grid_seconds
 
     pause = max(1.0, min(grid_seconds(service) for service, _ in asked))
-    with Live(console=Console(stderr=form == "json"), auto_refresh=False) as live:
+    until = math.inf if timeout is None else time.monotonic() + float(timeout.seconds)
+    console = Console(stderr=form == "json")
+    with Live(console=console, auto_refresh=False) as live:
         while True:
             verdicts = judge_together(asked, source)
-            live.update(canary_report.table(verdicts), refresh=True)
+            if console.is_terminal:
+                live.update(canary_report.table(verdicts), refresh=True)
+            else:
+                canary_report.print_lines(verdicts, err=form == "json")
             undecided = any(verdict.decision is Decision.CONTINUE for verdict in verdicts)
             overdue = any(verdict.clock is not None and verdict.clock.overdue for verdict in verdicts)
-            if not undecided or overdue:
+            if not undecided or overdue or time.monotonic() + pause > until:
                 return verdicts
             time.sleep(pause)
 

@@ -31,6 +31,16 @@ def print_verdicts(verdicts: list[Verdict], form: str) -> None:
     Console().print(table(verdicts))
 
 
+def print_lines(verdicts: list[Verdict], *, err: bool) -> None:
+    """A line for each, as a log of a job shows them."""
+    from datetime import UTC, datetime
+
+    for verdict in verdicts:
+        now = datetime.now(UTC).strftime("%H:%M:%S")
+        what = f"{verdict.decision.value} ({verdict.reason.value}) {verdict.service}: {verdict.sentence}"
+        click.echo(f"{now} {escaped(what)}", err=err)
+
+
 def table(verdicts: list[Verdict]) -> RenderableType:
     """The verdicts with the evidence of each check."""
     from rich.console import Group

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from sloctl.canary.audit.chain import Entry
     from sloctl.canary.audit.store import Store
     from sloctl.canary.server.configuration import Configuration
+    from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
 
 _DIFFERENT: Final = 1
@@ -169,18 +170,22 @@ def _print_entries(entries: list[Entry], form: str) -> None:
 
 def _replayed(store: Store, identity: str, form: str) -> bool:
     from sloctl.canary.audit.chain import Kind
-    from sloctl.canary.recording import replayed, service_from
+    from sloctl.canary.recording import METHOD, replayed, service_from
 
     decision = _only(store.find(Kind.DECISION, identity), f"decision {identity}")
+    if decision.evidence_digest:
+        raise SloctlError(f"the evidence of decision {identity} was pruned, so it cannot be made again")
     configuration = _only(store.find(Kind.CONFIGURATION, decision.config), f"configuration of decision {identity}")
-    then, now = replayed(decision.evidence, service_from(configuration.evidence))
+    made = replayed(decision.evidence, service_from(configuration.evidence))
     if form == "json":
-        click.echo(as_json({"id": decision.id, "same": then == now, "then": then, "now": now}))
-        return then == now
-    for name, verdict in (("then", then), ("now", now)):
+        click.echo(as_json({"id": decision.id, "same": made.same, "then": made.then, "now": made.now}))
+        return made.same
+    for name, verdict in (("then", made.then), ("now", made.now)):
         click.echo(escaped(f"{name}: {verdict['verdict']} ({verdict['reason']}) {verdict['sentence']}"))
-    click.echo("the counts give the same verdict" if then == now else "the counts give another verdict today")
-    return then == now
+    click.echo("the counts give the same verdict" if made.same else "the counts give another verdict today")
+    if made.method != METHOD:
+        click.echo("an earlier sloctl decided it, whose statistics were others")
+    return made.same
 
 
 def _only(found: list[Entry], what: str) -> Entry:
@@ -228,6 +233,20 @@ def verify(store: str, head: str | None) -> None:
         click.echo(f"the chain is broken ({found.entries} entries)")
         raise click.exceptions.Exit(_DIFFERENT)
     click.echo(f"{found.entries} entries, every one as it was written; head {found.head}")
+
+
+@click.command()
+@click.option(
+    "--evidence-older-than", "age", type=options.length, required=True, metavar="DURATION", help="Such as 90d."
+)
+@_store
+def prune(age: Duration, store: str) -> None:
+    """Remove the counts of old decisions. What was decided, when and for whom stays, and so does the chain."""
+    import time
+
+    with _opened(store) as opened:
+        pruned = opened.prune(int((time.time() - float(age.seconds)) * 1000))
+    click.echo(f"the evidence of {pruned} decisions was removed; `sloctl canary verify` finds the chain whole")
 
 
 def _opened(url: str) -> closing[Store]:

@@ -6,11 +6,14 @@ import functools
 from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from sloctl.cli.report import FORMS
+
+if TYPE_CHECKING:
+    from sloctl.model.quantities import Duration
 
 T = TypeVar("T")
 
@@ -102,6 +105,17 @@ def _moment(text: str) -> float:
     return (parsed if parsed.tzinfo else parsed.replace(tzinfo=UTC)).timestamp()
 
 
+def _length(text: str) -> Duration:
+    from sloctl.language.quantities import duration
+
+    try:
+        return duration(text)
+    except ValueError:
+        raise ValueError(f"{text!r} is no duration; write 90s or 5m") from None
+
+
+length = Parsed("duration", _length)
+"""A duration such as `90s` or `5m`."""
 moment = Parsed("time", _moment)
 """A time as Unix seconds."""
 at = click.option("--at", type=moment, metavar="TIME", help="Look at a past moment (RFC 3339, UTC without a zone).")

@@ -26,6 +26,8 @@ ERROR_RATIO: Final = "slo:sli_error:ratio_"
 BUDGET_CONSUMED: Final = "slo:error_budget_consumed:ratio_"
 OBJECTIVE: Final = "slo:objective:info"
 TIME_TO_EXHAUSTION: Final = "slo:time_to_exhaustion:seconds"
+MEASURED_SINCE: Final = "slo:measured_since:timestamp_seconds"
+WINDOW_COVERED: Final = "slo:window_covered:ratio"
 PERIOD_START: Final = "slo:period_start:timestamp_seconds"
 PERIOD_END: Final = "slo:period_end:timestamp_seconds"
 PERIOD_ERROR_RATIO: Final = f"{ERROR_RATIO}period"
@@ -39,6 +41,7 @@ MISSED_EVALUATIONS: Final = "SloctlMissedEvaluations"
 WATCHDOG: Final = "SloctlWatchdog"
 HEALTH: Final = "health"
 BLIND: Final = "blind"
+DOWN: Final = "down"
 REGRESSION: Final = "regression"
 FORECAST: Final = "forecast"
 
@@ -60,6 +63,8 @@ CANARY_AUDIT_WRITABLE: Final = "sloctl_canary_audit_writable"
 CANARY_RELOADED: Final = "sloctl_canary_configuration_reload_successful"
 """0 while the specifications have errors and the last good ones are in force."""
 CANARY_LOADED_AT: Final = "sloctl_canary_configuration_loaded_timestamp_seconds"
+CANARY_VERDICT: Final = "sloctl_canary_verdict"
+"""The last verdict on a step of a release, which Argo's gates read as well: 1 promote, 0 continue, -1 rollback."""
 CANARY_BUILD: Final = "sloctl_build_info"
 
 
@@ -155,6 +160,11 @@ def blind_alert(slo: Slo) -> str:
     return f"{alert_prefix(slo)}Blind"
 
 
+def down_alert(slo: Slo) -> str:
+    """Name of the alert on targets that are all down or gone."""
+    return f"{alert_prefix(slo)}Down"
+
+
 def too_many_series_alert(slo: Slo) -> str:
     """Name of the alert on more split values than expected."""
     return f"{alert_prefix(slo)}TooManySeries"
@@ -207,6 +217,8 @@ ARGO_SECRET: Final = "sloctl-canary"  # noqa: S105 - the name of a Secret
 ARGO_SECRET_KEY: Final = "token"  # noqa: S105 - the name of a key
 ARGO_SERVER: Final = "http://sloctl-canary.sloctl:8080"
 """Where `sloctl canary serve` is looked for, unless a Rollout's argument `server` says otherwise."""
+ARGO_PROMETHEUS: Final = "http://prometheus.monitoring:9090"
+"""Where Argo reads the last verdict, unless a Rollout's argument `prometheus` says otherwise."""
 
 
 def argo_templates_path(service: Service, platform: Platform) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from enum import Enum, auto
 from types import MappingProxyType
-from typing import Final, NamedTuple, TypeAlias
+from typing import NamedTuple, TypeAlias
 
 from sloctl import conventions
 from sloctl.diagnostics import Place
@@ -19,9 +19,6 @@ from sloctl.model.indicator import Latency, Saturation, Threshold
 from sloctl.model.ownership import Route
 from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow, Window
-
-BLIND_AFTER: Final = Duration.of(minutes=15)
-"""A metric without series for so long is gone, and nothing is measured."""
 
 
 class Metric(Enum):
@@ -33,7 +30,9 @@ class Metric(Enum):
     TOTAL_ROLLUP = auto()
     ERRORS_ROLLUP = auto()
     PERIOD_ERROR_RATIO = auto()
+    MEASURED_SINCE = auto()
     BUDGET_CONSUMED = auto()
+    WINDOW_COVERED = auto()
     TIME_TO_EXHAUSTION = auto()
     BUDGET_PREDICTED = auto()
     OBJECTIVE = auto()
@@ -64,6 +63,7 @@ class BuiltIn(Enum):
     """Alerts that nobody writes."""
 
     BLIND = auto()
+    DOWN = auto()
     TOO_MANY_SERIES = auto()
     RULE_FAILURES = auto()
     MISSED_EVALUATIONS = auto()
@@ -99,6 +99,9 @@ def rules(platform: Platform, slo: Slo) -> Iterator[Recording | Alert]:
     yield from _tiles(slo)
     yield from (ratio for ratio in ratios if not ratio.slow)
     yield from (tier for tier in tiers if not tier.slow)
+    if down := slo.down_severity:
+        labels = _labels(platform, slo, down, conventions.DOWN)
+        yield Alert(BuiltIn.DOWN, conventions.down_alert(slo), labels, down, slow=False)
     yield from _rollups(slo)
     yield from (ratio for ratio in ratios if ratio.slow)
     yield from _budget(slo)
@@ -107,8 +110,9 @@ def rules(platform: Platform, slo: Slo) -> Iterator[Recording | Alert]:
         labels = {**conventions.series_labels(slo), "currency": slo.sla.currency}
         yield Recording(Metric.SLA_CREDITS, conventions.SLA_CREDITS, _in_order(labels), slo.sla.window)
     yield from (tier for tier in tiers if tier.slow)
-    blind = _labels(platform, slo, Severity.P2, conventions.BLIND)
-    yield Alert(BuiltIn.BLIND, conventions.blind_alert(slo), blind, Severity.P2, split=slo.split_labels)
+    if slo.blind:
+        blind = _labels(platform, slo, Severity.P2, conventions.BLIND)
+        yield Alert(BuiltIn.BLIND, conventions.blind_alert(slo), blind, Severity.P2, split=slo.split_labels)
     if slo.by:
         many = _labels(platform, slo, Severity.P2, conventions.HEALTH)
         yield Alert(BuiltIn.TOO_MANY_SERIES, conventions.too_many_series_alert(slo), many, Severity.P2)
@@ -198,13 +202,11 @@ def reads_rollups(slo: Slo, tier: Tier) -> bool:
 
 
 def _tiles(slo: Slo) -> Iterator[Recording]:
-    """The total first, which errors refer to; where slices are judged, each is counted once its errors are known."""
+    """Neither tile reads the other."""
     resolution, labels = slo.sampling.resolution, conventions.series_labels(slo)
-    tiles = [
-        Recording(Metric.TOTAL, conventions.total_tile(resolution), labels, resolution, slow=False),
-        Recording(Metric.ERRORS, conventions.errors_tile(resolution), labels, resolution, slow=False),
-    ]
-    return reversed(tiles) if slo.counts_slices else iter(tiles)
+    yield Recording(Metric.TOTAL, conventions.total_tile(resolution), labels, resolution, slow=False)
+    yield Recording(Metric.ERRORS, conventions.errors_tile(resolution), labels, resolution, slow=False)
+    yield Recording(Metric.MEASURED_SINCE, conventions.MEASURED_SINCE, labels, slow=False)
 
 
 def _rollups(slo: Slo) -> Iterator[Recording]:
@@ -224,6 +226,7 @@ def _budget(slo: Slo) -> Iterator[Recording]:
     if isinstance(window, CalendarWindow):
         yield Recording(Metric.PERIOD_ERROR_RATIO, conventions.PERIOD_ERROR_RATIO, labels, window)
     yield Recording(Metric.BUDGET_CONSUMED, conventions.budget_consumed(window), labels, window)
+    yield Recording(Metric.WINDOW_COVERED, conventions.WINDOW_COVERED, labels, window)
     yield Recording(Metric.TIME_TO_EXHAUSTION, conventions.TIME_TO_EXHAUSTION, labels, slo.sampling.recent)
     if isinstance(window, CalendarWindow):
         yield Recording(Metric.BUDGET_PREDICTED, conventions.BUDGET_PREDICTED, labels, window)

@@ -234,6 +234,7 @@ def _too_late(platform: Platform, service: Service) -> Iterator[str]:
     within = platform.expect.detect_within
     if within is None or not any(tier.severity is Severity.P1 for slo in service.slos for tier in slo.tiers):
         return
+    yield from _dead_too_late(platform, service, within)
     times = [
         pending + slo.sampling.shift + slo.sampling.scrape_interval
         for slo in service.slos
@@ -245,6 +246,20 @@ def _too_late(platform: Platform, service: Service) -> Iterator[str]:
         yield (
             f"{platform.name}/{service.name}: a full outage is seen {seen}, expected within {within}; "
             "use a shorter `resolution`, `scrape_interval` or `scrape_timeout`, or a tier with a smaller `burn`"
+        )
+
+
+def _dead_too_late(platform: Platform, service: Service, within: Duration) -> Iterator[str]:
+    """Targets that are all dead answer nothing: the next scrape fails at its timeout, and an evaluation sees it."""
+    times = [
+        slo.sampling.scrape_interval + slo.sampling.scrape_timeout + slo.sampling.resolution
+        for slo in service.slos
+        if slo.down_severity is Severity.P1
+    ]
+    if times and min(times) > within:
+        yield (
+            f"{platform.name}/{service.name}: targets that are all dead are seen after {min(times)}, "
+            f"expected within {within}; use a shorter `resolution`, `scrape_interval` or `scrape_timeout`"
         )
 
 

@@ -27,7 +27,7 @@ from sloctl.language.rollout import Canary
 from sloctl.language.tree import Key, Mapping, Sequence, Tree
 from sloctl.model.alerting import Mode
 from sloctl.model.catalogue import Inhibition, NewSeries, PagerDutyKeys
-from sloctl.model.quantities import DAY, MINUTE, SECOND
+from sloctl.model.quantities import DAY, MINUTE, SECOND, ZERO
 
 
 class Inheritable(Written):
@@ -37,7 +37,14 @@ class Inheritable(Written):
     window: Window = optional("The time over which the objective holds.", DAY * 30)
     alerts: Alerts = optional("`none`, the name of a policy, or a list of tiers and policies.", "google")
     scrape_interval: v.PositiveDuration = optional("How often the metrics are scraped.", SECOND * 30)
+    late_by: v.Duration = optional("How late samples come, or how old their own timestamps are.", ZERO)
     new_series: v.Word[NewSeries] = optional("What a new counter's first value means.", default=NewSeries.COUNT_IF_UP)
+    blind: v.DurationOrNone = optional(
+        "A metric that is gone for so long raises an alert; `none` raises none.", MINUTE * 15
+    )
+    down: v.DurationOrNone = optional(
+        "Targets that are all dead for so long raise an alert; `none` raises none.", MINUTE * 2
+    )
     mode: v.Word[Mode] = optional("`observe` evaluates every alert and routes it to nobody.", Mode.PAGE)
     team: Maybe[v.Name] = optional("Who is told.")
     runbook: Maybe[v.Runbook] = optional("An https link; `$service` and `$slo` stand for their names.")

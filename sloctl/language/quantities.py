@@ -84,6 +84,16 @@ def duration(value: object) -> Duration:
     raise refusal("SLO023", *_duration_problem(value))
 
 
+def duration_or_none(value: object) -> Duration | None:
+    """A length of time above zero, or the word `none`."""
+    if value == "none":
+        return None
+    length = duration(value)
+    if length.milliseconds == 0:
+        raise refusal("SLO046", "a time above zero is needed", "write one such as `5m`, or `none`")
+    return length
+
+
 def _length(text: str) -> Duration | None:
     """A text that is a duration.
 

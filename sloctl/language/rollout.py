@@ -21,7 +21,7 @@ from sloctl.language.fields import (
 )
 from sloctl.language.refusals import refusal
 from sloctl.model.canary import Needs, WhenMissing, WhenShared
-from sloctl.model.quantities import SECOND
+from sloctl.model.quantities import SECOND, ZERO
 
 
 class Arms(Written):
@@ -133,6 +133,7 @@ class Canary(Written):
     approval: Maybe[Approval] = optional("When a person decides.")
     group: Maybe[v.Name] = optional("Services of one group roll back together.")
     when_missing: v.Word[WhenMissing] = optional("The answer at the deadline without evidence.", WhenMissing.HOLD)
+    warm_up: v.Duration = optional("How long each new pod is not judged, for cold starts.", ZERO)
     alpha: Maybe[Alpha] = optional("Chances of a wrong verdict.")
     parity: Maybe[Parity] = optional("How closely results of two versions must agree.")
 

@@ -241,6 +241,15 @@ Counts = Annotated[
 Bound = Annotated[WrittenBound, Read(quantities.bound, "number, percentage or duration", _BOUND)]
 LatencyBound = Annotated[WrittenBound, Read(quantities.latency_bound, "duration or number", _BOUND)]
 
+DurationOrNone = Annotated[
+    meant.Duration | None,
+    Read(
+        quantities.duration_or_none,
+        "duration or `none`",
+        {"anyOf": [{"const": "none"}, _pattern(_DURATION, "5m", "1h30m", "30d")]},
+    ),
+]
+
 PositiveDuration = Annotated[Duration, AfterValidator(positive)]
 Resolution = Annotated[PositiveDuration, AfterValidator(at_most_minute)]
 WindowLength = Annotated[Duration, AfterValidator(at_least_day)]

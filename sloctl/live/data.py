@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
-from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, NewSeries, Slo
 from sloctl.model.indicator import Latency
@@ -20,6 +19,7 @@ from sloctl.promql.selectors import selector_text
 if TYPE_CHECKING:
     from sloctl.prometheus import PrometheusClient
 
+_RECENT: Final = Duration.of(minutes=15)
 _OFF: Final = 0.25
 """How far, as a ratio, the samples' distance may be from the declared interval."""
 _FALLS: Final = 0.1
@@ -38,7 +38,7 @@ def check_data(catalogue: Catalogue, client: PrometheusClient, found: Diagnostic
 
 
 def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
-    recent = over_time("last", selector, BLIND_AFTER)
+    recent = over_time("last", selector, _RECENT)
     if not _value(client, f"count({recent})"):
         help_ = "look for the metric and its labels in Prometheus; is its target scraped?"
         found.error("SLO201", slo.at("sli"), f"{selector_text(selector)} matches no series", help_)
@@ -55,7 +55,7 @@ def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, foun
 def _check_split(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
     labels = ", ".join(slo.by)
     present = selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in slo.by))
-    values = _value(client, f"count(group by ({labels}) ({over_time('last', present, BLIND_AFTER)}))")
+    values = _value(client, f"count(group by ({labels}) ({over_time('last', present, _RECENT)}))")
     if not values:
         message = f"no series of {selector_text(selector)} has the labels {labels}"
         found.error("SLO204", slo.at("by"), message, "split by labels that the metric has")
@@ -71,7 +71,7 @@ def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, fou
     targets = selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in labels))
     on = ", ".join(labels)
     up = Selector("up", selector.on(labels))
-    joined = f"count(({over_time('last', targets, BLIND_AFTER)}) and on ({on}) ({over_time('last', up, BLIND_AFTER)}))"
+    joined = f"count(({over_time('last', targets, _RECENT)}) and on ({on}) ({over_time('last', up, _RECENT)}))"
     if not _value(client, joined):
         message = (
             f"no `up` shares the labels {on} with {selector_text(selector)}: the first errors of a series are lost"
@@ -81,20 +81,20 @@ def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, fou
 
 
 def _check_falls(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
-    falls = f"resets({selector_text(selector, BLIND_AFTER)})"
-    often = f"max({falls} > {_FALLS} * ({over_time('count', selector, BLIND_AFTER)} >= 5))"
+    falls = f"resets({selector_text(selector, _RECENT)})"
+    often = f"max({falls} > {_FALLS} * ({over_time('count', selector, _RECENT)} >= 5))"
     if times := _value(client, often):
-        message = f"{selector_text(selector)} fell {times:.0f} times in {BLIND_AFTER}: it is no counter"
+        message = f"{selector_text(selector)} fell {times:.0f} times in {_RECENT}: it is no counter"
         help_ = "write `counts: per_5m` for the events of an interval, or `counts: per_second` for a rate"
         found.warning("SLO206", slo.at("sli"), message, help_)
 
 
 def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
-    samples = _value(client, f"quantile(0.5, {over_time('count', selector, BLIND_AFTER)})")
+    samples = _value(client, f"quantile(0.5, {over_time('count', selector, _RECENT)})")
     declared = slo.sampling.scrape_interval
     if samples is None or samples < 2:
         return
-    seen = Duration(round(BLIND_AFTER.milliseconds / samples))
+    seen = Duration(round(_RECENT.milliseconds / samples))
     if abs(float(seen / declared) - 1) > _OFF and not _is_young(client, selector):
         message = f"{selector_text(selector)} has a sample each {round(seen.seconds)}s, not each {declared}"
         place = slo.at("scrape_interval")
@@ -103,13 +103,13 @@ def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, foun
 
 def _is_young(client: PrometheusClient, selector: Selector) -> bool:
     """Whether the series do not yet fill the time that was looked at."""
-    return not _value(client, f"count({selector_text(selector, offset=BLIND_AFTER)})")
+    return not _value(client, f"count({selector_text(selector, offset=_RECENT)})")
 
 
 def _check_bucket(slo: Slo, latency: Latency, client: PrometheusClient, found: Diagnostics) -> None:
     for histogram in latency.histogram:
         bucket = histogram.named(f"{histogram.metric}_bucket")
-        answers = client.query(f"group by (le) ({over_time('last', bucket, BLIND_AFTER)})")
+        answers = client.query(f"group by (le) ({over_time('last', bucket, _RECENT)})")
         bounds = sorted({float(answer.labels["le"]) for answer in answers} - {float("inf")})
         if bounds and float(latency.at_most) not in bounds:
             near = sorted(bounds, key=lambda bound: abs(bound - float(latency.at_most)))[:2]

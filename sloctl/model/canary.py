@@ -122,7 +122,7 @@ class Parity:
 
 @dataclass(frozen=True, slots=True)
 class Canary:
-    """The canary analysis of one service."""
+    """The canary analysis of one service; the first `warm_up` of each pod is not judged."""
 
     arms: Versions
     steps: tuple[Step, ...]
@@ -134,6 +134,7 @@ class Canary:
     alpha: Alpha
     parity: Parity | None
     place: Place
+    warm_up: Duration = ZERO
 
     @property
     def last_step(self) -> int:

@@ -14,7 +14,7 @@ from sloctl.model.canary import Canary
 from sloctl.model.indicator import Across, Indicator, counts_events
 from sloctl.model.labels import recorded_label
 from sloctl.model.ownership import Route, Team
-from sloctl.model.quantities import Duration, Objective, Rate
+from sloctl.model.quantities import MINUTE, ZERO, Duration, Objective, Rate
 from sloctl.model.selector import Expression
 from sloctl.model.window import CalendarWindow, Window
 
@@ -40,7 +40,8 @@ class Sampling:
     Attributes:
         resolution: length of a tile and interval of the fast rule group.
         target_labels: the labels that identify a scraped target.
-        shift: selectors look this far back, so that a late scrape is never lost.
+        late_by: how much later than they are stamped samples can be read.
+        shift: selectors look this far back, so that a late sample is never lost.
         lookback: how far a tile looks for the previous sample: gaps up to this long are recovered.
         rollup: length of a roll-up tile and interval of the slow rule group.
         recent: an hour of minutes, what "now" means for burn rates, exhaustion and traffic.
@@ -51,13 +52,14 @@ class Sampling:
     scrape_timeout: Duration
     target_labels: tuple[str, ...]
     new_series: NewSeries
+    late_by: Duration = ZERO
     shift: Duration = field(init=False, repr=False)
     lookback: Duration = field(init=False, repr=False)
     rollup: Duration = field(init=False, repr=False)
     recent: Duration = field(init=False, repr=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "shift", Duration(self.scrape_timeout.milliseconds * 3 // 2))
+        object.__setattr__(self, "shift", Duration(self.scrape_timeout.milliseconds * 3 // 2) + self.late_by)
         object.__setattr__(self, "lookback", self.resolution * LOOKBACK_TILES)
         object.__setattr__(self, "rollup", self.resolution * ROLLUP_TILES)
         object.__setattr__(self, "recent", self.resolution * RECENT_TILES)
@@ -76,6 +78,8 @@ class Slo:
         by: one objective, budget and set of alerts for each value of these labels.
         split_labels: the labels of `by` as recordings and alerts have them.
         timeslices: the share of good events that makes a slice good; None counts events.
+        blind: its metric is gone after so long without series; None tells nobody.
+        down: its targets are dead after so long; None tells nobody.
     """
 
     platform: str
@@ -91,6 +95,8 @@ class Slo:
     description: str = ""
     by: tuple[str, ...] = ()
     max_series: int = 1000
+    blind: Duration | None = MINUTE * 15
+    down: Duration | None = MINUTE * 2
     timeslices: Decimal | None = None
     traffic: Rate | None = None
     exclude_when: tuple[Expression, ...] = ()
@@ -124,6 +130,14 @@ class Slo:
         if not self.counts_slices or (self.timeslices is None and across is Across.EACH):
             return None
         return int(length / self.sampling.resolution)
+
+    @property
+    def down_severity(self) -> Severity | None:
+        """How urgent it is that all its targets are dead: as its most urgent tier. None where nothing can tell."""
+        known = self.indicator.reads().required and self.sampling.target_labels
+        if not self.down or not known:
+            return None
+        return min((tier.severity for tier in self.tiers), key=list(Severity).index, default=None)
 
     @property
     def calendar(self) -> CalendarWindow | None:

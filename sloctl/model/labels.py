@@ -6,6 +6,7 @@ from typing import Final
 
 RESERVED_LABELS: Final = frozenset(
     {"sloctl", "platform", "service", "slo", "team", "severity", "burn_tier", "notify", "mode"}
+    | {"alertname", "alertstate"}
     | {"le", "quantile", "period"}
 )
 

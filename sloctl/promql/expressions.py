@@ -25,6 +25,10 @@ _STAND_IN_WRITTEN: Final = "987653s"
 _STAND_IN_PRINTED: Final = promql_parser.display_duration(_STAND_IN)
 _HOLDS_AT: Final = {"<": -1, "<=": 0, "==": 0, ">=": 0, ">": 1, "!=": 1}
 """How far from the number a sample lies with which a comparison holds."""
+_SAME_UNIT: Final = frozenset(
+    ("abs", "ceil", "clamp", "clamp_max", "clamp_min", "floor", "label_join", "label_replace", "round")
+)
+"""Functions that return what they are given, in its own unit."""
 _STRING_OR_WINDOW: Final = re.compile(rf"{STRING}|\$window\b")
 
 
@@ -88,6 +92,47 @@ def comparison(condition: Expression) -> NumberComparison | None:
     if step is None or selector is None:
         return None
     return NumberComparison(selector, Decimal(repr(node.rhs.val)) + step)
+
+
+def per_second(expression: Expression) -> str | None:
+    """The function, `rate` or `irate`, by which an expression counts events per second; None where none does.
+
+    What is multiplied or divided is another unit, which the user knows.
+    """
+    return _per_second(parse_printed(_replaced(expression.text, _STAND_IN_WRITTEN)))
+
+
+def _per_second(node: promql_parser.Expr) -> str | None:
+    match node:
+        case promql_parser.ParenExpr(expr=inner) | promql_parser.UnaryExpr(expr=inner):
+            return _per_second(inner)
+        case promql_parser.AggregateExpr(op=op, expr=inner) if str(op) not in {"count", "group", "count_values"}:
+            return _per_second(inner)
+        case promql_parser.BinaryExpr(op=op, lhs=left, rhs=right, modifier=modifier):
+            if str(op) in {"*", "/", "%", "^", "atan2"} or (modifier is not None and modifier.return_bool):
+                return None
+            return _per_second(left) or (_per_second(right) if str(op) in {"+", "-", "or"} else None)
+        case promql_parser.Call(func=function, args=arguments):
+            if function.name in {"rate", "irate"}:
+                return str(function.name)
+            return _per_second(arguments[0]) if function.name in _SAME_UNIT else None
+        case _:
+            return None
+
+
+def summands_may_be_absent(expression: Expression) -> bool:
+    """Whether a `+` or `-` stands between aggregations: where one of them has no series, there is no sum either."""
+    nodes = parse_nodes(_replaced(expression.text, _STAND_IN_WRITTEN))
+    sums = (node for node in nodes if isinstance(node, promql_parser.BinaryExpr) and str(node.op) in {"+", "-"})
+    return any(_aggregates(node.lhs) and _aggregates(node.rhs) for node in sums)
+
+
+def _aggregates(node: promql_parser.Expr) -> bool:
+    while isinstance(node, promql_parser.ParenExpr):
+        node = node.expr
+    if isinstance(node, promql_parser.BinaryExpr) and str(node.op) in {"+", "-"}:
+        return _aggregates(node.lhs) or _aggregates(node.rhs)
+    return isinstance(node, promql_parser.AggregateExpr)
 
 
 def _replaced(text: str, window: str) -> str:
@@ -157,17 +202,34 @@ def _grouping(node: promql_parser.Expr) -> tuple[str, ...] | None:
     match node:
         case promql_parser.ParenExpr(expr=inner) | promql_parser.UnaryExpr(expr=inner):
             return _grouping(inner)
-        case promql_parser.AggregateExpr(modifier=modifier):
-            if modifier is None:
-                return ()
-            by = str(modifier.type).endswith("By")
-            return tuple(sorted(modifier.labels)) if by else None
+        case promql_parser.AggregateExpr(op=op, expr=inner) if str(op) in {"topk", "bottomk"}:
+            return _grouping(inner)
+        case promql_parser.AggregateExpr(op=op, param=param, modifier=modifier):
+            added = [param.val] if str(op) == "count_values" and isinstance(param, promql_parser.StringLiteral) else []
+            by = modifier is None or str(modifier.type).endswith("By")
+            return tuple(sorted({*(modifier.labels if modifier else ()), *added})) if by else None
         case promql_parser.BinaryExpr(lhs=left, rhs=right):
             return _common([left, right])
         case promql_parser.Call(func=function, args=arguments):
-            return () if function.name == "vector" else _common(arguments)
+            return _of_function(function.name, arguments)
         case _:
             return None
+
+
+def _of_function(name: str, arguments: list[promql_parser.Expr]) -> tuple[str, ...] | None:
+    """The grouping of what a function returns; nearly all keep that of their argument."""
+    if name == "vector":
+        return ()
+    if name in {"absent", "absent_over_time"}:
+        return None  # labels of the selector's own matchers
+    found = _common(arguments)
+    if found is None:
+        return None
+    if name == "histogram_quantile":
+        return tuple(label for label in found if label != "le")
+    if name in {"label_replace", "label_join"} and isinstance(arguments[1], promql_parser.StringLiteral):
+        return tuple(sorted({*found, arguments[1].val}))
+    return found
 
 
 def _common(nodes: list[promql_parser.Expr]) -> tuple[str, ...] | None:

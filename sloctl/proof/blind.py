@@ -1,4 +1,4 @@
-"""Proofs of what tells that nothing is measured any more, or too much."""
+"""Proofs of what tells that targets are dead, that nothing is measured any more, or too much."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from decimal import Decimal
 
 from sloctl import conventions
-from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import DAY, Duration
 from sloctl.model.selector import Selectors
@@ -21,20 +20,53 @@ from sloctl.proof.texts import fired
 
 
 def blind_proofs(rules: SloRules, raw: RawInput | None) -> Iterator[Proof]:
-    """The alert on a metric that vanished, and with `by` the one on too many values."""
-    slo, name = rules.slo, conventions.blind_alert(rules.slo)
-    try:
-        yield rules.proof("blind", slo.sampling.rollup, [name], list(_blind(rules, raw)))
-    except NotDerivableError as error:
-        yield rules.unrun(name, str(error))
+    """The alerts on dead targets and on a metric that vanished, and with `by` the one on too many values."""
+    slo, down, blind = rules.slo, conventions.down_alert(rules.slo), conventions.blind_alert(rules.slo)
+    if down in rules.meant:
+        try:
+            yield rules.proof("down", slo.sampling.resolution, [down], [_down(rules)])
+        except NotDerivableError as error:
+            yield rules.unrun(down, str(error))
+    if slo.blind:
+        try:
+            yield rules.proof("blind", slo.sampling.rollup, [blind], list(_blind(rules, raw, slo.blind)))
+        except NotDerivableError as error:
+            yield rules.unrun(blind, str(error))
     if slo.by:
         many = conventions.too_many_series_alert(slo)
         yield rules.proof("too-many-series", slo.sampling.resolution, [many], [_too_many(rules)])
 
 
-def _blind(rules: SloRules, raw: RawInput | None) -> Iterator[Case]:
+def _down(rules: SloRules) -> Case:
+    """Every target is down after twenty tiles, for as long as it takes, and then up again."""
+    slo, alert, resolution = rules.slo, conventions.down_alert(rules.slo), rules.slo.sampling.resolution
+    assert slo.down is not None
+    interval, tiles, waits = slo.sampling.scrape_interval, 20, _rounded_up(slo.down, resolution)
+    scrapes = [(resolution * count).milliseconds // interval.milliseconds for count in (tiles, waits + 2, 3)]
+    series: InputSeries = {
+        own_series(slo, conventions.total_tile(resolution), split_of(slo)): [Decimal(1)] * sum(scrapes)
+    }
+    for selector in (selector for group in slo.indicator.reads().required for selector in group):
+        labels = {**selected(selector), **split_of(slo)}
+        target = {label: labels.get(label, "proof") for label in slo.sampling.target_labels}
+        series[series_text(selector.metric, labels | target)] = [Decimal(1)] * scrapes[0]
+        series[series_text("up", target)] = [
+            Decimal(up) for up, count in zip((1, 0, 1), scrapes, strict=True) for _ in range(count)
+        ]
+    dead = resolution * _rounded_up(interval * scrapes[0], resolution)
+    told = [fired(slo, rules.meant[alert], {})]
+    alerts: list[Expected] = [
+        (dead, alert, []),
+        (dead + resolution * (waits - 1), alert, []),
+        (dead + resolution * waits, alert, told),
+        (dead + resolution * (waits + 3), alert, []),
+    ]
+    return Case("targets that are all dead", interval, series, alerts)
+
+
+def _blind(rules: SloRules, raw: RawInput | None, after: Duration) -> Iterator[Case]:
     slo, step, resolution = rules.slo, rules.slo.sampling.rollup, rules.slo.sampling.resolution
-    present = max(2, _rounded_up(BLIND_AFTER, step)) + 1
+    present = max(2, _rounded_up(after, step)) + 1
     count = (step * present).milliseconds // resolution.milliseconds
     tiles = [EMPTY] * 2 + [traffic_of(slo, raw).clean] * count
     # Where only the user's PromQL reads raw series, the tile tells that they are gone.
@@ -78,9 +110,10 @@ def _selected(series: InputSeries, selectors: Selectors) -> set[str]:
 def _vanished(rules: SloRules, name: str, interval: Duration, series: InputSeries, gone: set[str]) -> Case:
     """Some series end, the others go on; the alert is pending after 15 min and fires an evaluation later."""
     alert, step = conventions.blind_alert(rules.slo), rules.slo.sampling.rollup
+    assert rules.slo.blind is not None
     last = max(len(samples) for samples in series.values()) - 1
     until = interval * last
-    pending = step * _rounded_up(until + BLIND_AFTER + Duration(1), step)
+    pending = step * _rounded_up(until + rules.slo.blind + Duration(1), step)
     more = (pending + step * 2).milliseconds // interval.milliseconds - last
     kept = {text: samples if text in gone else [*samples, *([samples[-1]] * more)] for text, samples in series.items()}
     alerts: list[Expected] = [
@@ -100,8 +133,9 @@ def _split_value(rules: SloRules, raw: RawInput) -> Case:
         own_series(slo, total, split_of(slo, AFFECTED)): [Decimal(1)] * 4,
         own_series(slo, total, split_of(slo, UNAFFECTED)): [Decimal(1)] * count,
     }
-    for name, samples in raw.series([traffic_of(slo, raw).clean] * 8, split_of(slo, UNAFFECTED)).items():
-        series[name] = [samples[-1]] * count
+    for value, until in ((AFFECTED, count // 2), (UNAFFECTED, count)):
+        for name, samples in raw.series([traffic_of(slo, raw).clean] * 8, split_of(slo, value)).items():
+            series[name] = [samples[-1]] * until
     alerts: list[Expected] = [
         (step * (day - 1), alert, []),
         (step * (day + 1), alert, [fired(slo, rules.meant[alert], split_of(slo, AFFECTED))]),

@@ -29,6 +29,7 @@ def budget_proofs(rules: SloRules) -> Iterator[Proof]:
     """What is recorded about the budget, over the whole window, at the end of a calendar period, and what is owed."""
     yield _budget(rules)
     yield _window(rules)
+    yield _since(rules)
     if rules.slo.sla is not None:
         yield from _credits(rules, rules.slo.sla)
     if isinstance(rules.slo.window, CalendarWindow):
@@ -38,8 +39,8 @@ def budget_proofs(rules: SloRules) -> Iterator[Proof]:
 def _budget(rules: SloRules) -> Proof:
     """To the number: after clean events nothing is spent, then a part."""
     slo, step = rules.slo, rules.slo.sampling.rollup
-    names = [*tile_names(step), conventions.budget_consumed(slo.window), conventions.TIME_TO_EXHAUSTION]
-    names.append(conventions.OBJECTIVE)
+    names = [*tile_names(step), conventions.budget_consumed(slo.window), conventions.WINDOW_COVERED]
+    names += [conventions.TIME_TO_EXHAUSTION, conventions.OBJECTIVE]
     if isinstance(slo.window, CalendarWindow):
         names += [conventions.PERIOD_ERROR_RATIO, conventions.BUDGET_PREDICTED]
     return rules.proof("budget", step, names, [_history(slo)])
@@ -64,8 +65,7 @@ def _history(slo: Slo) -> Case:
     ]
     recordings = _recordings(slo, at, _summed(tiles[:last]), _summed(tiles[last - RECENT_TILES : last]))
     for name, value in recordings.items():
-        expected = holds(at, near(name, value), own_series(slo, "", split))
-        values.append(expected if value > 0 else (*expected[:2], []))
+        values.append(holds(at, near(name, value), own_series(slo, "", split)))
     return Case("tells what is spent and how long the rest lasts", resolution, series, (), values)
 
 
@@ -77,17 +77,19 @@ def _recordings(slo: Slo, at: Duration, spent: Tile, recent: Tile) -> dict[str, 
     """Every number about the budget, from its meaning: what is spent until a moment, and in the hour before it."""
     budget, (total, errors), (recent_total, recent_errors) = slo.objective.error_budget, spent, recent
     hour = slo.sampling.recent.seconds
-    consumed = errors / (budget * total)
-    found = {conventions.budget_consumed(slo.window): consumed}
+    covered = Decimal(1) / 3 if isinstance(slo.window, CalendarWindow) else Decimal(1)
+    found = {
+        conventions.budget_consumed(slo.window): errors / (budget * total) * covered,
+        conventions.WINDOW_COVERED: covered,
+        conventions.TIME_TO_EXHAUSTION: (budget * total / covered - errors) / recent_errors * hour,
+    }
     if not isinstance(slo.window, CalendarWindow):
-        left = (1 - consumed) * budget * slo.window.length.seconds
-        return found | {conventions.TIME_TO_EXHAUSTION: left / (recent_errors / recent_total)}
+        gone = total * hour / slo.window.length.seconds  # events that leave a rolling window in an hour
+        burning = recent_errors - budget * (recent_total - gone)
+        return found | {conventions.TIME_TO_EXHAUSTION: (budget * total - errors) / burning * hour}
     hours = at.seconds * 2 / hour
-    left = budget * total - errors
-    burning = recent_errors - budget * recent_total
     predicted = (errors + recent_errors * hours) / (budget * (total + recent_total * hours))
     return found | {
-        conventions.TIME_TO_EXHAUSTION: left / burning * hour if burning > 0 else Decimal(-1),
         conventions.PERIOD_ERROR_RATIO: errors / total,
         conventions.BUDGET_PREDICTED: predicted,
     }
@@ -116,6 +118,28 @@ def _window(rules: SloRules) -> Proof:
     return rules.proof("window", step * last, [name], [case])
 
 
+def _since(rules: SloRules) -> Proof:
+    """Since when tiles are there: to the tile while they go on; to the moment looked at where older ones are found."""
+    slo, resolution, split = rules.slo, rules.slo.sampling.resolution, split_of(rules.slo)
+    tile, rolled = (
+        own_series(slo, conventions.total_tile(length), split) for length in (resolution, slo.sampling.rollup)
+    )
+    began: InputSeries = {tile: [None] * 5 + [Decimal(1)] * 40}
+    name, labels = conventions.MEASURED_SINCE, own_series(slo, conventions.MEASURED_SINCE, split)
+    since = [{"labels": labels, "value": float((resolution * 4).seconds)}]
+    goes_on: list[Expected] = [
+        (resolution * 4, name, []),
+        (resolution * 5, name, since),
+        (resolution * 40, name, since),
+    ]
+    older = holds(resolution * 40, f"{name} < bool 0", own_series(slo, "", split))
+    cases = [
+        Case("begins with the first tile", resolution, began, (), goes_on),
+        Case("finds older tiles", resolution, {**began, rolled: [Decimal(1)]}, (), [older]),
+    ]
+    return rules.proof("measured-since", resolution, [name], cases)
+
+
 def _rollover(rules: SloRules, calendar: CalendarWindow) -> Proof:
     """The budget of a calendar period begins anew with the next one."""
     slo, step, resolution = rules.slo, rules.slo.sampling.rollup, rules.slo.sampling.resolution
@@ -129,9 +153,11 @@ def _rollover(rules: SloRules, calendar: CalendarWindow) -> Proof:
     }
     starts = [Decimal(_NEXT_PERIOD if new else 0) for new in is_next]
     series |= period_series(conventions.PERIOD_START, slo, calendar, starts)
+    series |= period_series(conventions.PERIOD_END, slo, calendar, [start + _NEXT_PERIOD for start in starts])
     budget = slo.objective.error_budget
-    before, after = (float(Decimal(bad) / 1000 / budget) for bad in (20, 10))
-    low, high = f"{consumed} > {before * 0.999} < {before * 1.001}", f"{consumed} < {after * 1.2} > {after * 0.999}"
+    elapsed = (step * 10).seconds / _NEXT_PERIOD
+    before, after = float(Decimal(20) / 1000 / budget), float(Decimal(10) / 1000 / budget * elapsed)
+    low, high = f"{consumed} > {before * 0.99} < {before * 1.001}", f"{consumed} < {after * 1.4} > {after * 0.9}"
     at_end = step * (boundary * resolution.milliseconds // step.milliseconds)
     values = [holds(at_end, f"count({low})"), holds(at_end + step * 10, f"count({high})")]
     case = Case("the budget begins anew with its period", resolution, series, (), values)

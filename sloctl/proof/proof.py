@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any, TypeAlias
+from dataclasses import dataclass, replace
+from decimal import Decimal
+from typing import Any, Final, TypeAlias
 
+from sloctl import conventions
 from sloctl.backends.prometheus.backend import slo_groups
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import Duration
+from sloctl.proof.recorded import AFFECTED, UNAFFECTED, own_series, period_series, split_of
 from sloctl.proof.series import InputSeries, notation
 
+_A_YEAR_AGO: Final = Decimal(-31_536_000)
+"""Histories begin in 1970."""
 Rule: TypeAlias = Mapping[str, Any]
 Expected: TypeAlias = tuple[Duration, str, Sequence[Mapping[str, Any]]]
 """A moment; the name of an alert or an expression; and the alerts that fire then or its samples."""
@@ -98,7 +103,25 @@ class SloRules:
         if missing is not None:
             return Proof(self._path, part, every, refuted=f"the rule file has no rule {missing}", is_tier=is_tier)
         rules = [rule for name, rule in self.seen.items() if name in names]  # in the order of their file
-        return Proof(self._path, part, every, rules, cases, is_tier=is_tier)
+        return Proof(self._path, part, every, rules, [self._measured(rules, case) for case in cases], is_tier=is_tier)
+
+    def _measured(self, rules: Sequence[Rule], case: Case) -> Case:
+        """The case of an SLO that has been measured for a year, where the rules ask since when and nothing else says.
+
+        A calendar period that has no end of its own is nearly over, and so covered.
+        """
+        recorded = {rule.get("record") for rule in rules}
+        read = " ".join(rule["expr"] for rule in rules)
+        count = max((len(samples) for samples in case.series.values()), default=0)
+        more: InputSeries = {}
+        if conventions.MEASURED_SINCE in read and conventions.MEASURED_SINCE not in recorded:
+            for value in (AFFECTED, UNAFFECTED):
+                if not self.slo.by or any(f'="{value}"' in name for name in case.series):
+                    name = own_series(self.slo, conventions.MEASURED_SINCE, split_of(self.slo, value))
+                    more[name] = [_A_YEAR_AGO] * count
+        if conventions.PERIOD_END in read and self.slo.calendar is not None:
+            more |= period_series(conventions.PERIOD_END, self.slo, self.slo.calendar, [Decimal(1)] * count)
+        return replace(case, series=more | case.series)
 
     def unproven(self, part: str, why: str) -> Proof:
         """A claim for which no history is known."""

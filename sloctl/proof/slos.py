@@ -60,6 +60,8 @@ def _slo_proofs(rules: SloRules) -> Iterator[Proof]:
 
 def _derived(slo: Slo) -> tuple[RawInput | None, str]:
     """Its raw input, or why there is none."""
+    if slo.sampling.scrape_interval > slo.sampling.resolution:
+        return None, "not every tile has a scrape, so no series shows each of them"
     try:
         return raw_input(slo), ""
     except NotDerivableError as error:

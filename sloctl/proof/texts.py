@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from typing import Any, Final
 from urllib.parse import quote_plus
 
 from sloctl import conventions
 from sloctl.model.catalogue import Slo
+from sloctl.model.quantities import number
 from sloctl.proof.proof import Rule
 from sloctl.proof.recorded import own_series, recorded, split_of
 from sloctl.proof.series import InputSeries, series_text
 
 _ACTION: Final = re.compile(r"\{\{ (with|range) query .*?\{\{ end \}\}|\{\{ .*? \}\}")
-_UNIT: Final = re.compile(r"value \| (\w+) \}\}")
+_LASTS: Final = re.compile(r"`round\(([\d.]+) \* clamp_min\(1 - max\(")
 
 LEFT_SECONDS: Final = 7200
 SPENT: Final = Decimal("0.25")
@@ -25,6 +26,21 @@ CREDITS: Final = Decimal(1500)
 def humanized_percentage(ratio: Decimal) -> str:
     """Prometheus' `humanizePercentage`."""
     return f"{float(ratio) * 100:.4g}%"
+
+
+def _rounded(ratio: Decimal) -> str:
+    """A ratio as a percentage with at most two digits after the point, without an exponent."""
+    return number((ratio * 100).quantize(Decimal("0.01"), ROUND_HALF_UP).normalize())
+
+
+def humanized_duration(seconds: int) -> str:
+    """Prometheus' `humanizeDuration` of whole seconds."""
+    minutes, second = divmod(seconds, 60)
+    hours, minute = divmod(minutes, 60)
+    days, hour = divmod(hours, 24)
+    parts = [(days, "d"), (hour, "h"), (minute, "m"), (second, "s")]
+    first = next((index for index, (count, _) in enumerate(parts) if count), len(parts) - 1)
+    return " ".join(f"{count}{unit}" for count, unit in parts[first:])
 
 
 def humanized(value: Decimal) -> str:
@@ -83,6 +99,8 @@ def _expanded(action: str, value: Decimal | None, split: Mapping[str, str], spen
         return f"{CREDITS:.2f} USD "
     if conventions.TIME_TO_EXHAUSTION in action or conventions.TIME_TO_LIMIT in action:
         return "2h 0m 0s"
-    if _UNIT.search(action) and "humanizePercentage" in action:
-        return humanized_percentage(1 - spent if "`1 - " in action else spent)
+    if whole := _LASTS.search(action):
+        return humanized_duration(round(float(whole[1]) * max(0.0, float(1 - spent)) / float(shown)))
+    if conventions.BUDGET_CONSUMED in action and "`round(100" in action:
+        return f"{_rounded(1 - spent if '`round(100 - ' in action else spent)}%"
     raise AssertionError(f"an annotation holds an action that the proof does not know: {action}")

@@ -13,6 +13,7 @@ from sloctl.language.tree import Key
 from sloctl.model import indicator as meant
 from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Expression, Selector, Selectors
+from sloctl.promql.expressions import per_second
 from sloctl.resolve import codes
 from sloctl.resolve.reading import PromqlReading, PromqlRefusedError
 
@@ -128,6 +129,11 @@ class IndicatorReading(PromqlReading):
         known = {key: expression for key, expression in read.items() if expression is not None}
         if len(known) < len(wanted):
             raise PromqlRefusedError
+        for key, expression in known.items():
+            if key != "bad_ratio" and (function := per_second(expression)):
+                message = f"`{function}` counts per second, and `{key}` is the number of events in `$window`"
+                help_ = f"write `increase` instead of `{function}`"
+                self.error(codes.UNIT, message, help_, "sli", "query", key)
         return meant.Query(**known)
 
     def _grouped(self, text: str, *keys: Key) -> Expression | None:

@@ -19,7 +19,7 @@ from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import Dashboards, NewSeries, Sampling
 from sloctl.model.ownership import OfficeHours, Route, Team
 from sloctl.model.periods import zone_names
-from sloctl.model.quantities import SECOND
+from sloctl.model.quantities import MINUTE, SECOND
 from sloctl.model.selector import Expression
 from sloctl.resolve import codes
 from sloctl.resolve.building import built
@@ -67,14 +67,22 @@ def scopes(documents: list[Document], found: Diagnostics) -> list[PlatformScope]
     return sorted(made.values(), key=lambda scope: scope.name)
 
 
+LONGEST_SCRAPE: Final = MINUTE * 4
+"""An instant selector looks five minutes back for a sample; one scrape may be late."""
+
+
 def sampling(layers: Layers, found: Diagnostics) -> Sampling:
     """How raw series become tiles, with everything that must fit together."""
     resolution = layers.value("resolution")
     interval = layers.value("scrape_interval")
     timeout = layers.value("scrape_timeout") or min(SECOND * 10, interval)
-    if resolution < interval and (place := layers.place("scrape_interval") or layers.place("resolution")):
+    place = layers.place("scrape_interval") or layers.place("resolution")
+    if resolution < min(interval, MINUTE) and place:
         message = f"a tile of {resolution} is shorter than one scrape of {interval}"
         found.error(codes.SAMPLING, place, message, "write a shorter `scrape_interval`, or a `resolution` up to 1m")
+    if interval > LONGEST_SCRAPE and place:
+        message = f"Prometheus takes a series that is scraped every {interval} for one that has ended"
+        found.error(codes.SAMPLING, place, message, f"scrape at least every {LONGEST_SCRAPE}")
     if timeout > interval and (written := layers.place("scrape_timeout")):
         message = f"`scrape_timeout` {timeout} is longer than `scrape_interval` {interval}"
         found.error(codes.SAMPLING, written, message, "write a time up to the scrape interval")
@@ -84,7 +92,7 @@ def sampling(layers: Layers, found: Diagnostics) -> Sampling:
         assert place is not None
         message = "without target labels nothing tells whether a target was up"
         found.error(codes.SAMPLING, place, message, "name the labels of a target, or write `new_series: count`")
-    return _sampling(resolution, interval, timeout, labels, new_series)
+    return _sampling(resolution, interval, timeout, labels, new_series, layers.value("late_by"))
 
 
 _sampling: Final = lru_cache(maxsize=256)(Sampling)

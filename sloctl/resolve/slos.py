@@ -13,7 +13,17 @@ from sloctl.language.problems import did_you_mean
 from sloctl.language.tree import Key
 from sloctl.model.alerting import Credit, Forecast, Regression, Sla
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Indicator, Latency, Saturation, Threshold, counts_events
+from sloctl.model.indicator import (
+    Indicator,
+    Latency,
+    PerSecond,
+    Query,
+    Ratio,
+    Saturation,
+    Threshold,
+    Throughput,
+    counts_events,
+)
 from sloctl.model.ownership import Team
 from sloctl.model.periods import zone_names
 from sloctl.model.quantities import DAY, Duration, Objective
@@ -101,6 +111,9 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         by=draft.by,
     )
     alerting = reading.tiers(layers.source("alerts"))
+    if sampling.resolution < sampling.scrape_interval and _needs_samples(indicator):
+        message = f"a tile of {sampling.resolution} has no events when it is scraped every {sampling.scrape_interval}"
+        draft.error(codes.SAMPLING, message, f"scrape at least every {sampling.resolution}", "sli")
     labels, exclude_when, sla, own = _labels(draft), _exclude_when(draft), _sla(draft), Layers(draft.own)
     if objective is None or indicator is None or window is None:
         return None
@@ -122,11 +135,20 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         forecast=_forecast(draft, indicator, sampling.rollup),
         regression=_regression(draft, indicator, sampling.rollup),
         sla=sla,
-        **{key: layers.value(key) for key in ("mode", "max_series", "traffic", "team", "runbook")},
+        **{key: layers.value(key) for key in ("blind", "down", "mode", "max_series", "traffic", "team", "runbook")},
         labels=labels,
         annotations={name: text for name, (text, _) in sorted(own.merged("annotations").items())},
         places=Places.of(layers.stack, (source or draft).layers.source("sli")),
     )
+
+
+def _needs_samples(indicator: Indicator | None) -> bool:
+    """Whether each tile must hold samples of its own; running totals are counted by those before it."""
+    match indicator:
+        case Throughput() | Query() | Ratio(counts=PerSecond()):
+            return True
+        case _:
+            return False
 
 
 def _objective(draft: Draft) -> Objective | None:

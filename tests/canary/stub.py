@@ -69,6 +69,7 @@ class Stub:
         self.queries: list[str] = []
         self.body: Callable[[str], Answer] = self.healthy
         self.fails: Callable[[str], bool] = lambda _: False
+        self.up: Callable[[str], Answer] = lambda _: (200, matrix())
 
     def scalar(self) -> Answer:
         return 200, json.dumps(
@@ -76,21 +77,25 @@ class Stub:
         )
 
     def healthy(self, query: str) -> Answer:
-        """Ten requests a second of the canary, without errors, and 190 of the baseline with 0.1 %."""
-        arm = "canary-1" if '"7ddf8"' in query else "stable-1"
-        each = 100 if arm == "canary-1" else 1900
-        start = self.began if arm == "canary-1" else self.began - 300
-        labels = {"__name__": "x", "job": "pay", "instance": arm}
+        """Ten requests a second of the canary's pod, without errors, and 190 of two of the baseline with 0.1 %."""
+        is_canary = re.search(r'[^!]="7ddf8"', query) is not None
+        pods, each = (["canary-1"], 100) if is_canary else (["stable-1", "stable-2"], 950)
+        start = self.began if is_canary else self.began - 3600
         bad = each if self.fails(query) else each / 1000
-        failed = counter({**labels, "code": "500"}, bad, self.now, start)
-        if "code=~" in query or "failed" in query:
-            return 200, matrix(failed)
-        return 200, matrix(counter({**labels, "code": "200"}, each - bad, self.now, start), failed)
+        found = []
+        for pod in pods:
+            labels = {"__name__": "x", "job": "pay", "instance": pod}
+            if "code=~" not in query and "failed" not in query:
+                found.append(counter({**labels, "code": "200"}, each - bad, self.now, start))
+            found.append(counter({**labels, "code": "500"}, bad, self.now, start))
+        return 200, matrix(*found)
 
     def answer(self, query: str) -> Answer:
         """The body for one query; the clock is always right unless a test moves it."""
         self.queries.append(query)
         time.sleep(self.delay)
+        if query.startswith("up{"):
+            return self.up(query)
         return self.scalar() if query == "time()" else both(query, self.body)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import math
 import shutil
 from collections.abc import Iterator
 from dataclasses import replace
@@ -9,11 +11,13 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import pytest
 
+from sloctl.canary.analysis.samples import CounterSeries
 from sloctl.canary.audit.chain import Entry, Kind, Subject
 from sloctl.canary.audit.store import Store
-from sloctl.canary.recording import replayed, service_bytes, service_digest, service_from
+from sloctl.canary.recording import _series, _series_json, replayed, service_bytes, service_digest, service_from
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Mode
 from sloctl.model.canary import After, Canary, CanaryCheck, Parity, WhenMissing
@@ -135,8 +139,18 @@ def test_an_earlier_store_replays_to_the_same_verdicts(earlier: Store) -> None:
 
 
 def _replayed(store: Store, decision: Entry) -> str:
-    """The verdict that its counts give today, which is the recorded one to the last digit."""
+    """The verdict that its counts give today, which is the recorded one."""
     (configuration,) = store.find(Kind.CONFIGURATION, decision.config)
-    then, now = replayed(decision.evidence, service_from(configuration.evidence))
-    assert then == now
-    return f"{now['verdict']}/{now['reason']}"
+    made = replayed(decision.evidence, service_from(configuration.evidence))
+    assert made.same
+    assert made.method == 1
+    return f"{made.now['verdict']}/{made.now['reason']}"
+
+
+def test_counters_are_recorded_as_they_grow(tmp_path: Path) -> None:
+    """Whole numbers with gaps and a restart, and what is no whole number, come back to the last digit."""
+    values = [[math.nan, 5.0, math.nan, 9.0, 2.0, 1e15], [0.5, 1.25, math.nan, 7.1, 7.1, 8.0], [math.nan] * 6]
+    for each in values:
+        series = CounterSeries({"instance": "a"}, np.array(each))
+        again = _series(json.loads(json.dumps(_series_json(series))))
+        assert np.array_equal(again.values, series.values, equal_nan=True)

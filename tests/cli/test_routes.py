@@ -75,7 +75,9 @@ def test_test_shows_the_receivers_of_every_alert(capsys: pytest.CaptureFixture[s
     assert code == 0
     assert "shop  ApiOkBudgetBurnP1Over1h  P1 -> slo-shop-web-P1\n" in out
     assert "shop  SloctlWatchdog  - -> slo-shop-watchdog\n" in out
-    assert out.endswith("9 alerts reach their receivers; amtool is not on PATH, so only sloctl's own matcher judged.\n")
+    assert out.endswith(
+        "10 alerts reach their receivers; amtool is not on PATH, so only sloctl's own matcher judged.\n"
+    )
 
 
 @pytest.mark.server

@@ -104,6 +104,6 @@ def test_the_past_is_recorded_to_the_event_and_a_second_run_changes_nothing(
         at = server.value("timestamp(slo:sli_total:increase4m)", end)
         consumed = server.value("slo:error_budget_consumed:ratio_increase1d", end)
         total = server.value("sum_over_time(slo:sli_total:increase4m[1d])", at)
-        assert consumed == pytest.approx(rolled / (0.1 * total))
+        assert consumed == pytest.approx(rolled / (0.1 * total) * HOURS / 24)
         run_script(script, server, tmp_path)
         assert [server.value(count, end) for count in counts] == first

@@ -146,7 +146,8 @@ def check_page(sink: Sink, specs: Path) -> None:
     assert payload["class"] == "CheckoutOkBudgetBurnP1Over5s"
     assert payload["component"] == "checkout"
     assert payload["group"] == "shop"
-    assert payload["summary"].startswith("[P1] checkout-ok: checkout-ok: ")
+    assert payload["summary"].startswith("[P1] checkout-ok: ")
+    assert payload["summary"].count("checkout-ok") == 1
     assert [link["href"] for link in page["links"]] == [
         "https://runbooks.example.com/checkout/checkout-ok",
         "https://grafana.example.com/d/slo-shop-detail?var-slo=checkout-ok",

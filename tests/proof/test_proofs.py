@@ -152,16 +152,14 @@ def told(slo: Slo, tier: Tier, ratio: Decimal) -> Case:
 @pytest.mark.parametrize("alerts", ["google", FINFLOW])
 def test_explain_and_promtools_engine_agree_to_the_evaluation(written: Written, prove: Prove, alerts: str) -> None:
     platform, slo = written(RATIO, alerts)
-    rules, rollup = rules_of(platform, slo).meant, slo.sampling.rollup
+    rules, rollup = rules_of(platform, slo), slo.sampling.rollup
     tiles = [conventions.total_tile(rollup), conventions.errors_tile(rollup)]
     claims = list[Proof]()
     for tier in slo.tiers:
         windows = [conventions.error_ratio(window) for window in (tier.over, tier.also_over) if window is not None]
         names = [*(tiles if reads_rollups(slo, tier) else []), *windows, conventions.tier_alert(slo, tier)]
         cases = [told(slo, tier, ratio) for ratio in (*RATIOS, Decimal("0.002"))]
-        claims.append(
-            Proof("api/ok", conventions.burn_tier(tier), interval(slo, tier), [rules[n] for n in names], cases)
-        )
+        claims.append(rules.proof(conventions.burn_tier(tier), interval(slo, tier), names, cases))
     assert [(outcome.proof.part, outcome.failures) for outcome in prove(claims) if outcome.failures] == []
 
 

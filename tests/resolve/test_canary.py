@@ -66,6 +66,7 @@ def test_every_key() -> None:
         "  arms: {canary: 'version=\"$canary\"', baseline: 'version=\"$stable\"'}\n"
         + STEPS
         + "  alpha: {rollback: 0.001}\n  approval: {first_deployments: 3}\n  group: money\n  when_missing: rollback\n"
+        "  warm_up: 60s\n"
         "  checks:\n    - {name: latency, slo: latency, quantile: 99%, worse_by: 30%}\n"
         "    - {name: ledger, mismatches: mismatch_total, compared: compared_total, settle: 10s}\n"
         "  after: {slo: availability, by: [route], within: 5m, success: 100%}\n"
@@ -75,6 +76,7 @@ def test_every_key() -> None:
     assert made is not None
     assert (made.alpha.rollback, made.alpha.promote) == (Decimal("0.001"), Decimal("0.01"))
     assert (made.first_deployments, made.group, made.when_missing) == (3, "money", WhenMissing.ROLLBACK)
+    assert made.warm_up == Duration.of(seconds=60)
     assert isinstance(made.checks[1], MismatchCheck)
     assert (made.checks[1].settle, made.checks[1].mismatch_rate) == (Duration.of(seconds=10), Decimal(0))
     assert made.after is not None

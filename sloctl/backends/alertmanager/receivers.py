@@ -61,7 +61,7 @@ def _pagerduty(to: Destination, secrets: str) -> Config | None:
         "routing_key_file": f"{secrets}/{key}",
         "send_resolved": True,
         "severity": _URGENCY[to.severity] if to.severity else _urgency_of_alert(to.platform),
-        "description": f"{texts.TITLE}: {texts.SUMMARY}",
+        "description": texts.HEADLINE,
         "class": texts.NAME,
         "component": texts.COMPONENT,
         "group": texts.GROUP,
@@ -102,9 +102,9 @@ def _slack(to: Destination, secrets: str) -> Config | None:
         "channel": to.route.slack if to.route.slack[0] in "#@" else f"#{to.route.slack}",
         "send_resolved": True,
         "color": _COLOUR,
-        "title": f"{texts.TITLE}: {texts.SUMMARY}",
+        "title": texts.HEADLINE,
         "title_link": texts.link("dashboard_url"),
-        "fallback": f"{texts.TITLE}: {texts.SUMMARY}",
+        "fallback": texts.HEADLINE,
         "text": texts.CHAT,
         "actions": [{"type": "button", "text": text, "url": href} for text, href in _links(to.platform)],
     }
@@ -118,7 +118,7 @@ def _email(to: Destination, secrets: str) -> Config | None:
     return {
         "to": to.route.email,
         "send_resolved": True,
-        "headers": {"Subject": f"{texts.TITLE}: {texts.SUMMARY}"},
+        "headers": {"Subject": texts.HEADLINE},
         "html": "",
         "text": texts.PLAIN,
     }

@@ -30,8 +30,22 @@ _SPLIT: Final = (
 )
 _STATUS: Final = '{{ if eq .Status "resolved" }}resolved{{ else }}{{ .CommonLabels.severity }}{{ end }}'
 
-SUMMARY: Final = f"{_FIRST}{{{{ $a.Annotations.summary }}}}"
+_PAST: Final = (("are", "were"), ("is", "was"), ("has", "had"))
+
+
+def _told(summary: str) -> str:
+    """A summary, of a resolved alert in the past tense of our own words."""
+    past = summary
+    for now, then in _PAST:
+        past = f'(reReplaceAll " {now} " " {then} " {past})'
+    return f'{{{{ if eq $a.Status "resolved" }}}}{{{{ {past} }}}}{{{{ else }}}}{{{{ {summary} }}}}{{{{ end }}}}'
+
+
+SUMMARY: Final = f"{_FIRST}{_told('$a.Annotations.summary')}"
 TITLE: Final = f"[{_STATUS}] {{{{ or .CommonLabels.slo .CommonLabels.platform }}}}"
+_REST: Final = '{{ $rest := reReplaceAll (printf "^%s" .CommonLabels.slo) "" $a.Annotations.summary }}'
+HEADLINE: Final = f"{TITLE}{_FIRST}{_REST}{{{{ if eq $rest $a.Annotations.summary }}}}: {{{{ end }}}}{_told('$rest')}"
+"""Our summaries begin with the SLO's name, which the title has already."""
 SUBJECT: Final = (
     '[{{ if eq .Status "resolved" }}resolved{{ else }}{{ printf "%.15s" .CommonLabels.severity }}{{ end }}] '
     '{{ printf "%.80s" .CommonLabels.slo }}'
@@ -41,19 +55,21 @@ NAME: Final = f"{_FIRST}{{{{ $a.Labels.alertname }}}}"
 COMPONENT: Final = "{{ .CommonLabels.service }}"
 GROUP: Final = "{{ .CommonLabels.platform }}"
 CHAT: Final = (
-    "{{ range .Alerts }}{{ $a := . }}*{{ .Annotations.summary }}*"
-    '{{ if eq .Status "resolved" }} (resolved){{ end }}\n'
-    "{{ .Annotations.description }}\n" + _NOTES.replace("%s", "{{ .Value }}\n") + "{{ end }}"
+    f"{{{{ range .Alerts }}}}{{{{ $a := . }}}}*{_told('.Annotations.summary')}*"
+    f'{{{{ if eq .Status "resolved" }}}} (resolved)\n{{{{ else }}}}\n{{{{ .Annotations.description }}}}\n{{{{ end }}}}'
+    + _NOTES.replace("%s", "{{ .Value }}\n")
+    + "{{ end }}"
 )
 PLAIN: Final = (
-    "{{ range .Alerts }}{{ $a := . }}{{ .Annotations.summary }}"
-    '{{ if eq .Status "resolved" }} (resolved){{ end }}\n'
-    "{{ .Annotations.description }}\n" + _NOTES.replace("%s", "{{ .Value }}\n") + "\n"
+    f"{{{{ range .Alerts }}}}{{{{ $a := . }}}}{_told('.Annotations.summary')}"
+    f'{{{{ if eq .Status "resolved" }}}} (resolved)\n{{{{ else }}}}\n{{{{ .Annotations.description }}}}\n{{{{ end }}}}'
+    + _NOTES.replace("%s", "{{ .Value }}\n")
+    + "\n"
     "{{ with .Annotations.runbook_url }}Runbook: {{ . }}\n{{ end }}"
     "{{ with .Annotations.dashboard_url }}Dashboard: {{ . }}\n{{ end }}"
     "{{ with .Annotations.logs_url }}Logs: {{ . }}\n{{ end }}\n{{ end }}"
 )
-SHORT: Final = f"{TITLE} {SUMMARY} {{{{ $a.Annotations.runbook_url }}}}"
+SHORT: Final = f"{HEADLINE} {{{{ $a.Annotations.runbook_url }}}}"
 
 DETAILS: Final = {
     "platform": GROUP,
@@ -67,10 +83,14 @@ DETAILS: Final = {
     "window": f"{_FIRST}{{{{ $a.Annotations.window }}}}",
     "burn": f"{_FIRST}{{{{ $a.Annotations.burn }}}}",
     "budget_left": f"{_FIRST}{{{{ $a.Annotations.budget_left }}}}",
-    "description": f"{_FIRST}{{{{ $a.Annotations.description }}}}",
-    "notes": _FIRST + _NOTES.replace("%s", "{{ .Value }} "),
+    "description": f"{_FIRST}{{{{ reReplaceAll `: ` ` - ` $a.Annotations.description }}}}",
+    "notes": _FIRST + _NOTES.replace("%s", "{{ reReplaceAll `: ` ` - ` .Value }} "),
+    **dict.fromkeys(("firing", "resolved", "num_firing", "num_resolved"), ""),
 }
-"""Own details instead of the whole JSON, which may exceed PagerDuty's 512 kB; flat texts, as 0.25 demands."""
+"""Own details instead of the whole JSON, which may exceed PagerDuty's 512 kB; flat texts, as 0.25 demands.
+
+From 0.30 on Alertmanager reads each of them as YAML, in which `: ` would make a mapping of a sentence.
+"""
 
 
 def link(annotation: str) -> str:

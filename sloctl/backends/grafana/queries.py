@@ -210,7 +210,7 @@ class Ask:
             (EXHAUSTED, f"({consumed} >= 1)"),
             (AT_RISK, f"({consumed} > {number(1 - LOW)})"),
             (AT_RISK, f"({selector([conventions.TIME_TO_EXHAUSTION], self._fixed())} < {number(SOON.seconds)})"),
-            (AT_RISK, self.alerts(like("burn_tier", "p.*"))),
+            (AT_RISK, self.alerts(like("burn_tier", f"p.*|{conventions.DOWN}"))),
             (QUIET, f"({self._over('sum', conventions.total_tile, self.recent)} == 0)"),
             (FINE, total),
         ]

@@ -5,19 +5,23 @@ from __future__ import annotations
 from typing import assert_never
 
 from sloctl import conventions
-from sloctl.backends.prometheus import windows
-from sloctl.backends.prometheus.raw import on_split, own, series, split
+from sloctl.backends.prometheus import vanished, windows
+from sloctl.backends.prometheus.raw import on_split, own
 from sloctl.backends.prometheus.rules import AlertingRule, Group
-from sloctl.backends.prometheus.texts import blind_annotations, tier_annotations, too_many_series_annotations
+from sloctl.backends.prometheus.texts import (
+    blind_annotations,
+    down_annotations,
+    tier_annotations,
+    too_many_series_annotations,
+)
 from sloctl.backends.prometheus.trends import forecast_rule, regression_rule
 from sloctl.conventions import inventory
-from sloctl.conventions.inventory import BLIND_AFTER, Alert, BuiltIn
+from sloctl.conventions.inventory import Alert, BuiltIn
 from sloctl.model.alerting import BudgetLeft, Forecast, Guard, Regression, Severity, Tier
 from sloctl.model.budget import GUARD_MARGIN, LEAST_OF_BUDGET, error_threshold
 from sloctl.model.catalogue import Inhibition, Platform, Slo
-from sloctl.model.quantities import DAY, MINUTE, Duration, number
-from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
-from sloctl.promql.build import over_time
+from sloctl.model.quantities import MINUTE, Duration, number
+from sloctl.model.selector import Matcher, MatchOperator
 from sloctl.promql.selectors import label_selector, quote, selector_text
 
 
@@ -34,6 +38,8 @@ def alerting_rule(platform: Platform, slo: Slo, alert: Alert) -> AlertingRule:
             return regression_rule(platform, slo, alert, regression)
         case BuiltIn.BLIND:
             return _blind(platform, slo, alert)
+        case BuiltIn.DOWN:
+            return _down(platform, slo, alert)
         case BuiltIn.TOO_MANY_SERIES:
             # before the recording rules' limit is reached
             tile = selector_text(own(slo, conventions.total_tile(slo.sampling.resolution)))
@@ -78,7 +84,8 @@ def _unless_higher(platform: Platform, slo: Slo, tier: Tier) -> str:
 def _more_than_chance(slo: Slo, over: Duration) -> str:
     """The low-traffic guard: see `sloctl.model.budget.guard_minimum`."""
     budget = number(slo.objective.error_budget)
-    least = f"(sqrt({budget} * {windows.total_in(slo, over)}) + {number(GUARD_MARGIN)}) ^ 2"
+    total = f"{windows.total_in(slo, over)} / {windows.coverage(slo, over)}"
+    least = f"(sqrt({budget} * {total}) + {number(GUARD_MARGIN)}) ^ 2"
     return f"{windows.errors_in(slo, over)}\n  >= {least}"
 
 
@@ -87,47 +94,17 @@ def _recorded(slo: Slo, metric: str) -> str:
 
 
 def _blind(platform: Platform, slo: Slo, alert: Alert) -> AlertingRule:
-    """The alert on raw series that are all gone; a quiet counter is not gone.
-
-    It is pending for one evaluation, so that the first one after a long outage of Prometheus, before anything
-    was scraped, tells nobody.
-    """
-    reads = slo.indicator.reads()
-    gone = [_gone(slo, selectors) for selectors in reads.groups] or [_tile_gone(slo)]
-    if slo.by and reads.required:
-        gone.append(_value_gone(slo, reads.required[0]))
-        known = {selector.metric for selectors in reads.required for selector in selectors}
-        gone += [_label_missing(slo, selector) for selector in reads.optional if selector.metric not in known]
-    names = " and ".join(selector_text(selector) for selectors in reads.groups for selector in selectors)
+    """It is pending for one evaluation, so that the first one after a long outage of Prometheus tells nobody."""
+    names = " and ".join(
+        selector_text(selector) for selectors in slo.indicator.reads().groups for selector in selectors
+    )
     texts = blind_annotations(platform, slo, names or "the expression of the SLI")
-    return AlertingRule(alert, "\nor ".join(gone), texts, slo.sampling.rollup)
+    return AlertingRule(alert, vanished.blind(slo), texts, slo.sampling.rollup)
 
 
-def _gone(slo: Slo, selectors: Selectors) -> str:
-    """A sum is blind only when all of its parts are gone, or lack the split labels."""
-    absent = [f"group({over_time('absent', split(slo, selector), BLIND_AFTER)})" for selector in selectors]
-    return absent[0] if len(absent) == 1 else f"({' and on () '.join(absent)})"
-
-
-def _tile_gone(slo: Slo) -> str:
-    """Where only the user's PromQL reads raw series, its own tile tells."""
-    tile = own(slo, conventions.total_tile(slo.sampling.resolution))
-    return f"group({over_time('absent', tile, BLIND_AFTER)})"
-
-
-def _label_missing(slo: Slo, selector: Selector) -> str:
-    """Events that exist but lack a split label: each value would have a perfect score."""
-    seen, usable = over_time("last", selector, BLIND_AFTER), over_time("last", split(slo, selector), BLIND_AFTER)
-    return f"(group({seen}) unless on () group({usable}))"
-
-
-def _value_gone(slo: Slo, selectors: Selectors) -> str:
-    """Split values that were counted a day ago and have no raw series now, while others have."""
-    tile = own(slo, conventions.total_tile(slo.sampling.rollup))
-    day_ago = over_time("present", tile, slo.sampling.lookback, DAY)
-    now = series(slo, selectors, BLIND_AFTER)
-    by = ", ".join(slo.split_labels)
-    return f"(\n  group by ({by}) ({day_ago})\n  unless on ({by}) {now}\n  and on () group({now})\n)"
+def _down(platform: Platform, slo: Slo, alert: Alert) -> AlertingRule:
+    assert slo.down is not None
+    return AlertingRule(alert, vanished.down(slo), down_annotations(platform, slo), slo.down)
 
 
 def health_group(platform: Platform) -> Group:
@@ -137,7 +114,8 @@ def health_group(platform: Platform) -> Group:
 
 
 def _health(platform: Platform, alert: Alert) -> AlertingRule:
-    groups = f"{{rule_group=~{quote(f'.*;slo-{platform.name}-.*')}}}"
+    own = "|".join(["calendars|health", *sorted({f"{service.name}-.+" for service in platform.services})])
+    groups = f"{{rule_group=~{quote(f'.*;slo-{platform.name}-({own})')}}}"  # not those of `shop-eu` for `shop`
     match alert.cause:
         case BuiltIn.RULE_FAILURES:
             expr = f"sum by (rule_group) (increase(prometheus_rule_evaluation_failures_total{groups}[15m])) > 0"

@@ -3,48 +3,48 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from decimal import Decimal
 from typing import assert_never
 
 from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.native import native_events
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Counts, EventIndicator, Latency, Query, Ratio, RunningTotal
-from sloctl.model.selector import Expression, Selectors
+from sloctl.model.selector import Expression, Matcher, Selectors
 from sloctl.promql.build import indent, over_time
 from sloctl.promql.expressions import with_window
 
 
 @dataclass(frozen=True, slots=True)
 class Tiles:
-    """The expressions of a pair of tiles."""
+    """The expressions of a pair of tiles. Neither reads the other: some engines write a result later than they read."""
 
     total: str
     errors: str
 
 
-def event_tiles(slo: Slo, indicator: EventIndicator, total: str | None = None) -> Tiles:
-    """All and bad events; `total` replaces the recorded total where errors refer to it."""
+def event_tiles(slo: Slo, indicator: EventIndicator) -> Tiles:
+    """All and bad events."""
     match indicator:
         case Ratio():
-            return _ratio(slo, indicator, total)
+            return _ratio(slo, indicator)
         case Latency(native=True):
-            return _native(slo, indicator, total)
+            return _native(slo, indicator)
         case Latency():
-            return _latency(slo, indicator, total)
+            return _latency(slo, indicator)
         case Query():
-            return _query(slo, indicator, total)
+            return _query(slo, indicator)
         case _:
             assert_never(indicator)
 
 
-def _ratio(slo: Slo, ratio: Ratio, total: str | None) -> Tiles:
-    (counted,) = ratio.reads().required
-    all_events = _counted(slo, counted, ratio.counts)
-    total = total or raw.own_total(slo)
+def _ratio(slo: Slo, ratio: Ratio) -> Tiles:
+    (sides,) = ratio.reads().required
+    total = _counted(slo, sides, ratio.counts)
     if ratio.bad is not None:
-        return Tiles(all_events, _with_zero(slo, ratio.bad, ratio.counts, total))
+        return Tiles(total, _with_zero(slo, ratio.bad, ratio.counts, sides))
     assert ratio.good is not None
-    return Tiles(all_events, _remainder(slo, total, _with_zero(slo, ratio.good, ratio.counts, total)))
+    return Tiles(total, _remainder(slo, total, _with_zero(slo, ratio.good, ratio.counts, sides)))
 
 
 def _counted(slo: Slo, selectors: Selectors, counts: Counts) -> str:
@@ -56,39 +56,41 @@ def _counted(slo: Slo, selectors: Selectors, counts: Counts) -> str:
     return zeroed[0] if len(zeroed) == 1 else "\n+ ".join(f"({tile})" for tile in zeroed)
 
 
-def _with_zero(slo: Slo, selectors: Selectors, counts: Counts, total: str) -> str:
-    """Events, and zero for each value of the split labels that has a total."""
+def _with_zero(slo: Slo, selectors: Selectors, counts: Counts, every: Selectors) -> str:
+    """Events, and zero for each value of the split labels that has any event counted, by `every`."""
     counted = _counted(slo, selectors, counts)
-    return f"{counted}\nor {raw.on_split(slo)} (0 * {total})" if slo.by else counted
+    return f"{counted}\nor {raw.on_split(slo)} ({raw.zero(slo, every)})" if slo.by else counted
 
 
 def _remainder(slo: Slo, total: str, good: str) -> str:
     """What of the total is not good."""
-    return f"clamp_min(\n  {total}\n  - {raw.on_split(slo)} group_left ()\n{indent(_paren(good))},\n  0\n)"
+    difference = f"{_paren(total)}\n- {raw.on_split(slo)} group_left ()\n{_paren(good)}"
+    return f"clamp_min(\n{indent(difference)},\n  0\n)"
 
 
-def _latency(slo: Slo, latency: Latency, total: str | None) -> Tiles:
+def _latency(slo: Slo, latency: Latency) -> Tiles:
     """Observations in the bucket of the bound are good; a bucket that does not exist is no data, never errors."""
     (count,), bucket = latency.reads().required, latency.reads().buckets
     present = raw.aggregated(slo, "count", _recent(slo, bucket))
     counted = f"({_summed(slo, count)}\nand {raw.on_split(slo)} {present})"
-    if not slo.by:
-        counted += f"\nor (vector(0) unless on () count(\n{indent(_recent(slo, count))}\n))"
-    total = total or raw.own_total(slo)
-    errors = f"{_remainder(slo, total, _good(slo, latency, bucket))}\nor ({total} == 0)"
-    return Tiles(counted, errors)
+    errors = _remainder(slo, counted, _good(slo, latency, bucket))
+    if slo.by:
+        return Tiles(counted, errors)
+    quiet = f"(vector(0) unless on () count(\n{indent(_recent(slo, count))}\n))"
+    return Tiles(f"{counted}\nor {quiet}", f"{errors}\nor {quiet}")
 
 
 def _good(slo: Slo, latency: Latency, bucket: Selectors) -> str:
-    good = _summed(slo, bucket)
+    good = _summed(slo, bucket, without="le")
     if not latency.bad_if:
         return good
-    slow_or_failed = _summed(slo, tuple(selector.narrowed(*latency.bad_if) for selector in bucket))
+    slow_or_failed = _summed(slo, tuple(series.narrowed(*latency.bad_if) for series in bucket), without="le")
     return f"{good}\n- (\n{indent(slow_or_failed)}\n  or (0 * {good})\n)"
 
 
-def _summed(slo: Slo, selectors: Selectors) -> str:
-    return raw.aggregated(slo, "sum", raw.union([raw.events(slo, selector, RunningTotal()) for selector in selectors]))
+def _summed(slo: Slo, selectors: Selectors, without: str = "") -> str:
+    parts = [raw.events(slo, selector, RunningTotal(), without=without) for selector in selectors]
+    return raw.aggregated(slo, "sum", raw.union(parts))
 
 
 def _recent(slo: Slo, selectors: Selectors) -> str:
@@ -97,38 +99,42 @@ def _recent(slo: Slo, selectors: Selectors) -> str:
     return "\nor ".join(last)
 
 
-def _native(slo: Slo, latency: Latency, total: str | None) -> Tiles:
+def _native(slo: Slo, latency: Latency) -> Tiles:
     """Native histograms count good events as a fraction; a bound between edges is interpolated."""
-    histograms = [raw.split(slo, selector) for selector in latency.histogram]
-    counted = raw.union([native_events(slo.sampling, histogram, None) for histogram in histograms])
-    good = raw.union([native_events(slo.sampling, histogram, latency.at_most) for histogram in histograms])
-    total_tile = raw.aggregated(slo, "sum", counted) + ("" if slo.by else " or vector(0)")
-    good_tile = raw.aggregated(slo, "sum", good)
+    good = _observed(slo, latency, latency.at_most)
     if latency.bad_if:
-        narrowed = [histogram.narrowed(*latency.bad_if) for histogram in histograms]
-        failed = [native_events(slo.sampling, histogram, latency.at_most) for histogram in narrowed]
-        good_tile = (
-            f"{good_tile}\n- (\n{indent(raw.aggregated(slo, 'sum', raw.union(failed)))}\n  or (0 * {good_tile})\n)"
-        )
-    total = total or raw.own_total(slo)
-    return Tiles(total_tile, f"{_remainder(slo, total, good_tile)}\nor ({total} == 0)")
+        failed = _observed(slo, latency, latency.at_most, narrowed=latency.bad_if)
+        good = f"{good}\n- (\n{indent(failed)}\n  or (0 * {good})\n)"
+    total = _observed(slo, latency, None)
+    errors = _remainder(slo, total, good)
+    if slo.by:
+        return Tiles(total, errors)
+    return Tiles(f"{total} or vector(0)", f"{errors}\nor vector(0)")
 
 
-def _query(slo: Slo, query: Query, total: str | None) -> Tiles:
+def _observed(slo: Slo, latency: Latency, bound: Decimal | None, narrowed: tuple[Matcher, ...] = ()) -> str:
+    """Observations of a tile, or those at or below `bound`."""
+    histograms = [raw.split(slo, selector) for selector in latency.histogram]
+    parts = [native_events(slo.sampling, series.narrowed(*narrowed), latency.histogram, bound) for series in histograms]
+    return raw.aggregated(slo, "sum", raw.union(parts))
+
+
+def _query(slo: Slo, query: Query) -> Tiles:
     if query.bad_ratio is not None:
         share = f"clamp(\n{indent(_asked(slo, query.bad_ratio))},\n  0, 1\n) >= 0"  # NaN is no share
-        return Tiles(raw.judged(slo), share)
+        return Tiles(f"({share}) >= bool 0", share)
     assert query.total is not None
-    total = total or raw.own_total(slo)
+    total = _asked(slo, query.total)
+    zero = f"{raw.on_split(slo)} (\n  0 *\n{indent(_paren(total))}\n)"
     if query.bad is not None:
-        return Tiles(_asked(slo, query.total), f"{_asked(slo, query.bad)}\nor {raw.on_split(slo)} (0 * {total})")
+        return Tiles(total, f"{_asked(slo, query.bad)}\nor {zero}")
     assert query.good is not None
-    good = f"{_asked(slo, query.good)}\nor {raw.on_split(slo)} (0 * {total})"
-    return Tiles(_asked(slo, query.total), _remainder(slo, total, good))
+    return Tiles(total, _remainder(slo, total, f"{_asked(slo, query.good)}\nor {zero}"))
 
 
 def _asked(slo: Slo, expression: Expression) -> str:
-    return raw.aggregated(slo, "sum", with_window(expression, slo.sampling.resolution))
+    """The sum of what the user's PromQL returns, where that is a number."""
+    return raw.aggregated(slo, "sum", f"({with_window(expression, slo.sampling.resolution)}) >= 0")
 
 
 def _paren(expression: str) -> str:

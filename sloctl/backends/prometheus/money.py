@@ -19,7 +19,7 @@ def credits_at_risk(slo: Slo) -> str:
     ratio = f"(\n  {windows.errors_in_window(slo, sla.window)}\n  / ({windows.total_in_window(slo, sla.window)} > 0)\n)"
     steps = [f"{number(more)} * ({ratio} > bool {number(allowed)})" for allowed, more in _steps(sla)]
     share = "\n+ ".join(steps)
-    value = raw.aggregated(slo, "sum", selector_text(raw.split(slo, sla.value)))
+    value = raw.aggregated(slo, "sum", raw.numbers(selector_text(raw.split(slo, sla.value))))
     return f"(\n{indent(share)}\n)\n* {matching_on(slo.split_labels)} group_left () {value}"
 
 

@@ -7,17 +7,17 @@ unshifted, such a scrape becomes the next tile's baseline and its events are los
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from functools import lru_cache
 from typing import assert_never
 
-from sloctl import conventions
-from sloctl.model.catalogue import NewSeries, Sampling, Slo
+from sloctl.backends.prometheus.counters import Counted
+from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Counts, Every, PerSecond, RunningTotal
 from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.promql.build import indent, matching_on, over_time, renamed
-from sloctl.promql.selectors import label_selector, quote, selector_text
+from sloctl.promql.selectors import label_selector, quote
 
 
 @lru_cache(maxsize=64)
@@ -29,26 +29,6 @@ def own(slo: Slo, metric: str) -> Selector:
 @lru_cache(maxsize=4)
 def _own_matchers(slo: Slo) -> tuple[Matcher, ...]:
     return label_selector("x", {"platform": slo.platform, "slo": slo.id}).matchers
-
-
-def own_total(slo: Slo) -> str:
-    """The total tile of a moment ago."""
-    return _own_tile(slo, "last", conventions.total_tile)
-
-
-def own_errors(slo: Slo) -> str:
-    """The errors tile of a moment ago."""
-    return _own_tile(slo, "last", conventions.errors_tile)
-
-
-def judged(slo: Slo) -> str:
-    """1 where there is an errors tile of a moment ago, so that the slice was judged."""
-    return _own_tile(slo, "present", conventions.errors_tile)
-
-
-def _own_tile(slo: Slo, function: str, name: Callable[[Duration], str]) -> str:
-    """A tile recorded a moment ago by the same group; a failed rule is not read as old data."""
-    return over_time(function, own(slo, name(slo.sampling.resolution)), slo.sampling.resolution // 2)
 
 
 def split(slo: Slo, selector: Selector) -> Selector:
@@ -80,71 +60,40 @@ def union(parts: Sequence[str]) -> str:
     )
 
 
+def numbers(expression: str) -> str:
+    """Without the samples that are no number: a comparison with one holds nothing, and with `bool` says 0."""
+    return f"({expression} >= -Inf)"
+
+
 def gauge(slo: Slo, function: str, selector: Selector) -> str:
-    """A gauge's lowest, highest or last sample in the tile, for each raw series."""
-    return over_time(function, split(slo, selector), slo.sampling.resolution, slo.sampling.shift)
+    """A gauge's lowest, highest or last sample in the tile, for each raw series; where that is a number."""
+    return numbers(over_time(function, split(slo, selector), slo.sampling.resolution, slo.sampling.shift))
 
 
-def events(slo: Slo, selector: Selector, counts: Counts, tile: Duration | None = None) -> str:
-    """Events of a tile for each raw series."""
+def events(slo: Slo, selector: Selector, counts: Counts, tile: Duration | None = None, without: str = "") -> str:
+    """Events of a tile for each raw series; `without` is a label that may spell one value in two ways."""
     selector, sampling = split(slo, selector), slo.sampling
     tile = tile or sampling.resolution
     match counts:
         case RunningTotal():
-            return _increase(selector, sampling, tile)
+            return Counted(selector, slo.indicator.reads().required[0], sampling, tile, without=without).increase()
         case PerSecond():
-            return f"{number(tile.seconds)} * {over_time('last', selector, tile, sampling.shift)}"
+            return f"({number(tile.seconds)} * {over_time('last', selector, tile, sampling.shift)} >= 0)"
         case Every(length):
             latest = over_time("last", selector, length, sampling.shift)
-            return f"{number(tile.seconds)} / {number(length.seconds)} * {latest}"
+            return f"({number(tile.seconds)} / {number(length.seconds)} * {latest} >= 0)"
         case _:
             assert_never(counts)
 
 
+def zero(slo: Slo, selectors: Selectors) -> str:
+    """Zero for each value of the split labels whose counters have a number in the tile."""
+    sampling = slo.sampling
+    last = [over_time("last", split(slo, selector), sampling.resolution, sampling.shift) for selector in selectors]
+    return f"0 * {aggregated(slo, 'group', ' or '.join(f'{newest} >= 0' for newest in last))}"
+
+
 def series(slo: Slo, selectors: Selectors, length: Duration) -> str:
     """One sample for each value of the split labels that has raw series within `length`."""
-    last = [over_time("last", split(slo, selector), length) for selector in selectors]
+    last = [over_time("last", split(slo, selector), length, slo.sampling.late_by) for selector in selectors]
     return aggregated(slo, "group", "\nor ".join(last))
-
-
-def _increase(selector: Selector, sampling: Sampling, tile: Duration) -> str:
-    """The increase of each counter in a tile: difference, reset, creation, and a new target's first tile."""
-    before = tile + sampling.shift
-    now = over_time("last", selector, tile, sampling.shift)
-    baseline = over_time("last", selector, sampling.lookback, before)
-    first = over_time("min", selector, tile, sampling.shift)
-    branches = [
-        f"(({now} - {baseline}) >= 0)",  # the usual case; a gap up to the look-back is bridged
-        f"({now} and {baseline})",  # the counter was reset: what it counted since
-        *_created(selector, sampling, now, baseline, before),
-        f"({now} - {first})",  # the first tile of a new target: what it counted while it was seen
-    ]
-    return "\nor ".join(branches)
-
-
-def _created(selector: Selector, sampling: Sampling, now: str, baseline: str, before: Duration) -> list[str]:
-    """Series that begin to exist while their target was already read: all that they hold is new."""
-    match sampling.new_series:
-        case NewSeries.IGNORE:
-            return []
-        case NewSeries.COUNT:
-            return [f"({now} unless {baseline})"]
-        case NewSeries.COUNT_IF_UP:
-            return [f"({now}\n{indent(indent(creation_guard(selector, sampling, before)))})"]
-        case _:
-            assert_never(sampling.new_series)
-
-
-def creation_guard(selector: Selector, sampling: Sampling, before: Duration) -> str:
-    """Where a counter's creation counts: its target was up, is not new itself, and lost no series of the metric.
-
-    In the other cases labels changed, and a counter's whole history would be taken for one tile's events.
-    """
-    on = matching_on(sampling.target_labels)
-    up = Selector("up", selector.on(sampling.target_labels))
-    tile = before - sampling.shift
-    was_up = f"{over_time('max', up, sampling.lookback, before)} == 1"
-    known = over_time("last", up, sampling.lookback, before)
-    new_target = f"{over_time('last', up, tile, sampling.shift)} unless {known}"
-    vanished = f"{selector_text(selector, offset=before)} unless {selector_text(selector, offset=sampling.shift)}"
-    return f"and {on} ({was_up})\nunless {on} ({new_target})\nunless {on} ({vanished})"

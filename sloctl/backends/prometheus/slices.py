@@ -1,7 +1,7 @@
-"""Tiles of SLIs that judge every slice of `resolution`: errors first, then the total from them.
+"""Tiles of SLIs that judge every slice of `resolution`: bad ones, and all that were judged by the same samples.
 
-So a slice whose errors rule failed is no slice at all. Missing data is not counted (the Blind alert says so),
-except for throughput, where no event is what must be told.
+Missing data and samples that are no number are not counted (the Blind alert says so), except for throughput, where
+no event is what must be told.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from sloctl.backends.prometheus.events import Tiles, event_tiles
 from sloctl.model.catalogue import NewSeries, Slo
 from sloctl.model.indicator import (
     Across,
+    Counts,
     EventIndicator,
     Freshness,
     Probe,
@@ -22,9 +23,10 @@ from sloctl.model.indicator import (
     Threshold,
     Throughput,
 )
-from sloctl.model.quantities import number
+from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Selector
 from sloctl.promql.build import indent, over_time
+from sloctl.promql.selectors import selector_text
 
 
 def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
@@ -37,9 +39,9 @@ def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
         case Throughput():
             return _throughput(slo, indicator)
         case Saturation():
-            return _one_a_slice(slo, f"{utilisation(slo, indicator)} > bool {number(indicator.at_most)}")
+            return _one_a_slice(f"{utilisation(slo, indicator)} > bool {number(indicator.at_most)}")
         case Threshold():
-            return _across(slo, indicator.across, _outside(indicator), f"({indicator.value.text})")
+            return _across(slo, indicator.across, _outside(indicator), raw.numbers(f"({indicator.value.text})"))
         case _:
             assert_never(indicator)
 
@@ -47,38 +49,38 @@ def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
 def timeslice_tiles(slo: Slo, indicator: EventIndicator) -> Tiles:
     """Slices of an SLI that counts events: bad where fewer than the target are good; quiet ones are not counted."""
     assert slo.timeslices is not None
-    total = event_tiles(slo, indicator).total
-    inner = event_tiles(slo, indicator, total=f"(\n{indent(total)}\n)")
-    bad = f"(\n{indent(inner.errors)}\n)\n/ ((\n{indent(total)}\n) > 0)\n> bool {number(1 - slo.timeslices)}"
-    return _one_a_slice(slo, bad)
+    tiles = event_tiles(slo, indicator)
+    bad = f"(\n{indent(tiles.errors)}\n)\n/ ((\n{indent(tiles.total)}\n) > 0)\n> bool {number(1 - slo.timeslices)}"
+    return _one_a_slice(bad)
 
 
 def utilisation(slo: Slo, saturation: Saturation) -> str:
     """The share of the capacity that is used."""
     used, capacity = (
-        raw.aggregated(slo, "sum", raw.union([raw.gauge(slo, "max", selector) for selector in selectors]))
+        raw.aggregated(
+            slo, "sum", raw.union([over_time("max", raw.split(slo, series), *_tile(slo)) for series in selectors])
+        )
         for selectors in (saturation.used, saturation.capacity)
     )
-    return f"{used}\n/ ({capacity} > 0)"
+    return raw.numbers(f"(\n{indent(used)}\n/ ({capacity} > 0)\n)")
 
 
-def _one_a_slice(slo: Slo, errors: str) -> Tiles:
+def _one_a_slice(errors: str) -> Tiles:
     """One event for each slice and value of the split labels."""
-    return Tiles(raw.judged(slo), errors)
+    return Tiles(f"(\n{indent(errors)}\n) >= bool 0", errors)
 
 
 def _across(slo: Slo, across: Across, bad: str, present: str) -> Tiles:
     """How the series of a slice, each with bad 0 or 1, become events."""
     match across:
         case Across.EACH:
-            total = f"{raw.aggregated(slo, 'count', present)}\nand {raw.on_split(slo)} {raw.own_errors(slo)}"
-            return Tiles(total, raw.aggregated(slo, "sum", bad))
+            return Tiles(raw.aggregated(slo, "count", present), raw.aggregated(slo, "sum", bad))
         case Across.ANY:
-            return _one_a_slice(slo, raw.aggregated(slo, "max", bad))
+            return _one_a_slice(raw.aggregated(slo, "max", bad))
         case Across.ALL:
-            return _one_a_slice(slo, raw.aggregated(slo, "min", bad))
+            return _one_a_slice(raw.aggregated(slo, "min", bad))
         case Across.MOST:
-            return _one_a_slice(slo, f"{raw.aggregated(slo, 'avg', bad)} > bool 0.5")
+            return _one_a_slice(f"{raw.aggregated(slo, 'avg', bad)} > bool 0.5")
         case Across.SUM:
             raise AssertionError("only a throughput is summed")
         case _:
@@ -89,9 +91,21 @@ def _probe(slo: Slo, probe: Probe) -> Tiles:
     if probe.across is not Across.EACH:
         lowest = raw.gauge(slo, "min", probe.gauge)
         return _across(slo, probe.across, f"{lowest} < bool 0.5", lowest)
-    count, good = raw.gauge(slo, "count", probe.gauge), raw.gauge(slo, "sum", probe.gauge)
-    total = f"{raw.aggregated(slo, 'sum', count)}\nand {raw.on_split(slo)} {raw.own_errors(slo)}"
-    return Tiles(total, raw.aggregated(slo, "sum", f"{count} - {good}"))
+    count, good = (over_time(function, raw.split(slo, probe.gauge), *_tile(slo)) for function in ("count", "sum"))
+    # a sum with one sample that is no number is none: then the others are picked at the pace of scrapes
+    valid = (
+        f"({selector_text(raw.split(slo, probe.gauge))} >= 0)[{slo.sampling.resolution}:{slo.sampling.scrape_interval}]"
+    )
+    some, some_good = (f"{function}_over_time({valid} offset {slo.sampling.shift})" for function in ("count", "sum"))
+    total = f"({count} + 0 * {good} >= 0) or {some}"
+    return Tiles(
+        raw.aggregated(slo, "sum", total),
+        raw.aggregated(slo, "sum", f"({count} - {good} >= 0) or ({some} - {some_good})"),
+    )
+
+
+def _tile(slo: Slo) -> tuple[Duration, Duration]:
+    return slo.sampling.resolution, slo.sampling.shift
 
 
 def _freshness(slo: Slo, freshness: Freshness) -> Tiles:
@@ -106,14 +120,41 @@ def _freshness(slo: Slo, freshness: Freshness) -> Tiles:
 
 
 def _throughput(slo: Slo, throughput: Throughput) -> Tiles:
-    events = raw.union([raw.events(slo, selector, throughput.counts) for selector in throughput.counter])
+    events = raw.union([_paced(slo, selector, throughput.counts) for selector in throughput.counter])
     if throughput.across is Across.EACH:
         return _across(slo, Across.EACH, _beyond(slo, throughput, f"(\n{indent(events)}\n)"), f"(\n{indent(events)}\n)")
     counted = raw.aggregated(slo, "sum", events)
     if slo.by:
-        return _one_a_slice(slo, _beyond(slo, throughput, counted))
+        return _one_a_slice(f"{_beyond(slo, throughput, counted)}{_numbered(slo, throughput)}")
     bad = _beyond(slo, throughput, f"({counted} or vector(0))")
-    return _one_a_slice(slo, f"{bad}{_scraped(slo, throughput)}")
+    return _one_a_slice(f"{bad}{_scraped(slo, throughput)}{_numbered(slo, throughput)}")
+
+
+def _paced(slo: Slo, selector: Selector, counts: Counts) -> str:
+    """Events of a tile, by the distance of the samples: a late or lost scrape is no slow and no busy slice."""
+    events = raw.events(slo, selector, counts)
+    if not isinstance(counts, RunningTotal):
+        return events
+    newest, before = (f"timestamp({edge})" for edge in _edges(slo, raw.split(slo, selector)))
+    pace = (
+        f"({number(slo.sampling.resolution.seconds)} / ({newest} - {before} > 0) or 0 * {newest} + 1 unless {before})"
+    )
+    return f"(\n{indent(events)}\n) * {pace}"
+
+
+def _edges(slo: Slo, selector: Selector) -> tuple[str, str]:
+    """The newest sample of a tile, and that before it."""
+    sampling = slo.sampling
+    offsets = sampling.shift, sampling.resolution + sampling.shift
+    newest, before = (selector_text(selector, offset=offset) for offset in offsets)
+    return newest, before
+
+
+def _numbered(slo: Slo, throughput: Throughput) -> str:
+    """Not slices that begin or end with a sample that is no number."""
+    edges = [edge for selector in throughput.counter for edge in _edges(slo, raw.split(slo, selector))]
+    no_numbers = " or ".join(f"{edge} != {edge}" for edge in edges)
+    return f"\nunless {raw.on_split(slo)} {raw.aggregated(slo, 'count', no_numbers)}"
 
 
 def _beyond(slo: Slo, throughput: Throughput, events: str) -> str:
@@ -127,18 +168,17 @@ def _beyond(slo: Slo, throughput: Throughput, events: str) -> str:
 
 
 def _scraped(slo: Slo, throughput: Throughput) -> str:
-    """Only slices in which the targets were read, and in the one before; otherwise a restart of Prometheus pages."""
+    """Only slices in which a target was read that was read before; otherwise a restart of Prometheus pages."""
     sampling = slo.sampling
     if sampling.new_series is not NewSeries.COUNT_IF_UP or not isinstance(throughput.counts, RunningTotal):
         return ""
     up = Selector("up", throughput.counter[0].on(sampling.target_labels))
-    now = over_time("last", up, sampling.resolution, sampling.shift)
-    before = over_time("last", up, sampling.resolution, sampling.resolution + sampling.shift)
-    return f"\nand on () (count({now}) and count({before}))"
+    newest, before = (f"timestamp({edge})" for edge in _edges(slo, up))
+    return f"\nand on () count({newest} - {before} > 0)"
 
 
 def _outside(threshold: Threshold) -> str:
-    value, sides = f"({threshold.value.text})", []
+    value, sides = raw.numbers(f"({threshold.value.text})"), []
     if threshold.at_least is not None:
         sides.append(f"({value} < bool {number(threshold.at_least)})")
     if threshold.at_most is not None:

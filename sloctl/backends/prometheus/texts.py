@@ -13,7 +13,6 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.prometheus.raw import own
-from sloctl.conventions.inventory import BLIND_AFTER
 from sloctl.model.alerting import BudgetLeft, ErrorRate, Forecast, Regression, Severity, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
@@ -25,18 +24,27 @@ _PLACEHOLDER: Final = re.compile(r"\$([a-z_][a-z0-9_]*)")
 _SUMMARY: Final = "$slo$whom: $value of events are bad over $over, above $threshold"
 _LEFT_SUMMARY: Final = "$slo$whom: $budget_left of the error budget is left"
 _DESCRIPTION: Final = (
-    "$service promises $objective over $window. $budget_spent of the error budget is spent; "
-    "at the rate of the last hour the rest lasts $time_to_exhaustion. $next"
+    "$service promises $objective over $window. A few minutes ago $budget_spent of the error budget was spent; "
+    "at the rate of the last $rate_over the rest is gone in $time_to_exhaustion. $next"
 )
 _NEXT: Final = {
-    Severity.P1: "Users are affected now: follow the runbook and open an incident.",
+    Severity.P1: "Users are affected now, so follow the runbook and open an incident.",
     Severity.P2: "Follow the runbook before the budget is gone.",
     Severity.P3: "Plan a repair in working hours; the runbook says where to look.",
 }
-_BLIND_SUMMARY: Final = f"$slo: its metric has had no series for {BLIND_AFTER}, so nothing is measured"
+_PERCENT: Final = " }}%"
+_LENGTH: Final = " | humanizeDuration }}"
+_NO_PART: Final = "a part that is not yet counted"
+_NO_TIME: Final = "a time that is not yet counted"
+_BLIND_SUMMARY: Final = "$slo: its metric has had no series for $after, so nothing is measured"
 _BLIND_DESCRIPTION: Final = (
     "No series match $selector. Either the service or its scrape is gone, or the metric was renamed: "
     "check the target first, then the selector in the specification. Until then no other alert of $slo can fire."
+)
+_DOWN_SUMMARY: Final = "$slo: none of its targets has answered a scrape for $after"
+_DOWN_DESCRIPTION: Final = (
+    "Targets of $service were up within the last hour and counted events; now all of them are down or gone. "
+    "Nothing is counted meanwhile, so no other alert of $slo can tell. Follow the runbook and open an incident."
 )
 
 
@@ -71,7 +79,12 @@ def tier_annotations(platform: Platform, slo: Slo, tier: Tier) -> dict[str, str]
 
 def blind_annotations(platform: Platform, slo: Slo, selector: str) -> dict[str, str]:
     """Annotations of the alert on a vanished metric."""
-    return _built_in(platform, slo, _BLIND_SUMMARY, _BLIND_DESCRIPTION, {"selector": selector})
+    return _built_in(platform, slo, _BLIND_SUMMARY, _BLIND_DESCRIPTION, {"selector": selector, "after": str(slo.blind)})
+
+
+def down_annotations(platform: Platform, slo: Slo) -> dict[str, str]:
+    """Annotations of the alert on targets that are all dead."""
+    return _built_in(platform, slo, _DOWN_SUMMARY, _DOWN_DESCRIPTION, {"after": str(slo.down)})
 
 
 def too_many_series_annotations(platform: Platform, slo: Slo) -> dict[str, str]:
@@ -81,7 +94,7 @@ def too_many_series_annotations(platform: Platform, slo: Slo) -> dict[str, str]:
 
 def forecast_annotations(platform: Platform, slo: Slo, forecast: Forecast) -> dict[str, str]:
     """Annotations of the alert on a limit that will be reached."""
-    left = _lookup(slo, "%s", conventions.TIME_TO_LIMIT, "humanizeDuration", "an unknown time")
+    left = _asked(slo, "%s", conventions.TIME_TO_LIMIT, _LENGTH, "an unknown time")
     words = {"within": str(forecast.within), "since": str(forecast.since), "left": left}
     return _built_in(platform, slo, _FORECAST_SUMMARY, _FORECAST_DESCRIPTION, words)
 
@@ -138,9 +151,10 @@ def _words(platform: Platform, slo: Slo) -> dict[str, str]:
         "objective": str(slo.objective),
         "window": str(slo.window),
         "whom": f" for {whom}" if whom else "",
-        "budget_spent": _lookup(slo, "%s", consumed, "humanizePercentage", "an unknown part"),
-        "budget_left": _lookup(slo, "1 - %s", consumed, "humanizePercentage", "an unknown part"),
-        "time_to_exhaustion": _lookup(slo, "%s", conventions.TIME_TO_EXHAUSTION, "humanizeDuration", "for ever"),
+        "budget_spent": _asked(slo, "round(100 * %s, 0.01)", consumed, _PERCENT, _NO_PART),
+        "budget_left": _asked(slo, "round(100 - 100 * %s, 0.01)", consumed, _PERCENT, _NO_PART),
+        "rate_over": "hour",
+        "time_to_exhaustion": _asked(slo, "%s", conventions.TIME_TO_EXHAUSTION, _LENGTH, _NO_TIME),
         "credits_at_risk": _credits(slo),
         "runbook": _runbook(slo),
         "dashboard": _dashboard(platform, slo),
@@ -158,19 +172,28 @@ def _tier_words(slo: Slo, tier: Tier) -> dict[str, str]:
         "threshold": percent(limit) if by_rate else f"{burn}x the error budget",
         "value": "{{ $value | humanizePercentage }}",
         "next": _NEXT[tier.severity],
-    }
+    } | ({} if tier.over is None else {"rate_over": str(tier.over), "time_to_exhaustion": _exhausted(slo)})
 
 
-def _lookup(slo: Slo, expression: str, metric: str, unit: str, otherwise: str) -> str:
-    """A fixed template that asks Prometheus for one of our own recordings when the alert is sent."""
-    labels = slo.split_labels
+def _exhausted(slo: Slo) -> str:
+    """How long the rest of the budget lasts at the error ratio of the alert itself, known at its first second."""
+    whole = number(slo.window.length.seconds * slo.objective.error_budget)
+    rest = f"round({whole} * clamp_min(1 - max(%s or vector(0)), 0) / %g)"
+    return _asked(slo, rest, conventions.budget_consumed(slo.window), _LENGTH, _NO_TIME, "$value")
+
+
+def _asked(slo: Slo, expression: str, metric: str, shown: str, otherwise: str, *values: str) -> str:
+    """A fixed template that asks Prometheus for one of our own recordings, `%s`, when the alert is sent.
+
+    Percentages are rounded by the query and written by the template as they are: without exponents.
+    """
     fixed = matchers_text(own(slo, metric).matchers)
-    selector = metric + "{" + ", ".join([fixed, *(f"{label}=%q" for label in labels)]) + "}"
+    selector = metric + "{" + ", ".join([fixed, *(f"{label}=%q" for label in slo.split_labels)]) + "}"
     query = f"`{expression.replace('%s', selector)}`"
-    if labels:
-        values = " ".join(f"$labels.{label}" for label in labels)
-        query = f"(printf {query} {values})"
-    return f"{{{{ with query {query} }}}}{{{{ . | first | value | {unit} }}}}{{{{ else }}}}{otherwise}{{{{ end }}}}"
+    known = [*(f"$labels.{label}" for label in slo.split_labels), *values]
+    if known:
+        query = f"(printf {query} {' '.join(known)})"
+    return f"{{{{ with query {query} }}}}{{{{ . | first | value{shown}{{{{ else }}}}{otherwise}{{{{ end }}}}"
 
 
 def _credits(slo: Slo) -> str:

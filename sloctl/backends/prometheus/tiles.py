@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from functools import lru_cache
 
+from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.events import Tiles, event_tiles
 from sloctl.backends.prometheus.slices import slice_tiles, timeslice_tiles
 from sloctl.model.catalogue import Slo
@@ -44,4 +45,4 @@ def _exclusion(slo: Slo, condition: Expression) -> str:
         if label in (condition.grouping or ()):
             text = text if recorded == label else renamed(text, recorded, label)
             on.append(recorded)
-    return f"\nunless {matching_on(tuple(on))} (\n{indent(text)}\n)"
+    return f"\nunless {matching_on(tuple(on))} (\n{indent(raw.numbers(f'({text})'))}\n)"

@@ -24,7 +24,7 @@ def measured(slo: Slo) -> str:
     if isinstance(slo.indicator, Saturation):
         return utilisation(slo, slo.indicator)
     assert isinstance(slo.indicator, Threshold)
-    return raw.aggregated(slo, "min" if _falls(slo) else "max", slo.indicator.value.text)
+    return raw.aggregated(slo, "min" if _falls(slo) else "max", raw.numbers(f"({slo.indicator.value.text})"))
 
 
 def time_to_limit(slo: Slo) -> str:

@@ -2,6 +2,9 @@
 
 Every window is the sum of bad events divided by the sum of events, never an average of ratios, so that quiet
 and busy minutes weigh what they count.
+
+A window that begins before the SLO was measured is young: what is not covered yet counts as clean at the mean rate,
+so ten minutes are never judged as a month. `slo:measured_since` knows where the tiles begin.
 """
 
 from __future__ import annotations
@@ -21,6 +24,8 @@ from sloctl.promql.selectors import label_selector, selector_text
 _TileName: TypeAlias = Callable[[Duration], str]
 
 _RUNGS: Final = 4
+_MOMENTS: Final = 30
+"""So many times in the longest window is looked for tiles."""
 
 
 def rollup(slo: Slo, name: _TileName) -> str:
@@ -78,7 +83,7 @@ def total_in_window(slo: Slo, window: Window) -> str:
 
 def error_ratio(slo: Slo, over: Duration) -> str:
     """The error ratio over a window; absent without traffic, never NaN."""
-    return f"{errors_in(slo, over)}\n/ ({total_in(slo, over)} > 0)"
+    return f"{errors_in(slo, over)}\n/ ({total_in(slo, over)} > 0)\n* {coverage(slo, over)}"
 
 
 def period_error_ratio(slo: Slo) -> str:
@@ -88,36 +93,85 @@ def period_error_ratio(slo: Slo) -> str:
 
 def budget_consumed(slo: Slo) -> str:
     """The share of the budget that is spent."""
-    allowance = number(slo.objective.error_budget)
-    return f"{errors_in_window(slo, slo.window)}\n/ ({allowance} * {total_in_window(slo, slo.window)} > 0)"
+    allowance, errors = number(slo.objective.error_budget), errors_in_window(slo, slo.window)
+    return f"{errors}\n/ ({allowance} * {total_in_window(slo, slo.window)} > 0)\n* {window_covered(slo)}"
+
+
+def window_covered(slo: Slo) -> str:
+    """The share of the SLO's window in which events were counted."""
+    return coverage(slo, slo.window)
+
+
+def coverage(slo: Slo, window: Window | Duration) -> str:
+    """The share of a window in which events were counted; of a calendar period, of all its time to come as well."""
+    since = _since(slo, not isinstance(window, Duration) or slo.sampling.reads_rollups(window))
+    if isinstance(window, CalendarWindow):
+        start, end = (_boundary(slo, window, name) for name in (conventions.PERIOD_START, conventions.PERIOD_END))
+        return f"clamp_max((time() - clamp_min({since}, scalar({start}))) / scalar({end} - {start}), 1)"
+    length = window if isinstance(window, Duration) else window.length
+    return f"clamp_max((time() - {since}) / {number(length.seconds)}, 1)"
+
+
+def _since(slo: Slo, rolled: bool) -> str:  # noqa: FBT001
+    """When the first tile began; where nothing says so, as in a copy of some rules, always."""
+    recorded = selector_text(own(slo, conventions.MEASURED_SINCE))
+    length = slo.sampling.rollup if rolled else slo.sampling.resolution
+    tile = f"0 * {selector_text(own(slo, conventions.total_tile(length)))}"
+    return f"({recorded} or {f'sum without (period) ({tile})' if rolled and slo.calendar else tile})"
+
+
+def measured_since(slo: Slo) -> str:
+    """When the first tile began: exactly where this recording goes on, else to a thirtieth of the longest window.
+
+    Older tiles that a backfill wrote are found by looking at so many moments, and so is where a server's memory ends.
+    They reach further back than the window, so that a pause of Prometheus at its beginning does not make it young.
+    """
+    resolution, rolled_up = slo.sampling.resolution, conventions.total_tile(slo.sampling.rollup)
+    recorded, tile, rolled = (
+        selector_text(own(slo, name))
+        for name in (conventions.MEASURED_SINCE, conventions.total_tile(resolution), rolled_up)
+    )
+    hour, step = slo.sampling.recent, _longest(slo) // _MOMENTS
+    began = f"timestamp({tile}) - {number(resolution.seconds)}"
+    known = f"({recorded} or last_over_time({recorded}[{hour}:{hour // 12}]) or {began})"
+    found = f"min_over_time(timestamp({rolled})[{step * (_MOMENTS + 4)}:{step}])"
+    found = f"min without (period) ({found})" if slo.calendar else found
+    before = f"({found} - {number(step.seconds)})"
+    return f"{known} <= {found} >= {before}\nor {before}\nor {known}"
+
+
+def _longest(slo: Slo) -> Duration:
+    """The longest window that an SLO looks back."""
+    windows = [slo.window, *([slo.sla.window] if slo.sla else [])]
+    lengths = [window.longest if isinstance(window, CalendarWindow) else window.length for window in windows]
+    return max(lengths + [window for tier in slo.tiers for window in tier.windows])
+
+
+def _boundary(slo: Slo, window: CalendarWindow, name: str) -> str:
+    return selector_text(label_selector(name, conventions.calendar_labels(slo.platform, window)))
 
 
 def time_to_exhaustion(slo: Slo) -> str:
-    """Seconds until the budget is gone at the error ratio of the last hour; zero once it is overspent."""
-    return _calendar_exhaustion(slo) if isinstance(slo.window, CalendarWindow) else _rolling_exhaustion(slo)
+    """Seconds until the budget is gone if it goes on like the last hour; zero once it is overspent.
 
-
-def _rolling_exhaustion(slo: Slo) -> str:
-    """What is left, (1 - spent) x budget x window, divided by the error ratio; absent while nothing burns."""
-    consumed = selector_text(own(slo, conventions.budget_consumed(slo.window)))
-    whole = slo.objective.error_budget * slo.window.length.seconds
-    errors, total = _recent(slo)
-    return f"{number(whole)} * clamp_min(1 - {consumed}, 0)\n/ (\n  {errors}\n  / {total}\n  > 0\n)"
-
-
-def _calendar_exhaustion(slo: Slo) -> str:
-    """The same within a period, whose budget grows with its events: what is left / (errors - allowed) a second."""
-    allowance = number(slo.objective.error_budget)
-    left = f"{allowance} * {total_in_window(slo, slo.window)} - {errors_in_window(slo, slo.window)}"
-    errors, total = _recent(slo)
-    recent = number(slo.sampling.recent.seconds)
-    return f"{recent} * clamp_min({left}, 0)\n/ (\n  {errors}\n  - {allowance} * {total}\n  > 0\n)"
+    Counted in events, as the budget is: what may still go bad, divided by what went bad in an hour. A rolling window
+    loses old events as well: where traffic is below its mean, the budget shrinks meanwhile. Absent while nothing burns.
+    """
+    errors, total = errors_in_window(slo, slo.window), total_in_window(slo, slo.window)
+    budget, hour = number(slo.objective.error_budget), slo.sampling.recent
+    expected = f"{total} / {window_covered(slo)}"
+    recent, recent_total = _recent(slo)
+    if not isinstance(slo.window, CalendarWindow):
+        share = f"{number(hour.seconds)} / {number(slo.window.length.seconds)}"
+        recent = f"{recent}\n  - {budget} * ({recent_total} - {share} * {expected})"
+    left = f"clamp_min(\n  {budget} * {expected}\n  - {errors},\n  0\n)"
+    return f"{number(hour.seconds)} * {left}\n/ (\n  {recent}\n  > 0\n)"
 
 
 def budget_predicted(slo: Slo) -> str:
     """The share of the budget that will be spent when the period ends, if it goes on like the last hour."""
     assert isinstance(slo.window, CalendarWindow)
-    end = selector_text(label_selector(conventions.PERIOD_END, conventions.calendar_labels(slo.platform, slo.window)))
+    end = _boundary(slo, slo.window, conventions.PERIOD_END)
     hours = f"scalar({end} - time()) / {number(slo.sampling.recent.seconds)}"
     errors, total = _recent(slo)
     spent = f"{errors_in_window(slo, slo.window)}\n  + {errors} * ({hours})"

@@ -94,11 +94,11 @@ def _unless(finding: Finding, problem: tuple[Reason, str] | None) -> Finding:
 
 
 def _incomplete(arm: ArmSamples, *, is_baseline: bool = False) -> tuple[Reason, str] | None:
-    """What forbids promotion. Processes of the baseline come and go; those of the canary must not."""
+    """What forbids promotion. Processes of the baseline come and go; of those of the canary few may be lost."""
     if (what := arm.why_not_whole(gone_is_fine=is_baseline)) is not None:
         return Reason.STALE_DATA, what
-    if not is_baseline and (what := arm.restarted()) is not None:
-        return Reason.COUNTER_RESET, f"{what} went back: a process restarted, and what it had counted is lost"
+    if not is_baseline and (what := arm.lost()) is not None:
+        return Reason.COUNTER_RESET, what
     return None
 
 

@@ -16,17 +16,28 @@ from numpy.typing import NDArray
 from sloctl.canary.analysis.statistics import (
     OVER,
     UNDER,
+    WILSON_99,
     WORSE,
     Floats,
     absolute_evidence,
+    dispersion,
     mixed,
+    mixed_over_starts,
     relative_evidence,
 )
 
 BLOCK_SECONDS: Final = 30
 """Length of the blocks over which dispersion and degradation are judged."""
+INCIDENT_BLOCKS: Final = (1, 2, 4)
+"""Over so many blocks the baseline is looked at for whether it breaks the absolute limit as well."""
 DEGRADED: Final = 4.0
 """While the baseline fails so many times as often as before, nothing is concluded from comparing with it."""
+LAST_SECONDS: Final = 60.0
+"""No promote while so much of the end alone is above a limit."""
+CAUTIOUS_CV2: Final = 0.3
+"""How much errors are taken to vary, a squared coefficient of variation, where history does not tell."""
+FEW_BLOCKS: Final = 40
+"""Below so many blocks of history dispersion is hardly known."""
 EXCLUDED_RATIO: Final = 2.0
 """A check without absolute limit promotes when a canary so many times as bad as allowed can be excluded."""
 
@@ -60,14 +71,42 @@ class BaselineHistory:
     """What the baseline did in the hour before the canary.
 
     Attributes:
-        rate: its error ratio; None without samples of that hour.
-        phi: dispersion between halves of it, at least 1.
+        rate: its error ratio; NaN without samples of that hour.
+        phi: dispersion between halves of it, at least 1; NaN where it is not known.
         cv2: squared coefficient of variation of its error intensity from block to block.
+        requests: on which `rate` rests; it may be as high as they allow.
     """
 
-    rate: Floats | float | None = None
-    phi: Floats | float = 1.0
-    cv2: Floats | float = 0.0
+    rate: Floats | float = math.nan
+    phi: Floats | float = math.nan
+    cv2: Floats | float = CAUTIOUS_CV2
+    requests: Floats | float = math.inf
+
+    @classmethod
+    def of(cls, x_a: Floats, n_a: Floats, x_b: Floats, n_b: Floats) -> BaselineHistory:
+        """From errors and requests of two halves of it in each block.
+
+        Blocks without requests, as before the version's birth, say nothing of it. While both halves are known for less
+        than `FEW_BLOCKS`, their errors are taken to be bursty, the more so the fewer blocks there are.
+        """
+        served = (n_a + n_b) > 0
+        if not served.any():
+            return cls()
+        x_a, n_a, x_b, n_b = (each[served] for each in (x_a, n_a, x_b, n_b))
+        phi, errors = dispersion(x_a, n_a, x_b, n_b), float((x_a + x_b).mean())
+        doubt = max(0.0, 1 - float(((n_a > 0) & (n_b > 0)).sum()) / FEW_BLOCKS)
+        phi += doubt * max(0.0, 1 + CAUTIOUS_CV2 * errors - phi)
+        requests = float(n_a.sum() + n_b.sum())
+        cv2 = (phi - 1) / errors if errors > 0 else doubt * CAUTIOUS_CV2
+        return cls(float(x_a.sum() + x_b.sum()) / requests, phi, cv2, requests)
+
+    @property
+    def highest_rate(self) -> Floats | float:
+        """The upper end of its score interval (Wilson 1927), 99 %."""
+        rate, spread = np.asarray(self.rate), WILSON_99**2 / np.asarray(self.requests)
+        half = np.sqrt(spread * (rate * (1 - rate) + spread / 4))
+        highest: Floats = (rate + spread / 2 + half) / (1 + spread)
+        return highest
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +150,7 @@ class Harm:
     Attributes:
         relative: against the baseline, None without that limit.
         absolute: against the absolute limit, None without it.
-        degraded: the baseline is far worse than its history.
+        degraded: the baseline is far worse than its history, and above the absolute limit where there is one.
         shared: the absolute limit is broken, but only while the baseline breaks it as well.
         rolls_back: the limits are broken, at this look or an earlier one.
     """
@@ -130,39 +169,77 @@ def harm(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seco
     nothing = np.zeros(arms.canary.n.shape, dtype=bool)
     worse, over, shared = nothing, nothing, nothing
     if limits.margin is not None:
-        relative = _against_baseline(arms, limits.margin, history, level, degraded)
+        steps, phi = _against_baseline(arms, limits.margin, history, level, grid_seconds)
+        relative = _judged(steps, phi, grid_seconds, without=degraded)
         worse = (relative > limits.threshold) & (np.cumsum(arms.canary.n, axis=-1) >= limits.least_n)
     if limits.error_rate is not None:
         steps = absolute_evidence(arms.canary.x, arms.canary.n, limits.error_rate, OVER)
         phi = _phi_at(limits.error_rate, arms.canary, history, grid_seconds)
         in_both = _baseline_over_limit(arms.baseline, limits.error_rate, grid_seconds)
-        everything, absolute = mixed(steps, phi), mixed(np.where(in_both, 0.0, steps), phi)
+        everything = _judged(steps, phi, grid_seconds, without=nothing)
+        absolute = _judged(steps, phi, grid_seconds, without=in_both)
         shared = _ever(everything > limits.threshold) & ~_ever(absolute > limits.threshold)
+        degraded = degraded & in_both  # a busy day after a quiet night is no incident
         absolute = everything if limits.shared_rolls_back else absolute
         over = absolute > limits.threshold
     worse, over = _ever(worse), _ever(over)
     return Harm(relative, absolute, degraded, shared, worse & over if limits.both else worse | over)
 
 
-def _baseline_over_limit(baseline: IntervalCounts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
-    """Intervals, and blocks of 30 s ending there, in which the baseline itself breaks the absolute limit.
+def _judged(steps: Floats, phi: Floats, grid_seconds: float, without: NDArray[np.bool_]) -> Floats:
+    """Evidence at each look, without the intervals that say nothing and those just before one.
 
-    Which these are depends on the baseline only, so leaving them out keeps the test of the canary valid.
+    Targets are scraped at different moments, so an incident shows in one version up to one interval before it shows in
+    the other. Whether the newest interval is the one before an incident only the next can tell: it is judged then.
     """
-    width = max(1, round(BLOCK_SECONDS / grid_seconds))
-    alone = baseline.x > limit * baseline.n
-    over: NDArray[np.bool_] = alone | (_trailing(baseline.x, width) > limit * _trailing(baseline.n, width))
+    said = np.zeros_like(steps)
+    said[..., :-1] = np.where(without[..., :-1] | without[..., 1:], 0.0, steps[..., :-1])
+    path = mixed_over_starts(said, phi, grid_seconds)
+    return np.concatenate([np.zeros_like(path[..., :1]), path[..., :-1]], axis=-1)
+
+
+def _baseline_over_limit(baseline: IntervalCounts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
+    """Intervals, and times of 30 s and more ending there, in which the baseline itself breaks the absolute limit.
+
+    Which these are depends on the baseline only, so leaving them out keeps the test of the canary valid. An incident
+    is not over because the baseline's errors pause for one block.
+    """
+    over: NDArray[np.bool_] = baseline.x > limit * baseline.n
+    for blocks in INCIDENT_BLOCKS:
+        width = max(1, round(blocks * BLOCK_SECONDS / grid_seconds))
+        over |= _trailing(baseline.x, width) > limit * _trailing(baseline.n, width)
     return over
 
 
 def _against_baseline(
-    arms: CountsOfBoth, margin: float, history: BaselineHistory, level: Floats, degraded: NDArray[np.bool_]
-) -> Floats:
-    """Dispersion grows with the baseline's level; intervals in which it is degraded say nothing."""
+    arms: CountsOfBoth, margin: float, history: BaselineHistory, level: Floats, grid_seconds: float
+) -> tuple[Floats, Floats]:
+    """Logarithms of the likelihood ratios, and the dispersion, which grows with the baseline's level."""
     c, b = arms.canary, arms.baseline
-    steps = relative_evidence(c.x, c.n, b.x, b.n, margin, WORSE)
-    phi = 1 + (_column(history.phi) - 1) * np.maximum(level, 1.0)
-    return mixed(np.where(degraded, 0.0, steps), phi)
+    phi: Floats = 1 + (_phi(history, b, grid_seconds) - 1) * np.maximum(level, 1.0)
+    return relative_evidence(c.x, c.n, b.x, b.n, margin, WORSE), phi
+
+
+def _phi(history: BaselineHistory, baseline: IntervalCounts, grid_seconds: float) -> Floats:
+    """The dispersion of the history; where it is not known, what `cv2` makes of the baseline's errors."""
+    errors = baseline.x.mean(axis=-1, keepdims=True) * (BLOCK_SECONDS / grid_seconds)
+    phi = _column(history.phi)
+    known: Floats = np.where(np.isnan(phi), 1 + _column(history.cv2) * errors, phi)
+    return known
+
+
+def relapsed(arms: CountsOfBoth, limits: Limits, grid_seconds: float) -> NDArray[np.bool_]:
+    """Whether the end alone is above the limit that `health` is about, however good what was before is."""
+    width = max(1, round(LAST_SECONDS / grid_seconds))
+    x_c, n_c, x_b, n_b = (
+        side[..., -width:].sum(axis=-1) for side in (arms.canary.x, arms.canary.n, arms.baseline.x, arms.baseline.n)
+    )
+    if limits.error_rate is not None:
+        above: NDArray[np.bool_] = x_c > limits.error_rate * n_c
+        return above
+    assert limits.margin is not None
+    worse: NDArray[np.bool_] = x_c * n_b > limits.margin * EXCLUDED_RATIO * x_b * n_c
+    return worse
 
 
 def health(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float) -> Floats:
@@ -172,12 +249,19 @@ def health(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_se
     comparison allows. Dispersion is taken at the limit, where it is larger than at the rate of a good canary.
     """
     c, b = arms.canary, arms.baseline
+    phi = health_phi(arms, limits, history, grid_seconds)
     if limits.error_rate is not None:
-        phi = _phi_at(limits.error_rate, c, history, grid_seconds)
         return mixed(absolute_evidence(c.x, c.n, limits.error_rate, UNDER), phi)
     assert limits.margin is not None
-    steps = relative_evidence(c.x, c.n, b.x, b.n, limits.margin * EXCLUDED_RATIO, UNDER)
-    return mixed(steps, 1 + (_column(history.phi) - 1) * limits.margin * EXCLUDED_RATIO)
+    return mixed(relative_evidence(c.x, c.n, b.x, b.n, limits.margin * EXCLUDED_RATIO, UNDER), phi)
+
+
+def health_phi(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float) -> Floats:
+    """The dispersion that divides `health`: that of a canary at the limit."""
+    if limits.error_rate is not None:
+        return _phi_at(limits.error_rate, arms.canary, history, grid_seconds)
+    assert limits.margin is not None
+    return 1 + (_phi(history, arms.baseline, grid_seconds) - 1) * limits.margin * EXCLUDED_RATIO
 
 
 def _phi_at(limit: float, canary: IntervalCounts, history: BaselineHistory, grid_seconds: float) -> Floats:
@@ -186,7 +270,7 @@ def _phi_at(limit: float, canary: IntervalCounts, history: BaselineHistory, grid
     What is constant is how much the intensity varies, cv^2 = (phi - 1) / errors per block; its effect grows with them.
     """
     per_block = canary.n.mean(axis=-1, keepdims=True) * (BLOCK_SECONDS / grid_seconds)
-    phi: Floats = np.maximum(_column(history.phi), 1 + _column(history.cv2) * per_block * limit)
+    phi: Floats = np.fmax(_column(history.phi), 1 + _column(history.cv2) * per_block * limit)
     return phi
 
 
@@ -198,13 +282,12 @@ def _degradation(
     It is when the block or the interval alone shows it, and for a block after that. Few errors are no degradation:
     what chance brings at four times that rate does not count.
     """
-    if history.rate is None:
-        return np.ones(baseline.n.shape), np.zeros(baseline.n.shape, dtype=bool)
+    usual = _column(history.highest_rate)  # NaN where it is not known: no comparison with it holds
     width = max(1, round(BLOCK_SECONDS / grid_seconds))
-    errors, expected = _trailing(baseline.x, width), _trailing(baseline.n, width) * _column(history.rate)
+    errors, expected = _trailing(baseline.x, width), _trailing(baseline.n, width) * usual
     likely = expected + 2 * np.sqrt(expected) + 3
     level = np.where(errors > likely, errors / np.maximum(expected, 1.0), 1.0)
-    suddenly = baseline.x > _most(baseline.n * _column(history.rate))
+    suddenly = baseline.x > _most(baseline.n * usual)
     degraded = suddenly | (errors > _most(expected))
     return level, _trailing(degraded.astype(float), width + 1) > 0
 

@@ -87,9 +87,9 @@ class CommonHistogram:
 
     def _tail(self, bound: float) -> float:
         """The share of the baseline's requests above a bound: of its history, or else of this analysis."""
-        rate = self.history(bound).rate
-        if rate is not None:
-            return float(rate)
+        rate = float(self.history(bound).rate)
+        if math.isfinite(rate):
+            return rate
         arm = self.at(self.samples.baseline, bound)
         return float(arm.bad.low[-1] / arm.total.low[-1]) if arm.total.low[-1] > 0 else 0.0
 

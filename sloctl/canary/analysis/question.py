@@ -8,9 +8,8 @@ from typing import Final, assert_never
 
 import numpy as np
 
-from sloctl.canary.analysis.evidence import BaselineHistory, Limits
+from sloctl.canary.analysis.evidence import FEW_BLOCKS, BaselineHistory, Limits
 from sloctl.canary.analysis.samples import ArmSamples, CounterSeries, Events, LabelValues, Path
-from sloctl.canary.analysis.statistics import dispersion
 from sloctl.canary.analysis.verdict import RolloutClock
 from sloctl.model.canary import Canary, Needs, SloCheck, WhenShared
 from sloctl.model.catalogue import Slo
@@ -20,8 +19,6 @@ AFTER: Final = "after"
 """Name of the samples and of the finding about the time after promotion."""
 BUCKET: Final = "bucket"
 BAD_BUCKET: Final = "bad_bucket"
-FEW_BLOCKS: Final = 40
-"""Below so many blocks of history the answer warns that dispersion is hardly known."""
 Keep = Callable[[CounterSeries], bool]
 
 
@@ -150,22 +147,20 @@ def history_of(samples: ArmSamples | None, count: Callable[[ArmSamples], Events]
     if samples is None or samples.points < 2 or samples.is_empty:
         return BaselineHistory()
     left, right = map(count, samples.halves)
-    x_a, n_a, x_b, n_b = left.bad.late, left.total.late, right.bad.late, right.total.late
-    requests = float(n_a.sum() + n_b.sum())
-    if requests <= 0:
-        return BaselineHistory()
-    phi = dispersion(x_a, n_a, x_b, n_b)
-    errors = float((x_a + x_b).mean())
-    return BaselineHistory(float(x_a.sum() + x_b.sum()) / requests, phi, (phi - 1) / errors if errors > 0 else 0.0)
+    return BaselineHistory.of(left.bad.late, left.total.late, right.bad.late, right.total.late)
+
+
+def blocks_of(history: ArmSamples) -> int:
+    """How many blocks a history has."""
+    return int(np.logical_or.reduce(list(history.seen.values())).sum()) - 1 if history.seen else 0
 
 
 def history_warnings(history: ArmSamples | None) -> list[str]:
     """What makes the dispersion uncertain, in words."""
     if history is None or history.is_empty:
-        return ["no history of the stable version: its errors are taken as independent of each other"]
-    blocks = int(np.logical_or.reduce(list(history.seen.values())).sum()) - 1
+        return ["no history of the stable version: its errors are taken to come in bursts"]
     if len(history.seen) < 2:
-        return ["the history has one target only: its errors are taken as independent of each other"]
-    if blocks < FEW_BLOCKS:
+        return ["the history has one target only: its errors are taken to come in bursts"]
+    if (blocks := blocks_of(history)) < FEW_BLOCKS:
         return [f"the history has {blocks} blocks of 30 s only: how bursty errors are is hardly known"]
     return []

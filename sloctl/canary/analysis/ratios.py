@@ -10,7 +10,17 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sloctl.canary.analysis.evidence import BaselineHistory, CountsOfBoth, Harm, IntervalCounts, Limits, harm, health
+from sloctl.canary.analysis.evidence import (
+    BaselineHistory,
+    CountsOfBoth,
+    Harm,
+    IntervalCounts,
+    Limits,
+    harm,
+    health,
+    health_phi,
+    relapsed,
+)
 from sloctl.canary.analysis.question import CheckSamples, Keep, Question, events, history_of, keeping
 from sloctl.canary.analysis.samples import (
     ArmSamples,
@@ -166,8 +176,8 @@ def stacked(groups: Sequence[CountsOfBoth], until: int | None = None) -> CountsO
 
 def stacked_histories(histories: Sequence[BaselineHistory]) -> BaselineHistory:
     """The histories of several groups as one, a row each."""
-    rates, phis, cv2s = zip(*((history.rate, history.phi, history.cv2) for history in histories), strict=True)
-    return BaselineHistory(None if None in rates else np.array(rates, dtype=float), np.array(phis), np.array(cv2s))
+    columns = zip(*((each.rate, each.phi, each.cv2, each.requests) for each in histories), strict=True)
+    return BaselineHistory(*(np.array(column, dtype=float) for column in columns))
 
 
 def _row(found: Harm, index: int) -> Harm:
@@ -215,8 +225,8 @@ def healthy_finding(
 ) -> Finding:
     """The finding of a check that is not harmed: promote, or why not yet."""
     group, limits = total.group, total.limits
-    arms = against_the_canary(group.canary, group.baseline)
-    shown = float(health(arms, limits, group.history, question.clock.grid_seconds)[-1]) if arms.canary.n.size else 0.0
+    arms, grid = against_the_canary(group.canary, group.baseline), question.clock.grid_seconds
+    shown = float(health(arms, limits, group.history, grid)[-1]) if arms.canary.n.size else 0.0
     finding = total.finding(check, shown)
     if any(each.is_shared for each in everyone):
         text = "the baseline fails far more than usual or than allowed, too; nothing can be concluded"
@@ -225,18 +235,21 @@ def healthy_finding(
         text = "missing scrapes leave open whether the canary is harmed"
         return finding.saying(Decision.CONTINUE, Reason.STALE_DATA, text)
     if shown <= limits.promote_threshold:
-        return _insufficient(finding, total, question.clock)
+        phi = float(health_phi(arms, limits, group.history, grid).max()) if arms.canary.n.size else 1.0
+        return _insufficient(finding, limits, phi, question.clock)
+    if relapsed(arms, limits, grid):
+        text = f"{_failed(finding)}, but the last minute alone is above the limit"
+        return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
     return finding.saying(Decision.PROMOTE, Reason.HEALTHY, _failed(finding))
 
 
-def _insufficient(finding: Finding, total: GroupEvidence, clock: RolloutClock) -> Finding:
+def _insufficient(finding: Finding, limits: Limits, phi: float, clock: RolloutClock) -> Finding:
     """Not enough requests yet, with how many are needed at the present error ratios and when they are there."""
     assert finding.canary is not None
-    seen, needed = finding.canary.n, _needed(total, finding)
+    seen, needed = finding.canary.n, _needed(finding, limits, phi)
     if needed is None:
-        text = f"{requests_failed(finding.canary)}: too close to the limit"
+        text = f"{requests_failed(finding.canary)}: too close to the limit to tell how many requests are needed"
         return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
-    needed = max(needed, math.ceil(seen) + 1)
     spent = clock.end - clock.start
     eta = math.ceil((needed - seen) * spent / seen) if seen > 0 and spent > 0 else None
     in_time = eta is not None and (clock.deadline is None or clock.end + eta <= clock.deadline)
@@ -246,18 +259,24 @@ def _insufficient(finding: Finding, total: GroupEvidence, clock: RolloutClock) -
     return replace(said, needs_requests=needed, eta_seconds=eta)
 
 
-def _needed(total: GroupEvidence, finding: Finding) -> int | None:
-    """Requests until health can be shown: ln(1/alpha) over the information of one, times the dispersion."""
-    limits, threshold = total.limits, total.limits.promote_threshold
+def _needed(finding: Finding, limits: Limits, phi: float) -> int | None:
+    """Requests until health can be shown: ln(1/alpha) over the information of one, times the dispersion.
+
+    Where that many are there already, chance has kept the evidence behind: what it has grown by so far says how many;
+    None when it has not grown.
+    """
     assert finding.canary is not None
-    likely = finding.baseline.rate if finding.baseline is not None else None
-    own = (finding.canary.x + 0.5) / (finding.canary.n + 1)
+    seen, threshold = finding.canary.n, limits.promote_threshold
     if limits.error_rate is not None:
+        likely = finding.baseline.rate if finding.baseline is not None else None
+        own = (finding.canary.x + 0.5) / (seen + 1)
         rate = likely if likely is not None and likely < limits.error_rate and finding.canary.x < 3 else own
         if rate >= limits.error_rate:
             return None
-        gained = divergence(rate, limits.error_rate)
-        return math.ceil(float(total.group.history.phi) * threshold / gained) if gained > 0 else None
-    if finding.e_promote is None or finding.e_promote <= 1 or finding.canary.n <= 0:
+        needed = math.ceil(phi * threshold / divergence(rate, limits.error_rate))
+        if needed > seen:
+            return needed
+    if finding.e_promote is None or finding.e_promote <= 1 or seen <= 0:
         return None
-    return math.ceil(finding.canary.n * threshold / math.log(finding.e_promote))
+    needed = math.ceil(seen * threshold / math.log(finding.e_promote))
+    return needed if needed > seen else None

@@ -22,6 +22,8 @@ from sloctl.canary.analysis.statistics import Floats
 
 GRACE: Final = 2
 """A target that is missing for so many grid points is late; for more it is gone."""
+MOST_LOST: Final = 0.05
+"""Of the scrapes of all processes, as many may be lost by their ends without holding a canary."""
 LabelValues: TypeAlias = tuple[str, ...]
 Times: TypeAlias = tuple[float, ...]
 
@@ -58,6 +60,12 @@ class Path:
     def nothing(cls, points: int) -> Path:
         """No event at all."""
         return cls(np.zeros(points), np.zeros(points))
+
+    def since(self, point: int) -> Path:
+        """Only the events after a grid point."""
+        low, high = np.maximum(self.low - self.high[point], 0.0), np.maximum(self.high - self.low[point], 0.0)
+        low[: point + 1] = high[: point + 1] = 0.0
+        return Path(low, high)
 
     @property
     def is_certain(self) -> bool:
@@ -127,11 +135,15 @@ class ArmSamples:
         series: of every role (`total`, `bad`, `good`, or a bucket's bound), in any order.
         points: number of grid points; the first is where counting begins.
         target_labels: the labels that tell processes apart.
+        gone: targets that Prometheus does not scrape any more; others without samples are there and not seen.
+        warm_up: so many grid points after a target's first sample do not count, unless it was there from the beginning.
     """
 
     series: Mapping[str, tuple[CounterSeries, ...]]
     points: int
     target_labels: tuple[str, ...] = ("job", "instance", "pod")
+    gone: frozenset[LabelValues] = frozenset()
+    warm_up: int = 0
 
     def target(self, series: CounterSeries) -> LabelValues:
         """Which process a series comes from."""
@@ -197,8 +209,15 @@ class ArmSamples:
         for role, series in self.series.items():
             paths = all_counted([each.values for each in series], [self.seen[self.target(each)] for each in series])
             for each, path in zip(series, paths, strict=True):
-                found.setdefault((role, _bound(each)), []).append((each, path))
+                found.setdefault((role, _bound(each)), []).append((each, self._warm(each, path)))
         return found
+
+    def _warm(self, series: CounterSeries, path: Path) -> Path:
+        """What a process counted since it was warm."""
+        here = self.seen[self.target(series)]
+        if not self.warm_up or here[0] or not here.any():
+            return path
+        return path.since(min(int(here.argmax()) + self.warm_up, self.points - 1))
 
     def bounds(self, role: str) -> set[float]:
         """The bounds of a histogram's buckets."""
@@ -225,7 +244,7 @@ class ArmSamples:
             if series.invalid:
                 return f"{_name(series)} has a sample that is no finite number"
         for target, point in self.last_seen().items():
-            if point < last and not (gone_is_fine and last - point > GRACE):
+            if point < last and not (last - point > GRACE and (gone_is_fine or target in self.gone)):
                 return f"{_words(target)} has no sample for {last - point} scrapes"
         gone = {target for target, point in self.last_seen().items() if point < last}
         for series in self.everything:
@@ -233,13 +252,26 @@ class ArmSamples:
                 return f"{_name(series)} has no fresh sample"
         return None
 
-    def restarted(self) -> str | None:
-        """A series whose counter went back, in words."""
+    def lost(self) -> str | None:
+        """A process whose last counts are lost, in words, where too much was lost to be sure of the others.
+
+        What a process counts between its last sample and its end is never seen: at most what it does in one interval,
+        or in one for each restart.
+        """
+        ends = {target: int(target in self.gone) for target in self.seen}
+        restarted = ""
         for series in self.everything:
             known = series.values[~np.isnan(series.values)]
-            if (np.diff(known) < 0).any():
-                return _name(series)
-        return None
+            if restarts := int((np.diff(known) < 0).sum()):
+                target = self.target(series)
+                ends[target] = max(ends[target], restarts + (target in self.gone))
+                restarted = restarted or _name(series)
+        known_intervals = sum(int(here.sum()) for here in self.seen.values())
+        if sum(ends.values()) <= MOST_LOST * known_intervals:
+            return None
+        if restarted:
+            return f"{restarted} went back: a process restarted, and what it had counted is lost"
+        return f"{_words(max(ends, key=lambda target: ends[target]))} is gone, and what it had counted is lost"
 
 
 def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:

@@ -26,6 +26,13 @@ UNDER: Final = (0.02, 0.1, 0.2, 0.4, 0.6)
 """How far below a limit a healthy canary may lie."""
 PRIOR_BLOCKS: Final = 10
 """How many blocks of history it takes to believe them as much as that arms are Poisson."""
+FROM_THE_START: Final = 0.75
+"""Weight of the evidence since the first interval, in the average over beginnings."""
+HALF_SECONDS: Final = 600.0
+BLOCKS_TOGETHER: Final = (2, 4, 10)
+"""So many blocks of history are taken as one to see bursts that are longer than a block."""
+WILSON_99: Final = 2.576
+"""Standard deviations on either side that hold 99 % of a normal distribution."""
 _TINY: Final = 1e-300
 _LARGEST: Final = 700.0
 """exp of more is no finite number."""
@@ -77,9 +84,29 @@ def mixed(steps: Floats, phi: Floats | float = 1.0) -> Floats:
         phi: dispersion of the counts, 1 for Poisson arms; it divides the logarithms (quasi-likelihood, McCullagh &
             Nelder 1989, chapter 9). One number, or one per interval.
     """
+    return _mean(np.cumsum(steps / phi, axis=-1))
+
+
+def mixed_over_starts(steps: Floats, phi: Floats | float, grid_seconds: float) -> Floats:
+    """`mixed`, averaged as well over the intervals with which counting may begin.
+
+    What was broken late is found although it was healthy before. Evidence that begins later is 1 until then, so the
+    average is an e-process like its parts (Shin, Ramdas & Rinaldo, *E-detectors*, New England Journal of Statistics in
+    Data Science 2023, arXiv 2203.03532). Half of the weight of later beginnings falls on the first `HALF_SECONDS`.
+    """
     paths = np.cumsum(steps / phi, axis=-1)
-    highest = paths.max(axis=0)
-    mean: Floats = highest + np.log(np.exp(paths - highest).mean(axis=0))
+    seconds = grid_seconds * np.arange(paths.shape[-1])
+    begun = FROM_THE_START + (1 - FROM_THE_START) * seconds / (seconds + HALF_SECONDS)
+    weights = np.diff(begun, prepend=0.0)
+    before = np.concatenate([np.zeros_like(paths[..., :1]), paths[..., :-1]], axis=-1)
+    later = np.logaddexp.accumulate(np.log(weights) - before, axis=-1)
+    return _mean(np.logaddexp(paths + later, np.log1p(-begun)))
+
+
+def _mean(logarithms: Floats) -> Floats:
+    """The logarithm of the mean over the first axis."""
+    highest = logarithms.max(axis=0)
+    mean: Floats = highest + np.log(np.exp(logarithms - highest).mean(axis=0))
     return mean
 
 
@@ -91,15 +118,25 @@ def e_value(logarithm: float | None) -> float | None:
 def dispersion(x_a: Floats, n_a: Floats, x_b: Floats, n_b: Floats) -> float:
     """How much more two halves of the same version differ than Poisson arms would: at least 1.
 
-    The mean of Pearson's X^2 over blocks (last axis) that have errors, with `PRIOR_BLOCKS` of Poisson arms among
-    them, so that few blocks say little.
+    The mean of Pearson's X^2 over blocks (last axis) that have errors, with blocks of Poisson arms among them, so that
+    few blocks say little. Bursts longer than a block add up over several, so the largest of `BLOCKS_TOGETHER` counts,
+    less what chance adds to the mean of so few.
     """
+    found = [1.0, _dispersion(x_a, n_a, x_b, n_b)]
+    for width in BLOCKS_TOGETHER:
+        if few := len(x_a) // width:
+            together = [each[: few * width].reshape(few, width).sum(axis=1) for each in (x_a, n_a, x_b, n_b)]
+            found.append(_dispersion(*together) / (1 + math.sqrt(2 / few)))
+    return max(found)
+
+
+def _dispersion(x_a: Floats, n_a: Floats, x_b: Floats, n_b: Floats) -> float:
     share = n_a / np.maximum(n_a + n_b, _TINY)
     errors = x_a + x_b
     variance = errors * share * (1 - share)
     known = variance > 0
     squares = (x_a[known] - errors[known] * share[known]) ** 2 / variance[known]
-    return max(1.0, float((squares.sum() + PRIOR_BLOCKS) / (known.sum() + PRIOR_BLOCKS)))
+    return float((squares.sum() + PRIOR_BLOCKS) / (known.sum() + PRIOR_BLOCKS))
 
 
 def divergence(p: float, q: float) -> float:
@@ -111,7 +148,7 @@ def divergence(p: float, q: float) -> float:
     return left + (1 - p) * (math.log1p(-p) - math.log1p(-q))
 
 
-def wilson(x: float, n: float, z: float = 2.576) -> tuple[float, float]:
+def wilson(x: float, n: float, z: float = WILSON_99) -> tuple[float, float]:
     """Score interval of an error ratio (Wilson 1927), 99 % by default; (0, 1) without requests."""
     if n <= 0:
         return 0.0, 1.0

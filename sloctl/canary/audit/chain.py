@@ -59,6 +59,7 @@ class Entry:
         evidence: compressed JSON: of a decision its counts, of a configuration the service.
         previous: digest of the entry before.
         digest: of this entry.
+        evidence_digest: of evidence that was pruned; empty while it is there.
     """
 
     kind: str
@@ -76,6 +77,11 @@ class Entry:
     sequence: int = 0
     previous: str = ""
     digest: str = ""
+    evidence_digest: str = ""
+
+    def pruned(self) -> Entry:
+        """The same without its evidence; its digest stays what it is."""
+        return replace(self, evidence=b"", evidence_digest=_digest(self.evidence)) if self.evidence else self
 
     def chained(self, sequence: int, previous: str) -> Entry:
         """The same at its place in the chain."""
@@ -89,9 +95,13 @@ class Entry:
             *(self.sequence, self.kind, self.id, self.at),
             *(subject.platform, subject.service, subject.canary, subject.stable, subject.revision),
             *(self.step, self.verdict, self.reason, self.own, self.config, self.caller),
-            *(self.body, hashlib.sha256(self.evidence).hexdigest(), self.previous),
+            *(self.body, self.evidence_digest or _digest(self.evidence), self.previous),
         ]
-        return hashlib.sha256(json.dumps(values).encode()).hexdigest()
+        return _digest(json.dumps(values).encode())
+
+
+def _digest(content: bytes) -> str:
+    return hashlib.sha256(content).hexdigest()
 
 
 @dataclass(frozen=True, slots=True)

@@ -73,6 +73,21 @@ class Database:
         with self._errors(), self._engine.connect().execution_options(writes=True) as connection, connection.begin():
             yield connection
 
+    def compact(self) -> None:
+        """Give the space of what was removed back to the disk; PostgreSQL's autovacuum reuses it by itself.
+
+        Raises:
+            StoreError: somebody else is using the file.
+        """
+        if self._url.get_backend_name() != "sqlite":
+            return
+        with self._errors():
+            connection = self._engine.raw_connection()
+            try:
+                connection.cursor().execute("VACUUM")
+            finally:
+                connection.close()
+
     def close(self) -> None:
         """Close the connections."""
         self._engine.dispose()

@@ -24,6 +24,11 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE TABLE heartbeat (row_number BIGINT PRIMARY KEY, at BIGINT NOT NULL)",
         "INSERT INTO heartbeat VALUES (1, 0)",
     ),
+    (
+        "ALTER TABLE entries ADD COLUMN evidence_digest TEXT NOT NULL DEFAULT ''",
+        "CREATE INDEX entries_of_release ON entries (platform, service, canary, revision, sequence)",
+        "CREATE INDEX entries_of_verdict ON entries (platform, service, verdict, canary, revision)",
+    ),
 )
 """Each step once, in order; a released step is never changed."""
 _LOCK: Final = 0x510C71

@@ -1,7 +1,8 @@
 """The audit store: what is appended, and what later looks need to know of it.
 
 It is the only thing that the server remembers. Entries are appended one after the other, whatever the number of
-replicas: the head's row is locked until the entry is on disk. Nothing is ever updated but that head.
+replicas: the head's row is locked until the entry is on disk. Nothing is ever updated but that head, and evidence that
+is pruned.
 """
 
 from __future__ import annotations
@@ -20,7 +21,10 @@ from sloctl.canary.audit.database import Database, StoreError
 from sloctl.errors import SloctlError
 
 MOST_PROBLEMS: Final = 20
+_NEVER: Final = 2**62
 _CHUNK: Final = 500
+_PRUNED_AT_ONCE: Final = 50
+"""Few, so that nobody who decides waits for long."""
 _SUBJECT: Final = tuple(field.name for field in fields(Subject))
 _OWN: Final = tuple(field.name for field in fields(Entry) if field.name != "subject")
 _COLUMNS: Final = ", ".join(_OWN + _SUBJECT)
@@ -40,6 +44,8 @@ class ReleaseState:
         steps_began: Unix milliseconds of the first decision at each step.
         approved: whether a person has approved it.
         promoted: how many other deployments of the service were promoted.
+        other_until: Unix milliseconds of the last decision about another deployment with the same version in it, as
+            canary or as stable, before this one's first; None for none.
     """
 
     rolled_back: Entry | None = None
@@ -48,6 +54,7 @@ class ReleaseState:
     steps_began: tuple[tuple[int, int], ...] = ()
     approved: bool = False
     promoted: int = 0
+    other_until: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,18 +143,24 @@ class Store:
                 AND service = :service AND revision IN (:canary, :revision) AND revision <> '') AS approvals,
             (SELECT COUNT(*) FROM (SELECT DISTINCT canary, revision FROM entries WHERE kind = 'decision'
                 AND platform = :platform AND service = :service AND verdict = 'promote'
-                AND NOT (canary = :canary AND revision = :revision)) AS deployments) AS promoted"""
+                AND NOT (canary = :canary AND revision = :revision)) AS deployments) AS promoted,
+            (SELECT MAX(at) FROM entries WHERE kind = 'decision' AND platform = :platform AND service = :service
+                AND (canary = :canary OR stable = :canary) AND revision <> :revision AND at < :first) AS other_until"""
         where = _where(subject)
         with self._database.reading() as connection:
             seen = _all(connection, steps, **where)
-            ((approvals, promoted),) = _all(connection, others, **where)
+            first = min((int(step.began) for step in seen), default=None)
+            ((approvals, promoted, other),) = _all(
+                connection, others, first=_NEVER if first is None else first, **where
+            )
             return ReleaseState(
                 rolled_back=_one(connection, back, **where) if any(step.rolled_back for step in seen) else None,
-                first_at=min((int(step.began) for step in seen), default=None),
+                first_at=first,
                 step=int(max(seen, key=lambda step: step.latest).step) if seen else None,
                 steps_began=tuple((int(step.step), int(step.began)) for step in seen),
                 approved=int(approvals) > 0,
                 promoted=int(promoted),
+                other_until=None if other is None else int(other),
             )
 
     def group_member(self, platform: str, service: str, since: int) -> GroupMember:
@@ -186,6 +199,29 @@ class Store:
         """Write something that is no entry."""
         with self._database.writing() as connection:
             connection.execute(text("UPDATE heartbeat SET at = :now"), {"now": _now()})
+
+    def prune(self, before: int) -> int:
+        """Remove the evidence of decisions before a moment in Unix milliseconds; returns of how many.
+
+        Who decided what and when stays, and the chain is whole; such a decision cannot be made again any more.
+        """
+        old = f"{_SELECT} WHERE kind = 'decision' AND at < :before AND evidence_digest = '' AND sequence > :last"
+        gone = "UPDATE entries SET evidence = :evidence, evidence_digest = :evidence_digest WHERE sequence = :sequence"
+        last, pruned = 0, 0
+        while True:
+            with self._database.writing() as connection:
+                rows = _all(connection, f"{old} ORDER BY sequence LIMIT {_PRUNED_AT_ONCE}", before=before, last=last)
+                for entry in map(_entry, rows):
+                    values = {
+                        name: getattr(entry.pruned(), name) for name in ("evidence", "evidence_digest", "sequence")
+                    }
+                    connection.execute(text(gone), values)
+                    pruned += bool(entry.evidence)
+            if not rows:
+                break
+            last = rows[-1].sequence
+        self._database.compact()
+        return pruned
 
     def verify(self, anchor: str | None = None) -> Verified:
         """Read the whole chain and compare every digest.
@@ -234,7 +270,7 @@ def _check(row: Any, sequence: int, previous: str, problems: list[str]) -> tuple
         problems.append(f"entry {number} is missing: after {sequence} comes {entry.sequence}")
     if entry.previous != previous:
         problems.append(f"entry {entry.sequence} does not follow the one before it")
-    if entry.digest != computed:
+    if entry.digest != computed or (entry.evidence and entry.evidence_digest):
         problems.append(f"entry {entry.sequence} was changed")
     return entry.sequence, entry.digest
 

@@ -94,9 +94,11 @@ class Webhook:
         if self.in_flight >= self.at_once:
             raise RefusedError(429, "overloaded", f"{self.at_once} analyses are under way; ask again")
         self._more(1)
-        analysis = self._started(lambda: self.evaluation.evaluate(asked, caller.name, configuration))
-        analysis.add_done_callback(lambda _: self._more(-1))
-        return JSONResponse(await asyncio.wait_for(asyncio.shield(analysis), ANSWER_SECONDS))
+        try:
+            answer = await self._started(lambda: self.evaluation.evaluate(asked, caller.name, configuration))
+        finally:
+            self._more(-1)
+        return JSONResponse(answer)
 
     async def approve(self, request: Request) -> Response:
         """A person lets a deployment go on."""
@@ -152,11 +154,15 @@ class Webhook:
         self.in_flight += change
         self.metrics.in_flight.set(self.in_flight)
 
-    def _started(self, call: Callable[[], T]) -> asyncio.Future[T]:
-        """A blocking call in a thread, with the request's correlation ID."""
+    async def _started(self, call: Callable[[], T]) -> T:
+        """A blocking call in a thread, with the request's correlation ID.
+
+        Raises:
+            TimeoutError: it takes longer than anybody waits; one that waits for a thread is not begun any more.
+        """
         context = contextvars.copy_context()
-        running: Future[T] = self._pool.submit(lambda: context.run(call))
-        return asyncio.wrap_future(running)
+        running: Future[T] = self._pool.submit(lambda: context.run(_ended, call))
+        return await asyncio.wait_for(asyncio.wrap_future(running), ANSWER_SECONDS)
 
     def _guarded(self, handler: Callable[[Request], Any]) -> Callable[[Request], Any]:
         """The handler, whose every failure is a JSON answer and never a verdict."""
@@ -179,6 +185,14 @@ class Webhook:
         if refusal.status == 401:
             headers["WWW-Authenticate"] = "Bearer"
         return JSONResponse(body, refusal.status, headers)
+
+
+def _ended(call: Callable[[], T]) -> T:
+    """What `call` returns; asyncio cannot deliver a StopIteration, and whoever awaits it would wait for ever."""
+    try:
+        return call()
+    except StopIteration as error:
+        raise RuntimeError("an iterator ended too early") from error
 
 
 def _refusal(error: Exception) -> RefusedError:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -71,7 +71,8 @@ class Evaluator:
         subject = Subject(judgeable.platform, judgeable.service.name, asked.canary, asked.stable, asked.revision or "")
         state = self._stored(lambda: self.store.release_state(subject))
         if state.rolled_back is not None:
-            return self._sent(answers.answer(state.rolled_back.body, state.rolled_back))
+            step = asked.step if asked.step is not None else state.step or 0
+            return self._sent(answers.answer(state.rolled_back.body, state.rolled_back), subject, step)
         release = self._release(asked, judgeable, state, subject)
         approved = state.approved or state.promoted >= judgeable.canary.first_deployments
         judged = self._judged(judgeable, release, approved=approved)
@@ -95,7 +96,7 @@ class Evaluator:
         evidence = partial(evidence_bytes, judged, approved=approved)
         decision = self._stored(lambda: self.store.decide(draft, evidence, judgeable.packed))
         self.metrics.audit_seconds.observe(time.perf_counter() - began)
-        return self._sent(answers.answer(body, decision))
+        return self._sent(answers.answer(body, decision), subject, release.step)
 
     def approve(self, asked: ApprovalRequest, caller: str, configuration: Configuration) -> dict[str, Any]:
         """Record that a person approves a deployment.
@@ -139,9 +140,15 @@ class Evaluator:
         if step > 0 and state.first_at is not None:
             step_started = dict(state.steps_began).get(step, now * 1000) / 1000
         try:
-            return Release(asked.canary, asked.stable, started, step, step_started)
+            release = Release(asked.canary, asked.stable, started, step, step_started)
         except SloctlError as error:
             raise MalformedError(str(error)) from error
+        if state.first_at is not None:
+            release = replace(release, began=state.first_at / 1000)
+        if state.other_until is not None:
+            began = now if release.began is None else release.began
+            release = replace(release, began=began, other_until=state.other_until / 1000)
+        return release
 
     def _remember_start(self, subject: Subject, judged: Judged) -> None:
         """Looking for a canary's first sample again would find the same: the start of the first step is kept."""
@@ -160,7 +167,8 @@ class Evaluator:
 
         return self.looks.once((judgeable.platform, judgeable.digest, release, approved), look, FOLLOW_SECONDS)
 
-    def _sent(self, answer: dict[str, Any]) -> dict[str, Any]:
+    def _sent(self, answer: dict[str, Any], subject: Subject, step: int) -> dict[str, Any]:
+        self.metrics.judged(subject, step, answer["verdict"])
         labels = answer["platform"], answer["service"], answer["verdict"], answer["reason"]
         self.metrics.verdicts.labels(*labels).inc()
         return answer

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
@@ -54,12 +53,19 @@ def _bucket_roles(latency: Latency, *, every_bucket: bool) -> Roles:
     return {BUCKET: buckets, BAD_BUCKET: tuple(selector.narrowed(*latency.bad_if) for selector in buckets)}
 
 
-def counters(found: Mapping[str, Iterable[Raw]], grid: Floats) -> dict[str, tuple[CounterSeries, ...]]:
-    """Raw series as counters on the grid, by role."""
+def counters(
+    found: Mapping[str, Sequence[Raw]], grid: Floats, edges: Floats | None = None
+) -> dict[str, tuple[CounterSeries, ...]]:
+    """Raw series as counters on the grid, by role.
+
+    Args:
+        edges: bounds at which native histograms are counted; None takes those of these series.
+    """
+    edges = native_edges(raw for answer in found.values() for raw in answer) if edges is None else edges
     made: dict[str, list[Counter]] = {}
     for role, answer in found.items():
         for raw in answer:
-            for name, counter in _of_series(role, raw):
+            for name, counter in _of_series(role, raw, edges):
                 made.setdefault(name, []).append(counter)
     return {role: _placed(each, grid) for role, each in made.items()}
 
@@ -77,32 +83,48 @@ def _placed(scraped: Sequence[Counter], grid: Floats) -> tuple[CounterSeries, ..
     return tuple(CounterSeries(counter.labels, *found) for counter, found in zip(scraped, placed, strict=True))
 
 
-def _of_series(role: str, raw: Raw) -> Iterator[tuple[str, Counter]]:
+def _of_series(role: str, raw: Raw, edges: Floats) -> Iterator[tuple[str, Counter]]:
     """The counters of one series, each with its role."""
     if role == PROBE:  # each sample is one event, bad by what it lacks of 1
         bad = np.cumsum([1 - min(max(value, 0.0), 1.0) for value in raw.values])
         yield "total", Counter(raw.labels, moments(raw), [float(count) for count in range(1, len(raw.values) + 1)])
         yield "bad", Counter(raw.labels, moments(raw), list(bad))
     elif raw.histograms:
-        yield from ((role, counter) for counter in native_counters(raw))
+        yield from ((role, counter) for counter in native_counters(raw, edges))
     else:
         yield role, Counter(raw.labels, raw.times, raw.values)
 
 
-def native_counters(raw: Raw) -> list[Counter]:
-    """A native histogram as counters of its buckets; a bucket that a sample does not show is empty."""
-    bounds = sorted({high for sample in raw.histograms for _, high, _ in sample.buckets if high > 0})
+def native_edges(series: Iterable[Raw]) -> Floats:
+    """The bounds at which all of these native histograms say how many observations lie at or below, in rising order.
+
+    A target shows only the buckets that it has filled, at the resolution that it has room for. So these are the bounds
+    of all of them, without those that lie inside a bucket of another.
+    """
+    filled = np.array(
+        sorted({(low, high) for raw in series for sample in raw.histograms for low, high, _ in sample.buckets})
+    ).reshape(-1, 2)
+    edges = np.unique(filled[filled > 0])
+    inside = (filled[:, :1] < edges) & (edges < filled[:, 1:])
+    common: Floats = edges[np.isfinite(edges) & ~inside.any(axis=0)]
+    return common
+
+
+def native_counters(raw: Raw, edges: Floats) -> list[Counter]:
+    """A native histogram as counters of what lies at or below each edge; a bucket that is not shown is empty."""
+    until = np.stack([_until(sample, edges) for sample in raw.histograms], axis=1)
+    bounds = (*(f"{edge:.17g}" for edge in edges), "+Inf")
     times = moments(raw)
-    return [
-        Counter({**raw.labels, "le": f"{bound:.17g}"}, times, [_until(sample, bound) for sample in raw.histograms])
-        for bound in (*bounds, math.inf)
-    ]
+    return [Counter({**raw.labels, "le": bound}, times, list(row)) for bound, row in zip(bounds, until, strict=True)]
 
 
-def _until(sample: Histogram, bound: float) -> float:
-    if math.isinf(bound):
-        return sample.count
-    return sum(count for _, high, count in sample.buckets if high <= bound)
+def _until(sample: Histogram, edges: Floats) -> Floats:
+    """Observations at or below each edge, and all."""
+    buckets = sorted((high, count) for _, high, count in sample.buckets)
+    highs, counts = [high for high, _ in buckets], [count for _, count in buckets]
+    total = np.concatenate([[0.0], np.cumsum(counts)])
+    until: Floats = np.append(total[np.searchsorted(highs, edges, side="right")], sample.count)
+    return until
 
 
 def moments(raw: Raw) -> Times:

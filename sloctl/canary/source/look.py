@@ -5,14 +5,14 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from sloctl.canary.analysis.question import AFTER, CheckSamples, clock_at
 from sloctl.canary.analysis.verdict import Reason, RolloutClock
 from sloctl.canary.source.arms import Release, both_arms
 from sloctl.canary.source.history import HistoryCache
-from sloctl.canary.source.queries import LookQueries, Queries
+from sloctl.canary.source.queries import LOOKBACK, LookQueries, Queries
 from sloctl.errors import SloctlError
 from sloctl.model.canary import Canary, SloCheck
 from sloctl.model.catalogue import Service, Slo
@@ -21,6 +21,8 @@ from sloctl.prometheus import Fault, PrometheusError
 
 MAX_LENGTH: Final = DAY
 """How far back the first sample of a canary is looked for, at most."""
+MORE_SELDOM: Final = 1.1
+"""Samples that are so many times farther apart than `scrape_interval` says are taken as they come."""
 SKEW_WARNING: Final = 5.0
 SKEW: Final = 30.0
 """Seconds by which the clocks may differ."""
@@ -44,7 +46,7 @@ class LookSamples:
 
     samples: Mapping[str, CheckSamples]
     clock: RolloutClock
-    warnings: tuple[str, ...]
+    warnings: tuple[str, ...] = ()
 
 
 class CanarySource:
@@ -82,37 +84,43 @@ class CanarySource:
             raise NoAnswerError(reason, str(error)) from error
 
     def clock_without_samples(self, service: Service, release: Release) -> RolloutClock | None:
-        """Where the rollout stands by our own clock, when its start is known."""
+        """Where the rollout stands by our own clock; where nothing was seen yet, it began when it was asked about."""
         canary = _canary_of(service)
-        if release.started is None:
+        started = release.began if release.started is None else release.started
+        if started is None:
             return None
         grid = grid_seconds(service)
         now = self._clock() if self._at is None else self._at
-        return clock_at(canary, release.started, now, grid, release.step, release.step_started)
+        return clock_at(canary, started, now, grid, release.step, release.step_started)
 
     def _look(self, service: Service, release: Release) -> LookSamples:
-        canary, grid = _canary_of(service), grid_seconds(service)
         now, warnings = self._now()
-        end = math.floor((now - lag_seconds(service)) / grid) * grid
+        canary = _canary_of(service)
         slos = {slo.name: slo for slo in service.slos}
+        warm_up = canary.warm_up if release.warm_up is None else release.warm_up
         arms = both_arms(release.matchers(canary.arms.canary), release.matchers(canary.arms.baseline))
-        query = LookQueries(self._prometheus, *arms, slos, grid, end, self._history)
-        start = _start(query, service, release)
-        start = min(start + math.ceil(float(release.warm_up.seconds) / grid) * grid, end)
-        is_last, began = release.step == canary.last_step, release.step_started
-        if is_last:  # what was before promotion is judged no more
-            promoted = began if began is not None else start + float(canary.begins(release.step).seconds)
-            start = began = min(math.floor(promoted / grid) * grid, end)
-        clock = clock_at(canary, start, end, grid, release.step, began)
-        fetched = {check.name: query.check(check, start) for check in canary.checks}
-        if canary.after is not None and is_last:
-            fetched[AFTER] = query.slo(canary.after.slo, start)
-        return LookSamples(fetched, clock, tuple(warnings))
+
+        def found(grid: float) -> tuple[LookQueries, LookSamples]:
+            end = math.floor((now - lag_seconds(service)) / grid) * grid
+            query = LookQueries(self._prometheus, *arms, slos, grid, end, self._history, warm_up)
+            return query, _samples(query, service, release)
+
+        written = grid_seconds(service)
+        query, look = found(written)
+        scraped = round(min(query.distance(), LOOKBACK * written), 1)
+        if scraped > MORE_SELDOM * written:
+            # Between samples it is open when events happened; over longer intervals it is known how many they were.
+            _, look = found(scraped)
+            warnings.append(f"samples come every {scraped:g} s, `scrape_interval` says {written:g} s")
+        return replace(look, warnings=tuple(warnings))
 
     def _now(self) -> tuple[float, list[str]]:
         """The server's clock, because it is the one that samples carry."""
         before = self._clock()
-        theirs = next(iter(self._prometheus.query("time()"))).value
+        answer = self._prometheus.query("time()")
+        if len(answer) != 1 or not math.isfinite(answer[0].value):
+            raise PrometheusError(Fault.BROKEN, "`time()` was not answered with one moment")
+        theirs = answer[0].value
         skew = abs(theirs - (before + self._clock()) / 2)
         if skew > SKEW:
             raise NoAnswerError(
@@ -122,6 +130,21 @@ class CanarySource:
         return (theirs if self._at is None else self._at), warnings
 
 
+def _samples(query: LookQueries, service: Service, release: Release) -> LookSamples:
+    """The samples on one grid, and where the rollout stands."""
+    canary, grid, end = _canary_of(service), query.grid, query.end
+    start = _start(query, service, release)
+    is_last, began = release.step == canary.last_step, release.step_started
+    if is_last:  # what was before promotion is judged no more
+        promoted = began if began is not None else start + float(canary.begins(release.step).seconds)
+        start = began = min(math.floor(promoted / grid) * grid, end)
+    clock = clock_at(canary, start, end, grid, release.step, began)
+    fetched = {check.name: query.check(check, start) for check in canary.checks}
+    if canary.after is not None and is_last:
+        fetched[AFTER] = query.slo(canary.after.slo, start)
+    return LookSamples(fetched, clock)
+
+
 def _start(query: LookQueries, service: Service, release: Release) -> float:
     """The grid point before the canary's first sample: of the first check that has one."""
     if release.started is not None:
@@ -129,8 +152,9 @@ def _start(query: LookQueries, service: Service, release: Release) -> float:
     canary = _canary_of(service)
     length = _longest(canary)
     for check in canary.checks:
-        if isinstance(check, SloCheck) and (first := query.first_sample(check.slo, length)) is not None:
-            return math.ceil(first / query.grid) * query.grid - query.grid
+        if isinstance(check, SloCheck) and (birth := query.birth(check.slo, length)) is not None:
+            first = max(birth, release.began or 0.0) if birth <= release.other_until else birth
+            return min(math.ceil(first / query.grid) * query.grid - query.grid, query.end)
     raise NoAnswerError(Reason.NO_DATA, f"{service.name}: no sample of the canary {release.canary}")
 
 

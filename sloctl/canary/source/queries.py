@@ -8,22 +8,22 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import numpy as np
 
-from sloctl.canary.analysis.evidence import BLOCK_SECONDS
-from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import ArmSamples
+from sloctl.canary.analysis.evidence import BLOCK_SECONDS, FEW_BLOCKS
+from sloctl.canary.analysis.question import CheckSamples, blocks_of
+from sloctl.canary.analysis.samples import GRACE, ArmSamples, LabelValues
 from sloctl.canary.analysis.statistics import Floats
-from sloctl.canary.source.arms import Arm
-from sloctl.canary.source.counters import Roles, counters, moments, slo_roles
+from sloctl.canary.source.arms import Arm, all_but
+from sloctl.canary.source.counters import Roles, counters, moments, native_edges, slo_roles
 from sloctl.canary.source.history import SETTLED_SECONDS, HistoryCache
 from sloctl.model.canary import CanaryCheck, MismatchCheck, SloCheck
 from sloctl.model.catalogue import Slo
-from sloctl.model.quantities import HOUR, Duration
-from sloctl.model.selector import Selector, Selectors
+from sloctl.model.quantities import HOUR, ZERO, Duration
+from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.prometheus import Sample
 from sloctl.prometheus import Series as Raw
 from sloctl.promql.matching import holds
@@ -32,6 +32,8 @@ from sloctl.promql.selectors import selector_text
 HISTORY: Final = HOUR
 LOOKBACK: Final = 20
 """Scrapes that may be missing before the counting of a series begins; with the usual 15 s Prometheus' five minutes."""
+FEW_SAMPLES: Final = 3
+"""From so many distances on, their median tells how often a target is scraped, although some scrapes are missing."""
 
 
 class Queries(Protocol):
@@ -52,6 +54,7 @@ class LookQueries:
         slos: of the service, by name.
         grid: seconds between scrapes.
         end: Unix seconds of the last grid point.
+        warm_up: how long each new process is not judged.
     """
 
     prometheus: Queries
@@ -61,14 +64,27 @@ class LookQueries:
     grid: float
     end: float
     histories: HistoryCache
+    warm_up: Duration = ZERO
     answers: dict[tuple[Selector, Duration], tuple[Raw, ...]] = field(default_factory=dict)
     ranged: dict[str, tuple[Raw, ...]] = field(default_factory=dict)
 
-    def first_sample(self, slo: str, length: Duration) -> float | None:
-        """When the canary's first sample of an SLI was scraped, at most `length` ago."""
+    def birth(self, slo: str, length: Duration) -> float | None:
+        """When the canary's first sample of an SLI was scraped since its last silence, at most `length` ago.
+
+        What ran under the same hash before, as an earlier attempt or as the stable version then, is not this canary.
+        """
         roles, alone = slo_roles(self.slos[slo]), Arm.alone(self.canary.own)
-        found = (series for selectors in roles.values() for series in self._raw(selectors, alone, length))
-        return min((moment for series in found for moment in moments(series)), default=None)
+        found = [moments(raw) for selectors in roles.values() for raw in self._raw(selectors, alone, length)]
+        if not found:
+            return None
+        times = np.unique(np.concatenate(found))
+        silent = np.flatnonzero(np.diff(times) > LOOKBACK * self.grid)
+        return float(times[silent[-1] + 1] if len(silent) else times[0])
+
+    def distance(self) -> float:
+        """Seconds between the samples of the target that is scraped least often; 0 while that is not known."""
+        steps = (np.diff(sorted(moments(raw))) for answer in self.answers.values() for raw in answer)
+        return max((float(np.median(each)) for each in steps if len(each) >= FEW_SAMPLES), default=0.0)
 
     def check(self, check: CanaryCheck, start: float) -> CheckSamples:
         """The samples of one check."""
@@ -78,22 +94,49 @@ class LookQueries:
             case MismatchCheck():
                 labels = next((slo.sampling.target_labels for slo in self.slos.values()), ())
                 roles = {"mismatches": check.mismatches, "compared": check.compared}
-                both = self._arm(roles, Arm.alone(()), start, labels)
+                both = self._arm(self._found(roles, Arm.alone(()), start), start, labels)
                 return CheckSamples(both, ArmSamples({}, both.points, labels))
 
     def slo(self, name: str, start: float, *, every_bucket: bool = False) -> CheckSamples:
         """Both arms of an SLI from `start` to the look's end, and the baseline's history before it."""
         slo = self.slos[name]
         roles, labels = slo_roles(slo, every_bucket=every_bucket), slo.sampling.target_labels
-        canary, baseline = (self._arm(roles, arm, start, labels) for arm in (self.canary, self.baseline))
+        found = [self._found(roles, arm, start) for arm in (self.canary, self.baseline)]
+        edges = native_edges(raw for arm in found for answer in arm.values() for raw in answer)
+        canary, baseline = (self._arm(arm, start, labels, edges) for arm in found)
+        canary = replace(canary, gone=self._gone(canary))
         return CheckSamples(canary, baseline, self._history(roles, start, labels))
 
-    def _arm(self, roles: Roles, arm: Arm, start: float, labels: tuple[str, ...]) -> ArmSamples:
+    def _found(self, roles: Roles, arm: Arm, start: float) -> Mapping[str, list[Raw]]:
+        length = Duration(math.ceil((self.end - start + LOOKBACK * self.grid) * 1000))
+        return {
+            role: [raw for raw in self._raw(selectors, arm, length) if moments(raw)[-1] > start]
+            for role, selectors in roles.items()
+        }
+
+    def _gone(self, arm: ArmSamples) -> frozenset[LabelValues]:
+        """The targets without samples at the end that Prometheus scrapes no more, as it has no `up` of them then.
+
+        One that it fails to scrape has an `up` of 0: what that does is not known. Nor is it without any `up` of a
+        target, as where metrics are pushed.
+        """
+        silent = [target for target, last in arm.last_seen().items() if arm.points - 1 - last > GRACE]
+        return frozenset(target for target in silent if self._is_gone(arm.target_labels, target, arm.points))
+
+    def _is_gone(self, labels: tuple[str, ...], target: LabelValues, points: int) -> bool:
+        named = (pair for pair in zip(labels, target, strict=True) if pair[1])
+        up = Selector("up", tuple(Matcher(label, MatchOperator.EQUAL, value) for label, value in named))
+        found = self._samples(up, Duration(math.ceil((points + LOOKBACK) * self.grid * 1000)))
+        last = max((moments(raw)[-1] for raw in found), default=None)
+        return last is not None and self.end - last > GRACE * self.grid
+
+    def _arm(
+        self, found: Mapping[str, list[Raw]], start: float, labels: tuple[str, ...], edges: Floats | None = None
+    ) -> ArmSamples:
         points = max(2, round((self.end - start) / self.grid) + 1)
         grid: Floats = start + self.grid * np.arange(points, dtype=np.float64)
-        length = Duration(math.ceil((self.end - start + LOOKBACK * self.grid) * 1000))
-        found = {role: self._raw(selectors, arm, length) for role, selectors in roles.items()}
-        return ArmSamples(counters(found, grid), points, labels)
+        warm_up = math.ceil(float(self.warm_up.seconds) / self.grid)
+        return ArmSamples(counters(found, grid, edges), points, labels, warm_up=warm_up)
 
     def _raw(self, selectors: Selectors, arm: Arm, length: Duration) -> list[Raw]:
         answers = (self._samples(selector.narrowed(*arm.asked), length) for selector in selectors)
@@ -118,20 +161,32 @@ class LookQueries:
         return None
 
     def _history(self, roles: Roles, start: float, labels: tuple[str, ...]) -> ArmSamples:
-        """The baseline's hour before the canary, in blocks; evaluated by the server, which is enough for variances."""
+        """The baseline's hour before the canary, in blocks; evaluated by the server, which is enough for variances.
+
+        Where the stable version is young, the versions before it did the same work: theirs count as well.
+        """
         blocks = int(float(HISTORY.seconds) / BLOCK_SECONDS)
         grid: Floats = start + BLOCK_SECONDS * np.arange(-blocks, 1, dtype=np.float64)
-        texts = {
-            role: [selector_text(selector.narrowed(*self.baseline.own)) for selector in selectors]
+        own = self._texts(roles, self.baseline.own)
+
+        def find() -> ArmSamples:
+            found = self._history_of(own, grid, labels)
+            if blocks_of(found) < FEW_BLOCKS and (earlier := all_but(self.canary, self.baseline)) is not None:
+                return self._history_of(self._texts(roles, earlier), grid, labels)
+            return found
+
+        key = (start, labels, self.canary, *((role, *each) for role, each in own.items()))
+        return self.histories.once(key, find, settled=start < self.end - SETTLED_SECONDS)
+
+    def _texts(self, roles: Roles, matchers: tuple[Matcher, ...]) -> Mapping[str, list[str]]:
+        return {
+            role: [selector_text(selector.narrowed(*matchers)) for selector in selectors]
             for role, selectors in roles.items()
         }
 
-        def find() -> ArmSamples:
-            found = {role: [raw for text in each for raw in self._ranged(text, grid)] for role, each in texts.items()}
-            return ArmSamples(counters(found, grid), len(grid), labels)
-
-        key = (start, labels, *((role, *each) for role, each in texts.items()))
-        return self.histories.once(key, find, settled=start < self.end - SETTLED_SECONDS)
+    def _history_of(self, texts: Mapping[str, list[str]], grid: Floats, labels: tuple[str, ...]) -> ArmSamples:
+        found = {role: [raw for text in each for raw in self._ranged(text, grid)] for role, each in texts.items()}
+        return ArmSamples(counters(found, grid), len(grid), labels)
 
     def _ranged(self, text: str, grid: Floats) -> tuple[Raw, ...]:
         if text not in self.ranged:

@@ -36,9 +36,10 @@ Ask = Callable[[Mapping[str, Any], float], Answer]
 
 @dataclass
 class Run:
-    """One AnalysisRun of one metric.
+    """One metric of an AnalysisRun.
 
     Attributes:
+        index: which of the template's metrics.
         consecutive_success: whether this Argo knows `consecutiveSuccessLimit`, as 1.8 and later do.
     """
 
@@ -46,6 +47,7 @@ class Run:
     arguments: Mapping[str, str]
     ask: Ask
     consecutive_success: bool = True
+    index: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(["count", "in a row", *map(str, Phase)], 0))
     kept: list[Any] = field(default_factory=list)
 
@@ -62,8 +64,7 @@ class Run:
 
     @property
     def metric(self) -> Mapping[str, Any]:
-        [metric] = self.template["spec"]["metrics"]
-        found: Mapping[str, Any] = metric
+        found: Mapping[str, Any] = self.template["spec"]["metrics"][self.index]
         return found
 
     @property
@@ -108,7 +109,7 @@ class Run:
         try:
             value = json.loads(answer[1])
         except ValueError:
-            value = answer[1]  # what is no JSON is evaluated as text
+            return Phase.SUCCESSFUL  # webmetric.parseResponse up to 1.9.1, before any condition is looked at
         else:
             name = self.metric["provider"]["web"]["jsonPath"].removeprefix("{$.").removesuffix("}")
             if name not in value:
@@ -138,6 +139,41 @@ class Run:
             re.sub(r"\{\{args\.(\w+)\}\}", lambda name: self.arguments[name[1]], text)
         )
         return found
+
+
+def whole(
+    template: Mapping[str, Any],
+    arguments: Mapping[str, str],
+    ask: Ask,
+    seen: Callable[[float], float | None],
+    seconds: float,
+    *,
+    knows: bool = True,
+) -> tuple[Phase, float]:
+    """An AnalysisRun of a gate: it succeeds with all of its metrics, and ends with the first that ends otherwise.
+
+    Args:
+        seen: the verdict's gauge as Prometheus has it at a moment; None for no series.
+    """
+    asked = Run(template, arguments, ask, knows).until(seconds)
+    gauge = SeenRun(template, arguments, ask, knows, 1)
+    gauge.seen = seen
+    ends = [asked, gauge.until(seconds)]
+    bad = [end for end in ends if end[0] not in {Phase.SUCCESSFUL, Phase.RUNNING}]
+    if bad:
+        return min(bad, key=lambda end: end[1])
+    return max(ends, key=lambda end: (end[0] is Phase.RUNNING, end[1]))
+
+
+class SeenRun(Run):
+    """The metric that reads the gauge: an empty vector is neither success nor failure."""
+
+    seen: Callable[[float], float | None]
+
+    def _measured(self, now: float) -> Phase:
+        conditions = [self.metric[name] for name in ("successCondition", "failureCondition")]
+        assert conditions == ["len(result) > 0 && result[0] == 1", "len(result) > 0 && result[0] == -1"]
+        return {1: Phase.SUCCESSFUL, -1: Phase.FAILED}.get(self.seen(now), Phase.INCONCLUSIVE)
 
 
 def _holds(condition: str, value: Mapping[str, Any]) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -11,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sloctl.backends.argo.templates import guard
-from tests.backends.argo.model import Answer, Ask, Phase, Run, rollout_after
+from tests.backends.argo.model import Answer, Ask, Phase, Run, rollout_after, whole
 from tests.canary.server.conftest import Hook, MakeHook, hook_of
 from tests.canary.stub import matrix
 
@@ -60,6 +61,39 @@ def test_undecided_for_long_and_then_promoted(templates: dict[str, Any]) -> None
     assert run(templates, GATE, ask).until(HOUR) == (Phase.SUCCESSFUL, 15 * 60)
 
 
+NO_JSON = {"a page": "<html>log in</html>", "nothing": "", "words": "promote"}
+
+
+@pytest.mark.parametrize("body", list(NO_JSON.values()), ids=list(NO_JSON))
+def test_an_answer_that_is_no_json_promotes_nothing(templates: dict[str, Any], body: str, knows: bool) -> None:
+    """Argo up to 1.9.1 takes it for a success; what Prometheus has seen of the verdict does not agree."""
+    for seen in (None, 0.0):
+        phase, when = whole(templates[GATE], ARGUMENTS, always((200, body)), lambda _: seen, HOUR, knows=knows)  # noqa: B023
+        assert rollout_after(phase) == "paused"
+        assert when > 20 * 60
+    phase, _ = whole(templates[GATE], ARGUMENTS, always((200, body)), lambda now: -1.0 if now > 60 else None, HOUR)
+    assert rollout_after(phase) == "aborted"
+
+
+def test_a_gate_goes_on_when_prometheus_has_seen_the_verdict(templates: dict[str, Any]) -> None:
+    seen = lambda now: 1.0 if now >= 60 else None  # noqa: E731
+    assert whole(templates[GATE], ARGUMENTS, always(says("promote")), seen, HOUR) == (Phase.SUCCESSFUL, 60.0)
+
+
+def test_the_gate_asks_for_what_the_server_shows(hook_of: MakeHook) -> None:
+    from sloctl.backends.argo.templates import gate
+
+    hook = hook_of()
+    one = hook.webhook.configuration.current.services[0]
+    through(hook)(Run(gate(one.platform, one.service, 0), ARGUMENTS, through(hook)).body, 0.0)
+    query = gate(one.platform, one.service, 0)["spec"]["metrics"][1]["provider"]["prometheus"]["query"]
+    for name, value in ARGUMENTS.items():
+        query = query.replace(f"{{{{args.{name}}}}}", value)
+    labels = dict(re.findall(r'(\w+)="([^"]*)"', query))
+    assert query.startswith("max(sloctl_canary_verdict{")
+    assert hook.registry.get_sample_value("sloctl_canary_verdict", labels) == 1
+
+
 @pytest.mark.parametrize(
     "silence", [None, (503, '{"error": "shutting_down"}'), (429, "{}"), (502, "<html>bad gateway</html>")]
 )
@@ -89,7 +123,7 @@ def test_the_guard_never_ends_by_itself(templates: dict[str, Any]) -> None:
 @given(st.lists(st.sampled_from(["continue", "rollback", "error", "text"]), max_size=80))
 def test_without_promote_nothing_goes_on(answers: list[str]) -> None:
     """Whatever else the webhook says in whatever order, no gate is passed, in any version of Argo."""
-    said = {"error": (503, "{}"), "text": (200, "promote")}
+    said = {"error": (503, "{}"), "text": (200, '"promote"')}
 
     def ask(_: Mapping[str, Any], now: float) -> Answer:
         word = answers[min(int(now // 10), len(answers) - 1)] if answers else "continue"

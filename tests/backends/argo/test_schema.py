@@ -73,7 +73,7 @@ def test_the_steps_name_templates_that_are_there(files: dict[str, Any], template
 
 def test_the_token_comes_from_a_secret_only(templates: dict[str, Any]) -> None:
     for template in templates.values():
-        [metric] = template["spec"]["metrics"]
+        metric = template["spec"]["metrics"][0]
         assert metric["provider"]["web"]["headers"] == [{"key": "Authorization", "value": "Bearer {{args.token}}"}]
         [token] = [one for one in template["spec"]["args"] if one["name"] == "token"]
         assert token["valueFrom"] == {"secretKeyRef": {"name": "sloctl-canary", "key": "token"}}

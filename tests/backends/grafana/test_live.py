@@ -31,6 +31,7 @@ ZERO = {
     "No data": "every metric of the exporter exists",
     "Quiet": "every metric of the exporter has traffic",
     "Fine": "a platform may have none",
+    "State": "all is well",
     "At risk": "a platform may have none",
     "Exhausted": "a platform may have none",
     "Objectives missed": "a platform may have none",

@@ -46,7 +46,7 @@ BLIND = firing("P2", "blind")
 @pytest.mark.server
 def test_a_split_value_that_vanished_is_blind_while_others_go_on(rule_test: RuleTest) -> None:
     tile = 'slo:sli_total:increase4m{platform="shop", service="api", slo="api-ok", tenant="gone"}'
-    series = {'requests{tenant="here"}': "0+1x600", tile: "4x20 _x500"}
+    series = {'requests{tenant="here"}': "0+1x600", 'requests{tenant="gone"}': "0+1x30", tile: "4x20 _x500"}
     rule_test(
         spec("by: [tenant]"),
         series,
@@ -186,7 +186,11 @@ def test_budget_left_fires_at_its_share_and_not_for_two_errors_of_a_young_budget
     young = {f"slo:sli_total:increase1m{fixed}": "10x400", f"slo:sli_errors:increase1m{fixed}": "0x9 1x1 0x400"}
     name = "ApiOkBudgetLeftP3At25"
     rule_test(spec(alerts=alerts), young, interval="1m", every="4m", only="slow", alerts=[("60m", name, [])])
-    spent = {f"slo:sli_total:increase1m{fixed}": "1000x400", f"slo:sli_errors:increase1m{fixed}": "0x99 10x300"}
+    measured = {f"slo:measured_since:timestamp_seconds{fixed}": "-31536000x500"}
+    spent = measured | {
+        f"slo:sli_total:increase1m{fixed}": "1000x400",
+        f"slo:sli_errors:increase1m{fixed}": "0x99 10x300",
+    }
     # 10 of 1 000 an hour and a half later: 75 % of 1 % of all events after 300 tiles with errors of 400 in all
     rule_test(
         spec(alerts=alerts),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from typing import Any
 
 import pytest
@@ -65,6 +66,23 @@ def test_latency_counts_what_lies_above_the_bound_however_it_is_written(
 ) -> None:
     sli = f"latency: {{histogram: latency_seconds, at_most: {at_most}}}"
     rule_test(spec(sli), UP | histogram(bound=bound), values=pair("10m", 50, 10))
+
+
+@pytest.mark.server
+def test_a_bound_that_is_spelt_otherwise_from_a_scrape_on_loses_and_invents_nothing(rule_test: RuleTest) -> None:
+    """As after an update of Prometheus or of the client library, which write `1.0` and not `1`."""
+    base = 'latency_seconds_%s{job="api", instance="a"'
+    series = {
+        f"{base % 'count'}}}": "1000000+60x120",
+        f'{base % "bucket"}, le="1"}}': "900000+54x60 stale",
+        f'{base % "bucket"}, le="1.0"}}': "_x61 903294+54x59",
+    }
+    values = [
+        ("59m30s", f"sum(sum_over_time(slo:sli_{kind}:increase1m[40m]))", [{"labels": "{}", "value": value}])
+        for kind, value in (("total", 4800), ("errors", 480))
+    ]
+    sli = "latency: {histogram: latency_seconds, at_most: 1s}"
+    rule_test(spec(sli), UP | series, values=values)
 
 
 @pytest.mark.server
@@ -175,6 +193,30 @@ def test_a_throughput_below_its_bound_is_bad_and_so_is_none_at_all(rule_test: Ru
     sli = "throughput: {counter: 'done{job=\"api\"}', at_least: 10/min}"
     rule_test(
         spec(sli), UP | series, values=[*pair("8m", 1, 0), *pair("14m", 1, 1), *pair("28m", 1, 1), *pair("40m", 1, 0)]
+    )
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("every", [15, 30, 60])
+@pytest.mark.parametrize("phase", [0, 10, 25])
+def test_late_and_lost_scrapes_are_no_slow_slices(rule_test: RuleTest, every: int, phase: int) -> None:
+    """120 events per minute all the time: scrapes come up to ten seconds late, and each seventh is lost."""
+    chance = random.Random(f"{every} {phase}")
+    scrapes = range(phase % every, 7200 - every, every)
+    seen = {moment + 5 * chance.randrange(3): 2 * moment for moment in scrapes if moment // every % 7}
+    points = {at: 2 * at for at in seen}
+    counter = " ".join(str(points.get(at, "_")) for at in range(0, 7200, 5))
+    up = " ".join("1" if at in points else "_" for at in range(0, 7200, 5))
+    labels = '{job="api", instance="a"}'
+    judged = "sum(sum_over_time(slo:sli_{}:increase1m[110m]))".format
+    rule_test(
+        spec("throughput: {counter: 'done_total{job=\"api\"}', at_least: 110/min, at_most: 130/min}"),
+        {f"done_total{labels}": counter, f"up{labels}": up},
+        values=[
+            ("119m", judged("errors"), [{"labels": "{}", "value": 0}]),
+            ("119m", f"{judged('total')} > bool {100 if every < 60 else 60}", [{"labels": "{}", "value": 1}]),
+        ],
+        interval="5s",
     )
 
 

@@ -7,12 +7,13 @@ from decimal import Decimal
 import numpy as np
 import pytest
 
+from sloctl.canary.analysis.evidence import BaselineHistory
 from sloctl.canary.analysis.question import CheckSamples
 from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.analysis.verdict import Decision, Reason, Verdict, as_json
 from sloctl.model.canary import After, Needs, WhenMissing, WhenShared
-from sloctl.model.quantities import MINUTE
+from sloctl.model.quantities import MINUTE, Duration
 from testing.canaries import (
     CANARY_POD,
     STABLE_PODS,
@@ -60,9 +61,70 @@ def test_a_baseline_that_always_breaks_the_limit_holds_as_well() -> None:
     assert answer(judged(samples(canary_bad=3, baseline_bad=57))) == "continue/shared_degradation"
 
 
+def test_a_busy_day_after_a_quiet_night_is_no_incident() -> None:
+    """Both fail ten times as often as in the hour before, and far below the limit."""
+    rates = {"canary_requests": 1000.0, "baseline_requests": 19000.0}
+    night = samples(baseline_bad=1.9, **rates).history
+    busy = replace(samples(canary_bad=1.0, baseline_bad=19.0, **rates), history=night)
+    assert answer(judged(busy)) == "promote/healthy"
+    assert answer(judged(busy, canary(errors(error_rate=None)))) == "continue/shared_degradation"
+
+
+@pytest.mark.parametrize("canary_bad", [0.25, 0.3, 0.35, 0.4])
+def test_how_many_requests_are_needed_is_more_than_there_are(canary_bad: float) -> None:
+    """By the dispersion that decides, which is that of a canary at the limit."""
+    rng = np.random.default_rng(2)
+    bursts = [np.repeat(rng.gamma(1, size=30), 4) for _ in range(4)]
+    pods = [[counter(pod, steps, base=0.0) for pod, steps in zip(STABLE_PODS, each, strict=True)]
+            for each in ([[1425.0] * 120] * 4, bursts)]  # fmt: skip
+    history = ArmSamples({"total": tuple(pods[0]), "bad": tuple(pods[1])}, 121, ("instance",))
+    finding = judged(replace(samples(canary_bad=canary_bad), history=history)).findings[0]
+    assert finding.decision is Decision.CONTINUE
+    assert finding.needs_requests is None or finding.needs_requests > 1.05 * finding.canary.n
+    assert "needs about 6 001 requests, has 6 000" not in finding.sentence
+
+
 def test_a_check_may_roll_back_in_a_shared_incident() -> None:
     spec = canary(errors(worse_by=None, shared=WhenShared.ROLLBACK))
     assert answer(judged(samples(canary_bad=3, baseline_bad=57), spec)) == "rollback/harm"
+
+
+def late(failing: float, looks: int = 60, last: int = 6) -> CheckSamples:
+    """A canary whose errors begin with its last intervals."""
+    found = samples(looks=looks)
+    bad = np.full(looks, 0.1)
+    bad[-last:] = failing
+    series = (counter(CANARY_POD, [100.0] * looks), counter(CANARY_POD, bad))
+    return replace(found, canary=replace(found.canary, series={"total": series[:1], "bad": series[1:]}))
+
+
+@pytest.mark.parametrize("looks", [60, 360])
+def test_a_canary_that_breaks_at_the_end_is_rolled_back_although_it_was_healthy(looks: int) -> None:
+    assert answer(judged(late(3, looks), canary(hold=MINUTE * 10))) == "rollback/harm"
+
+
+def test_nothing_is_promoted_while_the_last_minute_is_above_the_limit() -> None:
+    verdict = judged(late(0.7))
+    assert answer(verdict) == "continue/insufficient_evidence"
+    assert verdict.sentence.endswith("but the last minute alone is above the limit")
+    compared = judged(late(0.7), canary(errors(error_rate=None)))
+    assert answer(compared) == "continue/insufficient_evidence"
+    assert answer(judged(late(0.3))) == "promote/healthy"
+
+
+def test_an_incident_that_one_version_shows_a_scrape_earlier_is_nobodys() -> None:
+    """As it is where a pod of the canary is scraped just after it began and those of the baseline just before."""
+    found = samples()
+    shown, later = np.full(60, 0.1), np.full(60, 1.9)
+    shown[30:36], later[31:37] = 30.0, 570.0
+    whole = found.canary.series["total"]
+    first = replace(found.canary, series={"total": whole, "bad": (counter(CANARY_POD, shown),)})
+    second = replace(
+        found.baseline,
+        series={"total": found.baseline.series["total"], "bad": (counter(STABLE_PODS[0], later, base=1000.0),)},
+    )
+    verdict = judged(replace(found, canary=first, baseline=second))
+    assert verdict.decision is not Decision.ROLLBACK
 
 
 def test_a_canary_without_samples_is_not_judged() -> None:
@@ -137,15 +199,46 @@ def test_a_single_missing_scrape_changes_nothing() -> None:
     assert answer(judged(replace(found, canary=without_scrapes(found.canary, 0, [30])))) == "promote/healthy"
 
 
-def test_a_counter_that_goes_back_holds_the_canary() -> None:
+def restarting(every: int) -> CheckSamples:
+    """A canary whose only process starts again and again."""
     found = samples()
     series = found.canary.series["total"][0]
     values = series.values.copy()
-    values[30:] -= values[29]
-    odd = replace(found.canary, series={**found.canary.series, "total": (replace(series, values=values),)})
-    verdict = judged(replace(found, canary=odd))
+    for at in range(every, 61, every):
+        values[at:] -= values[at - 1]
+    return replace(
+        found, canary=replace(found.canary, series={**found.canary.series, "total": (replace(series, values=values),)})
+    )
+
+
+def test_one_restart_of_a_process_is_no_reason_to_hold() -> None:
+    assert answer(judged(restarting(30))) == "promote/healthy"
+
+
+def test_a_process_that_restarts_again_and_again_holds_the_canary() -> None:
+    verdict = judged(restarting(5))
     assert answer(verdict) == "continue/counter_reset"
     assert "went back" in verdict.sentence
+
+
+def test_pods_of_the_canary_that_are_gone_are_no_reason_to_hold_unless_they_are_many() -> None:
+    """What a pod counts after its last sample is never seen: at most one scrape of it."""
+    found = samples()
+    pods = [{"instance": f"canary-{number}:80"} for number in range(1, 6)]
+    for left, expected in ((1, "promote/healthy"), (4, "promote/healthy"), (5, "continue/stale_data")):
+        five = arm(pods, 200, 0.1, 60)
+        for pod in range(left):
+            five = without_scrapes(five, pod, range(50, 61))
+        gone = frozenset((pod["instance"],) for pod in pods[: min(left, 4)])
+        assert answer(judged(replace(found, canary=replace(five, gone=gone)))) == expected
+    short = without_scrapes(arm(pods, 5000, 0.1, 10), 0, range(5, 11))
+    spec = canary(hold=Duration.of(seconds=60))
+    few = replace(short, gone=frozenset({("canary-1:80",)}))
+    baseline = samples(looks=10)
+    assert answer(judged(replace(baseline, canary=few), spec)) == "promote/healthy"
+    both = replace(without_scrapes(few, 1, range(3, 11)), gone=frozenset({("canary-1:80",), ("canary-2:80",)}))
+    alone = replace(baseline, canary=both)
+    assert answer(judged(alone, spec)) == "continue/counter_reset", "two of forty scrapes are too many"
 
 
 def test_a_restart_of_the_baseline_is_counted_from_zero() -> None:
@@ -289,3 +382,52 @@ def test_reasons_have_an_order() -> None:
 def test_a_series_missing_at_the_end_of_a_fresh_target_is_stale() -> None:
     found = samples()
     assert answer(judged(replace(found, canary=without(found.canary, "bad", 0, [60])))) == "continue/stale_data"
+
+
+def test_blocks_before_the_versions_birth_are_no_history() -> None:
+    """How much errors vary is a matter of the blocks in which there were requests."""
+    rng = np.random.default_rng(4)
+    blocks = [rng.poisson(mean, 120).astype(float) for mean in (6, 6000, 6, 6000)]
+    whole = BaselineHistory.of(*blocks)
+    young = BaselineHistory.of(*(np.concatenate([np.zeros(1000), each]) for each in blocks))
+    assert young == whole
+
+
+def test_what_a_short_history_does_not_tell_is_taken_to_be_bursty() -> None:
+    few = BaselineHistory.of(*(np.array([float(each)]) for each in (6, 6000, 6, 6000)))
+    assert few.phi == pytest.approx(1 + 0.3 * 12, rel=0.05)
+    assert few.cv2 == pytest.approx(0.3, rel=0.05)
+    assert few.rate == 0.001
+    assert float(few.highest_rate) > 0.0015
+    alone = BaselineHistory.of(*(np.full(120, float(each)) for each in (6, 6000, 0, 0)))
+    assert alone.phi == pytest.approx(1 + 0.3 * 6), "one target has no half to be compared with"
+
+
+def test_a_flawless_history_allows_a_few_errors() -> None:
+    """None of 400 requests in four seconds does not mean that there will never be one."""
+    history = arm(STABLE_PODS, 400, 0, 1, base=0.0)
+    assert answer(judged(replace(samples(), history=history))) == "promote/healthy"
+
+
+def test_a_cold_start_is_not_judged() -> None:
+    """Of each pod, also of one that a later step adds; what was there from the beginning is warm."""
+    cold = np.concatenate([np.full(6, 5.0), np.full(54, 0.05)])
+    second = np.concatenate([np.full(30, np.nan), np.cumsum(np.full(31, 100.0))])
+    failed = np.concatenate([np.full(30, np.nan), np.cumsum(np.concatenate([np.full(7, 5.0), np.full(24, 0.05)]))])
+    pods = [CANARY_POD, {"instance": "canary-2:80"}]
+    series = {"total": (counter(pods[0], [100.0] * 60), CounterSeries(pods[1], second)),
+              "bad": (counter(pods[0], cold), CounterSeries(pods[1], failed))}  # fmt: skip
+    starting = replace(samples(), canary=ArmSamples(series, 61, ("instance",)))
+    assert answer(judged(starting)) == "rollback/harm"
+    warm = replace(starting, canary=replace(starting.canary, warm_up=6))
+    verdict = judged(warm)
+    assert answer(verdict) == "promote/healthy"
+    assert verdict.findings[0].canary.n == 53 * 100 + 24 * 100, "the first sample of a pod begins it"
+    always = replace(samples(canary_bad=5), canary=replace(samples(canary_bad=5).canary, warm_up=6))
+    assert answer(judged(always)) == "rollback/harm"
+
+
+def test_what_is_cold_for_its_whole_life_is_not_promoted() -> None:
+    found = samples()
+    cold = replace(found, canary=replace(found.canary, warm_up=100))
+    assert answer(judged(cold)) == "continue/no_data"

@@ -56,3 +56,23 @@ def test_without_the_dispersion_bursts_would_be_taken_for_harm() -> None:
     poisson = World(10_000).history(rng, RUNS)
     broken = harm(world.arms(rng, RUNS), bench.LIMITS, poisson, world.look_seconds).rolls_back
     assert broken[:, -1].mean() > 0.2
+
+
+CLUSTERS = [(4000 + seed, cell) for seed, cell in enumerate(bench.clusters())][::2]
+
+
+@pytest.mark.parametrize(("seed", "cell"), CLUSTERS, ids=[cell.what for _, cell in CLUSTERS])
+def test_scrapes_as_clusters_have_them(seed: int, cell: bench.Cell) -> None:
+    """Each pod at a moment of its own, slow bursts, a bad node, canaries that break at the end; with fewer runs."""
+    rng = np.random.default_rng(seed)
+    history, arms = cell.world.history(rng, RUNS // 2), cell.world.arms(rng, RUNS // 2)
+    found = bench.ours(arms, history, bench.SCRAPE)
+    if cell.rolled_back_at_most is not None:
+        assert found.share <= cell.rolled_back_at_most + 1, "the bound of the bench, and what chance adds in 200 runs"
+    if cell.found_at_least is not None:
+        assert found.share >= cell.found_at_least
+    if cell.seconds_at_most is not None:
+        assert found.median <= cell.seconds_at_most
+    if cell.promoted_at_most is not None:
+        promoted = 100 * bench.promotions(arms, history, found, bench.SCRAPE).mean()
+        assert promoted <= cell.promoted_at_most + 1

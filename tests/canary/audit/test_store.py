@@ -343,3 +343,24 @@ def test_errors_keep_the_password() -> None:
 def test_what_is_no_store(bad: str) -> None:
     with pytest.raises(SloctlError):
         Store.open(bad)
+
+
+def test_old_evidence_can_go_and_the_chain_stays(store: Store) -> None:
+    old, new = decide(store, at=1_000), decide(store, at=2_000, reason="no_data")
+    head = store.verify().head
+    assert store.prune(2_000) == 1
+    assert store.prune(2_000) == 0
+    found = {entry.id: entry for entry in store.decisions(PAY)}
+    assert (found[old.id].evidence, found[new.id].evidence) == (b"", b"counts")
+    assert found[old.id].digest == old.digest
+    assert (store.verify().head, store.verify().problems) == (head, ())
+    assert decide(store, at=3_000).previous == head
+
+
+def test_pruning_by_hand_or_with_another_digest_is_found(store: Store) -> None:
+    decide(store)
+    with store._database.writing() as connection:
+        connection.execute(
+            text("UPDATE entries SET evidence_digest = :digest WHERE kind = 'decision'"), {"digest": "0" * 64}
+        )
+    assert store.verify().problems == ("entry 2 was changed",)

@@ -8,6 +8,7 @@ import re
 import socket
 import threading
 import zlib
+from collections.abc import Callable
 from pathlib import Path
 
 import httpx
@@ -16,9 +17,11 @@ import pytest
 from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.recording import replayed, service_from
 from sloctl.canary.server.auth import AuthorizedCaller, Role, Tokens
+from sloctl.canary.server.breaker import Breaker
+from sloctl.canary.server.queries import PrometheusClock
 from tests.canary.server.conftest import ASKED, Hook, MakeHook, has_shape
 from tests.canary.source.test_look import ODD, SPEC
-from tests.canary.stub import NOW, matrix
+from tests.canary.stub import NOW, Answer, matrix
 
 
 def test_a_healthy_canary_is_promoted(hook: Hook) -> None:
@@ -47,7 +50,33 @@ def test_a_new_revision_of_the_same_version_is_judged_anew(hook: Hook) -> None:
     hook.stub.fails = lambda query: "7ddf8" in query
     assert hook.said() == "rollback/harm"
     hook.stub.fails = lambda _: False
-    assert hook.said(revision="4") == "promote/healthy"
+    assert hook.said(revision="4") == "continue/no_data", "its samples until now are the earlier one's"
+
+
+def test_an_earlier_attempt_is_not_this_one_though_its_pods_never_left(hook_of: MakeHook) -> None:
+    """The version was judged as another revision, or was the stable one, and there was no silence in between."""
+    clock = [NOW]
+    hook = hook_of(clock=lambda: clock[0])
+    hook.stub.fails = lambda query: '"7ddf8"' in query
+    assert hook.said() == "rollback/harm"
+    clock[0] = hook.stub.now = NOW + 60
+    hook.stub.fails = lambda _: False
+    hook.webhook.evaluation.shared.clock = PrometheusClock()
+    assert hook.said(revision="4") == "continue/no_data", "it begins now"
+    assert hook.said(canary="5c577", stable="7ddf8", revision="5") == "continue/no_data"
+
+
+@pytest.mark.parametrize("body", [lambda _: (200, matrix()), lambda _: (500, "boom")], ids=["no samples", "no source"])
+def test_without_any_sample_the_first_decision_is_the_start(hook_of: MakeHook, body: Callable[[str], Answer]) -> None:
+    clock = [NOW]
+    hook = hook_of(SPEC.replace("canary:\n", "canary:\n  when_missing: rollback\n"), clock=lambda: clock[0])
+    hook.stub.body = body
+    assert hook.said().startswith("continue/")
+    for later, verdict in ((1190, "continue"), (1200, "rollback")):
+        clock[0] = hook.stub.now = NOW + later
+        hook.webhook.evaluation.shared.clock = PrometheusClock()
+        hook.webhook.evaluation.shared.breaker = Breaker()
+        assert hook.evaluate()["verdict"] == verdict
 
 
 def test_the_same_question_has_one_decision(hook: Hook) -> None:
@@ -97,21 +126,40 @@ def test_a_decision_can_be_made_again_from_its_counts(hook: Hook) -> None:
     hook.evaluate()
     for decision in hook.store.decisions(Subject("", "pay")):
         configuration = hook.store.find(Kind.CONFIGURATION, decision.config)[0]
-        then, now = replayed(decision.evidence, service_from(configuration.evidence))
-        assert then == now
-        assert then["reason"] == decision.reason
+        made = replayed(decision.evidence, service_from(configuration.evidence))
+        assert made.then == made.now
+        assert made.then["reason"] == decision.reason
 
 
-def test_many_connections_without_a_request_do_not_shut_others_out(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("sloctl.canary.server.protocol.MOST_CONNECTIONS", 4)
-    monkeypatch.setattr("sloctl.canary.server.protocol.HEADER_SECONDS", 0.5)
-    address = ("127.0.0.1", hook.client.base_url.port)
-    idle = [socket.create_connection(address) for _ in range(6)]
-    assert b"503" in everything(idle[-1])
-    for one in idle[:4]:
-        assert b"408" in everything(one)
-    idle[4].close()
+@pytest.mark.parametrize("kind", ["vector", "matrix"])
+def test_a_prometheus_without_a_clock_keeps_no_place(hook: Hook, kind: str) -> None:
+    """Sixty-four of them would be all places there are."""
+    healthy = hook.stub.scalar
+    hook.stub.scalar = lambda: (200, json.dumps({"status": "success", "data": {"resultType": kind, "result": []}}))
+    assert hook.said() == "continue/source_unavailable"
+    assert hook.webhook.in_flight == 0
+    hook.stub.scalar = healthy
     assert hook.said() == "promote/healthy"
+
+
+def test_a_place_is_free_at_the_deadline(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sloctl.canary.server.app.ANSWER_SECONDS", 0.3)
+    go_on = threading.Event()
+    monkeypatch.setattr("sloctl.canary.server.evaluation.judge", lambda *_, **__: go_on.wait(10) and next(iter([])))
+    response = hook.client.post("/v1/canary/evaluate", json=ASKED)
+    assert (response.status_code, response.json()["error"]) == (503, "too_slow")
+    assert hook.webhook.in_flight == 0
+    go_on.set()
+    response = hook.client.post("/v1/canary/evaluate", json={**ASKED, "revision": "4"})
+    assert (response.status_code, response.json()["error"]) == (503, "internal")
+
+
+def test_readiness_is_told_at_the_deadline(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sloctl.canary.server.app.ANSWER_SECONDS", 0.3)
+    go_on = threading.Event()
+    monkeypatch.setattr(hook.store, "check_writable", lambda: go_on.wait(10))
+    assert hook.client.get("/readyz").status_code == 503
+    go_on.set()
 
 
 def test_a_changed_count_gives_another_verdict(hook: Hook) -> None:
@@ -122,9 +170,9 @@ def test_a_changed_count_gives_another_verdict(hook: Hook) -> None:
     for role in recorded["samples"]["errors"]["canary"]["series"].values():
         for series in role:
             series["values"] = series["values"][:5] + [None] * (len(series["values"]) - 5)
-    then, now = replayed(zlib.compress(json.dumps(recorded).encode()), service)
-    assert then["verdict"] == "promote"
-    assert now["verdict"] == "continue"
+    made = replayed(zlib.compress(json.dumps(recorded).encode()), service)
+    assert made.then["verdict"] == "promote"
+    assert made.now["verdict"] == "continue"
 
 
 APPROVED = SPEC.replace("canary:", "canary:\n  approval: {first_deployments: 1}")

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 
 from sloctl.cli import main
-from tests.canary.stub import NOW, Stub, matrix, serving, spoiled
+from tests.canary.stub import NOW, Stub, counter, matrix, serving, spoiled
 
 SPEC = """\
 apiVersion: sloctl/v1
@@ -83,6 +84,94 @@ def test_the_same_samples_give_the_same_answer(evaluate: Evaluate) -> None:
     first = evaluate.out
     evaluate()
     assert evaluate.out == first
+
+
+def thinned(stub: Stub, every: int, arm: str = "") -> Callable[[str], tuple[int, str]]:
+    """The stub's answers with every so many-th sample only of the targets whose name begins so."""
+
+    def answer(query: str) -> tuple[int, str]:
+        status, body = stub.healthy(query)
+        found = json.loads(body)
+        for series in found["data"]["result"]:
+            if series["metric"]["instance"].startswith(arm):
+                series["values"] = series["values"][::-every][::-1]
+        return status, json.dumps(found)
+
+    return answer
+
+
+@pytest.mark.parametrize("arm", ["", "canary", "stable"])
+@pytest.mark.parametrize("every", [2, 3, 6])
+def test_samples_may_be_farther_apart_than_is_written(evaluate: Evaluate, every: int, arm: str) -> None:
+    """Also those of one version only."""
+    evaluate.stub.body = thinned(evaluate.stub, every, arm)
+    assert evaluate() == (0, "promote/healthy")
+    said = f"samples come every {10 * every} s, `scrape_interval` says 10 s"
+    assert said in json.loads(evaluate.out)["warnings"]
+    evaluate.stub.fails = lambda query: '"7ddf8"' in query
+    assert evaluate() == (1, "rollback/harm")
+
+
+def test_versions_before_a_young_stable_one_are_its_history(evaluate: Evaluate) -> None:
+    """Five minutes of its own are too few to know how bursty errors are."""
+
+    def answer(query: str) -> tuple[int, str]:
+        is_earlier = '!="7ddf8"' in query
+        if "[" in query or query == "time()":
+            return evaluate.stub.healthy(query)
+        labels = {"__name__": "x", "job": "pay", "instance": "earlier-1" if is_earlier else "stable-1"}
+        start = NOW - (4200 if is_earlier else 900)
+        return 200, matrix(counter({**labels, "code": "200"}, 1900, NOW - 600, start, 30))
+
+    evaluate.stub.body = answer
+    evaluate("--started", str(NOW - 600))
+    assert any(
+        'requests_total{job="pay", rollouts_pod_template_hash!="7ddf8"' in each for each in evaluate.stub.queries
+    )
+    assert (
+        "the history has one target only: its errors are taken to come in bursts"
+        in json.loads(evaluate.out)["warnings"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("up", "expected"),
+    [(NOW - 300, (0, "promote/healthy")), (NOW, (4, "continue/stale_data")), (None, (4, "continue/stale_data"))],
+    ids=["not scraped any more", "scraped in vain", "without up"],
+)
+def test_a_pod_that_went_away_holds_nothing(evaluate: Evaluate, up: float | None, expected: tuple[int, str]) -> None:
+    """Whether it did, the metric `up` tells: of a pod that is there and not scraped nothing is known."""
+
+    def answer(query: str) -> tuple[int, str]:
+        status, body = evaluate.stub.healthy(query)
+        if '"7ddf8"' not in query:
+            return status, body
+        second = counter({"job": "pay", "instance": "canary-2", "code": "200"}, 50, NOW - 300, NOW - 600)
+        return status, matrix(
+            *((each["metric"], each["values"]) for each in json.loads(body)["data"]["result"]), second
+        )
+
+    evaluate.stub.body = answer
+    labels = {"__name__": "up", "job": "pay", "instance": "canary-2"}
+    evaluate.stub.up = lambda _: (200, matrix() if up is None else matrix(counter(labels, 1, up, NOW - 600)))
+    assert evaluate() == expected
+    assert any(query.startswith('up{job="pay", instance="canary-2"}[') for query in evaluate.stub.queries)
+
+
+def test_what_ran_under_the_same_hash_before_is_not_the_canary(evaluate: Evaluate) -> None:
+    """A first attempt failed all requests; its cause was mended, and the same version is there again."""
+
+    def answer(query: str) -> tuple[int, str]:
+        status, body = evaluate.stub.healthy(query)
+        if not re.search(r'[^!]="7ddf8"', query):
+            return status, body
+        again = ((each["metric"], each["values"]) for each in json.loads(body)["data"]["result"])
+        first = counter({"job": "pay", "instance": "canary-0", "code": "500"}, 100, NOW - 1200, NOW - 1800)
+        return status, matrix(*again, first)
+
+    evaluate.stub.body = answer
+    assert evaluate() == (0, "promote/healthy")
+    assert json.loads(evaluate.out)["window"]["start"] == NOW - 610
 
 
 ODD: dict[str, tuple[Callable[[str], tuple[int, str]], tuple[int, str]]] = {
@@ -160,8 +249,9 @@ def test_a_value_that_is_no_count(evaluate: Evaluate, value: str, arm: str) -> N
 
 
 def test_a_counter_of_the_canary_that_goes_back(evaluate: Evaluate) -> None:
+    """Once is what happens; a process that starts again and again is not judged."""
     evaluate.stub.body = spoiled(lambda _, __: "3", at=-5)(evaluate.stub)
-    assert evaluate() == (4, "continue/counter_reset")
+    assert evaluate() == (0, "promote/healthy")
 
 
 def test_samples_that_ended_a_minute_ago_are_stale(evaluate: Evaluate) -> None:
@@ -234,3 +324,42 @@ def test_the_whole_group_rolls_back(evaluate: Evaluate, capsys: pytest.CaptureFi
     assert main([*words, "--format", "json"]) == 1
     answers = json.loads(capsys.readouterr().out)
     assert [(one["verdict"], one["reason"]) for one in answers] == [("rollback", "group"), ("rollback", "harm")]
+
+
+class Clock:
+    """Time that passes while somebody sleeps."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = NOW
+        monkeypatch.setattr("time.time", lambda: self.now)
+        monkeypatch.setattr("time.monotonic", lambda: self.now)
+        monkeypatch.setattr("time.sleep", self.sleep)
+
+    def sleep(self, seconds: float) -> None:
+        self.now += seconds
+
+
+@pytest.mark.parametrize(
+    ("when_missing", "expected"), [("hold", (4, "continue/no_data")), ("rollback", (1, "rollback/deadline"))]
+)
+def test_watching_a_canary_that_never_shows_ends_at_the_deadline(
+    evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch, when_missing: str, expected: tuple[int, str]
+) -> None:
+    clock = Clock(monkeypatch)
+    evaluate.spec.write_text(SPEC.replace("canary:\n", f"canary:\n  when_missing: {when_missing}\n"), encoding="utf-8")
+    evaluate.stub.scalar = lambda: (200, json.dumps(
+        {"status": "success", "data": {"resultType": "scalar", "result": [clock.now, str(clock.now)]}}))  # fmt: skip
+    evaluate.stub.body = lambda _: (200, matrix())
+    assert evaluate("--watch") == expected
+    assert clock.now == NOW + 1200
+    lines = evaluate.err.splitlines()
+    assert len(lines) == 121, "one a look"
+    assert "continue (no_data) pay: source: pay: no sample of the canary 7ddf8" in lines[0]
+
+
+def test_watching_gives_up_when_told_so(evaluate: Evaluate, monkeypatch: pytest.MonkeyPatch) -> None:
+    clock = Clock(monkeypatch)
+    evaluate.url = "http://127.0.0.1:9"
+    assert evaluate("--watch", "--timeout", "30s") == (3, "continue/source_unavailable")
+    assert clock.now <= NOW + 30
+    assert evaluate("--timeout", "30s")[0] == 2
