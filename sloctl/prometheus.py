@@ -150,7 +150,7 @@ class PrometheusClient:
         data = self._result("query", {"query": promql} | ({} if at is None else {"time": f"{at:.3f}"}))
         match data.get("resultType"):
             case "vector":
-                return self._read(lambda: tuple(_sample(one["metric"], one["value"]) for one in data["result"]))
+                return self._read(lambda: tuple(_sample(row["metric"], row["value"]) for row in data["result"]))
             case "scalar":
                 return self._read(lambda: (_sample({}, data["result"]),))
             case other:
@@ -177,7 +177,7 @@ class PrometheusClient:
     def _matrix(self, data: Mapping[str, Any]) -> tuple[Series, ...]:
         if data.get("resultType") != "matrix":
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered {data.get('resultType')} instead of a matrix")
-        return self._read(lambda: tuple(_series(one) for one in data["result"]))
+        return self._read(lambda: tuple(_series(row) for row in data["result"]))
 
     def _result(self, path: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
         data = self.get(path, parameters)

@@ -147,7 +147,7 @@ def compare(files: Iterable[Rendered], target: Target) -> Comparison:
             judged = target.judges(known.get(path, {}))
             drift += [Drift(Change.STRAY, path)] if judged else []
             left_alone += [] if judged else [path]
-    return Comparison(sorted(drift, key=lambda one: one.path), sorted(left_alone))
+    return Comparison(sorted(drift, key=lambda entry: entry.path), sorted(left_alone))
 
 
 class _Run:

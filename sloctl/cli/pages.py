@@ -53,7 +53,9 @@ def shown(code: str, page: Page) -> str:
     paragraphs = [f"{code}: {page.title}", *page.text.split("\n\n")]
     if page.example:
         paragraphs.append(textwrap.indent(page.example, "    "))
-    return "\n\n".join(one if one.startswith(" ") else textwrap.fill(one, _WIDTH) for one in paragraphs)
+    return "\n\n".join(
+        paragraph if paragraph.startswith(" ") else textwrap.fill(paragraph, _WIDTH) for paragraph in paragraphs
+    )
 
 
 def _help(code: str, known: list[str]) -> str:

@@ -127,7 +127,7 @@ def _as_mapping(finding: Diagnostic) -> dict[str, Any]:
         "message": escaped(finding.message),
         **_position(finding.place),
         "help": escaped(finding.help),
-        "related": [{**_position(one.place), "message": escaped(one.message)} for one in finding.related],
+        "related": [{**_position(note.place), "message": escaped(note.message)} for note in finding.related],
     }
 
 

@@ -114,8 +114,8 @@ def diff(old: Path, new: Path) -> None:
     from sloctl.errors import SloctlError
 
     found = list(changes(*(read_routes(_read(file), str(file)) for file in (old, new))))
-    for one in found:
-        click.echo(escaped(f"{one.receiver} {one.why}"))
+    for change in found:
+        click.echo(escaped(f"{change.receiver} {change.why}"))
     if found:
         raise SloctlError(f"incidents open on {len(found)} routes would stay open: resolve them first, or merge then")
     click.echo("Every open incident keeps its identity.")

@@ -65,17 +65,17 @@ def table(found: list[Status]) -> Table:
     made = Table(title=f"{len(found)} SLOs", title_justify="left")
     for column in head:
         made.add_column(column, justify="left" if column in {"SLO", "burn rates", "alerts"} else "right")
-    for one in found:
-        split = ", ".join(f"{name}={value}" for name, value in sorted(one.split.items()))
-        firing = any(state == "firing" for state in one.alerts.values())
+    for row in found:
+        split = ", ".join(f"{name}={value}" for name, value in sorted(row.split.items()))
+        firing = any(state == "firing" for state in row.alerts.values())
         made.add_row(
-            Text(f"{one.platform}/{one.slo}" + (f" {split}" if split else "")),
-            f"{one.objective * 100:.6g}%",
-            "no data" if one.sli is None else f"{one.sli * 100:.4f}%",
-            *_budget(one),
-            _lasts(one.exhausted_in),
-            " ".join(f"{window}:{burn:.1f}" for window, burn in one.burns.items()),
-            ", ".join(f"{tier} {state}" for tier, state in sorted(one.alerts.items())),
+            Text(f"{row.platform}/{row.slo}" + (f" {split}" if split else "")),
+            f"{row.objective * 100:.6g}%",
+            "no data" if row.sli is None else f"{row.sli * 100:.4f}%",
+            *_budget(row),
+            _lasts(row.exhausted_in),
+            " ".join(f"{window}:{burn:.1f}" for window, burn in row.burns.items()),
+            ", ".join(f"{tier} {state}" for tier, state in sorted(row.alerts.items())),
             style="bold red" if firing else None,
         )
     return made

@@ -89,11 +89,11 @@ class RouteTable:
         leaves = list(_walk(getattr(self._app, "routes", ()), "", {}, 0))
         self._all = tuple(leaf.template for leaf in leaves)
         for leaf in leaves:
-            for one in leaf.objects:
-                known = by_leaf.setdefault(id(one), [])
+            for served in leaf.objects:
+                known = by_leaf.setdefault(id(served), [])
                 if all(leaf.template.text != other.text for other in known):
                     known.append(leaf.template)
-                self._leaves.append(one)
+                self._leaves.append(served)
         self._by_leaf = {key: tuple(templates) for key, templates in by_leaf.items()}
         return self._all
 
@@ -137,7 +137,7 @@ def _leaf(route: Any, shown: Any, text: str, holes: Mapping[str, str]) -> _Leaf:
     template = Template(text or "/", _compiled(text or "/", holes), frozenset(methods) if methods else None)
     endpoint = getattr(shown, "endpoint", None) or getattr(shown, "app", None)
     objects = (getattr(route, "original_route", None), route, shown, endpoint)
-    return _Leaf(template, tuple(one for one in objects if one is not None))
+    return _Leaf(template, tuple(served for served in objects if served is not None))
 
 
 def _routes_below(route: Any) -> list[Any]:
@@ -164,8 +164,10 @@ def _compiled(template: str, holes: Mapping[str, str]) -> re.Pattern[str]:
 def _matching(templates: tuple[Template, ...], scope: Scope) -> str:
     path = local_path(scope)
     matching = [template for template in templates if template.pattern.fullmatch(path)]
-    allowing = [one for one in matching if one.methods is None or scope.get("method") in one.methods]
-    return next((one.text for one in (*allowing, *matching)), UNMATCHED)
+    allowing = [
+        template for template in matching if template.methods is None or scope.get("method") in template.methods
+    ]
+    return next((template.text for template in (*allowing, *matching)), UNMATCHED)
 
 
 def local_path(scope: Scope) -> str:

@@ -79,7 +79,9 @@ def _top(path: str, root: Path | None) -> str:
         return str(here)
     folder = fixed if fixed.is_dir() else fixed.parent
     above = (folder, *folder.parents)
-    return os.path.realpath(next((one for one in above if (one / ".git").exists() and not one.is_symlink()), folder))
+    return os.path.realpath(
+        next((parent for parent in above if (parent / ".git").exists() and not parent.is_symlink()), folder)
+    )
 
 
 def _expanded(path: str, found: Diagnostics, real: RealPaths, top: str) -> list[str]:

@@ -24,7 +24,7 @@ def inject(item: MutableMapping[str, Any]) -> Outcome:
 
     def put(fields: Fields) -> None:
         value = _value(fields, typed=_is_typed(item.values()))
-        check_size(size({key: one for key, one in item.items() if key != KEY}), size({KEY: value}), LIMIT)
+        check_size(size({key: value for key, value in item.items() if key != KEY}), size({KEY: value}), LIMIT)
         item[KEY] = value
 
     return injected("dynamodb", put)
@@ -90,7 +90,7 @@ def _value(fields: Fields, *, typed: bool) -> dict[str, Any]:
 
 def _fields(value: object) -> Fields:
     if isinstance(value, Mapping) and isinstance(inner := value.get("M"), Mapping):
-        value = {key: one.get("S") for key, one in inner.items() if isinstance(one, Mapping)}
+        value = {key: field.get("S") for key, field in inner.items() if isinstance(field, Mapping)}
     return known(value)
 
 

@@ -31,7 +31,7 @@ def inject(entry: MutableMapping[str, Any], beside: int = 0) -> Outcome:
 def entry_size(entry: Mapping[str, Any]) -> int:
     """Bytes of an entry as EventBridge counts them."""
     named = sum(size(entry[name]) for name in ("Source", "DetailType", "Detail") if name in entry)
-    return named + sum(size(one) for one in entry.get("Resources") or ()) + (14 if "Time" in entry else 0)
+    return named + sum(size(resource) for resource in entry.get("Resources") or ()) + (14 if "Time" in entry else 0)
 
 
 def extract(event: Mapping[str, Any]) -> Incoming:
