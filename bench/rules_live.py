@@ -2,7 +2,7 @@
 
 What the tiles should hold is worked out from the raw samples that Prometheus stored, read back afterwards: each
 sample's increase over the one before it in its series. A reset counts what was counted since, a series that appears
-on a target that was scraped before counts whole, the first sample of a new target counts nothing.
+on a target that was scraped before counts whole, and so does one of a target that is new and began with few events.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import re
 import sys
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from bench.rules_accuracy import WIDTH
 from bench.rules_server import Server
 from sloctl.artifacts import Target, write
 from sloctl.backends.prometheus.backend import PrometheusBackend
+from sloctl.backends.prometheus.counters import SMALL
 from sloctl.compiler import compile_specs
 from testing.servers import ROOT, answers, free_port, running
 
@@ -257,11 +259,17 @@ class Stage:
             for labels, samples in self._matrix(f'up{{job="{job}"}}')
             if any(value == 1 for _, value in samples)
         }
+        began = Counter[tuple[str | None, ...]]()
+        for labels, samples in self._matrix(f'http_requests_total{{job="{job}"}}'):
+            began[_target(labels)] += round(samples[0][1])
+        started = {target for target, at in first_scrape.items() if at > min(first_scrape.values())}
+        young = {target for target in started if began[target] <= SMALL}
         for labels, samples in self._matrix(f'http_requests_total{{job="{job}", {matcher}}}'):
             before: float | None = None
             for at, value in samples:
                 if before is None:
-                    yield at, value if at > first_scrape[_target(labels)] else 0
+                    target = _target(labels)
+                    yield at, value if at > first_scrape[target] or target in young else 0
                 else:
                     yield at, value - before if value >= before else value
                 before = value

@@ -106,7 +106,7 @@ def backfill(server: Prometheus, folder: Path) -> None:
         capture_output=True,
     )
     text.unlink()
-    probe = f"count({INFO} @ {end - HISTORY[24]})"
+    probe = f"count({INFO} @ {_moment(end, HISTORY[24])})"
     server.wait_for(lambda: server.query(probe), "its history is loaded")  # it looks for new blocks once a minute
 
 
@@ -143,10 +143,14 @@ def _history(one: Sample, past: Past, end: int) -> Iterator[str]:
         return
     inside = ",".join(f'{label}="{_escaped(text)}"' for label, text in one.labels.items() if label != "__name__")
     for back in HISTORY:
-        moment = end - back
-        if back > DAY:
-            moment -= moment % HOUR  # where rules look since when there are tiles
+        moment = _moment(end, back)
         yield f"{name}{{{inside}}} {_value(one, past, back / HISTORY[0], moment):.10g} {moment}\n"
+
+
+def _moment(end: int, back: int) -> int:
+    """The hourly samples stand at whole hours, where rules look since when there are tiles."""
+    moment = end - back
+    return moment - moment % HOUR if back > DAY else moment
 
 
 def _value(one: Sample, past: Past, back: float, moment: int) -> float:

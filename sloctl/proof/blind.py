@@ -7,7 +7,7 @@ from decimal import Decimal
 
 from sloctl import conventions
 from sloctl.model.catalogue import Slo
-from sloctl.model.quantities import DAY, Duration
+from sloctl.model.quantities import DAY, HOUR, Duration
 from sloctl.model.selector import Selectors
 from sloctl.promql.selectors import parse_selector
 from sloctl.proof.examples import NotDerivableError, matches, selected
@@ -66,7 +66,8 @@ def _down(rules: SloRules) -> Case:
 
 def _blind(rules: SloRules, raw: RawInput | None, after: Duration) -> Iterator[Case]:
     slo, step, resolution = rules.slo, rules.slo.sampling.rollup, rules.slo.sampling.resolution
-    present = max(2, _rounded_up(after, step)) + 1
+    # Where a metric was is looked for once an hour.
+    present = _rounded_up(max(after, HOUR), step) + 1
     count = (step * present).milliseconds // resolution.milliseconds
     tiles = [EMPTY] * 2 + [traffic_of(slo, raw).clean] * count
     # Where only the user's PromQL reads raw series, the tile tells that they are gone.
