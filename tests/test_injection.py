@@ -219,6 +219,23 @@ def twin(number: int, *backends: str) -> list[Artifact]:
     return files
 
 
+@cache
+def twin_on(number: int, field: Field, labels: frozenset[str]) -> list[Artifact]:
+    """The twin whose selector is on these labels: which targets a rule asks for follows from them."""
+    matchers = ", ".join(f'{label}="x"' for label in sorted(labels))
+    files, found = compiled(put(CARRIERS[number], field, f"twin{{{matchers}}}"))
+    assert not found.errors
+    return files
+
+
+def twin_of(number: int, field: Field, payload: str) -> list[Artifact]:
+    if "query" in field or not WINDOWED & set(map(str, field)):
+        return twin(number)
+    selector = promql_parser.parse(payload)
+    assert isinstance(selector, promql_parser.VectorSelector)
+    return twin_on(number, field, frozenset(matcher.name for matcher in selector.matchers.matchers))
+
+
 def rules(files: Sequence[Artifact]) -> list[dict[str, Any]]:
     groups = [group for file in files for group in file.value.get("groups", ())]
     return [rule for group in groups for rule in group["rules"]]
@@ -262,7 +279,7 @@ def own_actions() -> frozenset[str]:
 
 
 def check_same(number: int, field: Field, payload: str, files: list[Artifact]) -> None:
-    mine, theirs = rules(files), rules(twin(number))
+    mine, theirs = rules(files), rules(twin_of(number, field, payload))
     assert len(mine) == len(theirs)
     windowed = "query" in field and bool(WINDOWED & set(map(str, field)))
     for rule, harmless in zip(mine, theirs, strict=True):
