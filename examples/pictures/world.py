@@ -26,10 +26,8 @@ from testing.servers import ROOT, Prometheus, Sample, find_program, prometheus
 
 LONG = 60
 """A back-filled roll-up stands for so many roll-ups."""
-WARM_UP = 32
-"""Seconds until every roll-up (20 s) was recorded."""
 Labels = tuple[tuple[str, str], ...]
-INFO, TOTAL = conventions.OBJECTIVE, f"{conventions.TOTAL}5s"
+INFO, TOTAL, ROLLED_UP = conventions.OBJECTIVE, f"{conventions.TOTAL}5s", f"{conventions.TOTAL}20s"
 BURNS = (0.5, 0.8, 0.2, 0.35, 1.15, 0.6)
 """How much of its budget a series spent in a month, by its labels."""
 HOUR = 3600
@@ -77,15 +75,17 @@ def world(folder: Path, specs: Path = ROOT / "slo-specs", flags: Sequence[str] =
                 for job in exporter.series
             ],
         }
+        began = int(time.time())
         with prometheus(config, rules, ["--storage.tsdb.retention.time=60d", *flags]) as server:
-            time.sleep(WARM_UP)
-            backfill(server, folder)
+            missing = f"({INFO} unless on (platform, slo) {ROLLED_UP}) or ({TOTAL} unless ignoring (period) {ROLLED_UP})"
+            recorded = f"count({ROLLED_UP}) unless on () ({missing})"
+            server.wait_for(lambda: server.query(recorded), "every roll-up was recorded")
+            backfill(server, folder, began)
             yield World(server, compilation.catalogue, folder)
 
 
-def backfill(server: Prometheus, folder: Path) -> None:
-    """A month of history behind what is recorded now."""
-    end = int(time.time()) - WARM_UP - 10
+def backfill(server: Prometheus, folder: Path, end: int) -> None:
+    """A month of history until `end`, of all that is recorded now."""
     text = folder / "history.txt"
     with text.open("w") as file:
         series = sorted(server.query('{__name__=~"slo:.+"}'), key=lambda one: one.labels["__name__"])
@@ -108,6 +108,8 @@ def backfill(server: Prometheus, folder: Path) -> None:
     text.unlink()
     probe = f"count({INFO} @ {_moment(end, HISTORY[24])})"
     server.wait_for(lambda: server.query(probe), "its history is loaded")  # it looks for new blocks once a minute
+    known = f"min({conventions.WINDOW_COVERED}) > 0.1"
+    server.wait_for(lambda: server.query(known), "its rules know since when there is history")
 
 
 @dataclass(frozen=True, slots=True)
