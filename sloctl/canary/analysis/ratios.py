@@ -10,6 +10,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from sloctl.canary.analysis.counts import ArmCounts, CheckCounts, Keep
 from sloctl.canary.analysis.evidence import (
     BaselineHistory,
     CountsOfBoth,
@@ -21,9 +22,8 @@ from sloctl.canary.analysis.evidence import (
     health_phi,
     relapsed,
 )
-from sloctl.canary.analysis.question import CheckSamples, Keep, Question, events, history_of, keeping
+from sloctl.canary.analysis.question import Question, events, history_of
 from sloctl.canary.analysis.samples import (
-    ArmSamples,
     Events,
     LabelValues,
     against_the_canary,
@@ -97,12 +97,12 @@ class GroupEvidence:
         return replace(finding, series=series, phi=float(self.group.history.phi))
 
 
-def judge_ratio(check: SloCheck, slo: Slo, samples: CheckSamples, question: Question) -> Finding:
+def judge_ratio(check: SloCheck, slo: Slo, counts: CheckCounts, question: Question) -> Finding:
     """What the error ratio of a check says, once samples of the canary are there."""
     grid = question.clock.grid_seconds
-    whole = _group((), slo, samples, None)
-    values = _groups(check, slo, samples) if check.by else []
-    until = complete_until(samples)
+    whole = _group((), slo, counts, None)
+    values = _groups(check, slo, counts) if check.by else []
+    until = complete_until(counts)
     parts = 2 if values else 1
     total = _evidence([whole], question.limits(check, parts), until, grid)[0]
     single = _evidence(values, question.limits(check, parts * max(1, len(values))), until, grid)
@@ -112,28 +112,28 @@ def judge_ratio(check: SloCheck, slo: Slo, samples: CheckSamples, question: Ques
     return healthy_finding(check, total, everyone, question)
 
 
-def complete_until(samples: CheckSamples) -> int:
+def complete_until(counts: CheckCounts) -> int:
     """How many intervals are complete in both arms."""
-    return min(samples.canary.complete_until(), samples.baseline.complete_until())
+    return min(counts.canary.complete_until, counts.baseline.complete_until)
 
 
-def _group(value: LabelValues, slo: Slo, samples: CheckSamples, keep: Keep | None) -> RequestGroup:
-    def count(arm: ArmSamples) -> Events:
+def _group(value: LabelValues, slo: Slo, counts: CheckCounts, keep: Keep | None) -> RequestGroup:
+    def count(arm: ArmCounts) -> Events:
         return events(arm, slo.indicator, keep)
 
-    return RequestGroup(value, count(samples.canary), count(samples.baseline), history_of(samples.history, count))
+    return RequestGroup(value, count(counts.canary), count(counts.baseline), history_of(counts.history, count))
 
 
-def _groups(check: SloCheck, slo: Slo, samples: CheckSamples) -> list[RequestGroup]:
+def _groups(check: SloCheck, slo: Slo, counts: CheckCounts) -> list[RequestGroup]:
     """One group per value; at most `max_series`, the values with the fewest requests are one group."""
-    by, seen = check.by, sorted({*samples.canary.values(check.by), *samples.baseline.values(check.by)})
+    by, seen = check.by, sorted({*counts.canary.values(), *counts.baseline.values()})
     kept = seen
     if len(seen) > slo.max_series:
-        requests = ((value, events(samples.baseline, slo.indicator, keeping(by, value))) for value in seen)
+        requests = ((value, events(counts.baseline, slo.indicator, {value})) for value in seen)
         kept = pooled(((value, float(counted.total.low[-1])) for value, counted in requests), slo.max_series)
-    groups = [_group(value, slo, samples, keeping(by, value)) for value in kept]
+    groups = [_group(value, slo, counts, {value}) for value in kept]
     if rest := set(seen) - set(kept):
-        groups.append(_group(tuple(OTHER for _ in by), slo, samples, keeping(by, *rest)))
+        groups.append(_group(tuple(OTHER for _ in by), slo, counts, rest))
     return groups
 
 

@@ -153,7 +153,7 @@ class Evaluator:
     def _remember_start(self, subject: Subject, judged: Judged) -> None:
         """Looking for a canary's first sample again would find the same: the start of the first step is kept."""
         clock = judged.verdict.clock
-        if clock is not None and clock.step == 0 and judged.samples:
+        if clock is not None and clock.step == 0 and judged.counts:
             self.starts.put(subject, clock.start)
 
     def _judged(self, judgeable: JudgeableService, release: Release, *, approved: bool) -> Judged:

@@ -8,7 +8,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sloctl.canary.analysis.question import AFTER, CheckSamples, clock_at
+from sloctl.canary.analysis.question import AFTER, clock_at
+from sloctl.canary.analysis.samples import CheckSamples
 from sloctl.canary.analysis.verdict import Reason, RolloutClock
 from sloctl.canary.source.arms import Release, both_arms
 from sloctl.canary.source.history import HistoryCache

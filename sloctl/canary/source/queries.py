@@ -13,9 +13,9 @@ from typing import Final, Protocol
 
 import numpy as np
 
+from sloctl.canary.analysis.counts import blocks_of
 from sloctl.canary.analysis.evidence import BLOCK_SECONDS, FEW_BLOCKS
-from sloctl.canary.analysis.question import CheckSamples, blocks_of
-from sloctl.canary.analysis.samples import GRACE, ArmSamples, LabelValues
+from sloctl.canary.analysis.samples import GRACE, ArmSamples, CheckSamples, LabelValues
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.source.arms import Arm, all_but
 from sloctl.canary.source.counters import Roles, counters, moments, native_edges, slo_roles

@@ -8,8 +8,7 @@ import numpy as np
 import pytest
 
 from sloctl.canary.analysis.evidence import BaselineHistory
-from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
+from sloctl.canary.analysis.samples import ArmSamples, CheckSamples, CounterSeries
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.analysis.verdict import Decision, Reason, Verdict, as_json
 from sloctl.model.canary import After, Needs, WhenMissing, WhenShared

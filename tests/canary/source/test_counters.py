@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sloctl.canary.analysis.counts import arm_counts
 from sloctl.canary.analysis.question import BUCKET, tail_events
 from sloctl.canary.analysis.samples import ArmSamples
 from sloctl.canary.source.counters import PROBE, counters, native_counters, native_edges
@@ -64,7 +65,7 @@ def test_pods_together_show_what_one_pod_with_all_observations_shows(pods: list[
 
     def slow(series: list[Series]) -> tuple[list[float], list[float]]:
         arm = ArmSamples(counters({BUCKET: series}, grid), len(grid), ("instance",))
-        total, fast = tail_events(arm, BUCKET, at, None)
+        total, fast = tail_events(arm_counts(arm, ()), BUCKET, at, None)
         return total.low.tolist(), fast.low.tolist()
 
     total, fast = slow([shown("one", together)])
