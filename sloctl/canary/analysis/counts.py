@@ -103,11 +103,15 @@ def arm_counts(samples: ArmSamples, by: tuple[str, ...], *, is_baseline: bool = 
 
 
 def history_counts(samples: ArmSamples | None, by: tuple[str, ...]) -> HistoryCounts | None:
-    """The counts of a history."""
+    """The counts of a history; those of one that is asked for again are remembered with it."""
     if samples is None:
         return None
-    left, right = (_half(half, by) for half in samples.halves)
-    return HistoryCounts((left, right), len(samples.seen), blocks_of(samples))
+    known: HistoryCounts | None = samples.remembered.get(by)
+    if known is None:
+        left, right = (_half(half, by) for half in samples.halves)
+        known = HistoryCounts((left, right), len(samples.seen), blocks_of(samples))
+        samples.remembered[by] = known
+    return known
 
 
 def _half(samples: ArmSamples, by: tuple[str, ...]) -> ArmCounts:

@@ -9,10 +9,10 @@ neither.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -164,7 +164,7 @@ class ArmSamples:
 
     def target(self, series: CounterSeries) -> LabelValues:
         """Which process a series comes from."""
-        return tuple(series.labels.get(label, "") for label in self.target_labels)
+        return tuple([series.labels.get(label, "") for label in self.target_labels])
 
     @cached_property
     def everything(self) -> tuple[CounterSeries, ...]:
@@ -197,6 +197,11 @@ class ArmSamples:
     def is_empty(self) -> bool:
         """Whether nothing was ever seen."""
         return not any(here.any() for here in self.seen.values())
+
+    @cached_property
+    def remembered(self) -> dict[Hashable, Any]:
+        """What was made of these samples, by those who need it again."""
+        return {}
 
     @cached_property
     def halves(self) -> tuple[ArmSamples, ArmSamples]:
@@ -276,7 +281,7 @@ def group_paths(samples: ArmSamples, by: tuple[str, ...]) -> dict[tuple[str, flo
     found: dict[tuple[str, float | None], dict[LabelValues, Path]] = {}
     for role, rows in samples.rows.items():
         index: dict[tuple[float | None, LabelValues], int] = {}
-        keys = ((_bound(each), tuple(each.labels.get(label, "") for label in by)) for each in samples.series[role])
+        keys = ((_bound(each), tuple([each.labels.get(label, "") for label in by])) for each in samples.series[role])
         groups = np.array([index.setdefault(key, len(index)) for key in keys])
         seen = np.stack([samples.seen[target] for target in rows.targets])[rows.places]
         low, high = all_counted(rows.values, seen)
@@ -415,7 +420,8 @@ def pooled(values: Iterable[tuple[LabelValues, float]], most: int) -> list[Label
 
 
 def _bound(series: CounterSeries) -> float | None:
-    return float(series.labels["le"]) if "le" in series.labels else None
+    bound = series.labels.get("le")
+    return None if bound is None else float(bound)
 
 
 def _name(series: CounterSeries) -> str:

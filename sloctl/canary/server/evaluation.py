@@ -162,7 +162,7 @@ class Evaluator:
         def look() -> Judged:
             with self.turns.one():
                 queries = TimedQueries(self.shared, self.look_seconds)
-                source = CanarySource(queries, self.clock, history=self.shared.history)
+                source = CanarySource(queries, self.clock, history=self.shared.history, kept=self.shared.kept)
                 return judge(judgeable.service, release, source, approved=approved)
 
         return self.looks.once((judgeable.platform, judgeable.digest, release, approved), look, FOLLOW_SECONDS)

@@ -41,6 +41,11 @@ def slo_roles(slo: Slo, *, every_bucket: bool = False) -> Roles:
             raise AssertionError("resolve lets no other kind through")
 
 
+def is_counted_anew(slo: Slo) -> bool:
+    """Whether its counters are made of all samples at every look: of a gauge's, or of buckets as they are filled."""
+    return isinstance(slo.indicator, Probe) or (isinstance(slo.indicator, Latency) and slo.indicator.native)
+
+
 def _bucket_roles(latency: Latency, *, every_bucket: bool) -> Roles:
     buckets = latency.histogram
     if not latency.native:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import json
 import re
 import socket
 import threading
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -166,11 +166,11 @@ def test_a_changed_count_gives_another_verdict(hook: Hook) -> None:
     hook.evaluate()
     decision = hook.store.decisions(Subject("", "pay"))[0]
     service = service_from(hook.store.find(Kind.CONFIGURATION, decision.config)[0].evidence)
-    recorded = json.loads(zlib.decompress(decision.evidence))
-    for role in recorded["samples"]["errors"]["canary"]["series"].values():
-        for series in role:
-            series["values"] = series["values"][:5] + [None] * (len(series["values"]) - 5)
-    made = replayed(zlib.compress(json.dumps(recorded).encode()), service)
+    recorded = json.loads(bz2.decompress(decision.evidence))
+    canary = recorded["counts"]["errors"]["canary"]
+    for events in canary["events"]:
+        events["low"] = {"values": [0.0] * canary["points"]}
+    made = replayed(bz2.compress(json.dumps(recorded).encode()), service)
     assert made.then["verdict"] == "promote"
     assert made.now["verdict"] == "continue"
 
