@@ -28,13 +28,16 @@ def merged(base: Any, patch: Any) -> Any:
 
 
 def patched(value: Any, operations: list[dict[str, Any]]) -> Any:
-    """JSON patch, RFC 6902, as far as it is used: `add` of a new key."""
+    """JSON patch, RFC 6902, as far as it is used: `add` of a new key, or at the end of an array."""
     for one in operations:
         assert one["op"] == "add"
         *path, key = one["path"].strip("/").split("/")
         place = value
         for part in path:
             place = place[int(part)] if isinstance(place, list) else place[part]
+        if key == "-":
+            place.append(one["value"])
+            continue
         assert key not in place
         place[key] = one["value"]
     return value
@@ -62,6 +65,9 @@ def test_in_a_dry_run_every_metric_of_every_analysis_is_one() -> None:
         [used] = one["templates"]
         metrics = templates[used["templateName"]]["spec"]["metrics"]
         assert one["dryRun"] == [{"metricName": metric["name"]} for metric in metrics]
+        declared = {each["name"] for each in templates[used["templateName"]]["spec"]["args"]}
+        assert {each["name"] for each in one["args"]} <= declared
+        assert ({"name": "dry_run", "value": "true"} in one["args"]) == ("dry_run" in declared)
 
 
 def test_the_rules_are_what_the_specification_compiles_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -175,6 +175,20 @@ def test_a_changed_count_gives_another_verdict(hook: Hook) -> None:
     assert made.now["verdict"] == "continue"
 
 
+def test_a_dry_run_is_told_of_a_rollback_when_a_good_version_would_go_on(hook: Hook) -> None:
+    """Argo ends a gate with the first rollback, so a bad version would be through sooner than a good one."""
+    hook.stub.fails = lambda query: "7ddf8" in query
+    now = NOW
+    object.__setattr__(hook.webhook.evaluation, "clock", lambda: now)
+    for dry in ("true", True):  # Argo sends text
+        answer = hook.evaluate(dry_run=dry)
+        assert (answer["verdict"], answer["argo"]["verdict"]) == ("rollback", "continue")
+    assert hook.evaluate(dry_run="false")["argo"]["verdict"] == "rollback"
+    now = NOW + 9 * 60
+    assert hook.evaluate(dry_run=True)["argo"]["verdict"] == "rollback"
+    assert hook.store.decisions(Subject("", "pay"))[0].verdict == "rollback"
+
+
 APPROVED = SPEC.replace("canary:", "canary:\n  approval: {first_deployments: 1}")
 
 
