@@ -54,7 +54,7 @@ def analyse_counts(counts: Mapping[str, CheckCounts], question: Question) -> Ver
     if question.is_last_step:
         return verdict
     history = [text for found in counts.values() for text in history_warnings(found.history)]
-    return replace(verdict, warnings=tuple(dict.fromkeys([*question.warnings, *history])))
+    return replace(verdict, warnings=tuple(dict.fromkeys([*verdict.warnings, *question.warnings, *history])))
 
 
 def _findings(counts: Mapping[str, CheckCounts], question: Question) -> Iterator[Finding]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
@@ -32,13 +32,17 @@ from sloctl.canary.analysis.samples import (
     pooled,
 )
 from sloctl.canary.analysis.statistics import Floats, divergence
-from sloctl.canary.analysis.verdict import Decision, Finding, Reason, RolloutClock
+from sloctl.canary.analysis.verdict import Decision, Finding, Reason, RolloutClock, Tally
 from sloctl.canary.analysis.wording import against, grouped, percent, requests_failed
 from sloctl.model.canary import SloCheck
 from sloctl.model.catalogue import Slo
 
 GapReading: TypeAlias = Callable[[Events, Events], CountsOfBoth]
 OTHER: Final = "_other"
+SUSPECT: Final = 2.0
+"""One of k values of `by` with evidence of harm of so many times k holds a promotion."""
+NOTICED: Final = 0.03
+"""An error ratio on one value of `by` that somebody would notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +84,16 @@ class GroupEvidence:
         """The strongest evidence of harm so far, as a logarithm."""
         paths = [path for path in (self.lenient.relative, self.lenient.absolute) if path is not None]
         return max(float(path.max()) for path in paths) if paths else 0.0
+
+    @property
+    def evidence_now(self) -> float:
+        """The evidence of harm at the end, as a logarithm."""
+        paths = [path for path in (self.lenient.relative, self.lenient.absolute) if path is not None]
+        return max((float(path[-1]) for path in paths), default=0.0)
+
+    def where(self, check: SloCheck) -> str:
+        """Which value it is about: `route=/pay`."""
+        return ", ".join(f"{label}={part}" for label, part in zip(check.by, self.group.value, strict=True))
 
     def finding(self, check: SloCheck, shown: float | None = None) -> Finding:
         """Its numbers, with the evidence of health where there is one; nothing is decided yet."""
@@ -197,7 +211,7 @@ def _row(found: Harm, index: int) -> Harm:
 def harmed_finding(check: SloCheck, group: GroupEvidence) -> Finding:
     """The finding of a group whose limits are broken."""
     finding = group.finding(check)
-    where = ", ".join(f"{label}={value}" for label, value in (finding.series or {}).items())
+    where = group.where(check) if group.group.value else ""
     text = f"{_failed(finding, f' on {where}' if where else '')}: {' and '.join(_broken(check, group))}"
     return finding.saying(Decision.ROLLBACK, Reason.HARM, text)
 
@@ -240,7 +254,41 @@ def healthy_finding(
     if relapsed(arms, limits, grid):
         text = f"{_failed(finding)}, but the last minute alone is above the limit"
         return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
+    single = [each for each in everyone if each.group.value]
+    if (suspect := _suspect(single)) is not None:
+        tally = Tally.of(as_counted(suspect.group.canary, suspect.group.baseline).canary)
+        text = f"{_failed(finding)}, but {requests_failed(tally)} on {suspect.where(check)}; more of them will tell"
+        return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
+    question.warnings.extend(_unseen(check, single))
     return finding.saying(Decision.PROMOTE, Reason.HEALTHY, _failed(finding))
+
+
+def _suspect(single: Sequence[GroupEvidence]) -> GroupEvidence | None:
+    """The value of `by` that speaks most against promotion; of many values one does so by chance now and then."""
+    worst = max(single, key=lambda each: each.evidence_now, default=None)
+    return worst if worst is not None and worst.evidence_now > math.log(SUSPECT * len(single)) else None
+
+
+def _unseen(check: SloCheck, single: Sequence[GroupEvidence]) -> Iterator[str]:
+    """A warning of the values of `by` that have too few requests to show an error ratio that people would notice."""
+    few = []
+    for each in single:
+        requests = float(each.group.canary.total.low[-1])
+        if each.limits.error_rate is not None and requests < _requests_to_see(each):
+            few.append((requests, each.where(check)))
+    if few:
+        requests, where = min(few)
+        others = f", nor on {len(few) - 1} others" if len(few) > 1 else ""
+        what = f"{percent(NOTICED)} errors there would not be seen{others}"
+        yield f"{check.name}: {where} has {grouped(requests)} requests: {what}"
+
+
+def _requests_to_see(group: GroupEvidence) -> float:
+    """So many requests show the ratio that is noticed, on average: as `_needed` of harm."""
+    limit, phi = group.limits.error_rate, float(group.group.history.phi)
+    assert limit is not None
+    noticed = max(NOTICED, 2 * limit)
+    return max(1.0, phi if math.isfinite(phi) else 1.0) * group.limits.threshold / divergence(noticed, limit)
 
 
 def _insufficient(finding: Finding, limits: Limits, phi: float, clock: RolloutClock) -> Finding:

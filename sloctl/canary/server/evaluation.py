@@ -157,9 +157,11 @@ class Evaluator:
             raise MalformedError(str(error)) from error
         if state.first_at is not None:
             release = replace(release, began=state.first_at / 1000)
-        if state.other_until is not None:
+        fixed, other = judgeable.canary.arms.are_fixed, state.other_until
+        if fixed or other is not None:  # with fixed arms every release before was known by the same labels
             began = now if release.began is None else release.began
-            release = replace(release, began=began, other_until=state.other_until / 1000)
+            until = now if fixed or other is None else other / 1000
+            release = replace(release, began=began, other_until=until)
         return release
 
     def _remember_start(self, subject: Subject, judged: Judged) -> None:

@@ -16,6 +16,7 @@ import pytest
 
 from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.recording import replayed, service_from
+from sloctl.canary.server import answers
 from sloctl.canary.server.auth import AuthorizedCaller, Role, Tokens
 from sloctl.canary.server.breaker import Breaker
 from sloctl.canary.server.queries import PrometheusClock
@@ -187,6 +188,15 @@ def test_a_dry_run_is_told_of_a_rollback_when_a_good_version_would_go_on(hook: H
     now = NOW + 9 * 60
     assert hook.evaluate(dry_run=True)["argo"]["verdict"] == "rollback"
     assert hook.store.decisions(Subject("", "pay"))[0].verdict == "rollback"
+
+
+def test_with_fixed_labels_a_release_begins_with_its_own_first_decision(hook_of: MakeHook) -> None:
+    """The pods of the release before had the same ones."""
+    fixed = "canary:\n  arms: {canary: 'role=\"7ddf8\"', baseline: 'role=\"5c577\"'}"
+    hook = hook_of(SPEC.replace("canary:", fixed))
+    answer = hook.evaluate()
+    assert answer["window"]["start"] >= answers.moment(NOW - 20)
+    assert any('role=~"7ddf8|5c577"' in query for query in hook.stub.queries)
 
 
 APPROVED = SPEC.replace("canary:", "canary:\n  approval: {first_deployments: 1}")
