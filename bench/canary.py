@@ -26,8 +26,7 @@ from sloctl.canary.analysis.evidence import (
     health,
     relapsed,
 )
-from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import ArmSamples
+from sloctl.canary.analysis.samples import ArmSamples, CheckSamples
 from sloctl.canary.analysis.statistics import Floats, divergence
 from testing import canaries as making
 

@@ -12,9 +12,10 @@ from numpy.random import Generator
 from numpy.typing import NDArray
 
 from bench.rows import Row
+from sloctl.canary.analysis.analyse import counted
 from sloctl.canary.analysis.quantiles import compared, histogram
-from sloctl.canary.analysis.question import BUCKET, CheckSamples, Question, clock_at
-from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
+from sloctl.canary.analysis.question import BUCKET, Question, clock_at
+from sloctl.canary.analysis.samples import ArmSamples, CheckSamples, CounterSeries
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.model.canary import Needs, SloCheck, WhenShared
 from testing.canaries import LATENCY, PLACE, canary, slo
@@ -125,5 +126,6 @@ def _broken(samples: CheckSamples) -> NDArray[np.bool_]:
     check, clock = SPEC.checks[0], clock_at(SPEC, 0.0, LOOKS * LOOK_SECONDS, LOOK_SECONDS, 0, 0.0)
     assert isinstance(check, SloCheck)
     question = Question(SPEC, {"availability": slo(LATENCY)}, clock)
-    judged, _ = compared(check, question.slos[check.slo], histogram(samples), question)
+    counts = counted({check.name: samples}, SPEC)[check.name]
+    judged, _ = compared(check, question.slos[check.slo], histogram(counts), question)
     return judged.lenient.rolls_back

@@ -9,8 +9,8 @@ from decimal import Decimal
 import numpy as np
 
 from sloctl.canary.analysis.analyse import analyse
-from sloctl.canary.analysis.question import AFTER, CheckSamples, Question, clock_at
-from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
+from sloctl.canary.analysis.question import AFTER, Question, clock_at
+from sloctl.canary.analysis.samples import ArmSamples, CheckSamples, CounterSeries
 from sloctl.canary.analysis.verdict import Verdict
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Mode

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from sloctl.canary.analysis.analyse import analyse
-from sloctl.canary.analysis.question import CheckSamples, Question
+from sloctl.canary.analysis.analyse import analyse_counts, counted
+from sloctl.canary.analysis.counts import CheckCounts
+from sloctl.canary.analysis.question import Question
 from sloctl.canary.analysis.verdict import Reason, RolloutClock, Verdict, group_verdict, in_group, unanswered
 from sloctl.canary.source.arms import Release
 from sloctl.canary.source.look import CanarySource, NoAnswerError
@@ -18,13 +19,13 @@ class Judged:
     """A verdict with what it was made of.
 
     Attributes:
-        samples: of each check by name; empty when the source gave none.
+        counts: of each check by name; empty when the source gave no samples.
         warnings: what the source warned of; they are part of the verdict's.
         cause: why there are no samples, with a sentence.
     """
 
     verdict: Verdict
-    samples: Mapping[str, CheckSamples] = field(default_factory=dict)
+    counts: Mapping[str, CheckCounts] = field(default_factory=dict)
     warnings: tuple[str, ...] = ()
     cause: tuple[Reason, str] | None = None
 
@@ -43,18 +44,19 @@ def judge(service: Service, release: Release, source: CanarySource, *, approved:
         clock = source.clock_without_samples(service, release)
         verdict = unanswered(error.reason, str(error), clock, service.canary.when_missing)
         return Judged(_of(verdict, service, release), cause=(error.reason, str(error)))
-    verdict = judge_samples(service, found.samples, found.clock, approved=approved)
+    counts = counted(found.samples, service.canary)
+    verdict = judge_counts(service, counts, found.clock, approved=approved)
     verdict = replace(verdict, warnings=(*found.warnings, *verdict.warnings))
-    return Judged(_of(verdict, service, release), found.samples, found.warnings)
+    return Judged(_of(verdict, service, release), counts, found.warnings)
 
 
-def judge_samples(
-    service: Service, samples: Mapping[str, CheckSamples], clock: RolloutClock, *, approved: bool = True
+def judge_counts(
+    service: Service, counts: Mapping[str, CheckCounts], clock: RolloutClock, *, approved: bool = True
 ) -> Verdict:
-    """What samples say; the same on any day."""
+    """What counts say; the same on any day."""
     assert service.canary is not None
     slos = {slo.name: slo for slo in service.slos}
-    return analyse(samples, Question(service.canary, slos, clock, approved))
+    return analyse_counts(counts, Question(service.canary, slos, clock, approved))
 
 
 def judge_together(asked: Sequence[tuple[Service, Release]], source: CanarySource) -> list[Verdict]:

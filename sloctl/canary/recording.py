@@ -1,11 +1,13 @@
 """What a decision was made of, as JSON: enough to make it again on any day.
 
-The samples of both arms, where the rollout stood, and the service as it was specified then. Every value of the model
-is tagged with the name of its class, so those names and the names of their fields are a format that stores are kept in.
+The events of both arms in each interval, where the rollout stood, and the service as it was specified then. Every value
+of the model is tagged with the name of its class, so those names and the names of their fields are a format that stores
+are kept in. Stores of earlier releases hold every sample instead of the events; they are read as well.
 """
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import inspect
 import json
@@ -20,11 +22,12 @@ from typing import Any, Final
 import numpy as np
 from pydantic import TypeAdapter
 
-from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
+from sloctl.canary.analysis.analyse import counted
+from sloctl.canary.analysis.counts import ArmCounts, CheckCounts, HistoryCounts
+from sloctl.canary.analysis.samples import ArmSamples, CheckSamples, CounterSeries, LabelValues, Path
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.analysis.verdict import Reason, RolloutClock, Verdict, as_json, unanswered
-from sloctl.canary.judging import Judged, judge_samples
+from sloctl.canary.judging import Judged, judge_counts
 from sloctl.diagnostics import Place
 from sloctl.model import canary, catalogue, indicator, quantities, selector, window
 from sloctl.model.catalogue import Service, Slo
@@ -110,7 +113,7 @@ def evidence_bytes(judged: Judged, *, approved: bool) -> bytes:
             "approved": approved,
             "cause": judged.cause and [judged.cause[0].value, judged.cause[1]],
             "clock": None if clock is None else asdict(clock),
-            "samples": {name: _check_json(found) for name, found in judged.samples.items()},
+            "counts": {name: _check_json(found) for name, found in judged.counts.items()},
             "warnings": list(judged.warnings),
             "verdict": as_json(judged.verdict),
         }
@@ -153,42 +156,96 @@ def _again(recorded: Mapping[str, Any], service: Service) -> Verdict:
         reason, sentence = recorded["cause"]
         return unanswered(Reason(reason), sentence, clock, service.canary.when_missing)
     assert clock is not None
-    samples = {name: _check(found) for name, found in recorded["samples"].items()}
-    verdict = judge_samples(service, samples, clock, approved=recorded["approved"])
+    if "counts" in recorded:
+        counts = {name: _check(found) for name, found in recorded["counts"].items()}
+    else:
+        counts = counted({name: _samples_of(found) for name, found in recorded["samples"].items()}, service.canary)
+    verdict = judge_counts(service, counts, clock, approved=recorded["approved"])
     return replace(verdict, warnings=(*recorded["warnings"], *verdict.warnings))
 
 
-def _check_json(found: CheckSamples) -> dict[str, Any]:
-    history = None if found.history is None else _samples_json(found.history)
-    return {"canary": _samples_json(found.canary), "baseline": _samples_json(found.baseline), "history": history}
+def _check_json(found: CheckCounts) -> dict[str, Any]:
+    return {
+        "canary": _arm_json(found.canary),
+        "baseline": _arm_json(found.baseline),
+        "history": None if found.history is None else _history_json(found.history),
+    }
 
 
-def _check(found: Mapping[str, Any]) -> CheckSamples:
+def _check(found: Mapping[str, Any]) -> CheckCounts:
+    history = None if found["history"] is None else _history(found["history"])
+    return CheckCounts(_arm(found["canary"]), _arm(found["baseline"]), history)
+
+
+def _history_json(history: HistoryCounts) -> dict[str, Any]:
+    halves = list(map(_arm_json, history.halves))
+    return {"halves": halves, "processes": history.processes, "blocks": history.blocks}
+
+
+def _history(found: Mapping[str, Any]) -> HistoryCounts:
+    left, right = map(_arm, found["halves"])
+    return HistoryCounts((left, right), found["processes"], found["blocks"])
+
+
+def _arm_json(arm: ArmCounts) -> dict[str, Any]:
+    events = [
+        {"role": role, "bound": None if bound is None else repr(bound), "value": list(value), **_path_json(path)}
+        for (role, bound), each in arm.counted.items()
+        for value, path in each.items()
+    ]
+    problem = None if arm.problem is None else [arm.problem[0].value, arm.problem[1]]
+    head = {"points": arm.points, "complete_until": arm.complete_until, "is_empty": arm.is_empty, "problem": problem}
+    return {**head, "events": events}
+
+
+def _arm(found: Mapping[str, Any]) -> ArmCounts:
+    events: dict[tuple[str, float | None], dict[LabelValues, Path]] = {}
+    for each in found["events"]:
+        bound = None if each["bound"] is None else float(each["bound"])
+        events.setdefault((each["role"], bound), {})[tuple(each["value"])] = _path(each)
+    problem = None if found["problem"] is None else (Reason(found["problem"][0]), found["problem"][1])
+    return ArmCounts(found["points"], events, found["complete_until"], problem, found["is_empty"])
+
+
+def _path_json(path: Path) -> dict[str, Any]:
+    """The events of each interval, and how many more they may be where that is not certain."""
+    low = _steps_json(path.low)
+    return (
+        {"low": low} if np.array_equal(path.low, path.high) else {"low": low, "more": _steps_json(path.high - path.low)}
+    )
+
+
+def _path(found: Mapping[str, Any]) -> Path:
+    low = _steps(found["low"])
+    return Path(low, low + _steps(found["more"]) if "more" in found else low)
+
+
+def _steps_json(values: Floats) -> dict[str, Any]:
+    """How a count grows from point to point; of whole ones by how much more than usual, which takes the least room."""
+    if not ((values == np.floor(values)).all() and (np.abs(values) < _EXACT).all()):
+        return {"values": values.tolist()}
+    steps = np.diff(values, prepend=0.0).astype(np.int64)
+    usual = int(np.median(steps))
+    return {"usual": usual, "more": (steps - usual).tolist()}
+
+
+def _steps(found: Mapping[str, Any]) -> Floats:
+    if "values" in found:
+        return np.array(found["values"], dtype=np.float64)
+    steps = np.array(found["more"], dtype=np.int64) + found["usual"]
+    return np.cumsum(steps).astype(np.float64)
+
+
+def _samples_of(found: Mapping[str, Any]) -> CheckSamples:
+    """The samples of a check, as earlier releases recorded them."""
     history = None if found["history"] is None else _samples(found["history"])
     return CheckSamples(_samples(found["canary"]), _samples(found["baseline"]), history)
-
-
-def _samples_json(samples: ArmSamples) -> dict[str, Any]:
-    series = {role: list(map(_series_json, found)) for role, found in samples.series.items()}
-    gone = sorted(map(list, samples.gone))
-    targets = {"targets": list(samples.target_labels), "gone": gone, "warm_up": samples.warm_up}
-    return {"points": samples.points, **targets, "series": series}
 
 
 def _samples(found: Mapping[str, Any]) -> ArmSamples:
     series = {role: tuple(map(_series, each)) for role, each in found["series"].items()}
     gone = frozenset(map(tuple, found.get("gone", ())))
     return ArmSamples(series, found["points"], tuple(found["targets"]), gone, found.get("warm_up", 0))
-
-
-def _series_json(series: CounterSeries) -> dict[str, Any]:
-    """The values; of whole ones how they grow from sample to sample, which takes a part of the room."""
-    seen = ~np.isnan(series.values)
-    known = series.values[seen]
-    whole = bool((known == np.floor(known)).all() and (np.abs(known) < _EXACT).all())
-    numbers = iter((np.diff(known, prepend=0.0).astype(np.int64) if whole else known).tolist())
-    values = [next(numbers) if here else None for here in seen.tolist()]
-    return {"labels": dict(series.labels), "steps" if whole else "values": values, "invalid": bool(series.invalid)}
 
 
 def _series(found: Mapping[str, Any]) -> CounterSeries:
@@ -201,8 +258,12 @@ def _series(found: Mapping[str, Any]) -> CounterSeries:
 
 
 def _packed(value: object) -> bytes:
-    return zlib.compress(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode(), 6)
+    """As JSON, compressed by bzip2, which finds what columns of numbers have in common."""
+    return bz2.compress(json.dumps(value, sort_keys=True, separators=(",", ":"), allow_nan=False).encode())
 
 
 def _unpacked(packed: bytes) -> bytes:
+    """The JSON; earlier releases compressed it by zlib."""
+    if packed.startswith(b"BZh"):
+        return bz2.BZ2Decompressor().decompress(packed, _MOST_BYTES)
     return zlib.decompressobj().decompress(packed, _MOST_BYTES)

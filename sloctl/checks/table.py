@@ -24,6 +24,7 @@ from sloctl.checks import (
     same_minute,
     secret,
     shared_key,
+    silent_promote,
     small_budget,
     sns_address,
     split_and_fixed,
@@ -71,6 +72,7 @@ CHECKS: Final[tuple[Check, ...]] = (
     unused_route,
     split_and_fixed,
     absent_summand,
+    silent_promote,
 )
 
 

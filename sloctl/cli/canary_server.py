@@ -62,6 +62,12 @@ def _address(text: str) -> tuple[str, int]:
     metavar="SECONDS",
     help="After SIGTERM, be not ready for so long before going.",
 )
+@click.option(
+    "--tls-cert",
+    type=click.Path(dir_okay=False, exists=True, path_type=Path),
+    help="Certificate, with those of its issuers: speak HTTPS. A new one is read as it comes.",
+)
+@click.option("--tls-key", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Its key.")
 def serve(
     paths: tuple[str, ...],
     root: Path | None,
@@ -70,6 +76,8 @@ def serve(
     listen: tuple[str, int],
     tokens: Path | None,
     drain: float,
+    tls_cert: Path | None,
+    tls_key: Path | None,
 ) -> None:
     """Answer Argo Rollouts: POST /v1/canary/evaluate.
 
@@ -81,8 +89,12 @@ def serve(
     def load() -> Configuration:
         return _configuration(paths, root, tokens, connect)
 
+    if (tls_cert is None) != (tls_key is None):
+        raise click.UsageError("--tls-cert and --tls-key belong together")
     host, port = listen
-    serve(Listening(host, port, drain), Store.open(store), load, lambda: _stamp(paths, tokens))
+    watched = [file for file in (tokens, tls_cert, tls_key) if file is not None]
+    listening = Listening(host, port, drain, tls_cert, tls_key)
+    serve(listening, Store.open(store), load, lambda: _stamp(paths, watched))
 
 
 def _configuration(
@@ -102,11 +114,11 @@ def _configuration(
     return Configuration(tuple(judgeable(catalogue)), known, connect())
 
 
-def _stamp(paths: tuple[str, ...], tokens: Path | None) -> frozenset[tuple[str, int, int]]:
+def _stamp(paths: tuple[str, ...], others: list[Path]) -> frozenset[tuple[str, int, int]]:
     """What changes when a file of the configuration does."""
     roots = [Path(path) for path in paths or ("slo-specs",)]
     files = [file for root in roots for file in (root.rglob("*.y*ml") if root.is_dir() else [root])]
-    return frozenset(_state(file) for file in [*files, *([tokens] if tokens else [])])
+    return frozenset(_state(file) for file in [*files, *others])
 
 
 def _state(file: Path) -> tuple[str, int, int]:

@@ -25,7 +25,7 @@ from sloctl.model.quantities import SECOND, ZERO
 
 
 class Arms(Written):
-    """Matchers that tell the two versions apart; `$canary` and `$stable` stand for theirs."""
+    """Matchers that tell the two versions apart: with `$canary` and `$stable` for their names, or by fixed labels."""
 
     canary: v.Matchers = required("Matchers of the new version.")
     baseline: v.Matchers = required("Matchers of the version it is compared with.")

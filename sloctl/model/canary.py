@@ -31,6 +31,7 @@ class WhenMissing(Enum):
 
     HOLD = "hold"
     ROLLBACK = "rollback"
+    PROMOTE = "promote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +45,18 @@ class Versions:
     def matchers(self) -> tuple[Matcher, ...]:
         """Those of both."""
         return self.canary + self.baseline
+
+    @property
+    def are_fixed(self) -> bool:
+        """Whether the same labels are every canary's, as where a mesh or Flagger sets them; no version is named."""
+        return not any("$canary" in matcher.value for matcher in self.canary)
+
+    @property
+    def named_by_hash(self) -> bool:
+        """Whether hashes of pod templates name the versions: in a label for them, in names of pods, or in no label."""
+        return self.are_fixed or any(
+            "$" in matcher.value and ("hash" in matcher.label or "-$" in matcher.value) for matcher in self.matchers
+        )
 
 
 POD_HASH: Final = "rollouts_pod_template_hash"

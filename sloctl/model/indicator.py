@@ -128,18 +128,27 @@ class Latency:
 
 
 def _le(bound: Decimal) -> tuple[MatchOperator, str]:
-    """A whole bound is `1` in the text format and `1.0` from Prometheus 3 on; large and small ones have exponents."""
+    pattern = le_pattern(bound)
+    plain = bound != bound.to_integral_value() and bound >= Decimal("0.0001")
+    return (MatchOperator.EQUAL, number(bound)) if plain else (MatchOperator.REGEX, pattern)
+
+
+def le_pattern(bound: Decimal) -> str:
+    """A regular expression of the forms that a bound has as a label.
+
+    A whole one is `1` in the text format and `1.0` from Prometheus 3 on; large and small ones have exponents.
+    """
     text = number(bound)
     if bound == bound.to_integral_value():
         forms = [rf"{text}(\.0)?"]
         if bound >= 10**6:
             digits, exponent = f"{bound.normalize():e}".split("e")
             forms.append(rf"{digits}e\+0?{int(exponent)}".replace(".", r"\."))
-        return MatchOperator.REGEX, "|".join(forms)
+        return "|".join(forms)
     if bound < Decimal("0.0001"):
         digits, exponent = f"{bound.normalize():e}".split("e")
-        return MatchOperator.REGEX, f"{text}|{digits}e-0?{abs(int(exponent))}".replace(".", r"\.")
-    return MatchOperator.EQUAL, text
+        return f"{text}|{digits}e-0?{abs(int(exponent))}".replace(".", r"\.")
+    return text.replace(".", r"\.")
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,6 +14,7 @@ from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import JudgeableIndicator, Latency, Ratio
 from sloctl.model.selector import Matcher, MatchOperator
+from sloctl.promql.matching import contradiction
 from sloctl.resolve import codes
 from sloctl.resolve.building import built
 from sloctl.resolve.reading import PromqlReading
@@ -62,19 +63,17 @@ class _Resolving:
         written = self.spec.arms
         if written is None:
             return meant.BY_POD_HASH
-        canary = self._arm("canary", written.canary, "canary")
-        baseline = self._arm("baseline", written.baseline, "stable")
+        canary, baseline = (self.reading.matchers_in(text, "arms", arm) for arm, text in _texts(written))
+        fixed = not (_named(canary) or _named(baseline)) and contradiction((*canary, *baseline)) is not None
+        for arm, own, matchers in (("canary", "canary", canary), ("baseline", "stable", baseline)):
+            names = _named(matchers)
+            if matchers and own not in names and not fixed:
+                help_ = f'write ${own} where the hash of its pods stands, such as {meant.POD_HASH}="${own}"'
+                help_ = f"{help_}; or labels in both arms that exclude each other"
+                self._error(f"nothing here tells the {arm} apart", help_, "arms", arm)
+            for name in sorted(names - {"canary", "stable"}):
+                self._error(f"there is no placeholder `${name}`", "write $canary or $stable", "arms", arm)
         return meant.Versions(canary, baseline)
-
-    def _arm(self, arm: str, text: str, own: str) -> tuple[Matcher, ...]:
-        matchers = self.reading.matchers_in(text, "arms", arm)
-        names = {name for matcher in matchers for name in _PLACEHOLDER.findall(matcher.value)}
-        if matchers and own not in names:
-            help_ = f'write ${own} where the hash of its pods stands, such as {meant.POD_HASH}="${own}"'
-            self._error(f"nothing here tells the {arm} apart", help_, "arms", arm)
-        for name in sorted(names - {"canary", "stable"}):
-            self._error(f"there is no placeholder `${name}`", "write $canary or $stable", "arms", arm)
-        return matchers
 
     def _check(self, index: int, check: rollout.Check, arms: meant.Versions) -> meant.CanaryCheck | None:
         if check.slo is None:
@@ -141,6 +140,14 @@ class _Resolving:
 
     def _error(self, message: str, help_: str, *keys: Key, code: str = codes.CANARY) -> None:
         self.reading.error(code, message, help_, *keys)
+
+
+def _named(matchers: tuple[Matcher, ...]) -> set[str]:
+    return {name for matcher in matchers for name in _PLACEHOLDER.findall(matcher.value)}
+
+
+def _texts(arms: rollout.Arms) -> tuple[tuple[str, str], ...]:
+    return ("canary", arms.canary), ("baseline", arms.baseline)
 
 
 def _matchers(slo: Slo) -> list[Matcher]:

@@ -8,16 +8,28 @@ import shutil
 from collections.abc import Iterator
 from dataclasses import replace
 from decimal import Decimal
-from pathlib import Path
+from itertools import product
+from pathlib import Path as File
 from typing import Any, get_args
 
 import numpy as np
 import pytest
 
-from sloctl.canary.analysis.samples import CounterSeries
+from sloctl.canary.analysis.analyse import counted
+from sloctl.canary.analysis.question import BUCKET, clock_at
+from sloctl.canary.analysis.samples import ArmSamples, CheckSamples, CounterSeries, Path
 from sloctl.canary.audit.chain import Entry, Kind, Subject
 from sloctl.canary.audit.store import Store
-from sloctl.canary.recording import _series, _series_json, replayed, service_bytes, service_digest, service_from
+from sloctl.canary.judging import Judged, judge_counts
+from sloctl.canary.recording import (
+    _path,
+    _path_json,
+    evidence_bytes,
+    replayed,
+    service_bytes,
+    service_digest,
+    service_from,
+)
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Mode
 from sloctl.model.canary import After, Canary, CanaryCheck, Parity, WhenMissing
@@ -42,9 +54,9 @@ from sloctl.model.indicator import (
 from sloctl.model.quantities import DAY, MINUTE, Rate
 from sloctl.model.selector import Expression, Matcher, MatchOperator, Selector
 from sloctl.model.window import Calendar, CalendarWindow, RollingWindow, Window
-from testing.canaries import canary, errors, mismatches, slo
+from testing.canaries import LATENCY, canary, errors, mismatches, slo
 
-DATA = Path(__file__).parent / "audit" / "data"
+DATA = File(__file__).parent / "audit" / "data"
 ONE, OTHER = (Selector("one_total", (Matcher("job", MatchOperator.REGEX, "a|b"),)),), (Selector("other_total"),)
 ASKED = Expression("sum(increase(asked_total[$window]))", (), (Selector("asked_total"),))
 COUNTS = [RunningTotal(), PerSecond(), Every(MINUTE * 5)]
@@ -114,7 +126,7 @@ def test_what_was_read_back_is_recorded_as_before() -> None:
 
 
 @pytest.fixture
-def earlier(tmp_path: Path) -> Iterator[Store]:
+def earlier(tmp_path: File) -> Iterator[Store]:
     """A store that sloctl wrote before kinds were tagged: three checks, approvals, a group, a source that failed."""
     shutil.copy(DATA / "before_tagged_kinds.db", tmp_path / "audit.db")
     store = Store.open(str(tmp_path / "audit.db"))
@@ -147,10 +159,57 @@ def _replayed(store: Store, decision: Entry) -> str:
     return f"{made.now['verdict']}/{made.now['reason']}"
 
 
-def test_counters_are_recorded_as_they_grow(tmp_path: Path) -> None:
-    """Whole numbers with gaps and a restart, and what is no whole number, come back to the last digit."""
-    values = [[math.nan, 5.0, math.nan, 9.0, 2.0, 1e15], [0.5, 1.25, math.nan, 7.1, 7.1, 8.0], [math.nan] * 6]
-    for each in values:
-        series = CounterSeries({"instance": "a"}, np.array(each))
-        again = _series(json.loads(json.dumps(_series_json(series))))
-        assert np.array_equal(again.values, series.values, equal_nan=True)
+def test_counts_are_recorded_as_they_grow() -> None:
+    """Whole numbers, what is not certain and what is no whole number come back to the last digit."""
+    certain, open_, parts = (
+        np.array([0.0, 5, 9, 9, 1e15]),
+        np.array([0.0, 9, 9, 9, 1e15]),
+        np.array([0, 0.5, 1.25, 7.1]),
+    )
+    for path in (Path(certain, certain), Path(certain, open_), Path(parts, parts)):
+        again = _path(json.loads(json.dumps(_path_json(path))))
+        assert np.array_equal(again.low, path.low)
+        assert np.array_equal(again.high, path.high)
+
+
+LE = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, math.inf)
+
+
+def fleet(pods: int, rate: float, points: int, seconds: float) -> tuple[ArmSamples, ArmSamples]:
+    """Requests by route and status, and their latencies, of so many pods; at so many requests a second."""
+    rng = np.random.default_rng(pods)
+    series: dict[str, list[CounterSeries]] = {"total": [], "bad": []}
+    latencies = []
+    for pod, route in product(range(pods), range(20)):
+        labels = {"__name__": "http_requests_total", "job": "shop", "instance": f"10.0.{pod}.17:8000",
+                  "pod": f"checkout-5c577d9f4-{pod:05d}", "http_route": f"/api/v1/resource{route}"}  # fmt: skip
+        each = rate * seconds / pods / 20
+        for status, mean in (("200", each), ("404", each / 50), ("500", each / 1000)):
+            values = np.cumsum(rng.poisson(mean, points)) + 1e5
+            series["total"].append(CounterSeries({**labels, "code": status}, values))
+            if status == "500":
+                series["bad"].append(series["total"][-1])
+        shares = rng.multinomial(rng.poisson(each, points), [1 / len(LE)] * len(LE)).cumsum(axis=1).cumsum(axis=0)
+        latencies += [CounterSeries({**labels, "le": f"{le:g}"}, shares[:, i] + 0.0) for i, le in enumerate(LE)]
+    arms = {role: tuple(each) for role, each in series.items()}
+    return ArmSamples(arms, points, ("instance",)), ArmSamples({BUCKET: tuple(latencies)}, points, ("instance",))
+
+
+def test_a_record_of_a_large_service_is_small_and_gives_the_same_verdict() -> None:
+    """20 pods with 20 routes and a histogram at the end of ten minutes: a year of 800 releases a day has room."""
+    checks = errors(by=("http_route",)), errors(name="latency", quantile="0.99", worse_by="0.3", error_rate=None)
+    arms = zip(fleet(1, 150, 41, 15), fleet(20, 3000, 41, 15), fleet(20, 3000, 121, 30), strict=True)
+    found = dict(zip(("errors", "latency"), (CheckSamples(*each) for each in arms), strict=True))
+    spec = canary(*checks)
+    whole = service(slo(), judged=spec)
+    slow = replace(slo(LATENCY), name="latency")
+    whole = replace(
+        whole, slos=(slo(), slow), canary=replace(spec, checks=(checks[0], replace(checks[1], slo="latency")))
+    )
+    clock = clock_at(spec, 0.0, 600.0, 15.0, 0, 0.0)
+    counts = counted(found, spec)
+    verdict = replace(judge_counts(whole, counts, clock), service="pay", canary="7ddf8", stable="5c577")
+    record = evidence_bytes(Judged(verdict, counts), approved=True)
+    assert sum(len(each) for arm in found.values() for each in arm.baseline.series.values()) > 7000
+    assert len(record) <= 20 * 1024
+    assert replayed(record, service_from(service_bytes(whole))).same

@@ -28,13 +28,16 @@ def merged(base: Any, patch: Any) -> Any:
 
 
 def patched(value: Any, operations: list[dict[str, Any]]) -> Any:
-    """JSON patch, RFC 6902, as far as it is used: `add` of a new key."""
+    """JSON patch, RFC 6902, as far as it is used: `add` of a new key, or at the end of an array."""
     for one in operations:
         assert one["op"] == "add"
         *path, key = one["path"].strip("/").split("/")
         place = value
         for part in path:
             place = place[int(part)] if isinstance(place, list) else place[part]
+        if key == "-":
+            place.append(one["value"])
+            continue
         assert key not in place
         place[key] = one["value"]
     return value
@@ -53,11 +56,18 @@ def test_argo_s_schema_accepts_the_rollout_with_and_without_dry_run() -> None:
     assert validated([rollout(dry=True), rollout(dry=False), *templates]) == ["ok"] * (2 + len(templates))
 
 
-def test_in_a_dry_run_every_analysis_is_one() -> None:
+def test_in_a_dry_run_every_metric_of_every_analysis_is_one() -> None:
+    templates = {one["metadata"]["name"]: one for one in read("rules/argo/default/checkout-canary.yaml")["items"]}
     canary = rollout(dry=True)["spec"]["strategy"]["canary"]
     analyses = [canary["analysis"], *(step["analysis"] for step in canary["steps"] if "analysis" in step)]
     assert len(analyses) == 3
-    assert all(one["dryRun"] == [{"metricName": "sloctl"}] for one in analyses)
+    for one in analyses:
+        [used] = one["templates"]
+        metrics = templates[used["templateName"]]["spec"]["metrics"]
+        assert one["dryRun"] == [{"metricName": metric["name"]} for metric in metrics]
+        declared = {each["name"] for each in templates[used["templateName"]]["spec"]["args"]}
+        assert {each["name"] for each in one["args"]} <= declared
+        assert ({"name": "dry_run", "value": "true"} in one["args"]) == ("dry_run" in declared)
 
 
 def test_the_rules_are_what_the_specification_compiles_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,7 +77,7 @@ def test_the_rules_are_what_the_specification_compiles_to(tmp_path: Path, monkey
 
 
 def test_the_parts_fit_together() -> None:
-    deployment, service, _ = yaml.safe_load_all((FOLDER / "server.yaml").read_text(encoding="utf-8"))
+    deployment, service, scraped, _ = yaml.safe_load_all((FOLDER / "server.yaml").read_text(encoding="utf-8"))
     [container] = deployment["spec"]["template"]["spec"]["containers"]
     assert deployment["spec"]["replicas"] == 2
     assert container["env"][0]["name"] == "SLOCTL_CANARY_STORE"
@@ -75,7 +85,10 @@ def test_the_parts_fit_together() -> None:
         "readiness": "/readyz",
         "liveness": "/healthz",
     }
-    assert deployment["spec"]["template"]["metadata"]["labels"] == service["spec"]["selector"]
+    labels = deployment["spec"]["template"]["metadata"]["labels"]
+    assert labels == service["spec"]["selector"] == scraped["spec"]["selector"]["matchLabels"]
+    ports = {one["name"] for one in container["ports"]}
+    assert {one["port"] for one in scraped["spec"]["podMetricsEndpoints"]} <= ports
     [template, *_] = read("rules/argo/default/checkout-canary.yaml")["items"]
     [address] = [one["value"] for one in template["spec"]["args"] if one["name"] == "server"]
     assert address == f"http://{service['metadata']['name']}.sloctl:{service['spec']['ports'][0]['port']}"

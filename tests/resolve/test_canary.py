@@ -105,7 +105,11 @@ def test_every_key() -> None:
         ("  arms: {canary: 'version=\"new\"', baseline: 'version=\"$stable\"'}\n" + STEPS
          + "  checks: [{name: e, slo: availability, error_rate: 1%}]\n",
          "pay.yaml:22:18: nothing here tells the canary apart; write $canary where the hash of its pods stands, "
-         'such as rollouts_pod_template_hash="$canary"'),
+         'such as rollouts_pod_template_hash="$canary"; or labels in both arms that exclude each other'),
+        ("  arms: {canary: 'role=~\"a|b\"', baseline: 'role=\"b\"'}\n" + STEPS
+         + "  checks: [{name: e, slo: availability, error_rate: 1%}]\n",
+         "pay.yaml:22:18: nothing here tells the canary apart; write $canary where the hash of its pods stands, "
+         'such as rollouts_pod_template_hash="$canary"; or labels in both arms that exclude each other'),
         ("  arms: {canary: 'job=\"$canary\"', baseline: 'job=\"$stable\"'}\n" + STEPS
          + "  checks: [{name: e, slo: availability, error_rate: 1%}]\n",
          "pay.yaml:24:27: `availability` fixes `job`, which tells the arms apart; "
@@ -123,3 +127,24 @@ def test_what_a_canary_cannot_be(canary: str, said: str) -> None:
     made, found = resolved(canary)
     assert made is None
     assert said in found
+
+
+@pytest.mark.parametrize(
+    ("canary", "baseline", "by_hash"),
+    [
+        ('role="canary"', 'role="stable"', True),
+        ('service="app.pay-canary.80"', 'service=~"app.pay-primary.80|app.pay.80"', True),
+        ('role="canary"', 'role!="canary"', True),
+        ('pod=~"pay-$canary-.*"', 'pod=~"pay-$stable-.*"', True),
+        ('replicaset="pay-$canary"', 'replicaset="pay-$stable"', True),
+        ('pod_template_hash="$canary"', 'pod_template_hash="$stable"', True),
+        ('version="$canary"', 'version="$stable"', False),
+    ],
+)
+def test_arms_are_told_apart_by_names_of_versions_or_by_fixed_labels(canary: str, baseline: str, by_hash: bool) -> None:
+    checks = "  checks: [{name: errors, slo: availability, error_rate: 0.5%}]\n"
+    made, said = resolved(f"  arms: {{canary: '{canary}', baseline: '{baseline}'}}\n{STEPS}{checks}")
+    assert said == []
+    assert made is not None
+    assert made.arms.named_by_hash is by_hash
+    assert made.arms.are_fixed is ("$" not in canary)

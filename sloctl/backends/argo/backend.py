@@ -10,7 +10,7 @@ from typing import Any, Final
 from sloctl import conventions
 from sloctl.backends.argo.templates import gate, guard
 from sloctl.model.artifact import Artifact
-from sloctl.model.canary import POD_HASH, Canary, Versions
+from sloctl.model.canary import Canary, Versions
 from sloctl.model.catalogue import Catalogue, Service
 
 
@@ -75,8 +75,7 @@ def _analysis(template: str, arguments: list[dict[str, Any]]) -> dict[str, Any]:
 
 def _arguments(arms: Versions) -> list[dict[str, Any]]:
     """Where Argo finds the versions: its pod template hashes, or annotations that whoever deploys has to set."""
-    by_pod = any(matcher.label == POD_HASH for matcher in arms.matchers)
-    if by_pod:
+    if arms.named_by_hash:
         versions = {"canary": {"podTemplateHashValue": "Latest"}, "stable": {"podTemplateHashValue": "Stable"}}
     else:
         versions = {name: _annotation(f"sloctl.dev/{name}") for name in ("canary", "stable")}

@@ -5,7 +5,8 @@ successful that merely reached its `count`. So a gate succeeds by `consecutiveSu
 runs out as inconclusive, which pauses the rollout for a person, and errors have five minutes.
 
 Argo up to 1.9.1 calls any answer that is no JSON successful, before it looks at conditions: a proxy's page, an empty
-body, a login form after a redirect. So each gate waits for the verdict as Prometheus has seen it as well.
+body, a login form after a redirect. So each gate waits for the verdict as Prometheus has seen it as well, and the guard
+looks there too. A Prometheus that is away aborts nothing: then the webhook has no samples and the rollout is paused.
 """
 
 from __future__ import annotations
@@ -22,10 +23,14 @@ from sloctl.promql.selectors import selector_text
 
 INTERVAL: Final = Duration.of(seconds=30)
 """Between looks."""
-ERRORS: Final = 30
-"""So many errors in a row are retried, every ten seconds: five minutes without the webhook."""
-TIMEOUT_SECONDS: Final = 20
-"""The webhook answers within 8 s; Argo's own default is 10 s."""
+RETRY: Final = Duration.of(seconds=10)
+"""Argo tries again so long after an error."""
+ERRORS: Final = 14
+"""So many errors in a row are retried: five minutes of a webhook that hangs, half of that of one that is not there."""
+FOR_EVER: Final = 1_000_000
+"""So many errors in a row take months."""
+TIMEOUT_SECONDS: Final = 10
+"""The webhook answers within 8 s."""
 MARGIN: Final = 2
 """Looks after the step's deadline, so that the last one judges samples from beyond it."""
 METRIC: Final = "sloctl"
@@ -35,6 +40,8 @@ SCRAPED: Final = 4
 """Looks until Prometheus has scraped a verdict."""
 PROMOTE: Final = 'result.verdict == "promote"'
 ROLLBACK: Final = 'result.verdict == "rollback"'
+DRY_RUN: Final = {"name": "dry_run", "value": "false"}
+"""A gate's argument: in a dry run it takes its time also after a rollback, which ends nothing else."""
 IS_PROMOTE: Final = "len(result) > 0 && result[0] == 1"
 IS_ROLLBACK: Final = "len(result) > 0 && result[0] == -1"
 
@@ -45,7 +52,8 @@ def gate(platform: str, service: Service, step: int) -> dict[str, Any]:
     looks = _looks(service, service.canary, step)
     asked = _waits(METRIC, looks, PROMOTE, ROLLBACK) | {"provider": _provider(platform, service, step)}
     seen = _waits(SEEN, looks + SCRAPED, IS_PROMOTE, IS_ROLLBACK) | {"provider": _seen(platform, service, step)}
-    return _template(conventions.argo_gate(service, step), platform, service, asked, seen)
+    seen["consecutiveErrorLimit"] = (looks + SCRAPED) * int(INTERVAL / RETRY)
+    return _template(conventions.argo_gate(service, step), platform, service, asked, seen, DRY_RUN)
 
 
 def _waits(name: str, looks: int, success: str, failure: str) -> dict[str, Any]:
@@ -66,18 +74,30 @@ def _waits(name: str, looks: int, success: str, failure: str) -> dict[str, Any]:
 
 def guard(platform: str, service: Service) -> dict[str, Any]:
     """What runs beside the steps, as long as they do: it can abort the rollout and nothing else."""
-    metric = {
-        "name": METRIC,
+    asked = _watches(METRIC, ROLLBACK, ERRORS) | {"provider": _provider(platform, service, None)}
+    seen = _watches(SEEN, IS_ROLLBACK, FOR_EVER) | {"provider": _seen(platform, service, None)}
+    return _template(conventions.argo_guard(service), platform, service, asked, seen)
+
+
+def _watches(name: str, failure: str, errors: int) -> dict[str, Any]:
+    """A metric that fails with its first failure and never ends otherwise."""
+    return {
+        "name": name,
         "interval": str(INTERVAL),
-        "failureCondition": ROLLBACK,
+        "failureCondition": failure,
         "failureLimit": 0,
-        "consecutiveErrorLimit": ERRORS,
-        "provider": _provider(platform, service, None),
+        "consecutiveErrorLimit": errors,
     }
-    return _template(conventions.argo_guard(service), platform, service, metric)
 
 
-def _template(name: str, platform: str, service: Service, *metrics: dict[str, Any]) -> dict[str, Any]:
+def _template(
+    name: str,
+    platform: str,
+    service: Service,
+    asked: dict[str, Any],
+    seen: dict[str, Any],
+    *arguments: dict[str, Any],
+) -> dict[str, Any]:
     return {
         "apiVersion": "argoproj.io/v1alpha1",
         "kind": "AnalysisTemplate",
@@ -89,34 +109,36 @@ def _template(name: str, platform: str, service: Service, *metrics: dict[str, An
                 "service": service.name,
             },
         },
-        "spec": {"args": _arguments(with_prometheus=len(metrics) > 1), "metrics": list(metrics)},
+        "spec": {"args": [*_arguments(), *arguments], "metrics": [asked, seen]},
     }
 
 
-def _arguments(*, with_prometheus: bool) -> list[dict[str, Any]]:
+def _arguments() -> list[dict[str, Any]]:
     """The versions and the revision come from the Rollout; the servers' addresses may."""
     secret = {"name": conventions.ARGO_SECRET, "key": conventions.ARGO_SECRET_KEY}
-    prometheus = [{"name": "prometheus", "value": conventions.ARGO_PROMETHEUS}] if with_prometheus else []
     return [
         {"name": "canary"},
         {"name": "stable"},
         {"name": "revision"},
         {"name": "server", "value": conventions.ARGO_SERVER},
-        *prometheus,
+        {"name": "prometheus", "value": conventions.ARGO_PROMETHEUS},
         {"name": "token", "valueFrom": {"secretKeyRef": secret}},
     ]
 
 
-def _seen(platform: str, service: Service, step: int) -> dict[str, Any]:
+def _seen(platform: str, service: Service, step: int | None) -> dict[str, Any]:
+    """The last verdict on a step, or the worst on any: a replica that has not been asked again shows an old one."""
     values = {
         "platform": platform,
         "service": service.name,
         "canary": "{{args.canary}}",
         "revision": "{{args.revision}}",
-        "step": str(step),
     }
+    worst = "min"
+    if step is not None:
+        values["step"], worst = str(step), "max"
     matchers = tuple(Matcher(label, MatchOperator.EQUAL, value) for label, value in values.items())
-    query = f"max({selector_text(Selector(conventions.CANARY_VERDICT, matchers))})"
+    query = f"{worst}({selector_text(Selector(conventions.CANARY_VERDICT, matchers))})"
     return {"prometheus": {"address": "{{args.prometheus}}", "query": query}}
 
 
@@ -128,7 +150,7 @@ def _provider(platform: str, service: Service, step: int | None) -> dict[str, An
         "revision": "{{args.revision}}",
     }
     if step is not None:
-        asked["step"] = step
+        asked |= {"step": step, "dry_run": "{{args.dry_run}}"}
     return {
         "web": {
             "method": "POST",

@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 from typing import Final
 
+from sloctl.canary.analysis.counts import ArmCounts, CheckCounts
 from sloctl.canary.analysis.evidence import IntervalCounts
-from sloctl.canary.analysis.question import AFTER, CheckSamples, Question, events, keeping
-from sloctl.canary.analysis.samples import ArmSamples, Events
+from sloctl.canary.analysis.question import AFTER, Question, events
+from sloctl.canary.analysis.samples import Events
 from sloctl.canary.analysis.statistics import OVER, UNDER, absolute_evidence, mixed
 from sloctl.canary.analysis.verdict import Decision, Finding, Reason, Tally
 from sloctl.canary.analysis.wording import grouped, out_of, percent
@@ -18,10 +19,10 @@ RARE: Final = 0.001
 """A check that allows no mismatch at all promotes when a mismatch rate of this much is excluded."""
 
 
-def judge_mismatches(check: MismatchCheck, samples: ArmSamples, question: Question) -> Finding:
+def judge_mismatches(check: MismatchCheck, counts: ArmCounts, question: Question) -> Finding:
     """What a shadow comparison says. A mismatch counts once it is older than `settle`."""
-    compared = Events(samples.path("mismatches"), samples.path("compared"))
-    settled = max(0, samples.points - 1 - math.ceil(float(check.settle.seconds) / question.clock.grid_seconds))
+    compared = Events(counts.path("mismatches"), counts.path("compared"))
+    settled = max(0, counts.points - 1 - math.ceil(float(check.settle.seconds) / question.clock.grid_seconds))
     limit = float(check.mismatch_rate)
     alpha = float(question.canary.alpha.rollback) / len(question.canary.checks)
     harmed, strength = _harm(_confirmed(compared)[:settled], limit, alpha)
@@ -32,33 +33,31 @@ def judge_mismatches(check: MismatchCheck, samples: ArmSamples, question: Questi
     return _healthy(check.name, compared, limit, question, sentence)
 
 
-def judge_after(after: After, samples: CheckSamples, question: Question) -> Finding:
+def judge_after(after: After, counts: CheckCounts, question: Question) -> Finding:
     """What the time since promotion says: of all requests, and of each value of the labels."""
     indicator = question.slos[after.slo].indicator
-    keeps = [None, *(keeping(after.by, values) for values in samples.canary.values(after.by) if after.by)]
+    keeps = [None, *({value} for value in counts.canary.values())]
     limit = 1 - float(after.success)
     alpha = float(question.canary.alpha.rollback) / (len(question.canary.checks) + 1) / len(keeps)
     for keep in reversed(keeps):
-        counted = events(samples.canary, indicator, keep)
+        counted = events(counts.canary, indicator, keep)
         harmed, strength = _harm(_confirmed(counted), limit, alpha)
         if harmed:
             text = f"{_shown(counted)} failed since promotion, {percent(limit)} may"
             return Finding.counted(AFTER, _late(counted), harm=strength).saying(Decision.ROLLBACK, Reason.HARM, text)
-    whole = events(samples.canary, indicator)
+    whole = events(counts.canary, indicator)
     sentence = f"{_shown(whole)} failed since promotion"
     if limit > 0:
         return _healthy(AFTER, whole, limit, question, sentence)
-    return _flawless(after, indicator, samples, sentence)
+    return _flawless(indicator, counts, sentence)
 
 
-def _flawless(after: After, indicator: Indicator, samples: CheckSamples, sentence: str) -> Finding:
+def _flawless(indicator: Indicator, counts: CheckCounts, sentence: str) -> Finding:
     """Where nothing may fail, each value that the baseline served must have been served."""
-    whole = events(samples.canary, indicator)
+    whole = events(counts.canary, indicator)
     finding = Finding.counted(AFTER, _late(whole)).saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, sentence)
-    served = samples.history.values(after.by) if samples.history is not None and after.by else []
-    silent = [
-        values for values in served if events(samples.canary, indicator, keeping(after.by, values)).total.low[-1] <= 0
-    ]
+    served = counts.history.values() if counts.history is not None else []
+    silent = [values for values in served if events(counts.canary, indicator, {values}).total.low[-1] <= 0]
     if silent:
         text = f"{sentence}, but there was no request for {', '.join(' '.join(values) for values in silent[:5])}"
         return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)

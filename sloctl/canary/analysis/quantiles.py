@@ -15,8 +15,9 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
+from sloctl.canary.analysis.counts import ArmCounts, CheckCounts
 from sloctl.canary.analysis.evidence import BaselineHistory, Harm, Limits, harm
-from sloctl.canary.analysis.question import BUCKET, CheckSamples, Question, events, history_of, tail_events
+from sloctl.canary.analysis.question import BUCKET, Question, events, history_of, tail_events
 from sloctl.canary.analysis.ratios import (
     GapReading,
     GroupEvidence,
@@ -28,7 +29,7 @@ from sloctl.canary.analysis.ratios import (
     stacked,
     stacked_histories,
 )
-from sloctl.canary.analysis.samples import ArmSamples, Events
+from sloctl.canary.analysis.samples import Events
 from sloctl.canary.analysis.statistics import Floats, quantile
 from sloctl.canary.analysis.verdict import Decision, Finding
 from sloctl.canary.analysis.wording import percent
@@ -57,21 +58,21 @@ class CommonHistogram:
     """The finite bounds of a histogram in rising order, and each arm's observations."""
 
     bounds: tuple[float, ...]
-    samples: CheckSamples
+    counts: CheckCounts
 
-    def at(self, arm: ArmSamples, bound: float) -> Events:
+    def at(self, arm: ArmCounts, bound: float) -> Events:
         """Observations above a bound, and all."""
         total, below = tail_events(arm, BUCKET, bound, None)
         return Events(total - below, total)
 
-    def quantiles(self, arm: ArmSamples, q: float) -> Floats:
+    def quantiles(self, arm: ArmCounts, q: float) -> Floats:
         """The quantile of everything observed so far, at each look."""
         paths = [tail_events(arm, BUCKET, bound, None)[1].low[1:] for bound in (*self.bounds, math.inf)]
         return quantile(q, np.array([*self.bounds, math.inf]), np.stack(paths, axis=-1))
 
     def history(self, bound: float) -> BaselineHistory:
         """The baseline's history above a bound."""
-        return history_of(self.samples.history, lambda half: self.at(half, bound))
+        return history_of(self.counts.history, lambda half: self.at(half, bound))
 
     def pairs(self, slower: float) -> tuple[list[Pair], bool]:
         """The bounds to judge, and whether the buckets are fine enough to hold the tolerance strictly."""
@@ -90,15 +91,15 @@ class CommonHistogram:
         rate = float(self.history(bound).rate)
         if math.isfinite(rate):
             return rate
-        arm = self.at(self.samples.baseline, bound)
+        arm = self.at(self.counts.baseline, bound)
         return float(arm.bad.low[-1] / arm.total.low[-1]) if arm.total.low[-1] > 0 else 0.0
 
 
-def histogram(samples: CheckSamples) -> CommonHistogram:
+def histogram(counts: CheckCounts) -> CommonHistogram:
     """The histogram that both arms have in common."""
-    canary, baseline = (arm.bounds(BUCKET) for arm in (samples.canary, samples.baseline))
+    canary, baseline = (arm.bounds(BUCKET) for arm in (counts.canary, counts.baseline))
     common = canary & (baseline or canary)
-    return CommonHistogram(tuple(sorted(bound for bound in common if math.isfinite(bound))), samples)
+    return CommonHistogram(tuple(sorted(bound for bound in common if math.isfinite(bound))), counts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,10 +122,10 @@ class Looks:
         return (float(self.canary[-1]), float(self.baseline[-1])) if len(self.canary) else (math.nan, math.nan)
 
 
-def judge_quantile(check: SloCheck, slo: Slo, samples: CheckSamples, question: Question) -> Finding:
+def judge_quantile(check: SloCheck, slo: Slo, counts: CheckCounts, question: Question) -> Finding:
     """What a check with `quantile` says, once samples of the canary are there."""
     assert isinstance(slo.indicator, Latency)
-    found = histogram(samples)
+    found = histogram(counts)
     evidence, looks = compared(check, slo, found, question)
     if not evidence.is_harmed:
         return _not_slower(check, evidence, found, looks, question)
@@ -152,7 +153,7 @@ def compared(check: SloCheck, slo: Slo, found: CommonHistogram, question: Questi
 
 
 def _looks(found: CommonHistogram, q: float, *, fine: bool) -> Looks:
-    canary, baseline = found.samples.canary, found.samples.baseline
+    canary, baseline = found.counts.canary, found.counts.baseline
     requests = tail_events(canary, BUCKET, math.inf, None)[0].low[1:]
     least = 2 / (1 - q) if fine else COARSE_REQUESTS
     return Looks(found.quantiles(canary, q), found.quantiles(baseline, q), requests >= least)
@@ -167,11 +168,11 @@ def _evidence(
     question: Question,
 ) -> GroupEvidence:
     """Evidence against the baseline, the mean over the bounds; and of the error ratio, where it has a limit."""
-    samples, limits, grid = found.samples, question.limits(check), question.clock.grid_seconds
-    canary, baseline = (events(arm, slo.indicator) for arm in (samples.canary, samples.baseline))
-    history = history_of(samples.history, lambda half: events(half, slo.indicator))
+    counts, limits, grid = found.counts, question.limits(check), question.clock.grid_seconds
+    canary, baseline = (events(arm, slo.indicator) for arm in (counts.canary, counts.baseline))
+    history = history_of(counts.history, lambda half: events(half, slo.indicator))
     tails = [
-        (found.at(samples.canary, pair.bound), found.at(samples.baseline, pair.baseline), found.history(pair.baseline))
+        (found.at(counts.canary, pair.bound), found.at(counts.baseline, pair.baseline), found.history(pair.baseline))
         for pair in pairs
     ]
 
@@ -185,7 +186,7 @@ def _evidence(
         return _combined(own, each, slower[:until], limits)
 
     read = [canary, baseline, *(arm for c, b, _ in tails for arm in (c, b))]
-    lenient, strict = readings(reading, complete_until(samples), read)
+    lenient, strict = readings(reading, complete_until(counts), read)
     return GroupEvidence(RequestGroup((), canary, baseline, history), limits, lenient, strict)
 
 
@@ -216,8 +217,8 @@ def _not_slower(
     if bound is None:
         text = f"no bucket lies above {reach:.4g}, the slowest that is allowed"
         return Finding(check.name, sentence=text, quantiles=looks.last)
-    samples, alone = found.samples, replace(evidence.limits, margin=None)
-    tail = RequestGroup((), found.at(samples.canary, bound), found.at(samples.baseline, bound), found.history(bound))
+    counts, alone = found.counts, replace(evidence.limits, margin=None)
+    tail = RequestGroup((), found.at(counts.canary, bound), found.at(counts.baseline, bound), found.history(bound))
     total = replace(evidence, group=tail, limits=replace(alone, error_rate=1 - q))
     finding = healthy_finding(check, total, [total], question)
     if alone.error_rate is not None and finding.decision is Decision.PROMOTE:

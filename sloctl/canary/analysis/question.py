@@ -8,8 +8,9 @@ from typing import Final, assert_never
 
 import numpy as np
 
+from sloctl.canary.analysis.counts import ArmCounts, HistoryCounts, Keep
 from sloctl.canary.analysis.evidence import FEW_BLOCKS, BaselineHistory, Limits
-from sloctl.canary.analysis.samples import ArmSamples, CounterSeries, Events, LabelValues, Path
+from sloctl.canary.analysis.samples import Events, Path
 from sloctl.canary.analysis.verdict import RolloutClock
 from sloctl.model.canary import Canary, Needs, SloCheck, WhenShared
 from sloctl.model.catalogue import Slo
@@ -19,16 +20,6 @@ AFTER: Final = "after"
 """Name of the samples and of the finding about the time after promotion."""
 BUCKET: Final = "bucket"
 BAD_BUCKET: Final = "bad_bucket"
-Keep = Callable[[CounterSeries], bool]
-
-
-@dataclass(frozen=True, slots=True)
-class CheckSamples:
-    """The samples of one check: both arms on the grid, and the baseline's history on a grid of blocks."""
-
-    canary: ArmSamples
-    baseline: ArmSamples
-    history: ArmSamples | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,87 +71,76 @@ def clock_at(
     return RolloutClock(start, end, grid_seconds, step, held, deadline)
 
 
-def events(samples: ArmSamples, indicator: Indicator, keep: Keep | None = None) -> Events:
+def events(counts: ArmCounts, indicator: Indicator, keep: Keep | None = None) -> Events:
     """Bad and all events of an indicator, of the series that are kept."""
     judged = judgeable(indicator)
     match judged:
         case Ratio():
-            return _ratio_events(samples, judged, keep)
+            return _ratio_events(counts, judged, keep)
         case Latency():
-            return _latency_events(samples, judged, keep)
+            return _latency_events(counts, judged, keep)
         case Probe():
-            return Events(samples.path("bad", keep), samples.path("total", keep))
+            return Events(counts.path("bad", keep), counts.path("total", keep))
         case _:
             assert_never(judged)
 
 
-def _ratio_events(samples: ArmSamples, ratio: Ratio, keep: Keep | None) -> Events:
-    bad, good, total = (samples.path(role, keep) for role in ("bad", "good", "total"))
+def _ratio_events(counts: ArmCounts, ratio: Ratio, keep: Keep | None) -> Events:
+    bad, good, total = (counts.path(role, keep) for role in ("bad", "good", "total"))
     if ratio.total is None:
         return Events(bad, bad + good)
     return Events(bad if ratio.bad is not None else total - good, total)
 
 
-def _latency_events(samples: ArmSamples, latency: Latency, keep: Keep | None) -> Events:
-    total, fast = tail_events(samples, BUCKET, float(latency.at_most), keep)
+def _latency_events(counts: ArmCounts, latency: Latency, keep: Keep | None) -> Events:
+    total, fast = tail_events(counts, BUCKET, float(latency.at_most), keep)
     if latency.bad_if:
-        _, fast_but_bad = tail_events(samples, BAD_BUCKET, float(latency.at_most), keep)
+        _, fast_but_bad = tail_events(counts, BAD_BUCKET, float(latency.at_most), keep)
         fast = fast - fast_but_bad
     return Events(total - fast, total)
 
 
-def tail_events(samples: ArmSamples, role: str, bound: float, keep: Keep | None) -> tuple[Path, Path]:
+def tail_events(counts: ArmCounts, role: str, bound: float, keep: Keep | None) -> tuple[Path, Path]:
     """All observations of a histogram, and those at or below a bound, interpolated where it is no edge."""
-    total = samples.path(role, keep, np.inf)
-    edges = samples.bounds(role)
+    total = counts.path(role, keep, np.inf)
+    edges = counts.bounds(role)
     if bound in edges or not edges:
-        return total, samples.path(role, keep, bound)
+        return total, counts.path(role, keep, bound)
     below, above = (
         max((edge for edge in edges if edge < bound), default=0.0),
         min(edge for edge in edges if edge > bound),
     )
     share = 0.0 if np.isinf(above) else (bound - below) / (above - below)
-    low, high = samples.path(role, keep, below), samples.path(role, keep, above)
+    low, high = counts.path(role, keep, below), counts.path(role, keep, above)
     return total, Path(low.low + share * (high.low - low.low), low.high + share * (high.high - low.high))
 
 
-def lacks_bucket(samples: ArmSamples, indicator: Indicator) -> bool:
+def lacks_bucket(counts: ArmCounts, indicator: Indicator) -> bool:
     """Whether a classic histogram has no bucket for the bound of its SLI: that is missing data, not slowness."""
-    if not isinstance(indicator, Latency) or indicator.native or samples.is_empty:
+    if not isinstance(indicator, Latency) or indicator.native or counts.is_empty:
         return False
-    return float(indicator.at_most) not in samples.bounds(BUCKET)
+    return float(indicator.at_most) not in counts.bounds(BUCKET)
 
 
-def keeping(by: tuple[str, ...], *values: LabelValues) -> Keep:
-    """Series with any of these values of the labels."""
-    wanted = set(values)
-    return lambda series: tuple(series.labels.get(label, "") for label in by) in wanted
-
-
-def history_of(samples: ArmSamples | None, count: Callable[[ArmSamples], Events]) -> BaselineHistory:
+def history_of(counts: HistoryCounts | None, count: Callable[[ArmCounts], Events]) -> BaselineHistory:
     """The baseline's error ratio before the canary, and how much halves of it differ.
 
     Args:
-        samples: of the baseline, on a grid of blocks.
+        counts: of the baseline, on a grid of blocks.
         count: the events of one half.
     """
-    if samples is None or samples.points < 2 or samples.is_empty:
+    if counts is None or counts.halves[0].points < 2 or counts.is_empty:
         return BaselineHistory()
-    left, right = map(count, samples.halves)
+    left, right = map(count, counts.halves)
     return BaselineHistory.of(left.bad.late, left.total.late, right.bad.late, right.total.late)
 
 
-def blocks_of(history: ArmSamples) -> int:
-    """How many blocks a history has."""
-    return int(np.logical_or.reduce(list(history.seen.values())).sum()) - 1 if history.seen else 0
-
-
-def history_warnings(history: ArmSamples | None) -> list[str]:
+def history_warnings(history: HistoryCounts | None) -> list[str]:
     """What makes the dispersion uncertain, in words."""
     if history is None or history.is_empty:
         return ["no history of the stable version: its errors are taken to come in bursts"]
-    if len(history.seen) < 2:
+    if history.processes < 2:
         return ["the history has one target only: its errors are taken to come in bursts"]
-    if (blocks := blocks_of(history)) < FEW_BLOCKS:
-        return [f"the history has {blocks} blocks of 30 s only: how bursty errors are is hardly known"]
+    if history.blocks < FEW_BLOCKS:
+        return [f"the history has {history.blocks} blocks of 30 s only: how bursty errors are is hardly known"]
     return []

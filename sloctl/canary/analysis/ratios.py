@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from sloctl.canary.analysis.counts import ArmCounts, CheckCounts, Keep
 from sloctl.canary.analysis.evidence import (
     BaselineHistory,
     CountsOfBoth,
@@ -21,9 +22,8 @@ from sloctl.canary.analysis.evidence import (
     health_phi,
     relapsed,
 )
-from sloctl.canary.analysis.question import CheckSamples, Keep, Question, events, history_of, keeping
+from sloctl.canary.analysis.question import Question, events, history_of
 from sloctl.canary.analysis.samples import (
-    ArmSamples,
     Events,
     LabelValues,
     against_the_canary,
@@ -32,13 +32,17 @@ from sloctl.canary.analysis.samples import (
     pooled,
 )
 from sloctl.canary.analysis.statistics import Floats, divergence
-from sloctl.canary.analysis.verdict import Decision, Finding, Reason, RolloutClock
+from sloctl.canary.analysis.verdict import Decision, Finding, Reason, RolloutClock, Tally
 from sloctl.canary.analysis.wording import against, grouped, percent, requests_failed
 from sloctl.model.canary import SloCheck
 from sloctl.model.catalogue import Slo
 
 GapReading: TypeAlias = Callable[[Events, Events], CountsOfBoth]
 OTHER: Final = "_other"
+SUSPECT: Final = 2.0
+"""One of k values of `by` with evidence of harm of so many times k holds a promotion."""
+NOTICED: Final = 0.03
+"""An error ratio on one value of `by` that somebody would notice."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,6 +85,16 @@ class GroupEvidence:
         paths = [path for path in (self.lenient.relative, self.lenient.absolute) if path is not None]
         return max(float(path.max()) for path in paths) if paths else 0.0
 
+    @property
+    def evidence_now(self) -> float:
+        """The evidence of harm at the end, as a logarithm."""
+        paths = [path for path in (self.lenient.relative, self.lenient.absolute) if path is not None]
+        return max((float(path[-1]) for path in paths), default=0.0)
+
+    def where(self, check: SloCheck) -> str:
+        """Which value it is about: `route=/pay`."""
+        return ", ".join(f"{label}={part}" for label, part in zip(check.by, self.group.value, strict=True))
+
     def finding(self, check: SloCheck, shown: float | None = None) -> Finding:
         """Its numbers, with the evidence of health where there is one; nothing is decided yet."""
         arms, value = as_counted(self.group.canary, self.group.baseline), self.group.value
@@ -97,12 +111,12 @@ class GroupEvidence:
         return replace(finding, series=series, phi=float(self.group.history.phi))
 
 
-def judge_ratio(check: SloCheck, slo: Slo, samples: CheckSamples, question: Question) -> Finding:
+def judge_ratio(check: SloCheck, slo: Slo, counts: CheckCounts, question: Question) -> Finding:
     """What the error ratio of a check says, once samples of the canary are there."""
     grid = question.clock.grid_seconds
-    whole = _group((), slo, samples, None)
-    values = _groups(check, slo, samples) if check.by else []
-    until = complete_until(samples)
+    whole = _group((), slo, counts, None)
+    values = _groups(check, slo, counts) if check.by else []
+    until = complete_until(counts)
     parts = 2 if values else 1
     total = _evidence([whole], question.limits(check, parts), until, grid)[0]
     single = _evidence(values, question.limits(check, parts * max(1, len(values))), until, grid)
@@ -112,28 +126,28 @@ def judge_ratio(check: SloCheck, slo: Slo, samples: CheckSamples, question: Ques
     return healthy_finding(check, total, everyone, question)
 
 
-def complete_until(samples: CheckSamples) -> int:
+def complete_until(counts: CheckCounts) -> int:
     """How many intervals are complete in both arms."""
-    return min(samples.canary.complete_until(), samples.baseline.complete_until())
+    return min(counts.canary.complete_until, counts.baseline.complete_until)
 
 
-def _group(value: LabelValues, slo: Slo, samples: CheckSamples, keep: Keep | None) -> RequestGroup:
-    def count(arm: ArmSamples) -> Events:
+def _group(value: LabelValues, slo: Slo, counts: CheckCounts, keep: Keep | None) -> RequestGroup:
+    def count(arm: ArmCounts) -> Events:
         return events(arm, slo.indicator, keep)
 
-    return RequestGroup(value, count(samples.canary), count(samples.baseline), history_of(samples.history, count))
+    return RequestGroup(value, count(counts.canary), count(counts.baseline), history_of(counts.history, count))
 
 
-def _groups(check: SloCheck, slo: Slo, samples: CheckSamples) -> list[RequestGroup]:
+def _groups(check: SloCheck, slo: Slo, counts: CheckCounts) -> list[RequestGroup]:
     """One group per value; at most `max_series`, the values with the fewest requests are one group."""
-    by, seen = check.by, sorted({*samples.canary.values(check.by), *samples.baseline.values(check.by)})
+    by, seen = check.by, sorted({*counts.canary.values(), *counts.baseline.values()})
     kept = seen
     if len(seen) > slo.max_series:
-        requests = ((value, events(samples.baseline, slo.indicator, keeping(by, value))) for value in seen)
+        requests = ((value, events(counts.baseline, slo.indicator, {value})) for value in seen)
         kept = pooled(((value, float(counted.total.low[-1])) for value, counted in requests), slo.max_series)
-    groups = [_group(value, slo, samples, keeping(by, value)) for value in kept]
+    groups = [_group(value, slo, counts, {value}) for value in kept]
     if rest := set(seen) - set(kept):
-        groups.append(_group(tuple(OTHER for _ in by), slo, samples, keeping(by, *rest)))
+        groups.append(_group(tuple(OTHER for _ in by), slo, counts, rest))
     return groups
 
 
@@ -197,7 +211,7 @@ def _row(found: Harm, index: int) -> Harm:
 def harmed_finding(check: SloCheck, group: GroupEvidence) -> Finding:
     """The finding of a group whose limits are broken."""
     finding = group.finding(check)
-    where = ", ".join(f"{label}={value}" for label, value in (finding.series or {}).items())
+    where = group.where(check) if group.group.value else ""
     text = f"{_failed(finding, f' on {where}' if where else '')}: {' and '.join(_broken(check, group))}"
     return finding.saying(Decision.ROLLBACK, Reason.HARM, text)
 
@@ -240,7 +254,41 @@ def healthy_finding(
     if relapsed(arms, limits, grid):
         text = f"{_failed(finding)}, but the last minute alone is above the limit"
         return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
+    single = [each for each in everyone if each.group.value]
+    if (suspect := _suspect(single)) is not None:
+        tally = Tally.of(as_counted(suspect.group.canary, suspect.group.baseline).canary)
+        text = f"{_failed(finding)}, but {requests_failed(tally)} on {suspect.where(check)}; more of them will tell"
+        return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
+    question.warnings.extend(_unseen(check, single))
     return finding.saying(Decision.PROMOTE, Reason.HEALTHY, _failed(finding))
+
+
+def _suspect(single: Sequence[GroupEvidence]) -> GroupEvidence | None:
+    """The value of `by` that speaks most against promotion; of many values one does so by chance now and then."""
+    worst = max(single, key=lambda each: each.evidence_now, default=None)
+    return worst if worst is not None and worst.evidence_now > math.log(SUSPECT * len(single)) else None
+
+
+def _unseen(check: SloCheck, single: Sequence[GroupEvidence]) -> Iterator[str]:
+    """A warning of the values of `by` that have too few requests to show an error ratio that people would notice."""
+    few = []
+    for each in single:
+        requests = float(each.group.canary.total.low[-1])
+        if each.limits.error_rate is not None and requests < _requests_to_see(each):
+            few.append((requests, each.where(check)))
+    if few:
+        requests, where = min(few)
+        others = f", nor on {len(few) - 1} others" if len(few) > 1 else ""
+        what = f"{percent(NOTICED)} errors there would not be seen{others}"
+        yield f"{check.name}: {where} has {grouped(requests)} requests: {what}"
+
+
+def _requests_to_see(group: GroupEvidence) -> float:
+    """So many requests show the ratio that is noticed, on average: as `_needed` of harm."""
+    limit, phi = group.limits.error_rate, float(group.group.history.phi)
+    assert limit is not None
+    noticed = max(NOTICED, 2 * limit)
+    return max(1.0, phi if math.isfinite(phi) else 1.0) * group.limits.threshold / divergence(noticed, limit)
 
 
 def _insufficient(finding: Finding, limits: Limits, phi: float, clock: RolloutClock) -> Finding:

@@ -9,10 +9,10 @@ neither.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -44,6 +44,29 @@ class CounterSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class Rows:
+    """The series of one role.
+
+    Attributes:
+        values: a row each, on the grid; NaN where there is no sample.
+        known: where there is one.
+        targets: the processes, and `places` which of them each row comes from.
+    """
+
+    values: Floats
+    known: NDArray[np.bool_]
+    targets: list[LabelValues]
+    places: NDArray[np.intp]
+
+    @property
+    def restarts(self) -> NDArray[np.intp]:
+        """How often each counter went back."""
+        newest = np.maximum.accumulate(np.where(self.known, np.arange(self.values.shape[1]), 0), axis=1)
+        often: NDArray[np.intp] = (np.diff(np.take_along_axis(self.values, newest, axis=1)) < 0).sum(axis=1)
+        return often
+
+
+@dataclass(frozen=True, slots=True)
 class Path:
     """Events counted until each grid point: at least `low`, at most `high`. Both begin with 0."""
 
@@ -60,12 +83,6 @@ class Path:
     def nothing(cls, points: int) -> Path:
         """No event at all."""
         return cls(np.zeros(points), np.zeros(points))
-
-    def since(self, point: int) -> Path:
-        """Only the events after a grid point."""
-        low, high = np.maximum(self.low - self.high[point], 0.0), np.maximum(self.high - self.low[point], 0.0)
-        low[: point + 1] = high[: point + 1] = 0.0
-        return Path(low, high)
 
     @property
     def is_certain(self) -> bool:
@@ -147,7 +164,7 @@ class ArmSamples:
 
     def target(self, series: CounterSeries) -> LabelValues:
         """Which process a series comes from."""
-        return tuple(series.labels.get(label, "") for label in self.target_labels)
+        return tuple([series.labels.get(label, "") for label in self.target_labels])
 
     @cached_property
     def everything(self) -> tuple[CounterSeries, ...]:
@@ -155,13 +172,25 @@ class ArmSamples:
         return tuple(series for role in sorted(self.series) for series in self.series[role])
 
     @cached_property
+    def rows(self) -> Mapping[str, Rows]:
+        """The series of each role that has any, as arrays."""
+        return {role: self._rows_of(self.series[role]) for role in sorted(self.series) if self.series[role]}
+
+    def _rows_of(self, series: Sequence[CounterSeries]) -> Rows:
+        index: dict[LabelValues, int] = {}
+        places = [index.setdefault(self.target(each), len(index)) for each in series]
+        values = np.stack([each.values for each in series])
+        return Rows(values, ~np.isnan(values), list(index), np.array(places))
+
+    @cached_property
     def seen(self) -> Mapping[LabelValues, NDArray[np.bool_]]:
         """For each target, at which grid points it was scraped."""
         found: dict[LabelValues, NDArray[np.bool_]] = {}
-        for series in self.everything:
-            here = ~np.isnan(series.values)
-            target = self.target(series)
-            found[target] = found[target] | here if target in found else here
+        for rows in self.rows.values():
+            here = np.zeros((len(rows.targets), self.points), dtype=bool)
+            np.logical_or.at(here, rows.places, rows.known)
+            for target, own in zip(rows.targets, here, strict=True):
+                found[target] = found[target] | own if target in found else own
         return found
 
     @property
@@ -169,27 +198,10 @@ class ArmSamples:
         """Whether nothing was ever seen."""
         return not any(here.any() for here in self.seen.values())
 
-    def values(self, by: tuple[str, ...]) -> list[LabelValues]:
-        """The combinations of these labels' values, sorted; series without one of them belong to none."""
-        found = {tuple(series.labels.get(label, "") for label in by) for series in self.everything}
-        return sorted(value for value in found if all(value))
-
-    def path(self, role: str, keep: Callable[[CounterSeries], bool] | None = None, bound: float | None = None) -> Path:
-        """Events of one role, of the series that are kept, and of one bucket where it is a histogram."""
-        if keep is None:
-            return self._totals.get((role, bound)) or Path.nothing(self.points)
-        return self._sum(path for series, path in self._paths.get((role, bound), ()) if keep(series))
-
-    def _sum(self, paths: Iterable[Path]) -> Path:
-        low, high = np.zeros(self.points), np.zeros(self.points)
-        for path in paths:
-            low += path.low
-            high += path.high
-        return Path(low, high)
-
     @cached_property
-    def _totals(self) -> Mapping[tuple[str, float | None], Path]:
-        return {key: self._sum(path for _, path in pairs) for key, pairs in self._paths.items()}
+    def remembered(self) -> dict[Hashable, Any]:
+        """What was made of these samples, by those who need it again."""
+        return {}
 
     @cached_property
     def halves(self) -> tuple[ArmSamples, ArmSamples]:
@@ -202,26 +214,6 @@ class ArmSamples:
             role: tuple(each for each in found if self.target(each) in targets) for role, found in self.series.items()
         }
         return replace(self, series=series)
-
-    @cached_property
-    def _paths(self) -> Mapping[tuple[str, float | None], list[tuple[CounterSeries, Path]]]:
-        found: dict[tuple[str, float | None], list[tuple[CounterSeries, Path]]] = {}
-        for role, series in self.series.items():
-            paths = all_counted([each.values for each in series], [self.seen[self.target(each)] for each in series])
-            for each, path in zip(series, paths, strict=True):
-                found.setdefault((role, _bound(each)), []).append((each, self._warm(each, path)))
-        return found
-
-    def _warm(self, series: CounterSeries, path: Path) -> Path:
-        """What a process counted since it was warm."""
-        here = self.seen[self.target(series)]
-        if not self.warm_up or here[0] or not here.any():
-            return path
-        return path.since(min(int(here.argmax()) + self.warm_up, self.points - 1))
-
-    def bounds(self, role: str) -> set[float]:
-        """The bounds of a histogram's buckets."""
-        return {bound for name, bound in self._paths if name == role and bound is not None}
 
     def last_seen(self) -> dict[LabelValues, int]:
         """The last grid point at which each target was scraped."""
@@ -247,9 +239,10 @@ class ArmSamples:
             if point < last and not (last - point > GRACE and (gone_is_fine or target in self.gone)):
                 return f"{_words(target)} has no sample for {last - point} scrapes"
         gone = {target for target, point in self.last_seen().items() if point < last}
-        for series in self.everything:
-            if np.isnan(series.values[-1]) and self.target(series) not in gone and np.isfinite(series.values).any():
-                return f"{_name(series)} has no fresh sample"
+        for role, rows in self.rows.items():
+            for index in np.flatnonzero(~rows.known[:, -1] & rows.known.any(axis=1)):
+                if rows.targets[rows.places[index]] not in gone:
+                    return f"{_name(self.series[role][index])} has no fresh sample"
         return None
 
     def lost(self) -> str | None:
@@ -260,18 +253,63 @@ class ArmSamples:
         """
         ends = {target: int(target in self.gone) for target in self.seen}
         restarted = ""
-        for series in self.everything:
-            known = series.values[~np.isnan(series.values)]
-            if restarts := int((np.diff(known) < 0).sum()):
-                target = self.target(series)
-                ends[target] = max(ends[target], restarts + (target in self.gone))
-                restarted = restarted or _name(series)
+        for role, rows in self.rows.items():
+            restarts = rows.restarts
+            for index in np.flatnonzero(restarts):
+                target = rows.targets[rows.places[index]]
+                ends[target] = max(ends[target], int(restarts[index]) + (target in self.gone))
+                restarted = restarted or _name(self.series[role][index])
         known_intervals = sum(int(here.sum()) for here in self.seen.values())
         if sum(ends.values()) <= MOST_LOST * known_intervals:
             return None
         if restarted:
             return f"{restarted} went back: a process restarted, and what it had counted is lost"
         return f"{_words(max(ends, key=lambda target: ends[target]))} is gone, and what it had counted is lost"
+
+
+@dataclass(frozen=True, slots=True)
+class CheckSamples:
+    """The samples of one check: both arms on the grid, and the baseline's history on a grid of blocks."""
+
+    canary: ArmSamples
+    baseline: ArmSamples
+    history: ArmSamples | None = None
+
+
+def group_paths(samples: ArmSamples, by: tuple[str, ...]) -> dict[tuple[str, float | None], dict[LabelValues, Path]]:
+    """Events of each role, of each bucket's bound where it is a histogram, and of each value of the labels `by`."""
+    found: dict[tuple[str, float | None], dict[LabelValues, Path]] = {}
+    for role, rows in samples.rows.items():
+        index: dict[tuple[float | None, LabelValues], int] = {}
+        keys = ((_bound(each), tuple([each.labels.get(label, "") for label in by])) for each in samples.series[role])
+        groups = np.array([index.setdefault(key, len(index)) for key in keys])
+        seen = np.stack([samples.seen[target] for target in rows.targets])[rows.places]
+        low, high = all_counted(rows.values, seen)
+        if samples.warm_up:
+            low, high = _warm(low, high, seen, samples.warm_up)
+        until = [_grouped(each, groups, len(index)) for each in ((low,) if high is low else (low, high))]
+        for (bound, value), group in index.items():
+            found.setdefault((role, bound), {})[value] = Path(until[0][group], until[-1][group])
+    return found
+
+
+def _grouped(rows: Floats, groups: NDArray[np.intp], count: int) -> Floats:
+    """The sum of the rows of each group."""
+    total = np.zeros((count, rows.shape[1]))
+    np.add.at(total, groups, rows)
+    return total
+
+
+def _warm(low: Floats, high: Floats, seen: NDArray[np.bool_], warm_up: int) -> tuple[Floats, Floats]:
+    """What each process counted since it was warm."""
+    cold = ~seen[:, 0] & seen.any(axis=1)
+    warm = np.where(cold, np.minimum(seen.argmax(axis=1) + warm_up, low.shape[1] - 1), 0)[:, None]
+    later = np.arange(low.shape[1]) > warm
+    least, most = (np.take_along_axis(each, warm, axis=1) for each in (low, high))
+    return (
+        np.where(cold[:, None], np.where(later, np.maximum(low - most, 0.0), 0.0), low),
+        np.where(cold[:, None], np.where(later, np.maximum(high - least, 0.0), 0.0), high),
+    )
 
 
 def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:
@@ -301,20 +339,24 @@ def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:
     return Path(low, np.maximum(high, low))
 
 
-def all_counted(rows: Sequence[Floats], seen: Sequence[NDArray[np.bool_]]) -> list[Path]:
-    """What `counted` says of each counter; those without gaps since they appeared are counted at once."""
-    if not rows:
-        return []
-    values = np.stack(rows)
+def all_counted(values: Floats, seen: NDArray[np.bool_]) -> tuple[Floats, Floats]:
+    """What `counted` says of each counter, a row each; those without gaps since they appeared are counted at once.
+
+    Returns:
+        The least and the most, the same array where all is certain.
+    """
     gaps = np.isnan(values)
     since = np.where(gaps, 0.0, values)
     steps = np.diff(since, prepend=since[:, :1])
-    totals = np.cumsum(np.where(steps < 0, since, steps), axis=1)
-    certain = ((since >= 0).all(axis=1) & _whole_since_they_appeared(gaps, np.stack(seen))).tolist()
-    return [
-        Path(total, total) if sure else counted(row, here)
-        for row, here, total, sure in zip(rows, seen, totals, certain, strict=True)
-    ]
+    low = np.cumsum(np.where(steps < 0, since, steps), axis=1)
+    uncertain = np.flatnonzero(~((since >= 0).all(axis=1) & _whole_since_they_appeared(gaps, seen)))
+    if not len(uncertain):
+        return low, low
+    high = low.copy()
+    for index in uncertain:
+        path = counted(values[index], seen[index])
+        low[index], high[index] = path.low, path.high
+    return low, high
 
 
 def _whole_since_they_appeared(gaps: NDArray[np.bool_], seen: NDArray[np.bool_]) -> NDArray[np.bool_]:
@@ -378,7 +420,8 @@ def pooled(values: Iterable[tuple[LabelValues, float]], most: int) -> list[Label
 
 
 def _bound(series: CounterSeries) -> float | None:
-    return float(series.labels["le"]) if "le" in series.labels else None
+    bound = series.labels.get("le")
+    return None if bound is None else float(bound)
 
 
 def _name(series: CounterSeries) -> str:

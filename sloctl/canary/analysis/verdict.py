@@ -55,6 +55,9 @@ _MISSING = {
 }
 """Reasons that `when_missing` answers at the deadline. A shared degradation is not among them: the old version
 is no better, so rolling back would help nobody."""
+_UNSEEN = {Reason.NO_DATA, Reason.NO_BASELINE, Reason.INSUFFICIENT_EVIDENCE}
+"""Those of a service that nobody uses: with these alone, and without one failure, `when_missing` may promote."""
+UNSEEN: Final = "nothing shows that this version is healthy: it goes on because `when_missing` says promote"
 
 
 @dataclass(frozen=True, slots=True)
@@ -177,7 +180,8 @@ class Verdict:
     """The answer for one service.
 
     Raises:
-        ValueError: it says promote without that finding of every check, or before the step's shortest time.
+        ValueError: it says promote before the step's shortest time, or without that finding of every check; unless it
+            warns that nobody has used the version by the deadline.
     """
 
     decision: Decision
@@ -194,7 +198,8 @@ class Verdict:
         if self.decision is not Decision.PROMOTE:
             return
         shown = self.findings and all(finding.decision is Decision.PROMOTE for finding in self.findings)
-        if not shown or self.clock is None or not self.clock.held:
+        silent = self.reason is Reason.DEADLINE and UNSEEN in self.warnings and _is_silent(self.findings)
+        if not (shown or silent) or self.clock is None or not self.clock.held:
             raise ValueError("promote needs evidence of health from every check, at the end of a step")
 
 
@@ -209,6 +214,8 @@ def conclude(
     if (harmed := _first(findings, Decision.ROLLBACK)) is not None:
         return verdict(Decision.ROLLBACK, harmed.reason, _said(harmed))
     if (undecided := _first(findings, Decision.CONTINUE)) is not None:
+        if _sleeps(findings, clock, when_missing) and approved:
+            return _asleep(undecided, findings, clock)
         return verdict(*_undecided(undecided, clock, when_missing))
     if clock is None or not findings:
         return verdict(Decision.CONTINUE, Reason.NO_DATA, "nothing was judged")
@@ -229,9 +236,33 @@ def _undecided(finding: Finding, clock: RolloutClock | None, when_missing: WhenM
     return Decision.CONTINUE, finding.reason, f"{_said(finding)}{late}"
 
 
+def _sleeps(findings: Sequence[Finding], clock: RolloutClock | None, when_missing: WhenMissing) -> bool:
+    """Whether the deadline of a service has passed that sleeps, and that is how it is released."""
+    overdue = clock is not None and clock.overdue and clock.held
+    return overdue and when_missing is WhenMissing.PROMOTE and _is_silent(findings)
+
+
+def _is_silent(findings: Sequence[Finding]) -> bool:
+    """Whether whatever is undecided is so because there was nothing to see, and nothing has failed."""
+    undecided = [finding for finding in findings if finding.decision is not Decision.PROMOTE]
+    return all(
+        finding.decision is Decision.CONTINUE
+        and finding.reason in _UNSEEN
+        and (finding.canary is None or finding.canary.x == 0)
+        for finding in undecided
+    )
+
+
+def _asleep(finding: Finding, findings: Sequence[Finding], clock: RolloutClock | None) -> Verdict:
+    text = f"the step's deadline has passed without evidence, and without a failure: {_said(finding)}"
+    return Verdict(Decision.PROMOTE, Reason.DEADLINE, text, tuple(findings), clock, warnings=(UNSEEN,))
+
+
 def unanswered(reason: Reason, sentence: str, clock: RolloutClock | None, when_missing: WhenMissing) -> Verdict:
-    """The verdict when the source gave no samples: never promote."""
+    """The verdict when the source gave no samples: never promote, unless `when_missing` says so of a service asleep."""
     finding = Finding("source", Decision.CONTINUE, reason, sentence)
+    if _sleeps([finding], clock, when_missing):
+        return _asleep(finding, [finding], clock)
     return Verdict(*_undecided(finding, clock, when_missing), (), clock)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final, TypeVar
 
+from sloctl.canary.analysis.verdict import Decision
 from sloctl.canary.audit.chain import Entry, Kind, Subject
 from sloctl.canary.audit.store import ReleaseState, Store, StoreError
 from sloctl.canary.judging import Judged, judge
@@ -25,6 +26,7 @@ from sloctl.canary.source.arms import Release
 from sloctl.canary.source.history import Recent
 from sloctl.canary.source.look import MAX_LENGTH, SKEW, CanarySource
 from sloctl.errors import SloctlError
+from sloctl.model.canary import Canary
 
 LOG: Final = logging.getLogger(__name__)
 T = TypeVar("T")
@@ -72,7 +74,8 @@ class Evaluator:
         state = self._stored(lambda: self.store.release_state(subject))
         if state.rolled_back is not None:
             step = asked.step if asked.step is not None else state.step or 0
-            return self._sent(answers.answer(state.rolled_back.body, state.rolled_back), subject, step)
+            sent = self._sent(answers.answer(state.rolled_back.body, state.rolled_back), subject, step)
+            return self._patient(sent, judgeable.canary, step, state.first_at) if asked.dry_run else sent
         release = self._release(asked, judgeable, state, subject)
         approved = state.approved or state.promoted >= judgeable.canary.first_deployments
         judged = self._judged(judgeable, release, approved=approved)
@@ -96,7 +99,16 @@ class Evaluator:
         evidence = partial(evidence_bytes, judged, approved=approved)
         decision = self._stored(lambda: self.store.decide(draft, evidence, judgeable.packed))
         self.metrics.audit_seconds.observe(time.perf_counter() - began)
-        return self._sent(answers.answer(body, decision), subject, release.step)
+        sent = self._sent(answers.answer(body, decision), subject, release.step)
+        return self._patient(sent, judgeable.canary, release.step, state.first_at) if asked.dry_run else sent
+
+    def _patient(self, sent: dict[str, Any], canary: Canary, step: int, first_at: int | None) -> dict[str, Any]:
+        """The answer to a dry run: a rollback ends no gate before a good version would pass it."""
+        now = int(self.clock() * 1000)
+        held = (now if first_at is None else first_at) + (canary.begins(step) + canary.shortest(step)).milliseconds
+        if sent["verdict"] == Decision.ROLLBACK.value and now < held:
+            return {**sent, "argo": {**sent["argo"], "verdict": Decision.CONTINUE.value}}
+        return sent
 
     def approve(self, asked: ApprovalRequest, caller: str, configuration: Configuration) -> dict[str, Any]:
         """Record that a person approves a deployment.
@@ -145,15 +157,17 @@ class Evaluator:
             raise MalformedError(str(error)) from error
         if state.first_at is not None:
             release = replace(release, began=state.first_at / 1000)
-        if state.other_until is not None:
+        fixed, other = judgeable.canary.arms.are_fixed, state.other_until
+        if fixed or other is not None:  # with fixed arms every release before was known by the same labels
             began = now if release.began is None else release.began
-            release = replace(release, began=began, other_until=state.other_until / 1000)
+            until = now if fixed or other is None else other / 1000
+            release = replace(release, began=began, other_until=until)
         return release
 
     def _remember_start(self, subject: Subject, judged: Judged) -> None:
         """Looking for a canary's first sample again would find the same: the start of the first step is kept."""
         clock = judged.verdict.clock
-        if clock is not None and clock.step == 0 and judged.samples:
+        if clock is not None and clock.step == 0 and judged.counts:
             self.starts.put(subject, clock.start)
 
     def _judged(self, judgeable: JudgeableService, release: Release, *, approved: bool) -> Judged:
@@ -162,7 +176,7 @@ class Evaluator:
         def look() -> Judged:
             with self.turns.one():
                 queries = TimedQueries(self.shared, self.look_seconds)
-                source = CanarySource(queries, self.clock, history=self.shared.history)
+                source = CanarySource(queries, self.clock, history=self.shared.history, kept=self.shared.kept)
                 return judge(judgeable.service, release, source, approved=approved)
 
         return self.looks.once((judgeable.platform, judgeable.digest, release, approved), look, FOLLOW_SECONDS)

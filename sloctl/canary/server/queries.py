@@ -14,6 +14,7 @@ from sloctl.canary.server.breaker import Breaker
 from sloctl.canary.server.coalescing import Coalescing
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.source.history import HistoryCache
+from sloctl.canary.source.kept import KeptReleases
 from sloctl.prometheus import Fault, PrometheusClient, PrometheusError, Sample, Series
 
 LOG: Final = logging.getLogger(__name__)
@@ -66,6 +67,7 @@ class Shared:
         self.breaker = breaker or Breaker(on_change=metrics.breaker_open.set)
         self.coalescing = Coalescing(metrics.coalesced.inc)
         self.history = HistoryCache()
+        self.kept = KeptReleases()
         self.clock = PrometheusClock()
 
 

@@ -11,10 +11,12 @@ import ipaddress
 import logging
 import signal
 import socket
+import ssl
 import sys
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
+from pathlib import Path
 from types import FrameType
 from typing import Any, Final
 
@@ -48,11 +50,14 @@ class Listening:
     Attributes:
         host: an IP address or a name.
         drain_seconds: so long after SIGTERM it goes on refusing politely, until nobody is sent here any more.
+        certificate: file with the certificate and those of its issuers, and `key` with its key; None for plain HTTP.
     """
 
     host: str
     port: int
     drain_seconds: float = 0.0
+    certificate: Path | None = None
+    key: Path | None = None
 
     @property
     def is_loopback(self) -> bool:
@@ -91,9 +96,12 @@ def serve(listening: Listening, store: Store, load: Callable[[], Configuration],
         access_log=False,
         lifespan="off",
         timeout_graceful_shutdown=int(FINISH_SECONDS),
+        ssl_certfile=listening.certificate,
+        ssl_keyfile=listening.key,
         **protocol.settings(),
     )
-    server = CanaryServer(config, webhook, stamp, listening.drain_seconds)
+    _load_tls(config, listening)
+    server = CanaryServer(config, webhook, stamp, listening)
     gc.collect()
     gc.freeze()  # what is loaded now stays: no look waits for the collector to go through it again
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
@@ -111,10 +119,10 @@ class CanaryServer(uvicorn.Server):
     """Uvicorn that drains before it stops."""
 
     def __init__(
-        self, config: uvicorn.Config, webhook: Webhook, stamp: Callable[[], object], drain_seconds: float
+        self, config: uvicorn.Config, webhook: Webhook, stamp: Callable[[], object], listening: Listening
     ) -> None:
         super().__init__(config)
-        self._webhook, self._stamp, self._drain_seconds = webhook, stamp, drain_seconds
+        self._webhook, self._stamp, self._listening = webhook, stamp, listening
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -144,7 +152,7 @@ class CanaryServer(uvicorn.Server):
 
     async def _drain(self) -> None:
         LOG.info("shutting down: %d analyses are finished first", self._webhook.in_flight)
-        await asyncio.sleep(self._drain_seconds)
+        await asyncio.sleep(self._listening.drain_seconds)
         with suppress(TimeoutError):
             async with asyncio.timeout(FINISH_SECONDS):
                 while self._webhook.in_flight:
@@ -153,6 +161,10 @@ class CanaryServer(uvicorn.Server):
 
     async def _reload(self) -> None:
         await asyncio.to_thread(self._webhook.configuration.reload)
+        try:
+            _load_tls(self.config, self._listening)  # connections that are there keep the certificate they have seen
+        except SloctlError as error:
+            LOG.error("the certificate is not good, so the last one stays in force: %s", error)  # noqa: TRY400
 
     async def _watch(self) -> None:
         """Kubernetes changes mounted files without telling anybody."""
@@ -172,6 +184,24 @@ def _safe(configuration: Configuration, listening: Listening) -> Configuration:
             "give --tokens FILE, or listen on 127.0.0.1"
         )
     return configuration
+
+
+def _load_tls(config: uvicorn.Config, listening: Listening) -> None:
+    """Read the certificate and its key, again where they were read before.
+
+    Raises:
+        SloctlError: they are none, or do not belong together.
+    """
+    if listening.certificate is None:
+        return
+    try:
+        if not config.loaded:
+            config.load()
+        if config.ssl is not None:
+            config.ssl.minimum_version = ssl.TLSVersion.TLSv1_2
+            config.ssl.load_cert_chain(listening.certificate, listening.key)
+    except (OSError, ssl.SSLError) as error:
+        raise SloctlError(f"{listening.certificate} cannot be used for TLS: {error}") from error
 
 
 def log_as_json() -> None:

@@ -60,6 +60,10 @@ class EvaluateRequest(_Shape):
         Field(description="When the canary got traffic; without it its first sample."),
     ] = None
 
+    dry_run: Annotated[
+        bool, Field(description="In a dry run Argo is told of a rollback when the step's shortest time has passed.")
+    ] = False
+
     @property
     def started_seconds(self) -> float | None:
         """`started` as Unix seconds."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple, TypeAlias
 
@@ -12,8 +11,7 @@ from sloctl.canary.analysis.question import BAD_BUCKET, BUCKET
 from sloctl.canary.analysis.samples import CounterSeries, Times, all_on_grid
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Latency, Probe, Ratio
-from sloctl.model.quantities import number
+from sloctl.model.indicator import Latency, Probe, Ratio, le_pattern
 from sloctl.model.selector import Matcher, MatchOperator, Selectors
 from sloctl.prometheus import Histogram
 from sloctl.prometheus import Series as Raw
@@ -41,13 +39,18 @@ def slo_roles(slo: Slo, *, every_bucket: bool = False) -> Roles:
             raise AssertionError("resolve lets no other kind through")
 
 
+def is_counted_anew(slo: Slo) -> bool:
+    """Whether its counters are made of all samples at every look: of a gauge's, or of buckets as they are filled."""
+    return isinstance(slo.indicator, Probe) or (isinstance(slo.indicator, Latency) and slo.indicator.native)
+
+
 def _bucket_roles(latency: Latency, *, every_bucket: bool) -> Roles:
     buckets = latency.histogram
     if not latency.native:
         buckets = tuple(selector.named(f"{selector.metric}_bucket") for selector in buckets)
         if not every_bucket:
-            bound = rf"{re.escape(number(latency.at_most))}(\.0*)?|\+Inf"
-            buckets = tuple(selector.narrowed(Matcher("le", MatchOperator.REGEX, bound)) for selector in buckets)
+            bound = Matcher("le", MatchOperator.REGEX, rf"{le_pattern(latency.at_most)}|\+Inf")
+            buckets = tuple(selector.narrowed(bound) for selector in buckets)
     if not latency.bad_if:
         return {BUCKET: buckets}
     return {BUCKET: buckets, BAD_BUCKET: tuple(selector.narrowed(*latency.bad_if) for selector in buckets)}

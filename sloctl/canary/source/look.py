@@ -8,10 +8,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import Final
 
-from sloctl.canary.analysis.question import AFTER, CheckSamples, clock_at
+from sloctl.canary.analysis.question import AFTER, clock_at
+from sloctl.canary.analysis.samples import CheckSamples
 from sloctl.canary.analysis.verdict import Reason, RolloutClock
 from sloctl.canary.source.arms import Release, both_arms
 from sloctl.canary.source.history import HistoryCache
+from sloctl.canary.source.kept import KeptReleases
 from sloctl.canary.source.queries import LOOKBACK, LookQueries, Queries
 from sloctl.errors import SloctlError
 from sloctl.model.canary import Canary, SloCheck
@@ -57,6 +59,7 @@ class CanarySource:
         clock: our own clock, Unix seconds; None is the system's.
         at: the moment to look at, for replays; None is now.
         history: keeps the hours before canaries from look to look.
+        kept: keeps the counters since then.
     """
 
     def __init__(
@@ -65,11 +68,13 @@ class CanarySource:
         clock: Callable[[], float] | None = None,
         at: float | None = None,
         history: HistoryCache | None = None,
+        kept: KeptReleases | None = None,
     ) -> None:
         self._prometheus = prometheus
         self._clock = clock or time.time
         self._at = at
         self._history = history or HistoryCache()
+        self._kept = kept or KeptReleases()
 
     def look(self, service: Service, release: Release) -> LookSamples:
         """The samples of every check of a service.
@@ -102,7 +107,7 @@ class CanarySource:
 
         def found(grid: float) -> tuple[LookQueries, LookSamples]:
             end = math.floor((now - lag_seconds(service)) / grid) * grid
-            query = LookQueries(self._prometheus, *arms, slos, grid, end, self._history, warm_up)
+            query = LookQueries(self._prometheus, *arms, slos, grid, end, self._history, self._kept, warm_up)
             return query, _samples(query, service, release)
 
         written = grid_seconds(service)

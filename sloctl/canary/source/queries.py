@@ -7,19 +7,20 @@ Each arm's matchers are added to the service's own selectors on their syntax, so
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
 import numpy as np
 
+from sloctl.canary.analysis.counts import blocks_of
 from sloctl.canary.analysis.evidence import BLOCK_SECONDS, FEW_BLOCKS
-from sloctl.canary.analysis.question import CheckSamples, blocks_of
-from sloctl.canary.analysis.samples import GRACE, ArmSamples, LabelValues
+from sloctl.canary.analysis.samples import GRACE, ArmSamples, CheckSamples, CounterSeries, LabelValues
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.source.arms import Arm, all_but
-from sloctl.canary.source.counters import Roles, counters, moments, native_edges, slo_roles
+from sloctl.canary.source.counters import Roles, counters, is_counted_anew, moments, native_edges, slo_roles
 from sloctl.canary.source.history import SETTLED_SECONDS, HistoryCache
+from sloctl.canary.source.kept import KeptCounters, KeptReleases, distance
 from sloctl.model.canary import CanaryCheck, MismatchCheck, SloCheck
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import HOUR, ZERO, Duration
@@ -32,8 +33,6 @@ from sloctl.promql.selectors import selector_text
 HISTORY: Final = HOUR
 LOOKBACK: Final = 20
 """Scrapes that may be missing before the counting of a series begins; with the usual 15 s Prometheus' five minutes."""
-FEW_SAMPLES: Final = 3
-"""From so many distances on, their median tells how often a target is scraped, although some scrapes are missing."""
 
 
 class Queries(Protocol):
@@ -64,9 +63,11 @@ class LookQueries:
     grid: float
     end: float
     histories: HistoryCache
+    kept: KeptReleases
     warm_up: Duration = ZERO
     answers: dict[tuple[Selector, Duration], tuple[Raw, ...]] = field(default_factory=dict)
     ranged: dict[str, tuple[Raw, ...]] = field(default_factory=dict)
+    counted: dict[tuple[Selector, float], KeptCounters] = field(default_factory=dict)
 
     def birth(self, slo: str, length: Duration) -> float | None:
         """When the canary's first sample of an SLI was scraped since its last silence, at most `length` ago.
@@ -83,8 +84,8 @@ class LookQueries:
 
     def distance(self) -> float:
         """Seconds between the samples of the target that is scraped least often; 0 while that is not known."""
-        steps = (np.diff(sorted(moments(raw))) for answer in self.answers.values() for raw in answer)
-        return max((float(np.median(each)) for each in steps if len(each) >= FEW_SAMPLES), default=0.0)
+        asked = distance(moments(raw) for answer in self.answers.values() for raw in answer)
+        return max((each.distance for each in self.counted.values()), default=asked)
 
     def check(self, check: CanaryCheck, start: float) -> CheckSamples:
         """The samples of one check."""
@@ -94,16 +95,21 @@ class LookQueries:
             case MismatchCheck():
                 labels = next((slo.sampling.target_labels for slo in self.slos.values()), ())
                 roles = {"mismatches": check.mismatches, "compared": check.compared}
-                both = self._arm(self._found(roles, Arm.alone(()), start), start, labels)
+                both = self._arm(self._counters(roles, Arm.alone(()), start), start, labels)
                 return CheckSamples(both, ArmSamples({}, both.points, labels))
 
     def slo(self, name: str, start: float, *, every_bucket: bool = False) -> CheckSamples:
         """Both arms of an SLI from `start` to the look's end, and the baseline's history before it."""
         slo = self.slos[name]
         roles, labels = slo_roles(slo, every_bucket=every_bucket), slo.sampling.target_labels
-        found = [self._found(roles, arm, start) for arm in (self.canary, self.baseline)]
-        edges = native_edges(raw for arm in found for answer in arm.values() for raw in answer)
-        canary, baseline = (self._arm(arm, start, labels, edges) for arm in found)
+        versions = (self.canary, self.baseline)
+        if is_counted_anew(slo):
+            found = [self._found(roles, arm, start) for arm in versions]
+            edges = native_edges(raw for arm in found for answer in arm.values() for raw in answer)
+            series = [counters(arm, self._grid(start), edges) for arm in found]
+        else:
+            series = [self._counters(roles, arm, start) for arm in versions]
+        canary, baseline = (self._arm(arm, start, labels) for arm in series)
         canary = replace(canary, gone=self._gone(canary))
         return CheckSamples(canary, baseline, self._history(roles, start, labels))
 
@@ -113,6 +119,37 @@ class LookQueries:
             role: [raw for raw in self._raw(selectors, arm, length) if moments(raw)[-1] > start]
             for role, selectors in roles.items()
         }
+
+    def _counters(self, roles: Roles, arm: Arm, start: float) -> dict[str, tuple[CounterSeries, ...]]:
+        """The counters of a version, by role."""
+        return {
+            role: tuple(
+                series for selector in selectors for series in self._of_arm(selector.narrowed(*arm.asked), arm, start)
+            )
+            for role, selectors in roles.items()
+        }
+
+    def _of_arm(self, selector: Selector, arm: Arm, start: float) -> tuple[CounterSeries, ...]:
+        """The counters of a selector that belong to a version.
+
+        They are chosen from an answer that holds them where there is one, as bad events are among all events.
+        """
+        for (wider, since), known in self.counted.items():
+            if wider.metric == selector.metric and since == start and set(wider.matchers) <= set(selector.matchers):
+                more = tuple(matcher for matcher in selector.matchers if matcher not in wider.matchers)
+                if (found := known.series((arm, more), lambda labels: _belongs(labels, arm, more))) is not None:  # noqa: B023
+                    return found
+        text = selector_text(selector)
+
+        def ask(seconds: float) -> tuple[Raw, ...]:
+            return self.prometheus.samples(text, str(Duration(math.ceil(seconds * 1000))), self.end)
+
+        grid = self._grid(start)
+        known = self.kept.look((text, start, self.grid), grid, ask, LOOKBACK * self.grid)
+        self.counted[selector, start] = known
+        found = known.series((arm, ()), lambda labels: _belongs(labels, arm, ()))
+        assert found is not None
+        return found
 
     def _gone(self, arm: ArmSamples) -> frozenset[LabelValues]:
         """The targets without samples at the end that Prometheus scrapes no more, as it has no `up` of them then.
@@ -130,13 +167,16 @@ class LookQueries:
         last = max((moments(raw)[-1] for raw in found), default=None)
         return last is not None and self.end - last > GRACE * self.grid
 
-    def _arm(
-        self, found: Mapping[str, list[Raw]], start: float, labels: tuple[str, ...], edges: Floats | None = None
-    ) -> ArmSamples:
+    def _grid(self, start: float) -> Floats:
         points = max(2, round((self.end - start) / self.grid) + 1)
         grid: Floats = start + self.grid * np.arange(points, dtype=np.float64)
+        return grid
+
+    def _arm(
+        self, series: Mapping[str, tuple[CounterSeries, ...]], start: float, labels: tuple[str, ...]
+    ) -> ArmSamples:
         warm_up = math.ceil(float(self.warm_up.seconds) / self.grid)
-        return ArmSamples(counters(found, grid, edges), points, labels, warm_up=warm_up)
+        return ArmSamples(series, len(self._grid(start)), labels, warm_up=warm_up)
 
     def _raw(self, selectors: Selectors, arm: Arm, length: Duration) -> list[Raw]:
         answers = (self._samples(selector.narrowed(*arm.asked), length) for selector in selectors)
@@ -145,20 +185,8 @@ class LookQueries:
     def _samples(self, selector: Selector, length: Duration) -> tuple[Raw, ...]:
         key = selector, length
         if key not in self.answers:
-            among = self._among(selector, length)
-            text = selector_text(selector)
-            self.answers[key] = self.prometheus.samples(text, str(length), self.end) if among is None else among
+            self.answers[key] = self.prometheus.samples(selector_text(selector), str(length), self.end)
         return self.answers[key]
-
-    def _among(self, selector: Selector, length: Duration) -> tuple[Raw, ...] | None:
-        """The selector's series from an answer that holds them, as bad events are among all events; None for none."""
-        for (wider, known), answer in self.answers.items():
-            if wider.metric == selector.metric and known == length and set(wider.matchers) <= set(selector.matchers):
-                more = [matcher for matcher in selector.matchers if matcher not in wider.matchers]
-                fulfilled = [[holds(matcher, raw.labels.get(matcher.label, "")) for matcher in more] for raw in answer]
-                if all(False in each or None not in each for each in fulfilled):
-                    return tuple(raw for raw, each in zip(answer, fulfilled, strict=True) if False not in each)
-        return None
 
     def _history(self, roles: Roles, start: float, labels: tuple[str, ...]) -> ArmSamples:
         """The baseline's hour before the canary, in blocks; evaluated by the server, which is enough for variances.
@@ -192,3 +220,9 @@ class LookQueries:
         if text not in self.ranged:
             self.ranged[text] = self.prometheus.query_range(text, grid[0], grid[-1], BLOCK_SECONDS)
         return self.ranged[text]
+
+
+def _belongs(labels: Mapping[str, str], arm: Arm, more: Sequence[Matcher]) -> bool | None:
+    """Whether a series is of a version and fulfils more matchers; None where one of them proves nothing."""
+    told = [arm.shows(labels), *(holds(matcher, labels.get(matcher.label, "")) for matcher in more)]
+    return False if False in told else None if None in told else True

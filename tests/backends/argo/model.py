@@ -50,6 +50,7 @@ class Run:
     index: int = 0
     counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys(["count", "in a row", *map(str, Phase)], 0))
     kept: list[Any] = field(default_factory=list)
+    waited: float = 0.0
 
     def until(self, seconds: float, start: float = 0.0) -> tuple[Phase, float]:
         """How it stands after so long, and when it was over."""
@@ -60,6 +61,7 @@ class Run:
             if phase is not Phase.RUNNING:
                 return phase, now
             now += ERROR_RETRY_SECONDS if measured is Phase.ERROR else self.interval
+            now += self.waited
         return Phase.RUNNING, now
 
     @property
@@ -104,6 +106,7 @@ class Run:
 
     def _measured(self, now: float) -> Phase:
         answer = self.ask(self.body, now)
+        self.waited = 0.0 if answer is not None else self.metric["provider"]["web"]["timeoutSeconds"]
         if answer is None or not 200 <= answer[0] < 300:
             return Phase.ERROR
         try:

@@ -1,6 +1,7 @@
 """The fail-safe table, row by row, and what a verdict says."""
 
 import json
+import re
 from dataclasses import replace
 from decimal import Decimal
 
@@ -8,11 +9,10 @@ import numpy as np
 import pytest
 
 from sloctl.canary.analysis.evidence import BaselineHistory
-from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
+from sloctl.canary.analysis.samples import ArmSamples, CheckSamples, CounterSeries
 from sloctl.canary.analysis.statistics import Floats
-from sloctl.canary.analysis.verdict import Decision, Reason, Verdict, as_json
-from sloctl.model.canary import After, Needs, WhenMissing, WhenShared
+from sloctl.canary.analysis.verdict import UNSEEN, Decision, Reason, Verdict, as_json, unanswered
+from sloctl.model.canary import After, Needs, Step, WhenMissing, WhenShared
 from sloctl.model.quantities import MINUTE, Duration
 from testing.canaries import (
     CANARY_POD,
@@ -309,6 +309,18 @@ def test_twenty_good_endpoints_are_promoted() -> None:
     assert answer(judged(by_route(0.001), canary(errors(by=("http_route",))))) == "promote/healthy"
 
 
+def test_promotion_asks_each_endpoint_and_says_where_it_could_not_have_seen_errors() -> None:
+    spec = canary(errors(by=("http_route",)))
+    doubtful = judged(by_route(0.005), spec)
+    assert answer(doubtful) == "continue/insufficient_evidence"
+    assert "on http_route=/pay; more of them will tell" in doubtful.sentence
+    few = judged(by_route(0.001, requests=4.0), spec)
+    assert answer(few) == "promote/healthy"
+    [said] = [text for text in few.warnings if "would not be seen" in text]
+    assert re.fullmatch(r"errors: http_route=\S+ has \d+ requests: 3% errors there .* nor on \d+ others", said)
+    assert not any("would not be seen" in text for text in judged(by_route(0.001), spec).warnings)
+
+
 def ledger(wrong: Floats, compared: float = 1000.0, looks: int = 60) -> dict[str, CheckSamples]:
     found = ArmSamples(
         {
@@ -431,3 +443,28 @@ def test_what_is_cold_for_its_whole_life_is_not_promoted() -> None:
     found = samples()
     cold = replace(found, canary=replace(found.canary, warm_up=100))
     assert answer(judged(cold)) == "continue/no_data"
+
+
+ASLEEP = canary(hold=Duration.of(minutes=5), when_missing=WhenMissing.PROMOTE)
+QUIET = samples(0.0, 0.0, canary_requests=0.2, baseline_requests=4.0)
+
+
+def test_a_service_asleep_is_promoted_at_the_deadline_where_that_is_wanted() -> None:
+    found = judged(QUIET, ASLEEP)
+    assert (found.decision, found.reason) == (Decision.PROMOTE, Reason.DEADLINE)
+    assert UNSEEN in found.warnings
+    assert judged(QUIET, replace(ASLEEP, when_missing=WhenMissing.HOLD)).decision is Decision.CONTINUE
+    assert judged(QUIET, ASLEEP, approved=False).decision is Decision.CONTINUE
+    early = replace(ASLEEP, steps=(Step(Decimal("0.05"), MINUTE * 20, MINUTE * 40), ASLEEP.steps[1]))
+    assert judged(QUIET, early).decision is Decision.CONTINUE
+
+
+def test_nothing_that_failed_or_cannot_be_seen_is_promoted_for_its_silence() -> None:
+    failed = replace(QUIET, canary=samples(0.05, 0.0, canary_requests=0.2).canary)
+    assert judged(failed, ASLEEP).decision is Decision.CONTINUE
+    stale = replace(QUIET, canary=without_scrapes(QUIET.canary, 0, [60]))
+    assert (judged(stale, ASLEEP).decision, judged(stale, ASLEEP).reason) == (Decision.CONTINUE, Reason.STALE_DATA)
+    for reason in Reason:
+        found = unanswered(reason, "", judged(QUIET, ASLEEP).clock, WhenMissing.PROMOTE)
+        promoted = found.decision is Decision.PROMOTE
+        assert promoted is (reason in {Reason.NO_DATA, Reason.NO_BASELINE, Reason.INSUFFICIENT_EVIDENCE}), reason

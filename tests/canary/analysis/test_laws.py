@@ -9,8 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sloctl.canary.analysis.question import CheckSamples
-from sloctl.canary.analysis.samples import GRACE, ArmSamples, all_counted, all_on_grid, counted, on_grid
+from sloctl.canary.analysis.samples import GRACE, ArmSamples, CheckSamples, all_counted, all_on_grid, counted, on_grid
 from sloctl.canary.analysis.statistics import OVER, WORSE, absolute_evidence, mixed, relative_evidence
 from sloctl.canary.analysis.verdict import Decision, Verdict
 from sloctl.model.quantities import Duration
@@ -130,7 +129,10 @@ def test_counters_placed_at_once_are_as_those_placed_alone(
 holes = st.lists(st.one_of(st.just(math.nan), st.integers(-1, 50).map(float)), min_size=12, max_size=12)
 
 
-@given(st.lists(st.tuples(holes, st.lists(st.booleans(), min_size=12, max_size=12), st.integers(0, 12)), max_size=4))
+seen_at = st.lists(st.booleans(), min_size=12, max_size=12)
+
+
+@given(st.lists(st.tuples(holes, seen_at, st.integers(0, 12)), min_size=1, max_size=4))
 def test_counters_counted_at_once_are_as_those_counted_alone(
     drawn: list[tuple[list[float], list[bool], int]],
 ) -> None:
@@ -138,9 +140,10 @@ def test_counters_counted_at_once_are_as_those_counted_alone(
     rows = [np.array([math.nan] * born + values[born:]) for values, _, born in drawn]
     seen = [~np.isnan(row) | np.array(here) for row, (_, here, _) in zip(rows, drawn, strict=True)]
     alone = [counted(row, here) for row, here in zip(rows, seen, strict=True)]
-    for one, other in zip(all_counted(rows, seen), alone, strict=True):
-        assert np.array_equal(one.low, other.low)
-        assert np.array_equal(one.high, other.high)
+    low, high = all_counted(np.stack(rows), np.stack(seen))
+    for index, other in enumerate(alone):
+        assert np.array_equal(low[index], other.low)
+        assert np.array_equal(high[index], other.high)
 
 
 counts = st.lists(st.tuples(*[st.integers(0, 1000)] * 2, *[st.integers(0, 10**6)] * 2), min_size=1, max_size=30)

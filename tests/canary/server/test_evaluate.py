@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import bz2
 import hashlib
 import json
 import re
 import socket
 import threading
-import zlib
 from collections.abc import Callable
 from pathlib import Path
 
@@ -16,6 +16,7 @@ import pytest
 
 from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.recording import replayed, service_from
+from sloctl.canary.server import answers
 from sloctl.canary.server.auth import AuthorizedCaller, Role, Tokens
 from sloctl.canary.server.breaker import Breaker
 from sloctl.canary.server.queries import PrometheusClock
@@ -166,13 +167,36 @@ def test_a_changed_count_gives_another_verdict(hook: Hook) -> None:
     hook.evaluate()
     decision = hook.store.decisions(Subject("", "pay"))[0]
     service = service_from(hook.store.find(Kind.CONFIGURATION, decision.config)[0].evidence)
-    recorded = json.loads(zlib.decompress(decision.evidence))
-    for role in recorded["samples"]["errors"]["canary"]["series"].values():
-        for series in role:
-            series["values"] = series["values"][:5] + [None] * (len(series["values"]) - 5)
-    made = replayed(zlib.compress(json.dumps(recorded).encode()), service)
+    recorded = json.loads(bz2.decompress(decision.evidence))
+    canary = recorded["counts"]["errors"]["canary"]
+    for events in canary["events"]:
+        events["low"] = {"values": [0.0] * canary["points"]}
+    made = replayed(bz2.compress(json.dumps(recorded).encode()), service)
     assert made.then["verdict"] == "promote"
     assert made.now["verdict"] == "continue"
+
+
+def test_a_dry_run_is_told_of_a_rollback_when_a_good_version_would_go_on(hook: Hook) -> None:
+    """Argo ends a gate with the first rollback, so a bad version would be through sooner than a good one."""
+    hook.stub.fails = lambda query: "7ddf8" in query
+    now = NOW
+    object.__setattr__(hook.webhook.evaluation, "clock", lambda: now)
+    for dry in ("true", True):  # Argo sends text
+        answer = hook.evaluate(dry_run=dry)
+        assert (answer["verdict"], answer["argo"]["verdict"]) == ("rollback", "continue")
+    assert hook.evaluate(dry_run="false")["argo"]["verdict"] == "rollback"
+    now = NOW + 9 * 60
+    assert hook.evaluate(dry_run=True)["argo"]["verdict"] == "rollback"
+    assert hook.store.decisions(Subject("", "pay"))[0].verdict == "rollback"
+
+
+def test_with_fixed_labels_a_release_begins_with_its_own_first_decision(hook_of: MakeHook) -> None:
+    """The pods of the release before had the same ones."""
+    fixed = "canary:\n  arms: {canary: 'role=\"7ddf8\"', baseline: 'role=\"5c577\"'}"
+    hook = hook_of(SPEC.replace("canary:", fixed))
+    answer = hook.evaluate()
+    assert answer["window"]["start"] >= answers.moment(NOW - 20)
+    assert any('role=~"7ddf8|5c577"' in query for query in hook.stub.queries)
 
 
 APPROVED = SPEC.replace("canary:", "canary:\n  approval: {first_deployments: 1}")

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import ssl
+import subprocess
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,6 +18,7 @@ import httpx
 import pytest
 
 from sloctl.canary.audit.store import Store
+from sloctl.canary.server.auth import new_token, token_digest
 from sloctl.cli import main
 from testing import servers
 from tests.canary.audit.conftest import KINDS, new_database
@@ -52,13 +55,17 @@ class World:
         return self.stack.enter_context(self.started(*more))
 
     @contextmanager
-    def started(self, *more: str) -> Iterator[Server]:
+    def started(self, *more: str, authority: Path | None = None) -> Iterator[Server]:
         port = servers.free_port()
+        verify = True if authority is None else ssl.create_default_context(cafile=authority)
         command = [sys.executable, "-m", "sloctl", "canary", "serve", self.folder / "pay.yaml", "--root", self.folder]
         command += ["--prometheus", self.prometheus, "--store", self.store, "--listen", f"127.0.0.1:{port}", *more]
         log = self.folder / f"{port}.log"
-        with servers.running("sloctl", command, log) as running, httpx.Client(timeout=servers.PATIENCE) as client:
-            url = f"http://127.0.0.1:{port}"
+        with (
+            servers.running("sloctl", command, log) as running,
+            httpx.Client(timeout=servers.PATIENCE, verify=verify) as client,
+        ):
+            url = f"{'http' if authority is None else 'https'}://127.0.0.1:{port}"
             running.wait_for(lambda: servers.answers(client, f"{url}/readyz"), "it is ready")
             yield Server(url, running, client)
 
@@ -275,6 +282,58 @@ def test_nobody_else_can_be_served_without_tokens(world: World, capsys: pytest.C
     words = ["canary", "serve", str(world.folder), "--prometheus", world.prometheus, "--store", world.store]
     assert main([*words, "--listen", "0.0.0.0:1"]) == 1
     assert "--tokens" in capsys.readouterr().err
+
+
+def certificate(folder: Path, name: str) -> tuple[Path, Path]:
+    """A certificate of 127.0.0.1 that signs itself, and its key."""
+    cert, key = folder / f"{name}.crt", folder / f"{name}.key"
+    words = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    words += ["-days", "2", "-subj", f"/CN={name}", "-addext", "subjectAltName=IP:127.0.0.1"]
+    subprocess.run([*words, "-keyout", key, "-out", cert], check=True, capture_output=True, timeout=servers.PATIENCE)
+    return cert, key
+
+
+def test_https_with_a_certificate_that_is_renewed_while_it_runs(world: World) -> None:
+    cert, key = certificate(world.folder, "first")
+    other, other_key = certificate(world.folder, "second")
+    with world.started("--tls-cert", str(cert), "--tls-key", str(key), authority=cert) as server:
+        assert server.ask().json()["verdict"] == "promote"
+        address = ("127.0.0.1", httpx.URL(server.url).port or 0)
+
+        def shown() -> str:
+            return ssl.get_server_certificate(address, timeout=servers.PATIENCE)
+
+        assert shown() == (first := cert.read_text())
+        cert.write_bytes(b"no certificate")
+        os.kill(server.running.process.pid, signal.SIGHUP)
+        servers.until(lambda: "certificate is not good" in server.running.log.read_text())
+        assert shown() == first
+        cert.write_bytes(other.read_bytes())
+        key.write_bytes(other_key.read_bytes())
+        os.kill(server.running.process.pid, signal.SIGHUP)
+        servers.until(lambda: shown() == other.read_text())
+
+
+def test_new_tokens_are_valid_and_old_ones_are_not_without_a_restart(world: World) -> None:
+    tokens = world.folder / "tokens"
+    secrets = [new_token() for _ in range(3)]
+
+    def valid(*these: str) -> None:
+        tokens.write_text("".join(f"argo evaluate sha256:{token_digest(each)}\n" for each in these))
+
+    valid(secrets[0])
+    with world.started("--tokens", str(tokens)) as server:
+
+        def statuses() -> list[int]:
+            headers = ({"Authorization": f"Bearer {each}"} for each in secrets)
+            url = f"{server.url}/v1/canary/evaluate"
+            return [server.client.post(url, json=ASKED, headers=each).status_code for each in headers]
+
+        assert statuses() == [200, 401, 401]
+        for now, wanted in ((secrets[:2], [200, 200, 401]), (secrets[1:2], [401, 200, 401])):
+            valid(*now)
+            os.kill(server.running.process.pid, signal.SIGHUP)
+            servers.until(lambda: statuses() == wanted)  # noqa: B023 - called at once
 
 
 def test_specifications_with_errors_are_not_served(world: World, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,16 +3,21 @@
 from __future__ import annotations
 
 import math
+import re
+from dataclasses import replace
+from decimal import Decimal
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sloctl.canary.analysis.counts import arm_counts
 from sloctl.canary.analysis.question import BUCKET, tail_events
 from sloctl.canary.analysis.samples import ArmSamples
-from sloctl.canary.source.counters import PROBE, counters, native_counters, native_edges
+from sloctl.canary.source.counters import PROBE, counters, native_counters, native_edges, slo_roles
 from sloctl.prometheus import Histogram, Series
+from testing.canaries import LATENCY, slo
 
 
 def test_native_histograms_are_read_by_their_buckets() -> None:
@@ -64,7 +69,7 @@ def test_pods_together_show_what_one_pod_with_all_observations_shows(pods: list[
 
     def slow(series: list[Series]) -> tuple[list[float], list[float]]:
         arm = ArmSamples(counters({BUCKET: series}, grid), len(grid), ("instance",))
-        total, fast = tail_events(arm, BUCKET, at, None)
+        total, fast = tail_events(arm_counts(arm, ()), BUCKET, at, None)
         return total.low.tolist(), fast.low.tolist()
 
     total, fast = slow([shown("one", together)])
@@ -77,3 +82,14 @@ def test_a_pod_with_coarser_buckets_is_counted_at_its_own_bounds() -> None:
     assert edges.tolist() == pytest.approx([1, 2, 4])
     assert [counter.values for counter in native_counters(coarse, edges)] == [[0, 0], [0, 2], [0, 3], [0, 3]]
     assert [counter.values for counter in native_counters(fine, edges)] == [[0, 0], [0, 2], [0, 3], [0, 3]]
+
+
+@pytest.mark.parametrize(
+    ("bound", "shown"),
+    [("0.2", ["0.2"]), ("1", ["1", "1.0"]), ("1000000", ["1000000", "1e+06", "1000000.0"]), ("0.00001", ["1e-05"])],
+)
+def test_a_bound_is_asked_for_in_every_form_that_it_has_as_a_label(bound: str, shown: list[str]) -> None:
+    [selector] = slo_roles(slo(replace(LATENCY, at_most=Decimal(bound))))[BUCKET]
+    pattern = next(matcher.value for matcher in selector.matchers if matcher.label == "le")
+    assert all(re.fullmatch(pattern, form) for form in [*shown, "+Inf"])
+    assert not re.fullmatch(pattern, "0x2")

@@ -1,0 +1,158 @@
+"""Counters on the grid of scrapes, kept from look to look: what is asked for is the part that is new.
+
+An interval that is complete never changes, so a look reads the last few intervals again, for samples that came late,
+and everything once in a while, for those that came much later.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Final, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from sloctl.canary.analysis.samples import CounterSeries, all_on_grid
+from sloctl.canary.analysis.statistics import Floats
+from sloctl.prometheus import Series as Raw
+
+AGAIN: Final = 4
+"""So many of the last intervals are read again."""
+WHOLE_SECONDS: Final = 300.0
+"""After so long all is read again."""
+MOST_SERIES: Final = 150_000
+"""Kept of all releases together, some 1 kB each."""
+FEW_SAMPLES: Final = 3
+"""From so many distances on, their median tells how often a target is scraped, although some scrapes are missing."""
+Labels: TypeAlias = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class KeptCounters:
+    """The counters of one selector.
+
+    Attributes:
+        labels: of each series.
+        values: a row each, on the grid; NaN where there is no sample.
+        invalid: the last grid point until which a sample of it was no counter's value; -1 for none.
+        whole_at: Unix seconds of the last point when all was read.
+        distance: seconds between samples of the target that is scraped least often; 0 while that is not known.
+    """
+
+    labels: Sequence[Labels]
+    values: Floats
+    invalid: NDArray[np.intp]
+    whole_at: float
+    distance: float
+    _rows: Mapping[frozenset[tuple[str, str]], int]
+    _chosen: dict[Hashable, tuple[int, tuple[int, ...] | None]] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, raws: Sequence[Raw], grid: Floats) -> KeptCounters:
+        """From samples of the whole grid."""
+        placed = all_on_grid([(raw.times, raw.values) for raw in raws], grid)
+        values = np.stack([row for row, _ in placed]) if placed else np.empty((0, len(grid)))
+        rows = {frozenset(raw.labels.items()): index for index, raw in enumerate(raws)}
+        invalid = np.full(len(raws), -1)
+        for index, (raw, (_, flag)) in enumerate(zip(raws, placed, strict=True)):
+            if flag and raw.times[-1] > grid[0]:
+                invalid[index] = _last_invalid(raw, grid)
+        labels = [raw.labels for raw in raws]
+        return cls(labels, values, invalid, float(grid[-1]), distance(raw.times for raw in raws), rows)
+
+    def grown(self, raws: Sequence[Raw], grid: Floats, first: int) -> KeptCounters:
+        """With samples from the grid point `first` on instead of what was known of that time."""
+        rows, labels = dict(self._rows), list(self.labels)
+        places = []
+        for raw in raws:
+            key = frozenset(raw.labels.items())
+            if (place := rows.get(key)) is None:
+                place = rows[key] = len(labels)
+                labels.append(raw.labels)
+            places.append(place)
+        values, invalid = np.full((len(labels), len(grid)), np.nan), np.full(len(labels), -1)
+        old = len(self.labels)
+        values[:old, :first], invalid[:old] = self.values[:, :first], np.where(self.invalid < first, self.invalid, -1)
+        # The point before them is there because at the first one of a grid any earlier sample will do.
+        placed = all_on_grid([(raw.times, raw.values) for raw in raws], grid[first - 1 :])
+        values[places, first:] = np.stack([row for row, _ in placed])[:, 1:]
+        for place, raw, (_, flag) in zip(places, raws, placed, strict=True):
+            if flag:
+                invalid[place] = _last_invalid(raw, grid)
+        return KeptCounters(labels, values, invalid, self.whole_at, self.distance, rows, dict(self._chosen))
+
+    def series(self, key: Hashable, belongs: Callable[[Labels], bool | None]) -> tuple[CounterSeries, ...] | None:
+        """The series that belong to something, which `key` names; None where that cannot be told of each."""
+        known, chosen = self._chosen.get(key, (0, ()))
+        if chosen is not None:
+            told = [belongs(labels) for labels in self.labels[known:]]
+            more = tuple(index for index, here in enumerate(told, known) if here)
+            chosen = None if None in told else chosen + more
+            self._chosen[key] = len(self.labels), chosen
+        if chosen is None:
+            return None
+        invalid, seen = (self.invalid >= 0).tolist(), self._seen.tolist()
+        shown = [index for index in chosen if seen[index]]
+        return tuple([CounterSeries(self.labels[index], self.values[index], invalid[index]) for index in shown])
+
+    @property
+    def _seen(self) -> NDArray[np.bool_]:
+        """Which series are there after the first point; of others the process may be gone for long, or come back."""
+        here: NDArray[np.bool_] = ~np.isnan(self.values[:, 1:]).all(axis=1) | (self.invalid >= 0)
+        return here
+
+
+def _last_invalid(raw: Raw, grid: Floats) -> int:
+    """The grid point until which the last sample was scraped that is no counter's value."""
+    last = max(time for time, value in zip(raw.times, raw.values, strict=True) if not 0 <= value < np.inf)
+    return int(np.searchsorted(grid, last))
+
+
+def distance(times: Iterable[tuple[float, ...]]) -> float:
+    """Seconds between samples of the target that is scraped least often; 0 while that is not known."""
+    steps = (np.diff(sorted(each)) for each in set(times))
+    return max((float(np.median(each)) for each in steps if len(each) >= FEW_SAMPLES), default=0.0)
+
+
+class KeptReleases:
+    """The counters that were used last, at most `most` series; safe for threads."""
+
+    def __init__(self, most: int = MOST_SERIES) -> None:
+        self._most = most
+        self._kept: OrderedDict[Hashable, KeptCounters] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, key: Hashable) -> KeptCounters | None:
+        """What is known under a key."""
+        with self._lock:
+            return self._kept.get(key)
+
+    def put(self, key: Hashable, counters: KeptCounters) -> None:
+        """Keep what is known now."""
+        with self._lock:
+            self._kept[key] = counters
+            self._kept.move_to_end(key)
+            while len(self._kept) > 1 and sum(len(each.labels) for each in self._kept.values()) > self._most:
+                self._kept.popitem(last=False)
+
+    def look(self, key: Hashable, grid: Floats, ask: Callable[[float], Sequence[Raw]], earlier: float) -> KeptCounters:
+        """The counters on a grid that begins where it did at the last look.
+
+        Args:
+            ask: the samples of so many seconds until the grid's end.
+            earlier: seconds before the grid in which the sample at its first point may lie.
+        """
+        known, end, step = self.get(key), float(grid[-1]), float(grid[1] - grid[0])
+        first = 0 if known is None else min(known.values.shape[1], len(grid)) - AGAIN
+        new: Sequence[Raw] = ()
+        if known is not None and first >= 1 and 0 <= end - known.whole_at < WHOLE_SECONDS:
+            new = ask(end - float(grid[first]) + step)
+        if known is not None and new:
+            found = known.grown(new, grid, first)
+        else:  # also where there is nothing new at all: then what was there before may be gone as well
+            found = KeptCounters.read([raw for raw in ask(end - float(grid[0]) + earlier) if raw.times], grid)
+        self.put(key, found)
+        return found
