@@ -1,4 +1,8 @@
-"""Job queues: a job continues the request that enqueued it. Celery, rq, dramatiq and arq, by hooks that they have."""
+"""Job queues: a job continues the request that enqueued it. Celery, rq, dramatiq and arq, by hooks that they have.
+
+Enqueuing is sending: it is measured, and a PRODUCER span of a recorded request. The hooks do not tell of a send that
+fails, so the call that sends is wrapped; within it the hooks put the context into the job.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sloctl.instrumentation import guard
@@ -16,6 +21,7 @@ from sloctl.instrumentation.carriers.outcome import Incoming
 from sloctl.instrumentation.carriers.textmap import TextMap
 from sloctl.instrumentation.consuming import consume
 from sloctl.instrumentation.context import RequestContext, current
+from sloctl.instrumentation.producing import Sending, produce
 from sloctl.instrumentation.runtime import Runtime
 
 KEY: Final = "_ctx"  # of what rq, dramatiq and arq keep of a job beside its arguments
@@ -25,6 +31,16 @@ DRAMATIQ: Final = TextMap("dramatiq")
 ARQ: Final = TextMap("arq")
 _MARK: Final = "_sloctl_instrumented"
 _of_arq_job: Final[ContextVar[Mapping[str, Any]]] = ContextVar("sloctl_arq_job", default={})  # noqa: B039 - never changed
+
+
+@dataclass
+class _Publishing:
+    """A call of Celery's that sends, once its router has chosen the queue."""
+
+    sending: Sending | None = None
+
+
+_of_celery: Final[ContextVar[_Publishing | None]] = ContextVar("sloctl_celery_publishing", default=None)
 
 
 class _Jobs:
@@ -66,6 +82,17 @@ def _once(target: object, function: str) -> None:
     setattr(target, _MARK, True)
 
 
+def _sent(call: Callable[..., Any], transport: str, queue: str, runtime: Runtime | None) -> Callable[..., Any]:
+    """The call, as a send to the queue."""
+
+    @functools.wraps(call)
+    def sent(*arguments: Any, **options: Any) -> Any:
+        with produce(transport, queue, runtime=runtime):
+            return call(*arguments, **options)
+
+    return sent
+
+
 def instrument_celery(app: Any, runtime: Runtime | None = None) -> None:
     """Let tasks of a Celery application continue the request that sends them; in clients and in workers.
 
@@ -82,9 +109,33 @@ def instrument_celery(app: Any, runtime: Runtime | None = None) -> None:
     jobs = _Jobs()
     failed: dict[str, BaseException] = {}
     retried: set[str] = set()
+    send: Any = app.send_task
 
-    def publish(headers: Any = None, **_: object) -> None:
-        if headers is not None:
+    @functools.wraps(send)
+    def send_task(*arguments: Any, **options: Any) -> Any:
+        publishing = _Publishing()
+        token = _of_celery.set(publishing)
+        failure: str | None = None
+        try:
+            return send(*arguments, **options)
+        except BaseException as error:
+            failure = type(error).__qualname__
+            raise
+        finally:
+            _of_celery.reset(token)
+            if publishing.sending is not None:
+                publishing.sending.over(failure)
+
+    def publish(headers: Any = None, routing_key: str | None = None, **_: object) -> None:
+        if headers is None:
+            return
+        publishing = _of_celery.get()
+        if publishing is None:  # something else than the application sends it
+            CELERY.inject(headers)
+            return
+        if publishing.sending is None:  # each application hears of the tasks of all
+            publishing.sending = Sending("celery", routing_key or None, runtime)
+        with publishing.sending.current():
             CELERY.inject(headers)
 
     def begin(task_id: str, task: Any, **_: object) -> None:
@@ -107,6 +158,7 @@ def instrument_celery(app: Any, runtime: Runtime | None = None) -> None:
         retried.discard(task_id)
         jobs.end(task_id, failed.pop(task_id, None), "retry" if again else None)
 
+    app.send_task = send_task
     # Strong references: a signal forgets a local function otherwise.
     signals.before_task_publish.connect(publish, weak=False)
     signals.task_prerun.connect(begin, weak=False)
@@ -138,6 +190,8 @@ def instrument_rq(queue_or_worker: Any, runtime: Runtime | None = None) -> None:
 
         patched: Any = queue_or_worker
         patched.create_job = create_job
+        for name in ("enqueue_call", "enqueue_many", "enqueue_at"):  # every other one calls one of these
+            setattr(patched, name, _sent(getattr(patched, name), "rq", queue_or_worker.name, runtime))
     elif isinstance(queue_or_worker, BaseWorker):
         _once(queue_or_worker, "instrument_rq")
         queue_or_worker.job_class = _rq_job(queue_or_worker.job_class, runtime)
@@ -184,6 +238,14 @@ def instrument_dramatiq(broker: Any, runtime: Runtime | None = None) -> None:
         def after_skip_message(self, _broker: Any, message: Any) -> None:
             jobs.end(message.message_id, None)
 
+    send: Any = broker.enqueue
+
+    @functools.wraps(send)
+    def enqueue(message: Any, *arguments: Any, **options: Any) -> Any:
+        with produce("dramatiq", message.queue_name, runtime=runtime):
+            return send(message, *arguments, **options)
+
+    broker.enqueue = enqueue
     broker.add_middleware(Context())
 
 
@@ -211,6 +273,7 @@ def instrument_arq(pool_or_worker: Any, runtime: Runtime | None = None) -> None:
             return found
 
         pool_or_worker.job_serializer = with_fields
+        _measure_arq(pool_or_worker, runtime)
         return
     functions = getattr(pool_or_worker, "functions", None)
     if not isinstance(functions, (list, tuple, dict)):
@@ -230,6 +293,17 @@ def instrument_arq(pool_or_worker: Any, runtime: Runtime | None = None) -> None:
     else:
         pool_or_worker.functions = [wrap(function) for function in functions]
     pool_or_worker.job_deserializer = staticmethod(read) if isinstance(pool_or_worker, type) else read
+
+
+def _measure_arq(pool: Any, runtime: Runtime | None) -> None:
+    send: Any = pool.enqueue_job
+
+    @functools.wraps(send)
+    async def enqueue_job(*arguments: Any, **options: Any) -> Any:
+        with produce("arq", options.get("_queue_name") or pool.default_queue_name, runtime=runtime):
+            return await send(*arguments, **options)
+
+    pool.enqueue_job = enqueue_job
 
 
 def _arq_function(function: Any, queue: str | None, runtime: Runtime | None) -> Any:

@@ -23,6 +23,7 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from sloctl.instrumentation import environment as asked
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE, extracted
+from sloctl.instrumentation.counters import serve_from
 from sloctl.instrumentation.durations import Durations
 from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.metrics import HttpMetrics
@@ -172,6 +173,7 @@ def configure(
         tenant_attribute=tenant_attribute,
     )
     _remember(runtime)
+    serve_from(registry)
     stamp_records()
     if set_global:
         _set_global(runtime.provider)
