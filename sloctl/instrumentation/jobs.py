@@ -106,18 +106,33 @@ def instrument_celery(app: Any, runtime: Runtime | None = None) -> None:
     from celery import signals
 
     _once(app, "instrument_celery")
-    jobs = _Jobs()
-    failed: dict[str, BaseException] = {}
-    retried: set[str] = set()
-    send: Any = app.send_task
+    tasks = _CeleryTasks(app, runtime)
+    app.send_task = tasks.send
+    # Strong references: a signal forgets a method otherwise.
+    signals.before_task_publish.connect(tasks.publish, weak=False)
+    signals.task_prerun.connect(tasks.begin, weak=False)
+    signals.task_failure.connect(tasks.fail, weak=False)
+    signals.task_retry.connect(tasks.retry, weak=False)
+    signals.task_postrun.connect(tasks.end, weak=False)
 
-    @functools.wraps(send)
-    def send_task(*arguments: Any, **options: Any) -> Any:
+
+class _CeleryTasks:
+    """The tasks of one application; Celery's signals tell of the tasks of all."""
+
+    def __init__(self, app: Any, runtime: Runtime | None) -> None:
+        self._app = app
+        self._send = app.send_task
+        self._runtime = runtime
+        self._jobs = _Jobs()
+        self._failed: dict[str, BaseException] = {}
+        self._retried: set[str] = set()
+
+    def send(self, *arguments: Any, **options: Any) -> Any:
         publishing = _Publishing()
         token = _of_celery.set(publishing)
         failure: str | None = None
         try:
-            return send(*arguments, **options)
+            return self._send(*arguments, **options)
         except BaseException as error:
             failure = type(error).__qualname__
             raise
@@ -126,45 +141,37 @@ def instrument_celery(app: Any, runtime: Runtime | None = None) -> None:
             if publishing.sending is not None:
                 publishing.sending.over(failure)
 
-    def publish(headers: Any = None, routing_key: str | None = None, **_: object) -> None:
+    def publish(self, headers: Any = None, routing_key: str | None = None, **_: object) -> None:
         if headers is None:
             return
         publishing = _of_celery.get()
-        if publishing is None:  # something else than the application sends it
+        if publishing is None:  # something else than an application sends it
             CELERY.inject(headers)
             return
-        if publishing.sending is None:  # each application hears of the tasks of all
-            publishing.sending = Sending("celery", routing_key or None, runtime)
+        if publishing.sending is None:
+            publishing.sending = Sending("celery", routing_key or None, self._runtime)
         with publishing.sending.current():
             CELERY.inject(headers)
 
-    def begin(task_id: str, task: Any, **_: object) -> None:
+    def begin(self, task_id: str, task: Any, **_: object) -> None:
         request = task.request
         # A task that is run at once, where it is sent, is a part of the request that runs it.
-        if task.app is not app or (request.is_eager and current() is not None):
+        if task.app is not self._app or (request.is_eager and current() is not None):
             return
         headers = request.headers or {name: getattr(request, name, None) for name in ("x-request-id", "traceparent")}
         queue = (request.delivery_info or {}).get("routing_key")
-        jobs.begin(task_id, CELERY.extract(headers), task.name, queue, runtime)
+        self._jobs.begin(task_id, CELERY.extract(headers), task.name, queue, self._runtime)
 
-    def fail(task_id: str, exception: BaseException, **_: object) -> None:
-        failed[task_id] = exception
+    def fail(self, task_id: str, exception: BaseException, **_: object) -> None:
+        self._failed[task_id] = exception
 
-    def retry(request: Any, **_: object) -> None:
-        retried.add(request.id)
+    def retry(self, request: Any, **_: object) -> None:
+        self._retried.add(request.id)
 
-    def end(task_id: str, **_: object) -> None:
-        again = task_id in retried
-        retried.discard(task_id)
-        jobs.end(task_id, failed.pop(task_id, None), "retry" if again else None)
-
-    app.send_task = send_task
-    # Strong references: a signal forgets a local function otherwise.
-    signals.before_task_publish.connect(publish, weak=False)
-    signals.task_prerun.connect(begin, weak=False)
-    signals.task_failure.connect(fail, weak=False)
-    signals.task_retry.connect(retry, weak=False)
-    signals.task_postrun.connect(end, weak=False)
+    def end(self, task_id: str, **_: object) -> None:
+        again = task_id in self._retried
+        self._retried.discard(task_id)
+        self._jobs.end(task_id, self._failed.pop(task_id, None), "retry" if again else None)
 
 
 def instrument_rq(queue_or_worker: Any, runtime: Runtime | None = None) -> None:

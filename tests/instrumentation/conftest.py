@@ -12,7 +12,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
-from sloctl.instrumentation import Runtime, configure, guard
+from sloctl.instrumentation import Runtime, configure, counters
 
 
 @dataclass
@@ -101,12 +101,12 @@ def total(counter: Any) -> float:
 @pytest.fixture(autouse=True)
 def no_failed_step(request: pytest.FixtureRequest) -> Iterator[None]:
     """A guarded failure of ours is a failure of the test, unless a marker says that it breaks one."""
-    before = total(guard.FAILURES)
+    before = total(counters.FAILURES)
     yield
-    failures = total(guard.FAILURES) - before
+    failures = total(counters.FAILURES) - before
     if request.node.get_closest_marker("allows_failed_steps") is not None:
         return
     if request.node.get_closest_marker("breaks_a_step") is None:
-        assert failures == 0, [s for metric in guard.FAILURES.collect() for s in metric.samples]
+        assert failures == 0, [s for metric in counters.FAILURES.collect() for s in metric.samples]
     else:
         assert failures > 0

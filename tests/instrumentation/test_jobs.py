@@ -98,16 +98,14 @@ def run(folder: Path, store: redis.Redis, code: str, *, path: str = "") -> None:
 
 def lines(store: redis.Redis, key: str) -> list[Any]:
     found: Any = store.lrange(key, 0, -1)
-    return sorted(json.loads(line) for line in found)
+    return sorted(map(json.loads, found), key=str)
 
 
 def senders(store: redis.Redis) -> set[tuple[str, ...]]:
     """Each job that was handled, and the span that its own continues."""
-    spans: Any = [json.loads(line) for line in store.lrange("spans", 0, -1)]  # type: ignore[union-attr]
+    spans = lines(store, "spans")
     by_id = {span_id: (kind, name, status) for span_id, _, kind, name, status in spans}
-    return {
-        (name, *by_id[parent]) for _, parent, kind, name, _ in spans if kind == "CONSUMER" and parent is not None
-    }
+    return {(name, *by_id[parent]) for _, parent, kind, name, _ in spans if kind == "CONSUMER" and parent is not None}
 
 
 CELERY = """
@@ -372,7 +370,8 @@ def unreachable_dramatiq(runtime: Runtime) -> None:
     import dramatiq
     from dramatiq.brokers.redis import RedisBroker
 
-    broker = RedisBroker(url="redis://127.0.0.1:1/0")
+    make: Any = RedisBroker
+    broker = make(url="redis://127.0.0.1:1/0")
     instrument_dramatiq(broker, runtime)
     broker.declare_queue("orders")
     broker.enqueue(dramatiq.Message("orders", "ship", (), {}, {}))

@@ -13,7 +13,7 @@ from fastapi.responses import JSONResponse, StreamingResponse
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
 
-from sloctl.instrumentation import ContextMiddleware, current, guard, instrument_app
+from sloctl.instrumentation import ContextMiddleware, counters, current, guard, instrument_app
 from sloctl.instrumentation.exchange import Entrance, Exchange
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
 from sloctl.instrumentation.propagation import format_traceparent
@@ -416,12 +416,12 @@ async def test_a_failing_step_of_ours_changes_nothing_and_is_said_once(
 
     monkeypatch.setattr(guard, "_last_logged", {})
     monkeypatch.setattr(Entrance, "caller", broken)
-    before = total(guard.FAILURES)
+    before = total(counters.FAILURES)
     with caplog.at_level(logging.WARNING):
         responses = [await call(app, "/own-header", [(b"x-request-id", secret)]) for _ in range(3)]
     assert [response.status for response in responses] == [200, 200, 200]
     assert responses[0].header("x-request-id") == ["from-the-application"]
-    assert total(guard.FAILURES) - before == 3
+    assert total(counters.FAILURES) - before == 3
     assert len(caplog.records) == 1
     assert secret.decode() not in caplog.text
 

@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import TraceFlags
 
-from sloctl.instrumentation import RequestContext, RequestIdPropagator, guard
+from sloctl.instrumentation import RequestContext, RequestIdPropagator, counters
 from sloctl.instrumentation.context import entered, valid_id
 from sloctl.instrumentation.propagation import (
     MAX_BAGGAGE_MEMBERS,
@@ -77,9 +77,9 @@ def test_only_allowed_members_of_baggage_come_in() -> None:
     "value", ["a=1%0d%0aSet-Cookie:x", "a=%1b[31mred", "a=%00", "a=%ff%fe", "a=%E2%80%A8", "a=\x1b[2J", "a=%C2%85"]
 )
 def test_control_characters_in_baggage_are_dropped_and_counted(value: str) -> None:
-    before = guard.REJECTED.labels("baggage member")._value.get()
+    before = counters.REJECTED.labels("baggage member")._value.get()
     assert parse_baggage([value, "b=good"], ALL) == {"b": "good"}
-    assert guard.REJECTED.labels("baggage member")._value.get() == before + 1
+    assert counters.REJECTED.labels("baggage member")._value.get() == before + 1
 
 
 def test_the_limits_of_baggage_hold_over_all_header_lines() -> None:
