@@ -1,5 +1,7 @@
 """What is read from headers and messages, and what is not."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,6 +18,7 @@ from sloctl.instrumentation.propagation import (
     read_fields,
     with_tracestate,
 )
+from tests.instrumentation.conftest import Configure
 
 GOOD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ALL = frozenset({"a", "b", "plan"})
@@ -108,6 +111,15 @@ def test_baggage_that_goes_out_comes_in_again_unless_it_has_control_characters(m
 def test_fields_of_any_kind_never_raise(fields: dict[str, str]) -> None:
     remote = read_fields(fields, ALL)
     assert remote.request_id is None or valid_id(remote.request_id) == remote.request_id
+
+
+def test_only_what_is_ignored_is_counted(observed: Configure) -> None:
+    counters.REJECTED.clear()
+    read_fields({"x-request-id": "request-0001"}, ALL)
+    assert observed().value("sloctl_instrumentation_rejected_total") is None
+    odd: dict[str, Any] = {"x-request-id": 7, "baggage": None}
+    read_fields(odd, ALL)
+    assert observed().value("sloctl_instrumentation_rejected_total", input="field type") == 2
 
 
 def test_the_propagator_takes_the_id_along_with_any_instrumentation() -> None:
