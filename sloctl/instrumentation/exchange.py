@@ -7,12 +7,10 @@ scope as ASGI has it. Every step of our own is guarded: when it fails, the reque
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Token
-from fnmatch import translate
 from time import perf_counter, time_ns
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol, Required, TypeAlias, TypedDict
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
@@ -28,28 +26,15 @@ from opentelemetry.trace import (
 )
 
 from sloctl.instrumentation import entries, guard, semconv
-from sloctl.instrumentation.context import CURRENT, RequestContext, valid_tenant
+from sloctl.instrumentation.callers import NO_BAGGAGE, Caller, Callers, Exclude, Scope, Trust, excluding, method_of
+from sloctl.instrumentation.context import CURRENT, RequestContext
 from sloctl.instrumentation.metrics import HttpMetrics
-from sloctl.instrumentation.propagation import (
-    BAGGAGE,
-    TENANT,
-    TRACEPARENT,
-    TRACESTATE,
-    HeaderBaggage,
-    first_valid_id,
-    parse_traceparent,
-    with_tracestate,
-)
 from sloctl.instrumentation.request_spans import RequestSpan
-from sloctl.instrumentation.routes import local_path
 from sloctl.instrumentation.runtime import Runtime
 from sloctl.instrumentation.sampling import NotRecorded, new_trace_id
 from sloctl.instrumentation.stamps import stamp_exception
 
-Scope: TypeAlias = MutableMapping[str, Any]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
-Trust: TypeAlias = Literal["edge", "internal"] | Callable[[Scope], bool]
-Exclude: TypeAlias = Iterable[str] | Callable[[Scope], bool]
 
 ID_HEADERS: Final = ("x-request-id", "x-correlation-id")
 EXEMPLAR_LABEL: Final = "trace_id"
@@ -62,7 +47,6 @@ _EVENT_STREAM: Final = b"text/event-stream"
 _NOTHING: Final = Context()
 # Where OpenTelemetry keeps the current span; its own function for it copies twice.
 _SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, _NOTHING)))
-_NO_BAGGAGE: Final[Mapping[str, str]] = {}
 
 
 class Routes(Protocol):
@@ -73,6 +57,16 @@ class Routes(Protocol):
 
     def serves(self, path: str) -> bool:
         """Whether some route has exactly this path."""
+
+
+class Settings(TypedDict, total=False):
+    """What an `Entrance` is told beside its runtime and its routes."""
+
+    trust: Required[Trust]
+    metrics: HttpMetrics | None
+    id_headers: Sequence[str]
+    span: bool
+    exclude: Exclude
 
 
 class Entrance:
@@ -101,29 +95,22 @@ class Entrance:
         span: bool = True,
         exclude: Exclude = (),
     ) -> None:
-        if not (trust in ("edge", "internal") or callable(trust)):
-            raise ValueError(f'trust is "edge", "internal" or a function of the scope, not {trust!r}')
         if not id_headers:
             raise ValueError("id_headers needs at least one header name")
-        if isinstance(exclude, str):
-            raise ValueError(f"exclude is a list of paths, or a function of the scope, not {exclude!r}")  # noqa: TRY004
         self.runtime = runtime
         self.routes = routes
         self.metrics = metrics
         self.makes_span = span
         self.id_names = tuple(header.lower().encode("latin-1") for header in id_headers)
         self.id_header = self.id_names[0]
-        self._excludes = exclude if callable(exclude) else _matcher(exclude)
-        self._trusts = trust if callable(trust) else None
-        self._internal = trust == "internal"
-        self._wanted = _wanted(id_headers)
-        self._id_slots = [self._wanted[name] for name in self.id_names]
+        self._excludes = excluding(exclude)
+        self._callers = Callers(trust, self.id_names, runtime.baggage)
 
     def begin(self, scope: Scope) -> Exchange | None:
         """A request came; None when that step of ours fails."""
         try:
-            watched = self._excludes is None or not self._excluded(scope)
-            return Exchange(self, scope, self.caller(scope), watched=watched)
+            watched = self._excludes is None or not self._excludes(scope)
+            return Exchange(self, scope, self._callers.of(scope), watched=watched)
         except Exception as error:  # noqa: BLE001 - our failure never stops a request
             guard.failed("request start", error)
             return None
@@ -131,136 +118,11 @@ class Entrance:
     def connect(self, scope: Scope) -> Connection | None:
         """A websocket is asked for; None when that step of ours fails."""
         try:
-            watched = self._excludes is None or not self._excluded(scope)
-            return Connection(self, scope, self.caller(scope), watched=watched)
+            watched = self._excludes is None or not self._excludes(scope)
+            return Connection(self, scope, self._callers.of(scope), watched=watched)
         except Exception as error:  # noqa: BLE001 - our failure never stops a connection
             guard.failed("connection start", error)
             return None
-
-    def _excluded(self, scope: Scope) -> bool:
-        try:
-            return self._excludes is not None and self._excludes(scope)
-        except Exception as error:  # noqa: BLE001 - a function of the application; its request is counted
-            guard.failed("exclude function", error)
-            return False
-
-    def caller(self, scope: Scope) -> Caller:
-        """Read the headers in one pass."""
-        headers = scope["headers"]
-        if not isinstance(headers, (list, tuple)):
-            headers = scope["headers"] = list(headers)
-        values: dict[str, list[bytes]] = {}
-        wanted = self._wanted
-        for name, value in headers:
-            slot = wanted.get(name)
-            if slot is not None:
-                values.setdefault(slot, []).append(value)
-        internal = self._is_internal(scope)
-        if not values:
-            return _UNKNOWN_INSIDE if internal else _UNKNOWN_OUTSIDE
-        request_id = first_valid_id(value for slot in self._id_slots for value in values.get(slot, ()))
-        identified = request_id is not None or any(slot in values for slot in self._id_slots)
-        parent = _remote_span(values)
-        if not internal:
-            return Caller(internal=False, request_id=request_id, span=parent, identified=identified)
-        return Caller(
-            internal=True,
-            request_id=request_id,
-            span=parent,
-            tenant_id=_tenant(values),
-            baggage=_baggage(values, self.runtime.baggage),
-            identified=identified,
-        )
-
-    def _is_internal(self, scope: Scope) -> bool:
-        if self._trusts is None:
-            return self._internal
-        try:
-            return bool(self._trusts(scope))
-        except Exception as error:  # noqa: BLE001 - a function of the application; nobody is trusted by accident
-            guard.failed("trust function", error)
-            return False
-
-
-def _matcher(patterns: Iterable[str]) -> Callable[[Scope], bool] | None:
-    joined = "|".join(map(translate, patterns))
-    if not joined:
-        return None
-    pattern = re.compile(joined)
-
-    def matches(scope: Scope) -> bool:
-        path = local_path(scope)
-        return bool(pattern.match(path) or pattern.match(f"{_method(scope)} {path}"))
-
-    return matches
-
-
-def _method(scope: Scope) -> str:
-    method: str = scope.get("method", "GET")  # the handshake of a websocket is a GET
-    return method
-
-
-def _wanted(id_headers: Iterable[str]) -> dict[bytes, str]:
-    names = (*id_headers, TRACEPARENT, TRACESTATE, BAGGAGE, TENANT)
-    return {name.lower().encode("latin-1"): name.lower() for name in names}
-
-
-def _remote_span(values: Mapping[str, list[bytes]]) -> SpanContext | None:
-    said = values.get(TRACEPARENT)
-    if said is None:
-        return None
-    # Two of them contradict each other: neither counts (W3C Trace Context, 3.2.1).
-    # Blanks around a header's value are none of it (RFC 9110, 5.5); not every server strips them.
-    span = parse_traceparent(said[0].strip(b" \t").decode("latin-1")) if len(said) == 1 else None
-    if span is None:
-        guard.rejected("traceparent")
-    elif TRACESTATE in values:
-        span = with_tracestate(span, [value.decode("latin-1") for value in values[TRACESTATE]])
-    return span
-
-
-def _tenant(values: Mapping[str, list[bytes]]) -> str | None:
-    said = values.get(TENANT)
-    if said is None:
-        return None
-    tenant = valid_tenant(said[0].decode("latin-1"))
-    if tenant is None:
-        guard.rejected("tenant")
-    return tenant
-
-
-def _baggage(values: Mapping[str, list[bytes]], allowed: frozenset[str]) -> Mapping[str, str]:
-    said = values.get(BAGGAGE)
-    if said is None or not allowed:
-        return _NO_BAGGAGE
-    return HeaderBaggage(said, allowed)
-
-
-class Caller:
-    """What the headers of a request say; every value has been checked."""
-
-    __slots__ = ("baggage", "identified", "internal", "request_id", "span", "tenant_id")
-
-    def __init__(
-        self,
-        internal: bool,  # noqa: FBT001 - made once a request, by position
-        request_id: str | None = None,
-        span: SpanContext | None = None,
-        tenant_id: str | None = None,
-        baggage: Mapping[str, str] | None = None,
-        *,
-        identified: bool = False,
-    ) -> None:
-        self.internal = internal
-        self.identified = identified  # some header that may hold an ID is there, valid or not
-        self.request_id = request_id
-        self.span = span
-        self.tenant_id = tenant_id
-        self.baggage = _NO_BAGGAGE if baggage is None else baggage
-
-
-_UNKNOWN_INSIDE: Final = Caller(internal=True)
-_UNKNOWN_OUTSIDE: Final = Caller(internal=False)
 
 
 class Visit:
@@ -303,7 +165,7 @@ class Visit:
         if isinstance(decided, Span):
             return decided
         scope = self._scope
-        method = _method(scope)
+        method = method_of(scope)
         attributes = {
             "http.request.method": semconv.METHODS.get(method, semconv.OTHER_METHOD),
             "url.path": scope["path"],
@@ -602,4 +464,4 @@ def _request_context(incoming: Caller, trace_id: int) -> RequestContext:
     minted = f"{trace_id or new_trace_id():032x}"
     if incoming.internal:
         return RequestContext(incoming.request_id or minted, incoming.tenant_id, "internal", None, (), incoming.baggage)
-    return RequestContext(minted, None, "edge", incoming.request_id, () if theirs is None else (theirs,), _NO_BAGGAGE)
+    return RequestContext(minted, None, "edge", incoming.request_id, () if theirs is None else (theirs,), NO_BAGGAGE)

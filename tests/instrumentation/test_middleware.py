@@ -17,7 +17,8 @@ from prometheus_client import CollectorRegistry
 from prometheus_fastapi_instrumentator import Instrumentator
 
 from sloctl.instrumentation import ContextMiddleware, counters, current, guard, instrument_app
-from sloctl.instrumentation.exchange import Entrance, Exchange
+from sloctl.instrumentation.callers import Callers
+from sloctl.instrumentation.exchange import Exchange
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
 from sloctl.instrumentation.propagation import format_traceparent
 from testing.asgi import call, scope
@@ -418,7 +419,7 @@ async def test_a_failing_step_of_ours_changes_nothing_and_is_said_once(
         raise RuntimeError(secret.decode())
 
     monkeypatch.setattr(guard, "_last_logged", {})
-    monkeypatch.setattr(Entrance, "caller", broken)
+    monkeypatch.setattr(Callers, "of", broken)
     before = total(counters.FAILURES)
     with caplog.at_level(logging.WARNING):
         responses = [await call(app, "/own-header", [(b"x-request-id", secret)]) for _ in range(3)]
