@@ -91,7 +91,7 @@ class Callers:
             slot = wanted.get(name)
             if slot is not None:
                 values.setdefault(slot, []).append(value)
-        internal = self._is_internal(scope)
+        internal = self._internal if self._trusts is None else self._is_trusted(self._trusts, scope)
         if not values:
             return _UNKNOWN_INSIDE if internal else _UNKNOWN_OUTSIDE
         request_id = first_valid_id(value for slot in self._id_slots for value in values.get(slot, ()))
@@ -108,11 +108,10 @@ class Callers:
             identified=identified,
         )
 
-    def _is_internal(self, scope: Scope) -> bool:
-        if self._trusts is None:
-            return self._internal
+    @staticmethod
+    def _is_trusted(trusts: Callable[[Scope], bool], scope: Scope) -> bool:
         try:
-            return bool(self._trusts(scope))
+            return bool(trusts(scope))
         except Exception as error:  # noqa: BLE001 - a function of the application; nobody is trusted by accident
             guard.failed("trust function", error)
             return False

@@ -17,11 +17,9 @@ from opentelemetry.context import Context
 from opentelemetry.trace import (
     INVALID_SPAN,
     Link,
-    NonRecordingSpan,
     Span,
     SpanContext,
     StatusCode,
-    get_current_span,
     set_span_in_context,
 )
 
@@ -29,9 +27,8 @@ from sloctl.instrumentation import entries, guard, semconv
 from sloctl.instrumentation.callers import NO_BAGGAGE, Caller, Callers, Exclude, Scope, Trust, excluding, method_of
 from sloctl.instrumentation.context import CURRENT, RequestContext
 from sloctl.instrumentation.metrics import HttpMetrics
-from sloctl.instrumentation.request_spans import RequestSpan
 from sloctl.instrumentation.runtime import Runtime
-from sloctl.instrumentation.sampling import NotRecorded, new_trace_id
+from sloctl.instrumentation.sampling import NotRecorded, SpansOfOthers, new_trace_id
 from sloctl.instrumentation.stamps import stamp_exception
 
 Headers: TypeAlias = list[tuple[bytes, bytes]]
@@ -101,6 +98,7 @@ class Entrance:
         self.routes = routes
         self.metrics = metrics
         self.makes_span = span
+        self.spans = runtime.entry_spans if span else SpansOfOthers()
         self.id_names = tuple(header.lower().encode("latin-1") for header in id_headers)
         self.id_header = self.id_names[0]
         self._excludes = excluding(exclude)
@@ -110,10 +108,13 @@ class Entrance:
         """A request came; None when that step of ours fails."""
         try:
             watched = self._excludes is None or not self._excludes(scope)
-            return Exchange(self, scope, self._callers.of(scope), watched=watched)
+            exchange = Exchange(self, scope, self._callers.of(scope), watched=watched)
+            if watched and self.metrics is not None:
+                self.metrics.begun(exchange)
         except Exception as error:  # noqa: BLE001 - our failure never stops a request
             guard.failed("request start", error)
             return None
+        return exchange
 
     def connect(self, scope: Scope) -> Connection | None:
         """A websocket is asked for; None when that step of ours fails."""
@@ -138,32 +139,29 @@ class Visit:
         self._entrance = entrance
         self._scope = scope
         self._watched = watched
-        around = _NOTHING
-        if incoming.span is not None and incoming.internal:
+        if incoming.internal and incoming.span is not None:
             self._parent = incoming.span
-            around = set_span_in_context(NonRecordingSpan(incoming.span), _NOTHING)
-        span = self._span = self._started_span(around, incoming)
-        trace_id = span.trace_id if isinstance(span, (NotRecorded, RequestSpan)) else span.get_span_context().trace_id
-        context = self.context = _request_context(incoming, trace_id)
-        if span.is_recording():
-            context.span = span
-            context.tenant_attribute = entrance.runtime.tenant_attribute
-            if not entrance.makes_span:
-                span.set_attributes(self._identity())
-        self._put_id_into_scope(came=incoming.identified)
+        span: Span
+        decided = entrance.spans.decided(self._parent, watched)
+        if type(decided) is NotRecorded:  # as of most requests
+            span = decided
+            context = _request_context(incoming, decided.trace_id)
+        else:
+            span = self._started_span(decided, incoming)
+            context = _request_context(incoming, span.get_span_context().trace_id)
+            self._record_in(context, span)
+        self._span = span
+        self.context = context
+        self._id = context.request_id.encode("ascii")
+        if incoming.identified:
+            self._replace_ids_in_scope()
+        else:
+            scope["headers"] = [*scope["headers"], (entrance.id_header, self._id)]
         if entrance.makes_span:
-            self._trace_token = otel_context.attach(Context({**around, _SPAN_KEY: span}))
+            self._trace_token = otel_context.attach(Context({_SPAN_KEY: span}))
         self._context_token: Token[RequestContext | None] = CURRENT.set(context)
 
-    def _started_span(self, around: Context, incoming: Caller) -> Span:
-        if not self._entrance.makes_span:
-            return get_current_span()
-        if not self._watched:
-            return NotRecorded(new_trace_id() if self._parent is None else self._parent.trace_id, self._parent)
-        spans = self._entrance.runtime.entry_spans
-        decided = spans.decided(self._parent)
-        if isinstance(decided, Span):
-            return decided
+    def _started_span(self, trace_id: int | None, incoming: Caller) -> Span:
         scope = self._scope
         method = method_of(scope)
         attributes = {
@@ -172,21 +170,27 @@ class Visit:
             "url.scheme": scope.get("scheme", "http"),
         }
         links = None if incoming.internal or incoming.span is None else [Link(incoming.span)]
-        return spans.start(semconv.span_name(method, None), around, attributes, links, decided)
+        name = semconv.span_name(method, None)
+        return self._entrance.spans.start(name, self._parent, attributes, links, trace_id)
 
-    def _put_id_into_scope(self, *, came: bool) -> None:
+    def _record_in(self, context: RequestContext, span: Span) -> None:
+        if not span.is_recording():
+            return
+        context.span = span
+        context.tenant_attribute = self._entrance.runtime.tenant_attribute
+        self.context = context
+        if not self._entrance.makes_span:
+            span.set_attributes(self._identity())
+
+    def _replace_ids_in_scope(self) -> None:
         """What lies inside sees the ID in force, in each header that is read for one."""
         names = self._entrance.id_names
-        value = self.context.request_id.encode("ascii")
         headers = self._scope["headers"]
-        if not came:
-            self._scope["headers"] = [*headers, (names[0], value)]
-            return
         there = {header[0] for header in headers}
         self._scope["headers"] = [
             *(header for header in headers if header[0] not in names),
-            (names[0], value),
-            *((name, value) for name in names[1:] if name in there),
+            (names[0], self._id),
+            *((name, self._id) for name in names[1:] if name in there),
         ]
 
     def _identity(self) -> dict[str, Any]:
@@ -213,7 +217,7 @@ class Visit:
             elif key == _CONTENT_TYPE and header[1].startswith(_EVENT_STREAM):
                 self._streams = True
             kept.append(header)
-        kept.append((name, self.context.request_id.encode("ascii")))
+        kept.append((name, self._id))
         if foreign:
             _expose(kept, name)
         return kept
@@ -274,11 +278,6 @@ class Exchange(Visit):
     _status = _ended_at = 0
     _duration = _first_byte = 0.0
     _ended = _left = False
-
-    def __init__(self, entrance: Entrance, scope: Scope, incoming: Caller, *, watched: bool) -> None:
-        super().__init__(entrance, scope, incoming, watched=watched)
-        if watched and entrance.metrics is not None:
-            entrance.metrics.begun(self)
 
     def response(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         """The response begins: its headers, with our ID instead of any other."""
@@ -461,7 +460,8 @@ def _request_context(incoming: Caller, trace_id: int) -> RequestContext:
     theirs = incoming.span
     if not incoming.internal and theirs is not None and trace_id == theirs.trace_id:
         trace_id = 0  # another instrumentation continues a trace that the client chose
-    minted = f"{trace_id or new_trace_id():032x}"
     if incoming.internal:
-        return RequestContext(incoming.request_id or minted, incoming.tenant_id, "internal", None, (), incoming.baggage)
+        request_id = incoming.request_id or f"{trace_id or new_trace_id():032x}"
+        return RequestContext(request_id, incoming.tenant_id, "internal", None, (), incoming.baggage)
+    minted = f"{trace_id or new_trace_id():032x}"
     return RequestContext(minted, None, "edge", incoming.request_id, () if theirs is None else (theirs,), NO_BAGGAGE)

@@ -52,8 +52,9 @@ class ContextMiddleware:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
-        if self._metrics is not None and self._metrics.wants(scope):
-            await self._metrics.app(scope, receive, send)
+        metrics = self._metrics
+        if metrics is not None and scope["path"].endswith(metrics.path) and metrics.wants(scope):
+            await metrics.app(scope, receive, send)
             return
         exchange = self.entrance.begin(scope)
         if exchange is None:
@@ -90,15 +91,13 @@ class MetricsRoute:
 
     def __init__(self, registry: CollectorRegistry, path: str, routes: Routes) -> None:
         self.app = metrics_app(registry)
-        self._path = path
+        self.path = path
         self._routes = routes
 
     def wants(self, scope: Scope) -> bool:
         """Whether the request is for them."""
-        if not scope["path"].endswith(self._path):
-            return False
         try:
-            return local_path(scope) == self._path and not self._routes.serves(self._path)
+            return local_path(scope) == self.path and not self._routes.serves(self.path)
         except Exception as error:  # noqa: BLE001 - our failure never stops a request
             guard.failed("route table", error)
             return False
