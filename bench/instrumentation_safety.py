@@ -13,7 +13,7 @@ from prometheus_client import CollectorRegistry
 
 from bench.discard import Discard
 from bench.rows import Row
-from sloctl.instrumentation import ContextMiddleware, configure, current, guard
+from sloctl.instrumentation import ContextMiddleware, configure, counters, current
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
 from testing.asgi import call
 from testing.fuzzing import header_set, plain, without_id
@@ -42,7 +42,7 @@ def middleware(app: Any, tenants: int | None = None) -> ContextMiddleware:
 
 
 def failures() -> float:
-    return sum(s.value for metric in guard.FAILURES.collect() for s in metric.samples if s.name.endswith("_total"))
+    return sum(s.value for metric in counters.FAILURES.collect() for s in metric.samples if s.name.endswith("_total"))
 
 
 async def changed_responses() -> int:

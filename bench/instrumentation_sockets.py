@@ -28,7 +28,7 @@ from testing.serving import workers
 
 CONNECTIONS: Final = 8
 REQUESTS: Final = 240  # of one round of one variant
-ROUNDS: Final = 20
+ROUNDS: Final = 40
 WORKERS: Final = 4
 BEFORE, AFTER = 2000, 200  # requests before and after a worker is killed
 GOALS: Final = {"always": 5.0, "1 %": 9.0, "never": 9.0}

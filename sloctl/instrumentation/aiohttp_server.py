@@ -8,7 +8,8 @@ from typing import Any, Final
 from aiohttp import web
 
 from sloctl.instrumentation import guard, semconv
-from sloctl.instrumentation.exchange import Connection, Entrance, Exchange, Scope, Visit
+from sloctl.instrumentation.callers import Scope
+from sloctl.instrumentation.exchange import Connection, Entrance, Exchange, Visit
 from sloctl.instrumentation.metrics import Exposition
 from sloctl.instrumentation.workers import WORKERS
 

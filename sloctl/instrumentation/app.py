@@ -8,7 +8,8 @@ from typing import Any, Final, Literal
 
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.buckets import thresholds
-from sloctl.instrumentation.exchange import ID_HEADERS, Exclude, Trust
+from sloctl.instrumentation.callers import Exclude, Trust
+from sloctl.instrumentation.exchange import ID_HEADERS
 from sloctl.instrumentation.frameworks import entered
 from sloctl.instrumentation.metrics import HttpMetrics, http_metrics, with_edges
 from sloctl.instrumentation.middleware import ContextMiddleware, MetricsRoute

@@ -113,8 +113,7 @@ def _read(event: Any) -> Batch | None:
 def _flush(runtime: Runtime) -> None:
     """The process is frozen after the handler returns."""
     try:
-        for line in runtime.durations.emf_lines():
-            print(line, flush=True)  # noqa: T201 - CloudWatch reads metrics from standard output
+        runtime.durations.flush(FLUSH_MILLISECONDS)
         runtime.provider.force_flush(FLUSH_MILLISECONDS)
     except Exception as error:  # noqa: BLE001 - our failure never fails an invocation
         guard.failed("lambda flush", error)

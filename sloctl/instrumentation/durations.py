@@ -1,14 +1,11 @@
 """How long work took that no HTTP server of ours answered: messages, functions, outbound calls.
 
 Each measure is one of OpenTelemetry's semantic conventions. It goes into a histogram that Prometheus scrapes, named as
-Prometheus names it (`messaging_process_duration_seconds`); in a Lambda function, which nobody scrapes, it is printed in
-CloudWatch's embedded metric format under its own name.
+Prometheus names it (`messaging_process_duration_seconds`). A Lambda function is scraped by nobody; see `pushed`.
 """
 
 from __future__ import annotations
 
-import json
-import time
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -22,7 +19,6 @@ ERROR_TYPE: Final = "error.type"
 # How many different values a label gets whose values come from outside; the rest is `_other`.
 MOST: Final = 100
 OTHER: Final = "_other"
-EMF_VALUES: Final = 100  # of one metric in one line
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,76 +62,37 @@ RPC_CLIENT: Final = Measure(
     "Duration of calls to others.",
     ("rpc.method", "server.address", "rpc.response.status_code"),
 )
-IN_PROGRESS: Final = "messaging_process_active_messages"
+IN_PROGRESS: Final = "messaging.process.active_messages"
+IN_PROGRESS_HELP: Final = "Messages that are being handled."
 Attributes = dict[str, Any]
 
 
 class Durations:
-    """The measures of one process.
+    """Takes the measures of one process; what becomes of them is said by its kinds."""
 
-    Args:
-        registry: where histograms are registered, each when it is first used.
-        edges: bucket bounds in seconds.
-        namespace: of CloudWatch; with one, measures are kept for `emf_lines` instead.
-        identity: `service.name`, a dimension of each.
-    """
-
-    def __init__(
-        self,
-        registry: CollectorRegistry,
-        identity: dict[str, str],
-        *,
-        namespace: str | None = None,
-        edges: tuple[float, ...] = SEMCONV_BUCKETS,
-    ) -> None:
-        self._registry = registry
-        self._identity = identity
-        self._namespace = namespace
-        self._edges = edges
-        self._histograms: dict[str, Histogram] = {}
-        self._observe: dict[tuple[object, ...], Callable[[float], None]] = {}
+    def __init__(self) -> None:
         self._seen: dict[str, set[str]] = defaultdict(set)
-        self._kept: dict[tuple[Measure, tuple[str, ...]], list[float]] = defaultdict(list)
-        self._gauge: Gauge | None = None
 
     def observe(self, measure: Measure, attributes: Attributes, seconds: float) -> None:
         """Record one piece of work; attributes that are no label of the measure are left out."""
-        values = tuple(self._value(name, attributes.get(name)) for name in (*measure.labels, ERROR_TYPE))
-        if self._namespace is not None:
-            self._kept[measure, values].append(seconds)
-            return
-        key = (measure.name, *values)
-        record = self._observe.get(key)
-        if record is None:
-            record = self._observe[key] = self._histogram(measure).labels(*values).observe
-        record(seconds)
+        raise NotImplementedError
 
-    def begun(self, system: str, destination: str | None) -> Callable[[], None]:
+    def begun(self, system: str, destination: str | None) -> Callable[[], None]:  # noqa: ARG002 - for those that count
         """A message is being handled, until what is returned is called."""
-        if self._namespace is not None:
-            return _nothing
-        if self._gauge is None:
-            self._gauge = _collector(self._registry, IN_PROGRESS, self._new_gauge)
-        gauge = self._gauge.labels(system, self._value("messaging.destination.name", destination))
-        gauge.inc()
-        return gauge.dec
+        return _nothing
 
-    def _new_gauge(self) -> Gauge:
-        labels = tuple(map(_underscored, MESSAGES.labels))
-        text = "Messages that are being handled."
-        return Gauge(IN_PROGRESS, text, labels, registry=self._registry, multiprocess_mode="livesum")
+    def flush(self, milliseconds: int) -> None:
+        """Hand over what is kept, within this time; called before the process is frozen."""
 
-    def emf_lines(self, moment: float | None = None) -> list[str]:
-        """What was kept, as lines of CloudWatch's embedded metric format; they are handed out once."""
-        kept, self._kept = self._kept, defaultdict(list)
-        stamp = int((time.time() if moment is None else moment) * 1000)
-        return [
-            _emf(self._namespace or "", stamp, self._identity, measure, values, seconds[start : start + EMF_VALUES])
-            for (measure, values), seconds in kept.items()
-            for start in range(0, len(seconds), EMF_VALUES)
-        ]
+    def close(self) -> None:
+        """The end of the process."""
 
-    def _value(self, name: str, value: object) -> str:
+    def labels(self, measure: Measure, attributes: Attributes) -> tuple[str, ...]:
+        """The values of a measure's labels and of `error.type`, bounded; empty where there is none."""
+        return tuple(self.bounded(name, attributes.get(name)) for name in (*measure.labels, ERROR_TYPE))
+
+    def bounded(self, name: str, value: object) -> str:
+        """The value of a label, or `_other` when it has too many."""
         if value is None:
             return ""
         text, seen = str(value), self._seen[name]
@@ -146,16 +103,60 @@ class Durations:
         seen.add(text)
         return text
 
+
+class Scraped(Durations):
+    """Histograms that Prometheus scrapes.
+
+    Args:
+        registry: where they are registered, each when it is first used.
+        edges: bucket bounds in seconds.
+    """
+
+    def __init__(self, registry: CollectorRegistry, edges: tuple[float, ...] = SEMCONV_BUCKETS) -> None:
+        super().__init__()
+        self._registry = registry
+        self._edges = edges
+        self._histograms: dict[str, Histogram] = {}
+        self._observe: dict[tuple[object, ...], Callable[[float], None]] = {}
+        self._gauge: Gauge | None = None
+
+    def observe(self, measure: Measure, attributes: Attributes, seconds: float) -> None:
+        """Record one piece of work."""
+        values = self.labels(measure, attributes)
+        key = (measure.name, *values)
+        record = self._observe.get(key)
+        if record is None:
+            record = self._observe[key] = self._histogram(measure).labels(*values).observe
+        record(seconds)
+
+    def begun(self, system: str, destination: str | None) -> Callable[[], None]:
+        """A message is being handled, until what is returned is called."""
+        if self._gauge is None:
+            self._gauge = self._collector(_underscored(IN_PROGRESS), self._new_gauge)
+        gauge = self._gauge.labels(system, self.bounded("messaging.destination.name", destination))
+        gauge.inc()
+        return gauge.dec
+
+    def _new_gauge(self) -> Gauge:
+        labels = tuple(map(_underscored, MESSAGES.labels))
+        name = _underscored(IN_PROGRESS)
+        return Gauge(name, IN_PROGRESS_HELP, labels, registry=self._registry, multiprocess_mode="livesum")
+
     def _histogram(self, measure: Measure) -> Histogram:
         found = self._histograms.get(measure.name)
         if found is None:
-            found = _collector(self._registry, measure.prometheus, lambda: self._new_histogram(measure))
+            found = self._collector(measure.prometheus, lambda: self._new_histogram(measure))
             self._histograms[measure.name] = found
         return found
 
     def _new_histogram(self, measure: Measure) -> Histogram:
         labels = tuple(map(_underscored, (*measure.labels, ERROR_TYPE)))
         return Histogram(measure.prometheus, measure.help, labels, registry=self._registry, buckets=self._edges)
+
+    def _collector(self, name: str, make: Callable[[], Any]) -> Any:
+        """The collector of this name; another runtime of the process may have registered it."""
+        found = self._registry._names_to_collectors.get(name)
+        return make() if found is None else found
 
 
 # Labels whose values are bounded where they are made.
@@ -165,28 +166,8 @@ _BOUNDED: Final = frozenset(
 
 
 def _nothing() -> None:
-    """In a Lambda function one invocation is in progress."""
+    """Nobody counts what is in progress."""
 
 
 def _underscored(name: str) -> str:
     return name.replace(".", "_")
-
-
-def _collector(registry: CollectorRegistry, name: str, make: Callable[[], Any]) -> Any:
-    """The collector of this name; another runtime of the process may have registered it."""
-    found = registry._names_to_collectors.get(name)
-    return make() if found is None else found
-
-
-def _emf(
-    namespace: str, stamp: int, identity: dict[str, str], measure: Measure, values: tuple[str, ...], found: list[float]
-) -> str:
-    """One line. A failure counts in the dimensions without `error.type` too, so that they hold the total."""
-    dimensions = {**identity, **{name: value for name, value in zip(measure.labels, values, strict=False) if value}}
-    sets = [list(dimensions)]
-    if values[-1]:
-        sets.append([*dimensions, ERROR_TYPE])
-        dimensions[ERROR_TYPE] = values[-1]
-    metric = {"Name": measure.name, "Unit": "Seconds"}
-    about = {"Namespace": namespace, "Dimensions": sets, "Metrics": [metric]}
-    return json.dumps({"_aws": {"Timestamp": stamp, "CloudWatchMetrics": [about]}, **dimensions, measure.name: found})

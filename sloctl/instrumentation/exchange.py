@@ -7,49 +7,31 @@ scope as ASGI has it. Every step of our own is guarded: when it fails, the reque
 from __future__ import annotations
 
 import asyncio
-import re
-from collections.abc import Callable, Iterable, Mapping, MutableMapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextvars import Token
-from fnmatch import translate
 from time import perf_counter, time_ns
-from typing import Any, Final, Literal, Protocol, TypeAlias
+from typing import Any, Final, Protocol, Required, TypeAlias, TypedDict
 
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import (
     INVALID_SPAN,
     Link,
-    NonRecordingSpan,
     Span,
     SpanContext,
     StatusCode,
-    get_current_span,
     set_span_in_context,
 )
 
 from sloctl.instrumentation import entries, guard, semconv
-from sloctl.instrumentation.context import CURRENT, RequestContext, valid_tenant
+from sloctl.instrumentation.callers import NO_BAGGAGE, Caller, Callers, Exclude, Scope, Trust, excluding, method_of
+from sloctl.instrumentation.context import CURRENT, RequestContext
 from sloctl.instrumentation.metrics import HttpMetrics
-from sloctl.instrumentation.propagation import (
-    BAGGAGE,
-    TENANT,
-    TRACEPARENT,
-    TRACESTATE,
-    HeaderBaggage,
-    first_valid_id,
-    parse_traceparent,
-    with_tracestate,
-)
-from sloctl.instrumentation.request_spans import RequestSpan
-from sloctl.instrumentation.routes import local_path
 from sloctl.instrumentation.runtime import Runtime
-from sloctl.instrumentation.sampling import NotRecorded, new_trace_id
+from sloctl.instrumentation.sampling import NotRecorded, SpansOfOthers, new_trace_id
 from sloctl.instrumentation.stamps import stamp_exception
 
-Scope: TypeAlias = MutableMapping[str, Any]
 Headers: TypeAlias = list[tuple[bytes, bytes]]
-Trust: TypeAlias = Literal["edge", "internal"] | Callable[[Scope], bool]
-Exclude: TypeAlias = Iterable[str] | Callable[[Scope], bool]
 
 ID_HEADERS: Final = ("x-request-id", "x-correlation-id")
 EXEMPLAR_LABEL: Final = "trace_id"
@@ -62,7 +44,6 @@ _EVENT_STREAM: Final = b"text/event-stream"
 _NOTHING: Final = Context()
 # Where OpenTelemetry keeps the current span; its own function for it copies twice.
 _SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, _NOTHING)))
-_NO_BAGGAGE: Final[Mapping[str, str]] = {}
 
 
 class Routes(Protocol):
@@ -73,6 +54,16 @@ class Routes(Protocol):
 
     def serves(self, path: str) -> bool:
         """Whether some route has exactly this path."""
+
+
+class Settings(TypedDict, total=False):
+    """What an `Entrance` is told beside its runtime and its routes."""
+
+    trust: Required[Trust]
+    metrics: HttpMetrics | None
+    id_headers: Sequence[str]
+    span: bool
+    exclude: Exclude
 
 
 class Entrance:
@@ -101,166 +92,38 @@ class Entrance:
         span: bool = True,
         exclude: Exclude = (),
     ) -> None:
-        if not (trust in ("edge", "internal") or callable(trust)):
-            raise ValueError(f'trust is "edge", "internal" or a function of the scope, not {trust!r}')
         if not id_headers:
             raise ValueError("id_headers needs at least one header name")
-        if isinstance(exclude, str):
-            raise ValueError(f"exclude is a list of paths, or a function of the scope, not {exclude!r}")  # noqa: TRY004
         self.runtime = runtime
         self.routes = routes
         self.metrics = metrics
         self.makes_span = span
+        self.spans = runtime.entry_spans if span else SpansOfOthers()
         self.id_names = tuple(header.lower().encode("latin-1") for header in id_headers)
         self.id_header = self.id_names[0]
-        self._excludes = exclude if callable(exclude) else _matcher(exclude)
-        self._trusts = trust if callable(trust) else None
-        self._internal = trust == "internal"
-        self._wanted = _wanted(id_headers)
-        self._id_slots = [self._wanted[name] for name in self.id_names]
+        self._excludes = excluding(exclude)
+        self._callers = Callers(trust, self.id_names, runtime.baggage)
 
     def begin(self, scope: Scope) -> Exchange | None:
         """A request came; None when that step of ours fails."""
         try:
-            watched = self._excludes is None or not self._excluded(scope)
-            return Exchange(self, scope, self.caller(scope), watched=watched)
+            watched = self._excludes is None or not self._excludes(scope)
+            exchange = Exchange(self, scope, self._callers.of(scope), watched=watched)
+            if watched and self.metrics is not None:
+                self.metrics.begun(exchange)
         except Exception as error:  # noqa: BLE001 - our failure never stops a request
             guard.failed("request start", error)
             return None
+        return exchange
 
     def connect(self, scope: Scope) -> Connection | None:
         """A websocket is asked for; None when that step of ours fails."""
         try:
-            watched = self._excludes is None or not self._excluded(scope)
-            return Connection(self, scope, self.caller(scope), watched=watched)
+            watched = self._excludes is None or not self._excludes(scope)
+            return Connection(self, scope, self._callers.of(scope), watched=watched)
         except Exception as error:  # noqa: BLE001 - our failure never stops a connection
             guard.failed("connection start", error)
             return None
-
-    def _excluded(self, scope: Scope) -> bool:
-        try:
-            return self._excludes is not None and self._excludes(scope)
-        except Exception as error:  # noqa: BLE001 - a function of the application; its request is counted
-            guard.failed("exclude function", error)
-            return False
-
-    def caller(self, scope: Scope) -> Caller:
-        """Read the headers in one pass."""
-        headers = scope["headers"]
-        if not isinstance(headers, (list, tuple)):
-            headers = scope["headers"] = list(headers)
-        values: dict[str, list[bytes]] = {}
-        wanted = self._wanted
-        for name, value in headers:
-            slot = wanted.get(name)
-            if slot is not None:
-                values.setdefault(slot, []).append(value)
-        internal = self._is_internal(scope)
-        if not values:
-            return _UNKNOWN_INSIDE if internal else _UNKNOWN_OUTSIDE
-        request_id = first_valid_id(value for slot in self._id_slots for value in values.get(slot, ()))
-        identified = request_id is not None or any(slot in values for slot in self._id_slots)
-        parent = _remote_span(values)
-        if not internal:
-            return Caller(internal=False, request_id=request_id, span=parent, identified=identified)
-        return Caller(
-            internal=True,
-            request_id=request_id,
-            span=parent,
-            tenant_id=_tenant(values),
-            baggage=_baggage(values, self.runtime.baggage),
-            identified=identified,
-        )
-
-    def _is_internal(self, scope: Scope) -> bool:
-        if self._trusts is None:
-            return self._internal
-        try:
-            return bool(self._trusts(scope))
-        except Exception as error:  # noqa: BLE001 - a function of the application; nobody is trusted by accident
-            guard.failed("trust function", error)
-            return False
-
-
-def _matcher(patterns: Iterable[str]) -> Callable[[Scope], bool] | None:
-    joined = "|".join(map(translate, patterns))
-    if not joined:
-        return None
-    pattern = re.compile(joined)
-
-    def matches(scope: Scope) -> bool:
-        path = local_path(scope)
-        return bool(pattern.match(path) or pattern.match(f"{_method(scope)} {path}"))
-
-    return matches
-
-
-def _method(scope: Scope) -> str:
-    method: str = scope.get("method", "GET")  # the handshake of a websocket is a GET
-    return method
-
-
-def _wanted(id_headers: Iterable[str]) -> dict[bytes, str]:
-    names = (*id_headers, TRACEPARENT, TRACESTATE, BAGGAGE, TENANT)
-    return {name.lower().encode("latin-1"): name.lower() for name in names}
-
-
-def _remote_span(values: Mapping[str, list[bytes]]) -> SpanContext | None:
-    said = values.get(TRACEPARENT)
-    if said is None:
-        return None
-    # Two of them contradict each other: neither counts (W3C Trace Context, 3.2.1).
-    # Blanks around a header's value are none of it (RFC 9110, 5.5); not every server strips them.
-    span = parse_traceparent(said[0].strip(b" \t").decode("latin-1")) if len(said) == 1 else None
-    if span is None:
-        guard.rejected("traceparent")
-    elif TRACESTATE in values:
-        span = with_tracestate(span, [value.decode("latin-1") for value in values[TRACESTATE]])
-    return span
-
-
-def _tenant(values: Mapping[str, list[bytes]]) -> str | None:
-    said = values.get(TENANT)
-    if said is None:
-        return None
-    tenant = valid_tenant(said[0].decode("latin-1"))
-    if tenant is None:
-        guard.rejected("tenant")
-    return tenant
-
-
-def _baggage(values: Mapping[str, list[bytes]], allowed: frozenset[str]) -> Mapping[str, str]:
-    said = values.get(BAGGAGE)
-    if said is None or not allowed:
-        return _NO_BAGGAGE
-    return HeaderBaggage(said, allowed)
-
-
-class Caller:
-    """What the headers of a request say; every value has been checked."""
-
-    __slots__ = ("baggage", "identified", "internal", "request_id", "span", "tenant_id")
-
-    def __init__(
-        self,
-        internal: bool,  # noqa: FBT001 - made once a request, by position
-        request_id: str | None = None,
-        span: SpanContext | None = None,
-        tenant_id: str | None = None,
-        baggage: Mapping[str, str] | None = None,
-        *,
-        identified: bool = False,
-    ) -> None:
-        self.internal = internal
-        self.identified = identified  # some header that may hold an ID is there, valid or not
-        self.request_id = request_id
-        self.span = span
-        self.tenant_id = tenant_id
-        self.baggage = _NO_BAGGAGE if baggage is None else baggage
-
-
-_UNKNOWN_INSIDE: Final = Caller(internal=True)
-_UNKNOWN_OUTSIDE: Final = Caller(internal=False)
 
 
 class Visit:
@@ -276,55 +139,58 @@ class Visit:
         self._entrance = entrance
         self._scope = scope
         self._watched = watched
-        around = _NOTHING
-        if incoming.span is not None and incoming.internal:
+        if incoming.internal and incoming.span is not None:
             self._parent = incoming.span
-            around = set_span_in_context(NonRecordingSpan(incoming.span), _NOTHING)
-        span = self._span = self._started_span(around, incoming)
-        trace_id = span.trace_id if isinstance(span, (NotRecorded, RequestSpan)) else span.get_span_context().trace_id
-        context = self.context = _request_context(incoming, trace_id)
-        if span.is_recording():
-            context.span = span
-            context.tenant_attribute = entrance.runtime.tenant_attribute
-            if not entrance.makes_span:
-                span.set_attributes(self._identity())
-        self._put_id_into_scope(came=incoming.identified)
+        span: Span
+        decided = entrance.spans.decided(self._parent, watched)
+        if type(decided) is NotRecorded:  # as of most requests
+            span = decided
+            context = _request_context(incoming, decided.trace_id)
+        else:
+            span = self._started_span(decided, incoming)
+            context = _request_context(incoming, span.get_span_context().trace_id)
+            self._record_in(context, span)
+        self._span = span
+        self.context = context
+        self._id = context.request_id.encode("ascii")
+        if incoming.identified:
+            self._replace_ids_in_scope()
+        else:
+            scope["headers"] = [*scope["headers"], (entrance.id_header, self._id)]
         if entrance.makes_span:
-            self._trace_token = otel_context.attach(Context({**around, _SPAN_KEY: span}))
+            self._trace_token = otel_context.attach(Context({_SPAN_KEY: span}))
         self._context_token: Token[RequestContext | None] = CURRENT.set(context)
 
-    def _started_span(self, around: Context, incoming: Caller) -> Span:
-        if not self._entrance.makes_span:
-            return get_current_span()
-        if not self._watched:
-            return NotRecorded(new_trace_id() if self._parent is None else self._parent.trace_id, self._parent)
-        spans = self._entrance.runtime.entry_spans
-        decided = spans.decided(self._parent)
-        if isinstance(decided, Span):
-            return decided
+    def _started_span(self, trace_id: int | None, incoming: Caller) -> Span:
         scope = self._scope
-        method = _method(scope)
+        method = method_of(scope)
         attributes = {
             "http.request.method": semconv.METHODS.get(method, semconv.OTHER_METHOD),
             "url.path": scope["path"],
             "url.scheme": scope.get("scheme", "http"),
         }
         links = None if incoming.internal or incoming.span is None else [Link(incoming.span)]
-        return spans.start(semconv.span_name(method, None), around, attributes, links, decided)
+        name = semconv.span_name(method, None)
+        return self._entrance.spans.start(name, self._parent, attributes, links, trace_id)
 
-    def _put_id_into_scope(self, *, came: bool) -> None:
+    def _record_in(self, context: RequestContext, span: Span) -> None:
+        if not span.is_recording():
+            return
+        context.span = span
+        context.tenant_attribute = self._entrance.runtime.tenant_attribute
+        self.context = context
+        if not self._entrance.makes_span:
+            span.set_attributes(self._identity())
+
+    def _replace_ids_in_scope(self) -> None:
         """What lies inside sees the ID in force, in each header that is read for one."""
         names = self._entrance.id_names
-        value = self.context.request_id.encode("ascii")
         headers = self._scope["headers"]
-        if not came:
-            self._scope["headers"] = [*headers, (names[0], value)]
-            return
         there = {header[0] for header in headers}
         self._scope["headers"] = [
             *(header for header in headers if header[0] not in names),
-            (names[0], value),
-            *((name, value) for name in names[1:] if name in there),
+            (names[0], self._id),
+            *((name, self._id) for name in names[1:] if name in there),
         ]
 
     def _identity(self) -> dict[str, Any]:
@@ -351,7 +217,7 @@ class Visit:
             elif key == _CONTENT_TYPE and header[1].startswith(_EVENT_STREAM):
                 self._streams = True
             kept.append(header)
-        kept.append((name, self.context.request_id.encode("ascii")))
+        kept.append((name, self._id))
         if foreign:
             _expose(kept, name)
         return kept
@@ -412,11 +278,6 @@ class Exchange(Visit):
     _status = _ended_at = 0
     _duration = _first_byte = 0.0
     _ended = _left = False
-
-    def __init__(self, entrance: Entrance, scope: Scope, incoming: Caller, *, watched: bool) -> None:
-        super().__init__(entrance, scope, incoming, watched=watched)
-        if watched and entrance.metrics is not None:
-            entrance.metrics.begun(self)
 
     def response(self, status: int, headers: Iterable[tuple[bytes, bytes]]) -> Headers:
         """The response begins: its headers, with our ID instead of any other."""
@@ -599,7 +460,8 @@ def _request_context(incoming: Caller, trace_id: int) -> RequestContext:
     theirs = incoming.span
     if not incoming.internal and theirs is not None and trace_id == theirs.trace_id:
         trace_id = 0  # another instrumentation continues a trace that the client chose
-    minted = f"{trace_id or new_trace_id():032x}"
     if incoming.internal:
-        return RequestContext(incoming.request_id or minted, incoming.tenant_id, "internal", None, (), incoming.baggage)
-    return RequestContext(minted, None, "edge", incoming.request_id, () if theirs is None else (theirs,), _NO_BAGGAGE)
+        request_id = incoming.request_id or f"{trace_id or new_trace_id():032x}"
+        return RequestContext(request_id, incoming.tenant_id, "internal", None, (), incoming.baggage)
+    minted = f"{trace_id or new_trace_id():032x}"
+    return RequestContext(minted, None, "edge", incoming.request_id, () if theirs is None else (theirs,), NO_BAGGAGE)

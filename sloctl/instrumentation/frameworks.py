@@ -9,8 +9,9 @@ import sys
 from collections.abc import Callable
 from typing import Any, Final
 
+from sloctl.instrumentation.callers import Scope
 from sloctl.instrumentation.context import current
-from sloctl.instrumentation.exchange import Entrance, Scope
+from sloctl.instrumentation.exchange import Entrance
 from sloctl.instrumentation.middleware import ContextMiddleware
 from sloctl.instrumentation.routes import local_path
 from sloctl.instrumentation.runtime import Runtime

@@ -9,21 +9,10 @@ import logging
 import time
 from typing import Final
 
-from prometheus_client import Counter
+from sloctl.instrumentation.counters import FAILURES, REJECTED
 
 LOG: Final = logging.getLogger("sloctl.instrumentation")
 QUIET_SECONDS: Final = 60.0
-
-FAILURES: Final = Counter(
-    "sloctl_instrumentation_failures",
-    "Steps of the instrumentation that failed; the request or message went through unchanged.",
-    ["step"],
-)
-REJECTED: Final = Counter(
-    "sloctl_instrumentation_rejected",
-    "Inbound values that were ignored because they are malformed, too long or not allowed.",
-    ["input"],
-)
 _last_logged: dict[str, float] = {}
 
 

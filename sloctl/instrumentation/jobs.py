@@ -1,4 +1,8 @@
-"""Job queues: a job continues the request that enqueued it. Celery, rq, dramatiq and arq, by hooks that they have."""
+"""Job queues: a job continues the request that enqueued it. Celery, rq, dramatiq and arq, by hooks that they have.
+
+Enqueuing is sending: it is measured, and a PRODUCER span of a recorded request. The hooks do not tell of a send that
+fails, so the call that sends is wrapped; within it the hooks put the context into the job.
+"""
 
 from __future__ import annotations
 
@@ -9,6 +13,7 @@ import pkgutil
 from collections.abc import Callable, Mapping
 from contextlib import AbstractContextManager
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any, Final
 
 from sloctl.instrumentation import guard
@@ -16,6 +21,7 @@ from sloctl.instrumentation.carriers.outcome import Incoming
 from sloctl.instrumentation.carriers.textmap import TextMap
 from sloctl.instrumentation.consuming import consume
 from sloctl.instrumentation.context import RequestContext, current
+from sloctl.instrumentation.producing import Sending, produce
 from sloctl.instrumentation.runtime import Runtime
 
 KEY: Final = "_ctx"  # of what rq, dramatiq and arq keep of a job beside its arguments
@@ -25,6 +31,16 @@ DRAMATIQ: Final = TextMap("dramatiq")
 ARQ: Final = TextMap("arq")
 _MARK: Final = "_sloctl_instrumented"
 _of_arq_job: Final[ContextVar[Mapping[str, Any]]] = ContextVar("sloctl_arq_job", default={})  # noqa: B039 - never changed
+
+
+@dataclass
+class _Publishing:
+    """A call of Celery's that sends, once its router has chosen the queue."""
+
+    sending: Sending | None = None
+
+
+_of_celery: Final[ContextVar[_Publishing | None]] = ContextVar("sloctl_celery_publishing", default=None)
 
 
 class _Jobs:
@@ -66,6 +82,17 @@ def _once(target: object, function: str) -> None:
     setattr(target, _MARK, True)
 
 
+def _sent(call: Callable[..., Any], transport: str, queue: str, runtime: Runtime | None) -> Callable[..., Any]:
+    """The call, as a send to the queue."""
+
+    @functools.wraps(call)
+    def sent(*arguments: Any, **options: Any) -> Any:
+        with produce(transport, queue, runtime=runtime):
+            return call(*arguments, **options)
+
+    return sent
+
+
 def instrument_celery(app: Any, runtime: Runtime | None = None) -> None:
     """Let tasks of a Celery application continue the request that sends them; in clients and in workers.
 
@@ -79,40 +106,72 @@ def instrument_celery(app: Any, runtime: Runtime | None = None) -> None:
     from celery import signals
 
     _once(app, "instrument_celery")
-    jobs = _Jobs()
-    failed: dict[str, BaseException] = {}
-    retried: set[str] = set()
+    tasks = _CeleryTasks(app, runtime)
+    app.send_task = tasks.send
+    # Strong references: a signal forgets a method otherwise.
+    signals.before_task_publish.connect(tasks.publish, weak=False)
+    signals.task_prerun.connect(tasks.begin, weak=False)
+    signals.task_failure.connect(tasks.fail, weak=False)
+    signals.task_retry.connect(tasks.retry, weak=False)
+    signals.task_postrun.connect(tasks.end, weak=False)
 
-    def publish(headers: Any = None, **_: object) -> None:
-        if headers is not None:
+
+class _CeleryTasks:
+    """The tasks of one application; Celery's signals tell of the tasks of all."""
+
+    def __init__(self, app: Any, runtime: Runtime | None) -> None:
+        self._app = app
+        self._send = app.send_task
+        self._runtime = runtime
+        self._jobs = _Jobs()
+        self._failed: dict[str, BaseException] = {}
+        self._retried: set[str] = set()
+
+    def send(self, *arguments: Any, **options: Any) -> Any:
+        publishing = _Publishing()
+        token = _of_celery.set(publishing)
+        failure: str | None = None
+        try:
+            return self._send(*arguments, **options)
+        except BaseException as error:
+            failure = type(error).__qualname__
+            raise
+        finally:
+            _of_celery.reset(token)
+            if publishing.sending is not None:
+                publishing.sending.over(failure)
+
+    def publish(self, headers: Any = None, routing_key: str | None = None, **_: object) -> None:
+        if headers is None:
+            return
+        publishing = _of_celery.get()
+        if publishing is None:  # something else than an application sends it
+            CELERY.inject(headers)
+            return
+        if publishing.sending is None:
+            publishing.sending = Sending("celery", routing_key or None, self._runtime)
+        with publishing.sending.current():
             CELERY.inject(headers)
 
-    def begin(task_id: str, task: Any, **_: object) -> None:
+    def begin(self, task_id: str, task: Any, **_: object) -> None:
         request = task.request
         # A task that is run at once, where it is sent, is a part of the request that runs it.
-        if task.app is not app or (request.is_eager and current() is not None):
+        if task.app is not self._app or (request.is_eager and current() is not None):
             return
         headers = request.headers or {name: getattr(request, name, None) for name in ("x-request-id", "traceparent")}
         queue = (request.delivery_info or {}).get("routing_key")
-        jobs.begin(task_id, CELERY.extract(headers), task.name, queue, runtime)
+        self._jobs.begin(task_id, CELERY.extract(headers), task.name, queue, self._runtime)
 
-    def fail(task_id: str, exception: BaseException, **_: object) -> None:
-        failed[task_id] = exception
+    def fail(self, task_id: str, exception: BaseException, **_: object) -> None:
+        self._failed[task_id] = exception
 
-    def retry(request: Any, **_: object) -> None:
-        retried.add(request.id)
+    def retry(self, request: Any, **_: object) -> None:
+        self._retried.add(request.id)
 
-    def end(task_id: str, **_: object) -> None:
-        again = task_id in retried
-        retried.discard(task_id)
-        jobs.end(task_id, failed.pop(task_id, None), "retry" if again else None)
-
-    # Strong references: a signal forgets a local function otherwise.
-    signals.before_task_publish.connect(publish, weak=False)
-    signals.task_prerun.connect(begin, weak=False)
-    signals.task_failure.connect(fail, weak=False)
-    signals.task_retry.connect(retry, weak=False)
-    signals.task_postrun.connect(end, weak=False)
+    def end(self, task_id: str, **_: object) -> None:
+        again = task_id in self._retried
+        self._retried.discard(task_id)
+        self._jobs.end(task_id, self._failed.pop(task_id, None), "retry" if again else None)
 
 
 def instrument_rq(queue_or_worker: Any, runtime: Runtime | None = None) -> None:
@@ -138,6 +197,8 @@ def instrument_rq(queue_or_worker: Any, runtime: Runtime | None = None) -> None:
 
         patched: Any = queue_or_worker
         patched.create_job = create_job
+        for name in ("enqueue_call", "enqueue_many", "enqueue_at"):  # every other one calls one of these
+            setattr(patched, name, _sent(getattr(patched, name), "rq", queue_or_worker.name, runtime))
     elif isinstance(queue_or_worker, BaseWorker):
         _once(queue_or_worker, "instrument_rq")
         queue_or_worker.job_class = _rq_job(queue_or_worker.job_class, runtime)
@@ -184,6 +245,14 @@ def instrument_dramatiq(broker: Any, runtime: Runtime | None = None) -> None:
         def after_skip_message(self, _broker: Any, message: Any) -> None:
             jobs.end(message.message_id, None)
 
+    send: Any = broker.enqueue
+
+    @functools.wraps(send)
+    def enqueue(message: Any, *arguments: Any, **options: Any) -> Any:
+        with produce("dramatiq", message.queue_name, runtime=runtime):
+            return send(message, *arguments, **options)
+
+    broker.enqueue = enqueue
     broker.add_middleware(Context())
 
 
@@ -211,6 +280,7 @@ def instrument_arq(pool_or_worker: Any, runtime: Runtime | None = None) -> None:
             return found
 
         pool_or_worker.job_serializer = with_fields
+        _measure_arq(pool_or_worker, runtime)
         return
     functions = getattr(pool_or_worker, "functions", None)
     if not isinstance(functions, (list, tuple, dict)):
@@ -230,6 +300,17 @@ def instrument_arq(pool_or_worker: Any, runtime: Runtime | None = None) -> None:
     else:
         pool_or_worker.functions = [wrap(function) for function in functions]
     pool_or_worker.job_deserializer = staticmethod(read) if isinstance(pool_or_worker, type) else read
+
+
+def _measure_arq(pool: Any, runtime: Runtime | None) -> None:
+    send: Any = pool.enqueue_job
+
+    @functools.wraps(send)
+    async def enqueue_job(*arguments: Any, **options: Any) -> Any:
+        with produce("arq", options.get("_queue_name") or pool.default_queue_name, runtime=runtime):
+            return await send(*arguments, **options)
+
+    pool.enqueue_job = enqueue_job
 
 
 def _arq_function(function: Any, queue: str | None, runtime: Runtime | None) -> Any:

@@ -2,23 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
-from typing import Any, TypeAlias
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeAlias, Unpack
 
 from prometheus_client import CollectorRegistry
 
 from sloctl.instrumentation import guard
-from sloctl.instrumentation.exchange import (
-    ID_HEADERS,
-    Connection,
-    Entrance,
-    Exchange,
-    Exclude,
-    Routes,
-    Scope,
-    Trust,
-)
-from sloctl.instrumentation.metrics import HttpMetrics, metrics_app
+from sloctl.instrumentation.callers import Scope
+from sloctl.instrumentation.exchange import Connection, Entrance, Exchange, Routes, Settings
+from sloctl.instrumentation.metrics import metrics_app
 from sloctl.instrumentation.routes import RouteTable, local_path
 from sloctl.instrumentation.runtime import Runtime
 from sloctl.instrumentation.workers import WORKERS
@@ -30,11 +22,14 @@ ASGIApp: TypeAlias = Callable[[Any, Any, Any], Awaitable[None]]
 
 
 class ContextMiddleware:
-    """Wraps any ASGI application; see `Entrance` for `runtime` to `exclude`.
+    """Wraps any ASGI application.
 
     Args:
         app: what is wrapped.
+        runtime: what `configure` returned.
         metrics_path: where the metrics are served, unless the application has this route; None nowhere.
+        routes: finds the template of the route that answered; without it, Starlette's and FastAPI's are known.
+        settings: `trust`, `metrics`, `id_headers`, `span` and `exclude` of `Entrance`.
     """
 
     def __init__(
@@ -42,24 +37,12 @@ class ContextMiddleware:
         app: ASGIApp,
         runtime: Runtime,
         *,
-        trust: Trust,
-        metrics: HttpMetrics | None = None,
         metrics_path: str | None = None,
-        id_headers: Sequence[str] = ID_HEADERS,
         routes: Routes | None = None,
-        span: bool = True,
-        exclude: Exclude = (),
+        **settings: Unpack[Settings],
     ) -> None:
         self.app = app
-        self.entrance = Entrance(
-            runtime,
-            trust=trust,
-            routes=routes or RouteTable(app),
-            metrics=metrics,
-            id_headers=id_headers,
-            span=span,
-            exclude=exclude,
-        )
+        self.entrance = Entrance(runtime, routes=routes or RouteTable(app), **settings)
         self._metrics = (
             None if metrics_path is None else MetricsRoute(runtime.registry, metrics_path, self.entrance.routes)
         )
@@ -69,8 +52,9 @@ class ContextMiddleware:
         if scope["type"] != "http":
             await self._other(scope, receive, send)
             return
-        if self._metrics is not None and self._metrics.wants(scope):
-            await self._metrics.app(scope, receive, send)
+        metrics = self._metrics
+        if metrics is not None and scope["path"].endswith(metrics.path) and metrics.wants(scope):
+            await metrics.app(scope, receive, send)
             return
         exchange = self.entrance.begin(scope)
         if exchange is None:
@@ -107,15 +91,13 @@ class MetricsRoute:
 
     def __init__(self, registry: CollectorRegistry, path: str, routes: Routes) -> None:
         self.app = metrics_app(registry)
-        self._path = path
+        self.path = path
         self._routes = routes
 
     def wants(self, scope: Scope) -> bool:
         """Whether the request is for them."""
-        if not scope["path"].endswith(self._path):
-            return False
         try:
-            return local_path(scope) == self._path and not self._routes.serves(self._path)
+            return local_path(scope) == self.path and not self._routes.serves(self.path)
         except Exception as error:  # noqa: BLE001 - our failure never stops a request
             guard.failed("route table", error)
             return False

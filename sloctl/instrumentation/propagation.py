@@ -162,7 +162,8 @@ class Remote:
 def read_fields(fields: Mapping[str, str], allowed_baggage: frozenset[str]) -> Remote:
     """What the fields of a message say; malformed ones are counted and ignored."""
     text = {key: value for key in FIELDS if isinstance(value := fields.get(key), str) and value}
-    guard.rejected("field type", sum(1 for key in FIELDS if key in fields and not isinstance(fields[key], str)))
+    if odd := sum(1 for key in FIELDS if key in fields and not isinstance(fields[key], str)):
+        guard.rejected("field type", odd)
     request_id = _checked("request id", valid_id(text.get(REQUEST_ID)), text.get(REQUEST_ID))
     tenant_id = _checked("tenant", valid_tenant(text.get(TENANT)), text.get(TENANT))
     span = parse_traceparent(text.get(TRACEPARENT, ""))

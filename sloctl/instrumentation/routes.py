@@ -47,7 +47,7 @@ class RouteTable:
         An answer that was given before routing (401, 429 or 503 of a middleware, a preflight) belongs to the route
         that the path matches.
         """
-        found = self._of_leaf(scope)
+        found = self._by_leaf.get(id(scope.get("route"))) or self._of_leaf(scope)
         if found:
             return found[0].text if len(found) == 1 else _matching(found, scope)
         if status == NOT_FOUND and "router" in scope:
@@ -55,16 +55,10 @@ class RouteTable:
         return _matching(self._read() if self._all is None else self._all, scope)
 
     def _of_leaf(self, scope: Scope) -> tuple[Template, ...]:
-        leaf = scope.get("route")
-        found = self._by_leaf.get(id(leaf)) if leaf is not None else None
-        if found is None:
-            leaf = scope.get("endpoint")
-            if leaf is None:
-                return ()
-            found = self._by_leaf.get(id(leaf))
-            if found is None:
-                found = self._read_again(scope)
-        return found
+        leaf = scope.get("endpoint")
+        if leaf is None:
+            return ()
+        return self._by_leaf.get(id(leaf)) or self._read_again(scope)
 
     def serves(self, path: str) -> bool:
         """Whether some route has exactly this path."""

@@ -8,10 +8,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import unquote
+from uuid import uuid4
 from weakref import WeakSet
 
-from opentelemetry import propagate, trace
+from opentelemetry import metrics, propagate, trace
 from opentelemetry.context import Context
+from opentelemetry.metrics import MeterProvider
 from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
@@ -23,10 +25,12 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from sloctl.instrumentation import environment as asked
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE, extracted
-from sloctl.instrumentation.durations import Durations
+from sloctl.instrumentation.counters import serve_from
+from sloctl.instrumentation.durations import Durations, Scraped
 from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.propagation import REQUEST_ID, RequestIdPropagator
+from sloctl.instrumentation.pushed import Printed, Sent
 from sloctl.instrumentation.request_spans import Origin
 from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
 from sloctl.instrumentation.stamps import stamp_records
@@ -34,6 +38,7 @@ from sloctl.instrumentation.tail import KeepErrors, RecordAll
 from sloctl.instrumentation.workers import DIRECTORY
 
 SERVICE: Final = "service.name"
+INSTANCE: Final = "service.instance.id"
 POD: Final = "k8s.pod.name"
 CLUSTER: Final = "k8s.cluster.name"
 ENVIRONMENT: Final = "deployment.environment.name"
@@ -80,6 +85,7 @@ class Runtime:
     def shutdown(self) -> None:
         """Export what is still waiting, and stop; for the end of a process and for tests."""
         self.provider.shutdown()
+        self.durations.close()
 
 
 _default: Runtime | None = None
@@ -104,6 +110,7 @@ def configure(
     request_attribute: str = REQUEST_ATTRIBUTE,
     tenant_attribute: str = TENANT_ATTRIBUTE,
     cloudwatch_namespace: str | None = None,
+    otlp_metrics: bool = False,
     set_global: bool = True,
 ) -> Runtime:
     """Say once in a process who it is and where its spans go.
@@ -132,15 +139,20 @@ def configure(
         tenant_attribute: name of the span attribute that holds the tenant.
         cloudwatch_namespace: print the durations of each invocation of a Lambda function, in CloudWatch's embedded
             metric format under this namespace, instead of keeping them for Prometheus.
+        otlp_metrics: send the durations by OTLP instead, as `OTEL_METRICS_EXPORTER` and `OTEL_EXPORTER_OTLP_...` say:
+            after each invocation of a Lambda function, and each minute of any other process.
         set_global: make its tracer provider that of OpenTelemetry in this process, and add the ID to its propagators.
 
     Raises:
-        ValueError: the service is empty, the ratio is not between 0 and 1, or `keep_errors` with a provider.
+        ValueError: the service is empty, the ratio is not between 0 and 1, `keep_errors` with a provider, or
+            `otlp_metrics` with a namespace of CloudWatch.
     """
     if not service:
         raise ValueError("configure(service=...) needs the name of the service")
     if sample_ratio is not None and not 0 <= sample_ratio <= 1:
         raise ValueError(f"sample_ratio is a share between 0 and 1, not {sample_ratio}")
+    if otlp_metrics and cloudwatch_namespace is not None:
+        raise ValueError("durations are printed for CloudWatch or sent by OTLP; give one of both")
     if folder := os.environ.get(DIRECTORY):
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - before the first metric, which writes into it
     resource = Resource.create(_identity(service, environment, cluster, pod))
@@ -166,12 +178,13 @@ def configure(
         registry=registry,
         baggage=frozenset(baggage),
         internal_hosts=HostPatterns(internal_hosts),
-        durations=Durations(registry, {SERVICE: service}, namespace=cloudwatch_namespace),
+        durations=_durations(registry, resource, cloudwatch_namespace, otlp=otlp_metrics),
         finished=finished,
         request_attribute=request_attribute,
         tenant_attribute=tenant_attribute,
     )
     _remember(runtime)
+    serve_from(registry)
     stamp_records()
     if set_global:
         _set_global(runtime.provider)
@@ -195,6 +208,25 @@ def _new_provider(
         provider.sampler, ratio = RecordAll(provider.sampler), None
     _ours.add(provider)
     return provider, ratio
+
+
+def _durations(registry: CollectorRegistry, resource: Resource, namespace: str | None, *, otlp: bool) -> Durations:
+    """Where durations go: one of three."""
+    if namespace is not None:
+        return Printed(namespace, {SERVICE: str(resource.attributes[SERVICE])})
+    return Sent(_meter_provider(resource)) if otlp else Scraped(registry)
+
+
+def _meter_provider(resource: Resource) -> MeterProvider:
+    """The process' own, if something has set one; or else one that sends what the variables ask for."""
+    from opentelemetry.sdk.metrics import MeterProvider as Provider  # much to load, for few processes
+    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
+
+    if isinstance(there := metrics.get_meter_provider(), Provider):
+        return there
+    # Each process adds up for itself, and pods of a Lambda function have no names.
+    instance = Resource({INSTANCE: str(uuid4())}).merge(resource)
+    return Provider([PeriodicExportingMetricReader(exporter) for exporter in asked.metric_exporters()], instance)
 
 
 def default_runtime() -> Runtime:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import os
 import random
 from contextvars import ContextVar
-from typing import Final
+from typing import Final, final
 
 from opentelemetry.context import Context
 from opentelemetry.sdk.trace.id_generator import RandomIdGenerator
@@ -24,6 +24,7 @@ from opentelemetry.trace import (
     TraceFlags,
     Tracer,
     get_current_span,
+    set_span_in_context,
 )
 
 from sloctl.instrumentation.request_spans import Origin, RequestSpan
@@ -61,32 +62,50 @@ class EntrySpans:
         self._origin = origin
         self._bound = None if sample_ratio is None else TraceIdRatioBased.get_bound_for_rate(sample_ratio)
 
-    def decided(self, parent: SpanContext | None) -> Span | int | None:
-        """A span that is not recorded; or the trace-id to record; or None when the sampler must be asked."""
+    def decided(self, parent: SpanContext | None, watched: bool) -> NotRecorded | int | None:  # noqa: FBT001 - hot
+        """A span that is not recorded; or the trace-id to record; or None when `start` finds out.
+
+        Args:
+            parent: the span of a trusted caller.
+            watched: whether it may be recorded at all.
+        """
+        if not watched:
+            return NotRecorded(new_trace_id() if parent is None else parent.trace_id, parent)
         if self._bound is None:
             return None
         if parent is not None:
             return None if parent.trace_flags & 1 else NotRecorded(parent.trace_id, parent)
-        trace_id = new_trace_id()
+        trace_id = _bits(128) or 1
         return trace_id if trace_id & TraceIdRatioBased.TRACE_ID_LIMIT < self._bound else NotRecorded(trace_id, None)
 
     def start(
         self,
         name: str,
-        around: Context,
+        parent: SpanContext | None,
         attributes: dict[str, str],
         links: list[Link] | None,
         trace_id: int | None,
     ) -> Span:
         """A SERVER span that the sampler decides on; a new trace gets this trace-id."""
         if self._origin is not None:
-            parent = None if trace_id is not None else get_current_span(around).get_span_context()
             return RequestSpan(self._origin, name, _recorded(trace_id, parent), parent, attributes, links)
+        around = Context() if parent is None else set_span_in_context(NonRecordingSpan(parent), Context())
         token = _drawn.set(trace_id)
         try:
             return self._tracer.start_span(name, around, SpanKind.SERVER, attributes, links)
         finally:
             _drawn.reset(token)
+
+
+class SpansOfOthers:
+    """Another instrumentation has made the span of the request; it is the current one."""
+
+    def decided(self, _parent: SpanContext | None, _watched: bool) -> None:  # noqa: FBT001 - as of `EntrySpans`
+        """It decided too."""
+
+    def start(self, *_: object) -> Span:
+        """Its span."""
+        return get_current_span()
 
 
 def random_span_id() -> int:
@@ -106,6 +125,7 @@ def new_trace_id() -> int:
     return _bits(128) or 1
 
 
+@final
 class NotRecorded(NonRecordingSpan):
     """A span of a trace that nobody records; its context is made when somebody asks, which most requests never do."""
 

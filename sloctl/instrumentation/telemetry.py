@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import base64
+import binascii
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from typing import Any, Final
 
 REQUEST_ID: Final = "request.id"
@@ -14,6 +17,10 @@ SERVICE: Final = "service.name"
 _NAMES_A_REQUEST: Final = re.compile(r"(?:.*[._-])?(?:request|correlation)[._-]?id", re.IGNORECASE)
 
 SpanKey = tuple[str, str]  # trace-id and span-id in hex
+# What a reader raises on a malformed part.
+UNREADABLE: Final = (
+    ValueError, TypeError, KeyError, AttributeError, IndexError, RecursionError, OverflowError
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,6 +84,10 @@ class LogRecord:
         return None if self.span is None else self.span[0]
 
 
+# The records of a part of a file; None for each part that is none.
+Found = Iterator[SpanRecord | LogRecord | None]
+
+
 @dataclass(slots=True)
 class Telemetry:
     """Everything that was read, and how many lines were neither a log line nor a span."""
@@ -112,3 +123,44 @@ def requests_named(fields: Mapping[str, Any], own: str | None) -> frozenset[str]
     """The request IDs in fields that are named so, but the own one."""
     found = (value for name, value in fields.items() if isinstance(value, str) and _NAMES_A_REQUEST.fullmatch(name))
     return frozenset(value for value in found if value != own and len(value) <= 128)
+
+
+def safely(read: Callable[..., Found], *arguments: Any) -> Found:
+    """What a reader finds; None where it fails, so that one bad part costs none of the others."""
+    try:
+        yield from read(*arguments)
+    except UNREADABLE:
+        yield None
+
+
+def span_key(trace_id: object, span_id: object) -> SpanKey:
+    """A span's ids as they are compared."""
+    return _hex(trace_id, 32), _hex(span_id, 16)
+
+
+def _hex(value: object, digits: int) -> str:
+    """An ID in lower hex digits; Jaeger leaves leading zeros out, and Protobuf's JSON has Base64."""
+    text = str(value).removeprefix("0x")
+    if len(text) <= digits and re.fullmatch(r"[0-9a-fA-F]+", text):
+        return text.lower().zfill(digits)
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except (binascii.Error, ValueError):
+        return text.lower()
+    return raw.hex().zfill(digits) if len(raw) * 2 == digits else text.lower()
+
+
+def seconds(moment: Any) -> float:
+    """Unix seconds of ISO 8601 text, or of a number of seconds, milli-, micro- or nanoseconds.
+
+    Raises:
+        ValueError: it is none of these.
+    """
+    if isinstance(moment, str) and not re.fullmatch(r"\d+(\.\d+)?", moment):
+        text = re.sub(r"(\.\d{6})\d+", r"\1", moment.strip().replace(",", "."))
+        when = datetime.fromisoformat(text)
+        return (when if when.tzinfo else when.replace(tzinfo=UTC)).timestamp()
+    number = float(moment)
+    while number > 1e11:  # the year 5138 in seconds
+        number /= 1000
+    return number

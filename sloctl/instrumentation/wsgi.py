@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, MutableMapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, MutableMapping
 from contextvars import copy_context
 from http import HTTPStatus
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, Unpack
 
 from sloctl.instrumentation import guard
-from sloctl.instrumentation.exchange import ID_HEADERS, Entrance, Exchange, Exclude, Routes, Scope, Trust
-from sloctl.instrumentation.metrics import Exposition, HttpMetrics
+from sloctl.instrumentation.callers import Scope
+from sloctl.instrumentation.exchange import Entrance, Exchange, Routes, Settings
+from sloctl.instrumentation.metrics import Exposition
 from sloctl.instrumentation.routes import RouteTable, local_path
 from sloctl.instrumentation.runtime import Runtime
 from sloctl.instrumentation.workers import WORKERS
@@ -21,11 +22,14 @@ ENVIRON: Final = "wsgi.environ"  # in the scope
 
 
 class WsgiContextMiddleware:
-    """Wraps any WSGI application; see `Entrance` for `runtime` to `exclude`.
+    """Wraps any WSGI application.
 
     Args:
         app: what is wrapped.
+        runtime: what `configure` returned.
         metrics_path: where the metrics are served, unless the application has this route; None nowhere.
+        routes: finds the template of the route that answered; without it, none is known.
+        settings: `trust`, `metrics`, `id_headers`, `span` and `exclude` of `Entrance`.
     """
 
     def __init__(
@@ -33,24 +37,14 @@ class WsgiContextMiddleware:
         app: WSGIApp,
         runtime: Runtime,
         *,
-        trust: Trust,
-        metrics: HttpMetrics | None = None,
         metrics_path: str | None = None,
-        id_headers: Sequence[str] = ID_HEADERS,
         routes: Routes | None = None,
-        exclude: Exclude = (),
+        **settings: Unpack[Settings],
     ) -> None:
         self.app = app
-        self.entrance = Entrance(
-            runtime,
-            trust=trust,
-            routes=routes or RouteTable(),
-            metrics=metrics,
-            id_headers=id_headers,
-            exclude=exclude,
-        )
+        self.entrance = Entrance(runtime, routes=routes or RouteTable(), **settings)
         self._metrics_path = metrics_path
-        self._looked = metrics is None
+        self._looked = self.entrance.metrics is None
         self._exposition = Exposition(runtime.registry)
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:

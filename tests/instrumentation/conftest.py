@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
 import pytest
@@ -12,7 +14,7 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 
-from sloctl.instrumentation import Runtime, configure, guard
+from sloctl.instrumentation import Runtime, configure, counters
 
 
 @dataclass
@@ -101,12 +103,43 @@ def total(counter: Any) -> float:
 @pytest.fixture(autouse=True)
 def no_failed_step(request: pytest.FixtureRequest) -> Iterator[None]:
     """A guarded failure of ours is a failure of the test, unless a marker says that it breaks one."""
-    before = total(guard.FAILURES)
+    before = total(counters.FAILURES)
     yield
-    failures = total(guard.FAILURES) - before
+    failures = total(counters.FAILURES) - before
     if request.node.get_closest_marker("allows_failed_steps") is not None:
         return
     if request.node.get_closest_marker("breaks_a_step") is None:
-        assert failures == 0, [s for metric in guard.FAILURES.collect() for s in metric.samples]
+        assert failures == 0, [s for metric in counters.FAILURES.collect() for s in metric.samples]
     else:
         assert failures > 0
+
+
+@dataclass
+class Collector:
+    """Takes what OTLP over HTTP sends: path and body of each request, as they came."""
+
+    url: str = ""
+    received: list[tuple[str, bytes]] = field(default_factory=list)
+
+
+@pytest.fixture
+def collector() -> Iterator[Collector]:
+    """One on loopback; whoever sends has ended when `received` is looked at."""
+    found = Collector()
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            found.received.append((self.path, self.rfile.read(int(self.headers["content-length"]))))
+            self.send_response(200)
+            self.end_headers()
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        found.url = f"http://127.0.0.1:{server.server_port}"
+        thread = threading.Thread(target=server.serve_forever, daemon=True)
+        thread.start()
+        yield found
+        server.shutdown()
+        thread.join()

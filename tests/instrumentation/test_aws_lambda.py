@@ -2,6 +2,9 @@
 
 import base64
 import json
+import os
+import subprocess
+import sys
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,11 +12,13 @@ import pytest
 from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
 from hypothesis import given
 from hypothesis import strategies as st
+from opentelemetry.proto.collector.metrics.v1.metrics_service_pb2 import ExportMetricsServiceRequest
 from opentelemetry.trace import SpanKind, StatusCode
 from prometheus_client import CollectorRegistry
 
 from sloctl.instrumentation import carriers, configure, consume, current, lambda_handler
-from tests.instrumentation.conftest import Configure
+from testing.servers import ROOT
+from tests.instrumentation.conftest import Collector, Configure
 
 TRACE = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 FIELDS = {"x-request-id": "request-0001", "traceparent": TRACE}
@@ -412,6 +417,48 @@ def test_durations_are_printed_for_cloudwatch(observed: Configure, capsys: pytes
     lambda_handler(runtime=there.runtime)(lambda *_: None)({}, LAMBDA)
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["faas.trigger"] == "other"
+
+
+OVER_OTLP = """
+import os
+from types import SimpleNamespace
+from sloctl.instrumentation import configure, lambda_handler
+
+configure("billing", "test", otlp_metrics=True)
+
+@lambda_handler(report_failures=True)
+def handler(event, context):
+    if event["Records"][0]["messageId"] == "m-2":
+        raise ValueError("bad record")
+
+source = {"eventSource": "aws:sqs", "eventSourceARN": "arn:aws:sqs:eu-west-1:1:q"}
+records = [{"messageId": f"m-{number}", **source} for number in (1, 2, 3)]
+handler({"Records": records}, SimpleNamespace(function_name="billing"))
+os._exit(0)  # Lambda freezes the process: what was not sent by now never is
+"""
+
+
+@pytest.mark.server
+def test_durations_are_sent_by_otlp_before_the_process_is_frozen(collector: Collector) -> None:
+    chosen = {"OTEL_EXPORTER_OTLP_ENDPOINT": collector.url, "OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
+    command = [sys.executable, "-c", OVER_OTLP]
+    finished = subprocess.run(
+        command, cwd=ROOT, env={**os.environ, **chosen}, capture_output=True, text=True, check=False
+    )
+    assert finished.returncode == 0, finished.stderr
+    body = next(body for path, body in collector.received if path == "/v1/metrics")
+    (resource,) = ExportMetricsServiceRequest.FromString(body).resource_metrics
+    who = {one.key: one.value.string_value for one in resource.resource.attributes}
+    assert who["service.name"] == "billing"
+    assert len(who["service.instance.id"]) == 36
+    metrics = {metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics}
+    duration = metrics["messaging.process.duration"]
+    counts = {
+        tuple(sorted((one.key, one.value.string_value) for one in point.attributes)): point.count
+        for point in duration.histogram.data_points
+    }
+    good = (("messaging.destination.name", "q"), ("messaging.system", "aws_sqs"))
+    assert (duration.unit, counts) == ("s", {good: 2, (("error.type", "ValueError"), *good): 1})
 
 
 def test_a_call_over_http_at_the_edge(observed: Configure) -> None:

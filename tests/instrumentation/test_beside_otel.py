@@ -8,8 +8,6 @@ import os
 import re
 import subprocess
 import sys
-import threading
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -21,7 +19,7 @@ from opentelemetry.sdk.trace.export import ConsoleSpanExporter
 from sloctl.instrumentation import RequestContext, RequestIdPropagator, current, environment
 from sloctl.instrumentation.context import entered
 from testing.servers import ROOT
-from tests.instrumentation.conftest import Configure
+from tests.instrumentation.conftest import Collector, Configure
 
 OVER_HTTP = {"OTEL_EXPORTER_OTLP_PROTOCOL": "http/protobuf"}
 AGENT = Path(sys.executable).with_name("opentelemetry-instrument")
@@ -93,34 +91,17 @@ def objects(text: str) -> list[dict[str, dict[str, str]]]:
     return found
 
 
-class Collector(BaseHTTPRequestHandler):
-    bodies: list[bytes] = []  # noqa: RUF012 - of the one server
-
-    def do_POST(self) -> None:
-        self.bodies.append(self.rfile.read(int(self.headers["content-length"])))
-        self.send_response(200)
-        self.end_headers()
-
-    def log_message(self, *_: object) -> None:
-        pass
-
-
 @pytest.mark.server
 @pytest.mark.parametrize("protocol", [OVER_HTTP, {"OTEL_TRACES_EXPORTER": "otlp_proto_http"}])
-def test_spans_go_by_otlp_over_http(protocol: dict[str, str]) -> None:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Collector)
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    Collector.bodies.clear()
+def test_spans_go_by_otlp_over_http(protocol: dict[str, str], collector: Collector) -> None:
     program = """
 from sloctl.instrumentation import configure
 runtime = configure("web", "test")
 runtime.tracer.start_span("over-http").end()
 runtime.shutdown()
 """
-    output(program, OTEL_EXPORTER_OTLP_ENDPOINT=f"http://127.0.0.1:{server.server_port}", **protocol)
-    server.shutdown()
-    server.server_close()
-    assert any(b"over-http" in body for body in Collector.bodies)
+    output(program, OTEL_EXPORTER_OTLP_ENDPOINT=collector.url, **protocol)
+    assert any(b"over-http" in body for _, body in collector.received)
 
 
 @pytest.mark.parametrize(

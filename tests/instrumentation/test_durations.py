@@ -1,18 +1,25 @@
 """What messages, functions and failures behind a 200 leave in the metrics."""
 
 import asyncio
+import subprocess
+import sys
 from contextlib import suppress
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.trace import StatusCode
 from prometheus_client import CollectorRegistry
 
 from sloctl.instrumentation import carriers, configure, consume, current, instrument_app
 from sloctl.instrumentation.carriers import Incoming
-from sloctl.instrumentation.durations import MESSAGES, MOST, Durations
+from sloctl.instrumentation.durations import CALLS, IN_PROGRESS, MESSAGES, MOST
+from sloctl.instrumentation.metrics import SEMCONV_BUCKETS
+from sloctl.instrumentation.pushed import Printed, Sent
 from testing.asgi import call
+from testing.servers import ROOT
 from tests.instrumentation.conftest import Configure
 
 pytestmark = pytest.mark.anyio
@@ -136,8 +143,66 @@ def test_two_runtimes_of_a_process_share_a_registry() -> None:
 
 
 def test_many_values_are_several_lines_for_cloudwatch() -> None:
-    durations = Durations(CollectorRegistry(), {"service.name": "f"}, namespace="shop")
+    durations = Printed("shop", {"service.name": "f"})
     for number in range(250):
         durations.observe(MESSAGES, {"messaging.system": "kafka"}, number)
-    assert len(durations.emf_lines()) == 3
-    assert durations.emf_lines() == []
+    assert len(durations.lines()) == 3
+    assert durations.lines() == []
+
+
+def points(provider: InMemoryMetricReader) -> dict[str, list[Any]]:
+    """The data points of each metric."""
+    data: Any = provider.get_metrics_data()
+    found = [
+        metric for resource in data.resource_metrics for scope in resource.scope_metrics for metric in scope.metrics
+    ]
+    return {metric.name: list(metric.data.data_points) for metric in found}
+
+
+def test_durations_of_opentelemetry_have_its_names_units_and_types() -> None:
+    reader = InMemoryMetricReader()
+    durations = Sent(MeterProvider([reader]))
+    over = durations.begun("kafka", "orders")
+    durations.observe(CALLS, {"server.port": 443, "http.response.status_code": 503, "error.type": "503"}, 0.3)
+    durations.observe(MESSAGES, {"messaging.system": "kafka", "ignored": 1}, 0.3)
+    found = points(reader)
+    (call,), (message,), (active,) = (found[name] for name in (CALLS.name, MESSAGES.name, IN_PROGRESS))
+    assert dict(call.attributes) == {"server.port": 443, "http.response.status_code": 503, "error.type": "503"}
+    assert dict(message.attributes) == {"messaging.system": "kafka"}
+    assert (message.count, message.explicit_bounds) == (1, SEMCONV_BUCKETS)
+    assert active.value == 1
+    over()
+    assert points(reader)[IN_PROGRESS][0].value == 0
+
+
+def test_labels_that_are_sent_are_bounded_too() -> None:
+    reader = InMemoryMetricReader()
+    durations = Sent(MeterProvider([reader]))
+    for number in range(MOST + 50):
+        durations.observe(MESSAGES, {"messaging.destination.name": f"amq.gen-{number}"}, 0.1)
+    counts = {point.attributes["messaging.destination.name"]: point.count for point in points(reader)[MESSAGES.name]}
+    assert len(counts) == MOST + 1
+    assert counts["_other"] == 50
+
+
+def test_the_meter_provider_of_the_process_is_used() -> None:
+    program = """
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from sloctl.instrumentation import configure, consume
+from sloctl.instrumentation.carriers import Incoming
+metrics.set_meter_provider(MeterProvider([reader := InMemoryMetricReader()]))
+configure("worker", "test", otlp_metrics=True)
+with consume(Incoming("kafka")):
+    pass
+(resource,) = reader.get_metrics_data().resource_metrics
+print(*sorted(metric.name for scope in resource.scope_metrics for metric in scope.metrics))
+"""
+    finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert finished.stdout == "messaging.process.active_messages messaging.process.duration\n", finished.stderr
+
+
+def test_printing_and_sending_exclude_each_other() -> None:
+    with pytest.raises(ValueError, match="give one of both"):
+        configure("f", cloudwatch_namespace="shop", otlp_metrics=True)

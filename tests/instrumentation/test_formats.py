@@ -11,9 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sloctl.instrumentation.formats import records, seconds
+from sloctl.instrumentation.formats import records
 from sloctl.instrumentation.search import follow
-from sloctl.instrumentation.telemetry import LogRecord
+from sloctl.instrumentation.telemetry import LogRecord, seconds
 from sloctl.instrumentation.trace import Journey, journey
 
 ID = "0af7651916cd43dd8448eb211c80319c"

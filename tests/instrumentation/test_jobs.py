@@ -6,23 +6,27 @@ import subprocess
 import sys
 import textwrap
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 import redis
+from opentelemetry.trace import SpanKind, StatusCode
 
 from sloctl.instrumentation import (
     RequestContext,
+    Runtime,
     instrument_arq,
     instrument_celery,
     instrument_dramatiq,
     instrument_rq,
 )
+from sloctl.instrumentation.context import entered
 from testing import databases
 from testing.servers import ROOT
 from tests.conftest import program
+from tests.instrumentation.conftest import Configure
 
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("jobs")]
 CONTEXT = RequestContext("request-0001", tenant_id="acme")
@@ -30,7 +34,10 @@ ARQ = ROOT / ".cache" / "arq"
 # What every program begins with: jobs say who they are in a list of Redis, and the last lines are what was counted.
 COMMON = """
 import json, os, sys
+from contextlib import contextmanager
 import redis
+from opentelemetry.sdk.trace.export import SimpleSpanProcessor
+from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from prometheus_client import CollectorRegistry
 from sloctl.instrumentation import (
     RequestContext, configure, current, instrument_arq, instrument_celery, instrument_dramatiq, instrument_rq,
@@ -40,8 +47,16 @@ from sloctl.instrumentation.context import entered
 PORT = int(os.environ["REDIS_PORT"])
 URL = f"redis://127.0.0.1:{PORT}/0"
 registry = CollectorRegistry()
-runtime = configure("worker", "test", registry=registry, set_global=False)
+exporter = InMemorySpanExporter()
+runtime = configure(
+    "worker", "test", registry=registry, processors=[SimpleSpanProcessor(exporter)], set_global=False
+)
 CONTEXT = RequestContext("request-0001", tenant_id="acme")
+
+@contextmanager
+def request():
+    with entered(CONTEXT), runtime.tracer.start_as_current_span("order"):
+        yield
 
 def say(job):
     found = current()
@@ -56,6 +71,9 @@ def counted():
                 if s.name == "messaging_process_duration_seconds_count":
                     names = ("messaging_system", "messaging_destination_name", "error_type")
                     store.rpush("counted", json.dumps([*(s.labels[name] for name in names), s.value]))
+        for span in exporter.get_finished_spans():
+            ids = [span.context.span_id, span.parent and span.parent.span_id]
+            store.rpush("spans", json.dumps([*ids, span.kind.name, span.name, span.status.status_code.name]))
 """
 
 
@@ -80,7 +98,14 @@ def run(folder: Path, store: redis.Redis, code: str, *, path: str = "") -> None:
 
 def lines(store: redis.Redis, key: str) -> list[Any]:
     found: Any = store.lrange(key, 0, -1)
-    return sorted(json.loads(line) for line in found)
+    return sorted(map(json.loads, found), key=str)
+
+
+def senders(store: redis.Redis) -> set[tuple[str, ...]]:
+    """Each job that was handled, and the span that its own continues."""
+    spans = lines(store, "spans")
+    by_id = {span_id: (kind, name, status) for span_id, _, kind, name, status in spans}
+    return {(name, *by_id[parent]) for _, parent, kind, name, _ in spans if kind == "CONSUMER" and parent is not None}
 
 
 CELERY = """
@@ -116,9 +141,10 @@ CELERY = """
 @pytest.mark.parametrize("pool", ["prefork", "threads", "solo"])
 def test_celery(tmp_path: Path, store: redis.Redis, pool: str) -> None:
     sending = """
-    with entered(CONTEXT):
+    with request():
         ship.delay("good"); app.send_task("ship", ["bad"]); again.delay(); parent.delay()
     ship.delay("alone")
+    counted()
     """
     run(tmp_path, store, CELERY + sending)
     (tmp_path / "program.py").write_text(COMMON + textwrap.dedent(CELERY))
@@ -144,6 +170,8 @@ def test_celery(tmp_path: Path, store: redis.Redis, pool: str) -> None:
     good, bad, retried = lines(store, "counted")
     assert good == ["celery", "celery", "", 5.0]
     assert (bad, retried) == (["celery", "celery", "KeyError", 1.0], ["celery", "celery", "retry", 1.0])
+    sent = ("PRODUCER", "send celery", "UNSET")
+    assert senders(store) == {("ship", *sent), ("again", *sent), ("parent", *sent)}
 
 
 def wait_for(store: redis.Redis, key: str, count: int) -> None:
@@ -185,8 +213,8 @@ def test_rq(tmp_path: Path, store: redis.Redis) -> None:
     if __name__ == "__main__":
         connection = redis.Redis(port=PORT)
         queue = rq.Queue("orders", connection=connection)
-        instrument_rq(queue)
-        with entered(CONTEXT):
+        instrument_rq(queue, runtime)
+        with request():
             queue.enqueue(program.say, "good")
             queue.enqueue(program.bad)
         queue.enqueue(program.say, "alone")
@@ -201,6 +229,8 @@ def test_rq(tmp_path: Path, store: redis.Redis) -> None:
     ours = ["request-0001", "acme", "rq"]
     assert said == {"good": ours, "bad": ours}
     assert lines(store, "counted") == [["rq", "orders", "", 2.0], ["rq", "orders", "KeyError", 1.0]]
+    sent = ("PRODUCER", "send orders", "UNSET")
+    assert senders(store) == {("program.say", *sent), ("program.bad", *sent)}
 
 
 def test_dramatiq(tmp_path: Path, store: redis.Redis) -> None:
@@ -227,7 +257,7 @@ def test_dramatiq(tmp_path: Path, store: redis.Redis) -> None:
         say("again")
         raise ValueError("once more")
 
-    with entered(CONTEXT):
+    with request():
         ship.send("good"); ship.send("bad"); again.send()
     ship.send("alone")
     worker = dramatiq.Worker(broker, worker_timeout=50, worker_threads=2)
@@ -251,6 +281,8 @@ def test_dramatiq(tmp_path: Path, store: redis.Redis) -> None:
     counts = {tuple(labels): value for *labels, value in lines(store, "counted")}
     assert counts["dramatiq", "orders", ""] == 2
     assert counts["dramatiq", "orders", "KeyError"] == 1
+    sent = ("PRODUCER", "send orders", "UNSET")
+    assert senders(store) == {("ship", *sent), ("again", *sent)}
 
 
 ARQ_PROGRAM = """
@@ -268,7 +300,7 @@ ARQ_PROGRAM = """
     async def enqueue():
         pool = await create_pool(RedisSettings(port=PORT))
         instrument_arq(pool)
-        with entered(CONTEXT):
+        with request():
             await pool.enqueue_job("ship", "good")
             await pool.enqueue_job("ship", "bad")
         await pool.enqueue_job("ship", "alone")
@@ -314,6 +346,51 @@ def test_arq(tmp_path: Path, store: redis.Redis, work: str) -> None:
     assert said == {"good": ours, "bad": ours}
     counts = {labels[-1]: value for *labels, value in lines(store, "counted")}
     assert counts == {"": 2, "KeyError": 1}
+    assert senders(store) == {("ship", "PRODUCER", "send arq:queue", "UNSET")}
+
+
+def unreachable_celery(runtime: Runtime) -> None:
+    import celery
+
+    app = celery.Celery("shop", broker="redis://127.0.0.1:1/0")
+    app.conf.task_publish_retry = False
+    instrument_celery(app, runtime)
+    app.send_task("ship", queue="orders")
+
+
+def unreachable_rq(runtime: Runtime) -> None:
+    import rq
+
+    queue = rq.Queue("orders", connection=redis.Redis(port=1))
+    instrument_rq(queue, runtime)
+    queue.enqueue("program.ship")
+
+
+def unreachable_dramatiq(runtime: Runtime) -> None:
+    import dramatiq
+    from dramatiq.brokers.redis import RedisBroker
+
+    make: Any = RedisBroker
+    broker = make(url="redis://127.0.0.1:1/0")
+    instrument_dramatiq(broker, runtime)
+    broker.declare_queue("orders")
+    broker.enqueue(dramatiq.Message("orders", "ship", (), {}, {}))
+
+
+@pytest.mark.parametrize("send", [unreachable_celery, unreachable_rq, unreachable_dramatiq])
+def test_a_job_that_cannot_be_sent_is_seen(observed: Configure, send: Callable[[Runtime], None]) -> None:
+    there = observed()
+    with (
+        entered(CONTEXT),
+        there.runtime.tracer.start_as_current_span("order"),
+        pytest.raises(Exception, match="refused"),
+    ):
+        send(there.runtime)
+    sent = next(span for span in there.spans if span.kind is SpanKind.PRODUCER)
+    assert (sent.name, sent.status.status_code) == ("send orders", StatusCode.ERROR)
+    measured = "messaging_client_operation_duration_seconds_count"
+    failed = there.value(measured, messaging_destination_name="orders")
+    assert (failed, there.value(measured, error_type="")) == (1, None)
 
 
 def test_what_is_no_queue_is_refused() -> None:

@@ -12,7 +12,7 @@ from prometheus_client import CollectorRegistry
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 from starlette.responses import PlainTextResponse
 
-from sloctl.instrumentation import current, instrument_app
+from sloctl.instrumentation import configure, current, guard, instrument_app
 from sloctl.instrumentation.buckets import thresholds
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics, TenantLabels, with_edges
 from testing.asgi import call
@@ -125,7 +125,7 @@ def test_ten_thousand_tenants_make_as_many_labels_as_the_cap() -> None:
 async def test_without_tenants_there_is_no_such_metric(observed: Configure) -> None:
     app = application(observed())
     await call(app, "/of/acme")
-    assert b"tenant" not in (await call(app, "/metrics")).body.replace(b"/of/{tenant}", b"")
+    assert b"tenant_requests" not in (await call(app, "/metrics")).body
 
 
 def test_thresholds_of_the_specification_become_edges(tmp_path: Path) -> None:
@@ -206,3 +206,30 @@ def test_in_multiprocess_mode_all_processes_are_summed_up_without_exemplars(tmp_
         ("http_server_request_duration_seconds_count", "2.0")
     ]
     assert "trace_id" not in outputs[1].stdout
+
+
+def test_counters_of_our_own_are_where_the_metrics_are() -> None:
+    registries = [CollectorRegistry() for _ in range(2)]
+    for registry in (*registries, registries[0]):  # an application factory may configure one twice
+        configure("web", "test", registry=registry, set_global=False)
+    guard.rejected("tracestate")
+    name, labels = "sloctl_instrumentation_rejected_total", {"input": "tracestate"}
+    found = {registry.get_sample_value(name, labels) for registry in registries}
+    assert len(found) == 1
+    assert found != {None}
+    nobody = CollectorRegistry().get_sample_value(name, labels)
+    assert nobody is None
+
+
+def test_the_default_registry_has_none_of_them_unless_it_was_configured() -> None:
+    program = """
+from prometheus_client import REGISTRY, CollectorRegistry
+from sloctl.instrumentation import carriers, configure
+configure("web", "test", registry=(own := CollectorRegistry()))
+carriers.kafka.extract([])
+for registry in (REGISTRY, own):
+    print(sorted(metric.name for metric in registry.collect() if metric.name.startswith("sloctl_")))
+"""
+    finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    ours = ["sloctl_carrier_messages", "sloctl_instrumentation_failures", "sloctl_instrumentation_rejected"]
+    assert finished.stdout == f"[]\n{ours}\n", finished.stderr

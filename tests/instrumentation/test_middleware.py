@@ -8,13 +8,17 @@ from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
+from asgi_correlation_id import CorrelationIdMiddleware
 from fastapi import BackgroundTasks, Depends, FastAPI, HTTPException, WebSocket
 from fastapi.responses import JSONResponse, StreamingResponse
 from opentelemetry import trace
 from opentelemetry.trace import StatusCode
+from prometheus_client import CollectorRegistry
+from prometheus_fastapi_instrumentator import Instrumentator
 
-from sloctl.instrumentation import ContextMiddleware, current, guard, instrument_app
-from sloctl.instrumentation.exchange import Entrance, Exchange
+from sloctl.instrumentation import ContextMiddleware, counters, current, guard, instrument_app
+from sloctl.instrumentation.callers import Callers
+from sloctl.instrumentation.exchange import Exchange
 from sloctl.instrumentation.metrics import SEMCONV_BUCKETS, HttpMetrics
 from sloctl.instrumentation.propagation import format_traceparent
 from testing.asgi import call, scope
@@ -415,13 +419,13 @@ async def test_a_failing_step_of_ours_changes_nothing_and_is_said_once(
         raise RuntimeError(secret.decode())
 
     monkeypatch.setattr(guard, "_last_logged", {})
-    monkeypatch.setattr(Entrance, "caller", broken)
-    before = total(guard.FAILURES)
+    monkeypatch.setattr(Callers, "of", broken)
+    before = total(counters.FAILURES)
     with caplog.at_level(logging.WARNING):
         responses = [await call(app, "/own-header", [(b"x-request-id", secret)]) for _ in range(3)]
     assert [response.status for response in responses] == [200, 200, 200]
     assert responses[0].header("x-request-id") == ["from-the-application"]
-    assert total(guard.FAILURES) - before == 3
+    assert total(counters.FAILURES) - before == 3
     assert len(caplog.records) == 1
     assert secret.decode() not in caplog.text
 
@@ -484,3 +488,27 @@ def test_wrong_arguments_are_errors_at_once(observed: Configure, arguments: dict
 def test_only_asgi_applications_that_build_a_stack_are_instrumented(observed: Configure) -> None:
     with pytest.raises(TypeError, match="ContextMiddleware"):
         instrument_app(tiny, observed().runtime, trust="edge")
+
+
+@pytest.mark.parametrize("first", ["ours", "theirs"])
+async def test_the_packages_that_it_replaces_may_stay_for_a_while(
+    observed: Configure, caplog: pytest.LogCaptureFixture, first: str
+) -> None:
+    """Dashboards need their names until they are moved; both orders start, and the ID is one."""
+    there, app = observed(), FastAPI()
+    app.get("/ok")(lambda: None)
+    theirs = CollectorRegistry()
+
+    def stack() -> None:
+        Instrumentator(registry=theirs).instrument(app)
+        app.add_middleware(CorrelationIdMiddleware, validator=None)
+
+    for step in (stack, lambda: instrument_app(app, there.runtime, trust="edge"))[:: 1 if first == "theirs" else -1]:
+        step()
+    response = await call(app, "/ok")
+    assert response.header("x-request-id") == [(there.span.attributes or {})["request.id"]]
+    assert there.requests("/ok", 200) == 1
+    assert theirs.get_sample_value("http_requests_total", {"handler": "/ok", "method": "GET", "status": "2xx"}) == 1
+    said = [record.getMessage().split()[0] for record in caplog.records if "remove it" in record.getMessage()]
+    wanted = ["CorrelationIdMiddleware", "PrometheusInstrumentatorMiddleware"] if first == "theirs" else []
+    assert said == wanted

@@ -1,11 +1,13 @@
 """What is read from headers and messages, and what is not."""
 
+from typing import Any
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from opentelemetry.trace import TraceFlags
 
-from sloctl.instrumentation import RequestContext, RequestIdPropagator, guard
+from sloctl.instrumentation import RequestContext, RequestIdPropagator, counters
 from sloctl.instrumentation.context import entered, valid_id
 from sloctl.instrumentation.propagation import (
     MAX_BAGGAGE_MEMBERS,
@@ -16,6 +18,7 @@ from sloctl.instrumentation.propagation import (
     read_fields,
     with_tracestate,
 )
+from tests.instrumentation.conftest import Configure
 
 GOOD = "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01"
 ALL = frozenset({"a", "b", "plan"})
@@ -77,9 +80,9 @@ def test_only_allowed_members_of_baggage_come_in() -> None:
     "value", ["a=1%0d%0aSet-Cookie:x", "a=%1b[31mred", "a=%00", "a=%ff%fe", "a=%E2%80%A8", "a=\x1b[2J", "a=%C2%85"]
 )
 def test_control_characters_in_baggage_are_dropped_and_counted(value: str) -> None:
-    before = guard.REJECTED.labels("baggage member")._value.get()
+    before = counters.REJECTED.labels("baggage member")._value.get()
     assert parse_baggage([value, "b=good"], ALL) == {"b": "good"}
-    assert guard.REJECTED.labels("baggage member")._value.get() == before + 1
+    assert counters.REJECTED.labels("baggage member")._value.get() == before + 1
 
 
 def test_the_limits_of_baggage_hold_over_all_header_lines() -> None:
@@ -108,6 +111,15 @@ def test_baggage_that_goes_out_comes_in_again_unless_it_has_control_characters(m
 def test_fields_of_any_kind_never_raise(fields: dict[str, str]) -> None:
     remote = read_fields(fields, ALL)
     assert remote.request_id is None or valid_id(remote.request_id) == remote.request_id
+
+
+def test_only_what_is_ignored_is_counted(observed: Configure) -> None:
+    counters.REJECTED.clear()
+    read_fields({"x-request-id": "request-0001"}, ALL)
+    assert observed().value("sloctl_instrumentation_rejected_total") is None
+    odd: dict[str, Any] = {"x-request-id": 7, "baggage": None}
+    read_fields(odd, ALL)
+    assert observed().value("sloctl_instrumentation_rejected_total", input="field type") == 2
 
 
 def test_the_propagator_takes_the_id_along_with_any_instrumentation() -> None:

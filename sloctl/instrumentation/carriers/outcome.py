@@ -6,18 +6,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from prometheus_client import Counter
-
 from sloctl.instrumentation import guard
 from sloctl.instrumentation.context import current
+from sloctl.instrumentation.counters import CARRIED
 from sloctl.instrumentation.propagation import outgoing_fields
 from sloctl.instrumentation.runtime import configured
 
-MESSAGES: Final = Counter(
-    "sloctl_carrier_messages",
-    "Messages by transport, direction (inject, extract) and outcome.",
-    ["transport", "direction", "outcome"],
-)
 NO_CONTEXT: Final = "no context"
 ERROR: Final = "error"
 FULL: Final = "attributes full"
@@ -87,7 +81,7 @@ def injected(transport: str, put: Callable[[Fields], str | None]) -> Outcome:
     except Exception as error:  # noqa: BLE001 - our failure never stops a message
         guard.failed(f"{transport} inject", error)
         outcome = Outcome(transport, ERROR)
-    MESSAGES.labels(transport, "inject", outcome.skipped or outcome.note or "ok").inc()
+    CARRIED.labels(transport, "inject", outcome.skipped or outcome.note or "ok").inc()
     return outcome
 
 
@@ -114,5 +108,5 @@ def extracted(transport: str, read: Callable[[], Incoming | None]) -> Incoming:
     else:
         outcome = "none" if found is None or not found.fields else "ok"
     incoming = Incoming(transport) if found is None else found
-    MESSAGES.labels(transport, "extract", outcome).inc()
+    CARRIED.labels(transport, "extract", outcome).inc()
     return incoming

@@ -27,8 +27,8 @@ from sloctl.instrumentation.carriers import (
     sns,
     sqs,
 )
-from sloctl.instrumentation.carriers.outcome import MESSAGES
 from sloctl.instrumentation.context import entered
+from sloctl.instrumentation.counters import CARRIED
 from tests.instrumentation.conftest import Configure
 
 ID = "request-0001"
@@ -55,7 +55,7 @@ def expected(fields: Any) -> None:
 
 
 def count(transport: str, outcome: str, direction: str = "inject") -> float:
-    return float(MESSAGES.labels(transport, direction, outcome)._value.get())
+    return float(CARRIED.labels(transport, direction, outcome)._value.get())
 
 
 def test_outside_of_a_request_nothing_is_added_and_that_is_counted() -> None:

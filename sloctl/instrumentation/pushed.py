@@ -1,0 +1,129 @@
+"""Durations of what nobody scrapes, such as a Lambda function: printed for CloudWatch, or sent by OTLP.
+
+Both keep OpenTelemetry's own names, such as `messaging.process.duration`.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from collections import defaultdict
+from collections.abc import Callable
+from typing import Any, Final
+
+from opentelemetry.metrics import Histogram, MeterProvider, UpDownCounter
+
+from sloctl.instrumentation.durations import (
+    ERROR_TYPE,
+    IN_PROGRESS,
+    IN_PROGRESS_HELP,
+    MESSAGES,
+    Attributes,
+    Durations,
+    Measure,
+)
+from sloctl.instrumentation.metrics import SEMCONV_BUCKETS
+
+EMF_VALUES: Final = 100  # of one metric in one line
+METER: Final = "sloctl.instrumentation"
+
+
+class Printed(Durations):
+    """Lines of CloudWatch's embedded metric format on standard output, which Lambda takes as metrics.
+
+    Args:
+        namespace: of CloudWatch.
+        identity: dimensions of each, such as `service.name`.
+    """
+
+    def __init__(self, namespace: str, identity: dict[str, str]) -> None:
+        super().__init__()
+        self._namespace = namespace
+        self._identity = identity
+        self._kept: dict[tuple[Measure, tuple[str, ...]], list[float]] = defaultdict(list)
+
+    def observe(self, measure: Measure, attributes: Attributes, seconds: float) -> None:
+        """Keep one piece of work until the invocation is over."""
+        self._kept[measure, self.labels(measure, attributes)].append(seconds)
+
+    def flush(self, milliseconds: int) -> None:  # noqa: ARG002 - printing takes no time
+        """Print what was kept."""
+        for line in self.lines():
+            print(line, flush=True)  # noqa: T201 - CloudWatch reads metrics from standard output
+
+    def close(self) -> None:
+        """Print what was kept."""
+        self.flush(0)
+
+    def lines(self, moment: float | None = None) -> list[str]:
+        """What was kept; it is handed out once."""
+        kept, self._kept = self._kept, defaultdict(list)
+        stamp = int((time.time() if moment is None else moment) * 1000)
+        return [
+            self._line(stamp, measure, values, seconds[start : start + EMF_VALUES])
+            for (measure, values), seconds in kept.items()
+            for start in range(0, len(seconds), EMF_VALUES)
+        ]
+
+    def _line(self, stamp: int, measure: Measure, values: tuple[str, ...], found: list[float]) -> str:
+        """A failure counts in the dimensions without `error.type` too, so that they hold the total."""
+        said = {name: value for name, value in zip(measure.labels, values, strict=False) if value}
+        dimensions = {**self._identity, **said}
+        sets = [list(dimensions)]
+        if values[-1]:
+            sets.append([*dimensions, ERROR_TYPE])
+            dimensions[ERROR_TYPE] = values[-1]
+        metric = {"Name": measure.name, "Unit": "Seconds"}
+        about = {"Namespace": self._namespace, "Dimensions": sets, "Metrics": [metric]}
+        return json.dumps(
+            {"_aws": {"Timestamp": stamp, "CloudWatchMetrics": [about]}, **dimensions, measure.name: found}
+        )
+
+
+class Sent(Durations):
+    """Histograms of an OpenTelemetry meter provider, whose reader sends them.
+
+    Args:
+        provider: of the SDK.
+    """
+
+    def __init__(self, provider: MeterProvider) -> None:
+        super().__init__()
+        self._provider: Any = provider
+        self._meter = provider.get_meter(METER)
+        self._histograms: dict[str, Histogram] = {}
+        self._active: UpDownCounter | None = None
+
+    def observe(self, measure: Measure, attributes: Attributes, seconds: float) -> None:
+        """Record one piece of work."""
+        histogram = self._histograms.get(measure.name)
+        if histogram is None:
+            histogram = self._histograms[measure.name] = self._meter.create_histogram(
+                measure.name, "s", measure.help, explicit_bucket_boundaries_advisory=SEMCONV_BUCKETS
+            )
+        values = self.labels(measure, attributes)
+        named = zip((*measure.labels, ERROR_TYPE), values, strict=True)
+        histogram.record(seconds, {name: _typed(attributes.get(name), value) for name, value in named if value})
+
+    def begun(self, system: str, destination: str | None) -> Callable[[], None]:
+        """A message is being handled, until what is returned is called."""
+        if self._active is None:
+            self._active = self._meter.create_up_down_counter(IN_PROGRESS, "{message}", IN_PROGRESS_HELP)
+        active = self._active
+        values = (system, self.bounded("messaging.destination.name", destination))
+        said = {name: value for name, value in zip(MESSAGES.labels, values, strict=True) if value}
+        active.add(1, said)
+        return lambda: active.add(-1, said)
+
+    def flush(self, milliseconds: int) -> None:
+        """Send what was recorded; what does not arrive in time is sent by the next flush."""
+        self._provider.force_flush(milliseconds)
+
+    def close(self) -> None:
+        """Send what was recorded, and stop."""
+        self._provider.shutdown()
+
+
+def _typed(value: object, text: str) -> str | int:
+    """A status or a port stays a number."""
+    return value if isinstance(value, int) and str(value) == text else text
