@@ -104,7 +104,8 @@ def window_covered(slo: Slo) -> str:
 
 def coverage(slo: Slo, window: Window | Duration) -> str:
     """The share of a window in which events were counted; of a calendar period, of all its time to come as well."""
-    since = _since(slo, not isinstance(window, Duration) or slo.sampling.reads_rollups(window))
+    small = isinstance(window, Duration) and not slo.sampling.reads_rollups(window)
+    since = _since(slo, slo.sampling.resolution if small else slo.sampling.rollup)
     if isinstance(window, CalendarWindow):
         start, end = (_boundary(slo, window, name) for name in (conventions.PERIOD_START, conventions.PERIOD_END))
         return f"clamp_max((time() - clamp_min({since}, scalar({start}))) / scalar({end} - {start}), 1)"
@@ -112,12 +113,12 @@ def coverage(slo: Slo, window: Window | Duration) -> str:
     return f"clamp_max((time() - {since}) / {number(length.seconds)}, 1)"
 
 
-def _since(slo: Slo, rolled: bool) -> str:  # noqa: FBT001
-    """When the first tile began; where nothing says so, as in a copy of some rules, always."""
+def _since(slo: Slo, length: Duration) -> str:
+    """When the first tile began; where nothing says so, as in a copy of some rules, always: as tiles of `length`."""
     recorded = selector_text(own(slo, conventions.MEASURED_SINCE))
-    length = slo.sampling.rollup if rolled else slo.sampling.resolution
     tile = f"0 * {selector_text(own(slo, conventions.total_tile(length)))}"
-    return f"({recorded} or {f'sum without (period) ({tile})' if rolled and slo.calendar else tile})"
+    periods = slo.calendar and length == slo.sampling.rollup
+    return f"({recorded} or {f'sum without (period) ({tile})' if periods else tile})"
 
 
 def measured_since(slo: Slo) -> str:
@@ -143,8 +144,7 @@ def measured_since(slo: Slo) -> str:
 def _longest(slo: Slo) -> Duration:
     """The longest window that an SLO looks back."""
     windows = [slo.window, *([slo.sla.window] if slo.sla else [])]
-    lengths = [window.longest if isinstance(window, CalendarWindow) else window.length for window in windows]
-    return max(lengths + [window for tier in slo.tiers for window in tier.windows])
+    return max([window.longest for window in windows] + [window for tier in slo.tiers for window in tier.windows])
 
 
 def _boundary(slo: Slo, window: CalendarWindow, name: str) -> str:
