@@ -93,18 +93,19 @@ class Status:
         }
 
 
-_VALUES: Final = {
-    f'{{__name__=~"{conventions.budgets_consumed()}"}}': "consumed",
-    conventions.TIME_TO_EXHAUSTION: "exhausted_in",
-    conventions.WINDOW_COVERED: "covered",
-}
-"""What holds one value of a status, by its query."""
+def _values() -> Mapping[str, str]:
+    """What holds one value of a status, by its query."""
+    return {
+        f'{{__name__=~"{conventions.budgets_consumed()}"}}': "consumed",
+        conventions.TIME_TO_EXHAUSTION: "exhausted_in",
+        conventions.WINDOW_COVERED: "covered",
+    }
 
 
 def read_status(client: PrometheusClient, at: float | None = None) -> list[Status]:
     """Every SLO that the rules record, the most urgent first."""
     board = _Board({_id(sample.labels): sample for sample in client.query(conventions.OBJECTIVE, at)})
-    for query, attribute in _VALUES.items():
+    for query, attribute in _values().items():
         for sample in client.query(query, at):
             if status := board.recorded(sample):
                 setattr(status, attribute, sample.value)

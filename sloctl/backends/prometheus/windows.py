@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from sloctl import conventions
+from sloctl.backends.prometheus.pauses import with_missed
 from sloctl.backends.prometheus.raw import own
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import SECOND, Duration, number
@@ -28,8 +29,8 @@ _MOMENTS: Final = 30
 """So many times in the longest window is looked for tiles."""
 
 
-def rollup(slo: Slo, name: _TileName) -> str:
-    """Four tiles in one, with a catch-up ladder for roll-ups that were missed.
+def rollup(slo: Slo, name: _TileName, missed: str) -> str:
+    """Four tiles in one, with a catch-up ladder for roll-ups that were missed, and what a pause `missed`.
 
     Each rung holds only where no shorter one does; otherwise tiles would be counted twice after a pause. Plain
     ranges: tiles of another group lie off this group's grid.
@@ -49,6 +50,8 @@ def rollup(slo: Slo, name: _TileName) -> str:
     ]
     rungs.append(f"({tiles[0]} unless{ignoring} {present[-1]})")
     ladder = "\nor ".join(rungs)
+    if slo.survives_pauses:
+        ladder = with_missed(slo, missed, ladder, f"0 * {tiles[-1]}")
     if slo.calendar:
         return f"(\n{indent(ladder)}\n)\n* on () group_left (period) {period(slo, slo.calendar, by='by (calendar) ')}"
     return ladder
