@@ -77,7 +77,9 @@ def world(folder: Path, specs: Path = ROOT / "slo-specs", flags: Sequence[str] =
         }
         began = int(time.time())
         with prometheus(config, rules, ["--storage.tsdb.retention.time=60d", *flags]) as server:
-            missing = f"({INFO} unless on (platform, slo) {ROLLED_UP}) or ({TOTAL} unless ignoring (period) {ROLLED_UP})"
+            missing = (
+                f"({INFO} unless on (platform, slo) {ROLLED_UP}) or ({TOTAL} unless ignoring (period) {ROLLED_UP})"
+            )
             recorded = f"count({ROLLED_UP}) unless on () ({missing})"
             server.wait_for(lambda: server.query(recorded), "every roll-up was recorded")
             backfill(server, folder, began)

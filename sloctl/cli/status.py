@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import click
 
@@ -15,6 +15,9 @@ if TYPE_CHECKING:
 
     from sloctl.live.status import Status
     from sloctl.prometheus import PrometheusClient
+
+_WHOLE: Final = 0.999
+"""A window that is covered so far is not young."""
 
 
 @click.command()
@@ -61,7 +64,7 @@ def table(found: list[Status]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    head = ("SLO", "objective", "SLI", "budget left", "minutes", "lasts", "burn rates", "alerts")
+    head = ("SLO", "objective", "window", "SLI", "budget left", "minutes", "lasts", "burn rates", "alerts")
     made = Table(title=f"{len(found)} SLOs", title_justify="left")
     for column in head:
         made.add_column(column, justify="left" if column in {"SLO", "burn rates", "alerts"} else "right")
@@ -71,6 +74,7 @@ def table(found: list[Status]) -> Table:
         made.add_row(
             Text(f"{row.platform}/{row.slo}" + (f" {split}" if split else "")),
             f"{row.objective * 100:.6g}%",
+            _window(row),
             "no data" if row.sli is None else f"{row.sli * 100:.4f}%",
             *_budget(row),
             _lasts(row.exhausted_in),
@@ -79,6 +83,19 @@ def table(found: list[Status]) -> Table:
             style="bold red" if firing else None,
         )
     return made
+
+
+def _window(one: Status) -> str:
+    """The window, and how much of it there is."""
+    from sloctl.model.window import CalendarWindow, parse_window
+
+    kept = f", the server keeps {one.kept}" if one.kept else ""
+    if one.covered is None or one.covered > _WHOLE:
+        return one.window + kept
+    window = parse_window(one.window)
+    if isinstance(window, CalendarWindow):
+        return f"{one.covered:.0%} of {window}{kept}"
+    return f"{_length(one.covered * float(window.length.seconds))} of {window} measured{kept}"
 
 
 def _budget(one: Status) -> tuple[str, str]:
@@ -90,8 +107,10 @@ def _budget(one: Status) -> tuple[str, str]:
 
 
 def _lasts(seconds: float | None) -> str:
-    if seconds is None:
-        return "nothing burns"
+    return "nothing burns" if seconds is None else _length(seconds)
+
+
+def _length(seconds: float) -> str:
     for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
         if seconds >= size:
             return f"{seconds / size:.1f} {unit}"

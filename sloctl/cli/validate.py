@@ -34,7 +34,7 @@ def validate(
     """Check specifications (default: slo-specs) and write nothing.
 
     PATH is a file, a folder, a pattern such as 'slo-specs/*/api.yaml', or - for standard input. With --prometheus
-    the series that they read are looked at as well.
+    the series that they read are looked at as well, and how long the server keeps them.
     """
     from sloctl.backends.table import BACKENDS
     from sloctl.compiler import compile_specs
@@ -42,8 +42,10 @@ def validate(
     compilation = compile_specs(paths, BACKENDS.values(), root=root, today=date.today())
     if client is not None and not compilation.found.errors:
         from sloctl.live.data import check_data
+        from sloctl.live.memory import check_memory
 
         with client:
+            check_memory(compilation.catalogue, client, compilation.found)
             check_data(compilation.catalogue, client, compilation.found)
     report(compilation.found, form, strict=strict)
     if form == "text":

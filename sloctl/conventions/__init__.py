@@ -24,6 +24,8 @@ ERRORS: Final = "slo:sli_errors:increase"
 BUCKETS: Final = "slo:sli_bucket:increase"
 ERROR_RATIO: Final = "slo:sli_error:ratio_"
 BUDGET_CONSUMED: Final = "slo:error_budget_consumed:ratio_"
+MISSED_TOTAL: Final = "slo:missed_total:increase"
+MISSED_ERRORS: Final = "slo:missed_errors:increase"
 OBJECTIVE: Final = "slo:objective:info"
 TIME_TO_EXHAUSTION: Final = "slo:time_to_exhaustion:seconds"
 MEASURED_SINCE: Final = "slo:measured_since:timestamp_seconds"
@@ -129,6 +131,11 @@ def fast_group(slo: Slo) -> str:
 def slow_group(slo: Slo) -> str:
     """Group of the roll-ups and of all windows over them."""
     return f"slo-{slo.platform}-{slo.id}-slow"
+
+
+def repairs_group(platform: Platform, service: Service) -> str:
+    """Group of what a service's counters counted while Prometheus was away."""
+    return f"slo-{platform.name}-{service.name}-repairs"
 
 
 def health_group(platform: Platform) -> str:

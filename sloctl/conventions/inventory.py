@@ -27,6 +27,8 @@ class Metric(Enum):
     TOTAL = auto()
     ERRORS = auto()
     ERROR_RATIO = auto()
+    MISSED_TOTAL = auto()
+    MISSED_ERRORS = auto()
     TOTAL_ROLLUP = auto()
     ERRORS_ROLLUP = auto()
     PERIOD_ERROR_RATIO = auto()
@@ -118,9 +120,18 @@ def rules(platform: Platform, slo: Slo) -> Iterator[Recording | Alert]:
         yield Alert(BuiltIn.TOO_MANY_SERIES, conventions.too_many_series_alert(slo), many, Severity.P2)
 
 
+def repairs(slo: Slo) -> Iterator[Recording]:
+    """What is recorded of an SLO after Prometheus was away, in a group that its service's SLOs share."""
+    if slo.survives_pauses:
+        labels = conventions.series_labels(slo)
+        yield Recording(Metric.MISSED_TOTAL, conventions.MISSED_TOTAL, labels)
+        yield Recording(Metric.MISSED_ERRORS, conventions.MISSED_ERRORS, labels)
+
+
 def recordings(platform: Platform, slo: Slo) -> Iterator[Recording]:
     """What is recorded of an SLO."""
-    return (rule for rule in rules(platform, slo) if isinstance(rule, Recording))
+    yield from (rule for rule in rules(platform, slo) if isinstance(rule, Recording))
+    yield from repairs(slo)
 
 
 def alerts(platform: Platform, slo: Slo) -> list[Alert]:

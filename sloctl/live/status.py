@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sloctl import conventions
+from sloctl.live.memory import kept_by
 from sloctl.model.quantities import MINUTE, Duration
 from sloctl.model.window import parse_window
 
@@ -26,6 +27,8 @@ class Status:
     Attributes:
         consumed: share of the window's budget that is spent; None without data.
         exhausted_in: seconds the rest lasts; None while nothing burns.
+        covered: share of the window in which events were counted; None where nothing says so.
+        kept: what the server keeps where that is less than the window; None where it suffices.
         burns: burn rate by window, such as `{"5m": 0.2}`.
         alerts: states by `burn_tier`, such as `{"p1-1h": "firing"}`.
     """
@@ -39,6 +42,8 @@ class Status:
     split: dict[str, str] = field(default_factory=dict)
     consumed: float | None = None
     exhausted_in: float | None = None
+    covered: float | None = None
+    kept: Duration | None = None
     burns: dict[str, float] = field(default_factory=dict)
     alerts: dict[str, str] = field(default_factory=dict)
 
@@ -77,6 +82,8 @@ class Status:
             "team": self.team,
             "objective": self.objective,
             "window": self.window,
+            "window_covered": self.covered,
+            "retention_seconds": None if self.kept is None else float(self.kept.seconds),
             "sli": self.sli,
             "budget_left": self.budget_left,
             "minutes_left": self.minutes_left,
@@ -86,15 +93,22 @@ class Status:
         }
 
 
+def _values() -> Mapping[str, str]:
+    """What holds one value of a status, by its query."""
+    return {
+        f'{{__name__=~"{conventions.budgets_consumed()}"}}': "consumed",
+        conventions.TIME_TO_EXHAUSTION: "exhausted_in",
+        conventions.WINDOW_COVERED: "covered",
+    }
+
+
 def read_status(client: PrometheusClient, at: float | None = None) -> list[Status]:
     """Every SLO that the rules record, the most urgent first."""
     board = _Board({_id(sample.labels): sample for sample in client.query(conventions.OBJECTIVE, at)})
-    for sample in client.query(f'{{__name__=~"{conventions.budgets_consumed()}"}}', at):
-        if status := board.recorded(sample):
-            status.consumed = sample.value
-    for sample in client.query(conventions.TIME_TO_EXHAUSTION, at):
-        if status := board.recorded(sample):
-            status.exhausted_in = sample.value
+    for query, attribute in _values().items():
+        for sample in client.query(query, at):
+            if status := board.recorded(sample):
+                setattr(status, attribute, sample.value)
     ratios = conventions.error_ratios()
     for sample in client.query(f'{{__name__=~"{ratios}"}}', at):
         window = re.fullmatch(ratios, sample.labels["__name__"])
@@ -103,6 +117,10 @@ def read_status(client: PrometheusClient, at: float | None = None) -> list[Statu
     for sample in client.query(f'ALERTS{{sloctl="{conventions.ALERT_VERSION}", slo!=""}}', at):
         if status := board.alerting(sample):
             status.alerts[sample.labels["burn_tier"]] = sample.labels["alertstate"]
+    kept = kept_by(client)
+    for status in board.everything():
+        if kept and status.window and kept < parse_window(status.window).longest:
+            status.kept = kept
     return sorted(board.everything(), key=Status.urgency)
 
 

@@ -11,7 +11,7 @@ from typing import Final
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import Forecast, Mode, Regression, Severity, Sla, Tier
 from sloctl.model.canary import Canary
-from sloctl.model.indicator import Across, Indicator, counts_events
+from sloctl.model.indicator import Across, Indicator, Latency, Ratio, RunningTotal, counts_events
 from sloctl.model.labels import recorded_label
 from sloctl.model.ownership import Route, Team
 from sloctl.model.quantities import MINUTE, ZERO, Duration, Objective, Rate
@@ -123,6 +123,17 @@ class Slo:
     def counts_slices(self) -> bool:
         """Whether slices of `resolution` are counted instead of events."""
         return self.timeslices is not None or not counts_events(self.indicator)
+
+    @property
+    def survives_pauses(self) -> bool:
+        """Whether its counters tell afterwards what they counted while nobody read them."""
+        match self.indicator:
+            case Ratio(counts=counts):
+                return self.timeslices is None and isinstance(counts, RunningTotal)
+            case Latency(native=native):
+                return self.timeslices is None and not native
+            case _:
+                return False
 
     def slices_in(self, length: Duration) -> int | None:
         """The most events that a time can hold where slices are counted; None where series or events add to them."""

@@ -32,6 +32,11 @@ class RollingWindow:
         if self.length < DAY:
             raise ValueError("a window is at least one day long")
 
+    @property
+    def longest(self) -> Duration:
+        """As long as ever."""
+        return self.length
+
     def __str__(self) -> str:
         return str(self.length)
 

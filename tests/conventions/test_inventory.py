@@ -146,6 +146,9 @@ class Recorded:
                     labels = {"__name__": "ALERTS", "alertname": alert.name, "alertstate": "firing"}
                     yield Sample({**labels, **alert.labels, **own}, 1, 0)
 
+    def get(self, path: str, parameters: dict[str, str]) -> dict[str, str]:
+        return {}
+
     def query(self, promql: str, at: float | None = None) -> Iterable[Sample]:
         names = promql.split('"')[1] if promql.startswith("{") else promql.split("{", maxsplit=1)[0]
         return [sample for sample in self.samples if re.fullmatch(names, sample.labels["__name__"])]

@@ -30,6 +30,7 @@ slos:
     {slo}
 """
 RATIO = "sli: {ratio: {total: http_requests_total, bad_if: 'code=\"500\"'}}"
+KEPT = ("--storage.tsdb.retention.time=45d",)
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +44,7 @@ def scraped(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     program("prometheus")
     with ExitStack() as stack:
         service = stack.enter_context(checkout_service(tmp_path_factory.mktemp("checkout")))
-        server = stack.enter_context(servers.prometheus(scrape_config(service)))
+        server = stack.enter_context(servers.prometheus(scrape_config(service), flags=KEPT))
         server.wait_for(lambda: (server.value("count_over_time(http_requests_total[1m])") or 0) > 3, "scrapes")
         yield server.url
 

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from io import StringIO
 
 import pytest
+from rich.console import Console
 
+from sloctl.cli.status import table
 from sloctl.live.status import read_status
 from sloctl.prometheus import Sample
 
@@ -14,8 +17,12 @@ from sloctl.prometheus import Sample
 class Recorded:
     """Answers by the name in a query, or by its pattern."""
 
-    def __init__(self, *samples: tuple[str, dict[str, str], float]) -> None:
-        self.samples = samples
+    def __init__(self, *samples: tuple[str, dict[str, str], float], kept: str = "") -> None:
+        self.samples, self.kept = samples, kept
+
+    def get(self, path: str, parameters: dict[str, str]) -> dict[str, str]:
+        assert path == "status/runtimeinfo"
+        return {"storageRetention": self.kept}
 
     def query(self, promql: str, at: float | None = None) -> Iterable[Sample]:
         names = promql.split('"')[1] if promql.startswith("{") else promql.split("{", maxsplit=1)[0]
@@ -103,3 +110,32 @@ def test_values_of_a_split_by_window_keep_their_rows() -> None:
 
 def test_a_recording_of_an_slo_that_is_gone_is_not_shown() -> None:
     assert read_status(Recorded((CONSUMED, labels("gone"), 0.1))) == []
+
+
+@pytest.mark.parametrize(
+    ("window", "kept", "shown"),
+    [
+        ("30d", "15d", "1.5 d of 30d measured, the server keeps 15d"),
+        ("30d", "45d", "1.5 d of 30d measured"),
+        ("30d", "30d or 10GiB", "1.5 d of 30d measured"),
+        ("30d", "10GiB", "1.5 d of 30d measured"),
+        ("30d", "2w", "1.5 d of 30d measured, the server keeps 14d"),
+        ("month (Asia/Kolkata)", "1y", "5% of month (Asia/Kolkata)"),
+        ("year (UTC)", "1y", "5% of year (UTC), the server keeps 365d"),
+    ],
+)
+def test_a_young_window_and_a_server_that_forgets_it_are_shown(window: str, kept: str, shown: str) -> None:
+    info, covered = (OBJECTIVE, labels("cart-ok", window=window), 0.99), ("slo:window_covered:ratio", labels("cart-ok"))
+    [status] = read_status(Recorded(info, (*covered, 0.05), kept=kept))
+    console = Console(file=StringIO(), width=300)
+    console.print(table([status]))
+    assert f" {shown} " in console.file.getvalue()
+    assert status.value()["window_covered"] == 0.05
+
+
+def test_a_window_that_is_whole_is_shown_as_it_is_written() -> None:
+    info, covered = (OBJECTIVE, labels("cart-ok", window="30d"), 0.99), ("slo:window_covered:ratio", labels("cart-ok"))
+    console = Console(file=StringIO(), width=300)
+    console.print(table(read_status(Recorded(info, (*covered, 1.0), kept="45d"))))
+    assert " 30d " in console.file.getvalue()
+    assert "measured" not in console.file.getvalue()

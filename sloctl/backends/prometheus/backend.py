@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Final
 
 from sloctl import conventions
-from sloctl.backends.prometheus import alerts, tiles, trends, windows
+from sloctl.backends.prometheus import alerts, pauses, tiles, trends, windows
 from sloctl.backends.prometheus.calendars import calendar_group
 from sloctl.backends.prometheus.money import credits_at_risk
 from sloctl.backends.prometheus.rules import AlertingRule, Group, RecordingRule
@@ -41,19 +41,34 @@ def platform_groups(platform: Platform) -> list[Group]:
 
 def service_rules(platform: Platform, service: Service) -> Artifact:
     """The rule file of one service: a fast and a slow group for each SLO."""
-    groups = [group.value() for slo in service.slos for group in slo_groups(platform, slo)]
+    groups = [group.value() for group in service_groups(platform, service)]
     return Artifact(conventions.rules_path(service, platform), {"groups": groups}, service.sources)
+
+
+def service_groups(platform: Platform, service: Service) -> list[Group]:
+    """The groups of all SLOs of a service, then the one that repairs what they missed."""
+    groups = [group for slo in service.slos for group in slo_groups(platform, slo)]
+    repairs = tuple(
+        RecordingRule(rule, _EXPRESSIONS[rule.metric](slo)) for slo in service.slos for rule in inventory.repairs(slo)
+    )
+    every = platform.sampling.resolution * pauses.EVERY_TILES
+    limit = max((_limit(slo) for slo in service.slos), default=0)
+    return [*groups, Group(conventions.repairs_group(platform, service), every, repairs, limit)] if repairs else groups
 
 
 def slo_groups(platform: Platform, slo: Slo) -> tuple[Group, Group]:
     """The groups of one SLO. Order inside matters: what a rule reads stands before it."""
     made = [(rule.slow, _rule(platform, slo, rule)) for rule in inventory.rules(platform, slo)]
     fast, slow = (tuple(rule for is_slow, rule in made if is_slow is wanted) for wanted in (False, True))
-    limit = 10 * (slo.max_series if slo.by else 1)
+    limit = _limit(slo)
     return (
         Group(conventions.fast_group(slo), slo.sampling.resolution, fast, limit),
         Group(conventions.slow_group(slo), slo.sampling.rollup, slow, _slow_limit(slo, limit)),
     )
+
+
+def _limit(slo: Slo) -> int:
+    return 10 * (slo.max_series if slo.by else 1)
 
 
 def _slow_limit(slo: Slo, limit: int) -> int:
@@ -72,8 +87,10 @@ def _rule(platform: Platform, slo: Slo, rule: Recording | Alert) -> RecordingRul
 _EXPRESSIONS: Final[Mapping[Metric, Callable[[Slo], str]]] = {
     Metric.TOTAL: tiles.total,
     Metric.ERRORS: tiles.errors,
-    Metric.TOTAL_ROLLUP: lambda slo: windows.rollup(slo, conventions.total_tile),
-    Metric.ERRORS_ROLLUP: lambda slo: windows.rollup(slo, conventions.errors_tile),
+    Metric.MISSED_TOTAL: lambda slo: tiles.included(slo, pauses.missed_total(slo)),
+    Metric.MISSED_ERRORS: lambda slo: tiles.included(slo, pauses.missed_errors(slo)),
+    Metric.TOTAL_ROLLUP: lambda slo: windows.rollup(slo, conventions.total_tile, conventions.MISSED_TOTAL),
+    Metric.ERRORS_ROLLUP: lambda slo: windows.rollup(slo, conventions.errors_tile, conventions.MISSED_ERRORS),
     Metric.PERIOD_ERROR_RATIO: windows.period_error_ratio,
     Metric.MEASURED_SINCE: windows.measured_since,
     Metric.BUDGET_CONSUMED: windows.budget_consumed,

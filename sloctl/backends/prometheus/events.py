@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import assert_never
+from functools import partial
+from typing import Protocol, assert_never
 
 from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.native import native_events
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Counts, EventIndicator, Latency, Query, Ratio, RunningTotal
-from sloctl.model.selector import Expression, Matcher, Selectors
+from sloctl.model.indicator import EventIndicator, Latency, Query, Ratio, RunningTotal
+from sloctl.model.selector import Expression, Matcher, Selector, Selectors
 from sloctl.promql.build import indent, over_time
 from sloctl.promql.expressions import with_window
 
@@ -23,42 +24,50 @@ class Tiles:
     errors: str
 
 
-def event_tiles(slo: Slo, indicator: EventIndicator) -> Tiles:
-    """All and bad events."""
+class Read(Protocol):
+    """PromQL for the events of each raw series; `without` is a label that may spell one value in two ways."""
+
+    def __call__(self, selector: Selector, without: str = "") -> str: ...
+
+
+def event_tiles(slo: Slo, indicator: EventIndicator, read: Read | None = None) -> Tiles:
+    """All and bad events: of a tile, or as `read` counts them."""
+    counts = indicator.counts if isinstance(indicator, Ratio) else RunningTotal()
+    read = read or partial(raw.events, slo, counts)
     match indicator:
         case Ratio():
-            return _ratio(slo, indicator)
+            return _ratio(slo, indicator, read)
         case Latency(native=True):
             return _native(slo, indicator)
         case Latency():
-            return _latency(slo, indicator)
+            return _latency(slo, indicator, read)
         case Query():
             return _query(slo, indicator)
         case _:
             assert_never(indicator)
 
 
-def _ratio(slo: Slo, ratio: Ratio) -> Tiles:
+def _ratio(slo: Slo, ratio: Ratio, read: Read) -> Tiles:
     (sides,) = ratio.reads().required
-    total = _counted(slo, sides, ratio.counts)
+    total = _counted(slo, sides, read)
     if ratio.bad is not None:
-        return Tiles(total, _with_zero(slo, ratio.bad, ratio.counts, sides))
+        return Tiles(total, _with_zero(slo, ratio.bad, read, sides))
     assert ratio.good is not None
-    return Tiles(total, _remainder(slo, total, _with_zero(slo, ratio.good, ratio.counts, sides)))
+    return Tiles(total, _remainder(slo, total, _with_zero(slo, ratio.good, read, sides)))
 
 
-def _counted(slo: Slo, selectors: Selectors, counts: Counts) -> str:
+def _counted(slo: Slo, selectors: Selectors, read: Read) -> str:
     """The sum of one tile a selector; without a split each has a zero of its own."""
-    tiles = [raw.events(slo, selector, counts) for selector in selectors]
+    tiles = [read(selector) for selector in selectors]
     if slo.by:
         return raw.aggregated(slo, "sum", raw.union(tiles))
     zeroed = [f"{raw.aggregated(slo, 'sum', tile)} or vector(0)" for tile in tiles]
     return zeroed[0] if len(zeroed) == 1 else "\n+ ".join(f"({tile})" for tile in zeroed)
 
 
-def _with_zero(slo: Slo, selectors: Selectors, counts: Counts, every: Selectors) -> str:
+def _with_zero(slo: Slo, selectors: Selectors, read: Read, every: Selectors) -> str:
     """Events, and zero for each value of the split labels that has any event counted, by `every`."""
-    counted = _counted(slo, selectors, counts)
+    counted = _counted(slo, selectors, read)
     return f"{counted}\nor {raw.on_split(slo)} ({raw.zero(slo, every)})" if slo.by else counted
 
 
@@ -68,28 +77,28 @@ def _remainder(slo: Slo, total: str, good: str) -> str:
     return f"clamp_min(\n{indent(difference)},\n  0\n)"
 
 
-def _latency(slo: Slo, latency: Latency) -> Tiles:
+def _latency(slo: Slo, latency: Latency, read: Read) -> Tiles:
     """Observations in the bucket of the bound are good; a bucket that does not exist is no data, never errors."""
     (count,), bucket = latency.reads().required, latency.reads().buckets
     present = raw.aggregated(slo, "count", _recent(slo, bucket))
-    counted = f"({_summed(slo, count)}\nand {raw.on_split(slo)} {present})"
-    errors = _remainder(slo, counted, _good(slo, latency, bucket))
+    counted = f"({_summed(slo, count, read)}\nand {raw.on_split(slo)} {present})"
+    errors = _remainder(slo, counted, _good(slo, latency, bucket, read))
     if slo.by:
         return Tiles(counted, errors)
     quiet = f"(vector(0) unless on () count(\n{indent(_recent(slo, count))}\n))"
     return Tiles(f"{counted}\nor {quiet}", f"{errors}\nor {quiet}")
 
 
-def _good(slo: Slo, latency: Latency, bucket: Selectors) -> str:
-    good = _summed(slo, bucket, without="le")
+def _good(slo: Slo, latency: Latency, bucket: Selectors, read: Read) -> str:
+    good = _summed(slo, bucket, read, without="le")
     if not latency.bad_if:
         return good
-    slow_or_failed = _summed(slo, tuple(series.narrowed(*latency.bad_if) for series in bucket), without="le")
+    slow_or_failed = _summed(slo, tuple(series.narrowed(*latency.bad_if) for series in bucket), read, without="le")
     return f"{good}\n- (\n{indent(slow_or_failed)}\n  or (0 * {good})\n)"
 
 
-def _summed(slo: Slo, selectors: Selectors, without: str = "") -> str:
-    parts = [raw.events(slo, selector, RunningTotal(), without=without) for selector in selectors]
+def _summed(slo: Slo, selectors: Selectors, read: Read, without: str = "") -> str:
+    parts = [read(selector, without=without) for selector in selectors]
     return raw.aggregated(slo, "sum", raw.union(parts))
 
 

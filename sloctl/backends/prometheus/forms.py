@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 from sloctl import conventions
-from sloctl.backends.prometheus.backend import platform_groups, slo_groups
+from sloctl.backends.prometheus.backend import platform_groups, service_groups
 from sloctl.model.artifact import Artifact
 from sloctl.model.catalogue import Catalogue
 
@@ -60,6 +60,6 @@ def _sets(catalogue: Catalogue) -> Iterator[tuple[str, str, list[dict[str, Any]]
     """Platform, name, groups and sources of each set of rules that belongs together."""
     for platform in catalogue.platforms:
         for service in platform.services:
-            groups = [group.value() for slo in service.slos for group in slo_groups(platform, slo)]
+            groups = [group.value() for group in service_groups(platform, service)]
             yield platform.name, service.name, groups, service.sources
         yield platform.name, _SHARED, [group.value() for group in platform_groups(platform)], platform.sources

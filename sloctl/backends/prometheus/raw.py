@@ -70,7 +70,7 @@ def gauge(slo: Slo, function: str, selector: Selector) -> str:
     return numbers(over_time(function, split(slo, selector), slo.sampling.resolution, slo.sampling.shift))
 
 
-def events(slo: Slo, selector: Selector, counts: Counts, tile: Duration | None = None, without: str = "") -> str:
+def events(slo: Slo, counts: Counts, selector: Selector, tile: Duration | None = None, without: str = "") -> str:
     """Events of a tile for each raw series; `without` is a label that may spell one value in two ways."""
     selector, sampling = split(slo, selector), slo.sampling
     tile = tile or sampling.resolution

@@ -132,7 +132,7 @@ def _throughput(slo: Slo, throughput: Throughput) -> Tiles:
 
 def _paced(slo: Slo, selector: Selector, counts: Counts) -> str:
     """Events of a tile, by the distance of the samples: a late or lost scrape is no slow and no busy slice."""
-    events = raw.events(slo, selector, counts)
+    events = raw.events(slo, counts, selector)
     if not isinstance(counts, RunningTotal):
         return events
     newest, before = (f"timestamp({edge})" for edge in _edges(slo, raw.split(slo, selector)))

@@ -15,12 +15,12 @@ from sloctl.promql.build import indent, matching_on, renamed
 
 def total(slo: Slo) -> str:
     """All events or slices of a tile."""
-    return _included(slo, _tiles(slo).total)
+    return included(slo, _tiles(slo).total)
 
 
 def errors(slo: Slo) -> str:
     """The bad events or slices of a tile."""
-    return _included(slo, _tiles(slo).errors)
+    return included(slo, _tiles(slo).errors)
 
 
 @lru_cache(maxsize=1)
@@ -30,7 +30,7 @@ def _tiles(slo: Slo) -> Tiles:
     return event_tiles(slo, slo.indicator) if slo.timeslices is None else timeslice_tiles(slo, slo.indicator)
 
 
-def _included(slo: Slo, tile: str) -> str:
+def included(slo: Slo, tile: str) -> str:
     """Nothing is counted while a condition of `exclude_when` returns a sample."""
     if not slo.exclude_when:
         return tile

@@ -80,7 +80,7 @@ def buckets(slo: Slo) -> str:
     """All buckets in pieces of four tiles, so that a day of them is cheap to read."""
     assert isinstance(slo.indicator, Latency)
     selectors = [selector.named(f"{selector.metric}_bucket") for selector in slo.indicator.histogram]
-    parts = [raw.events(slo, selector, RunningTotal(), slo.sampling.rollup) for selector in selectors]
+    parts = [raw.events(slo, RunningTotal(), selector, slo.sampling.rollup) for selector in selectors]
     return raw.aggregated(slo, "sum", raw.union(parts), extra=("le",))
 
 

@@ -139,7 +139,7 @@ def _lives(slo: Slo, selectors: Selectors) -> str:
     by = f"by ({', '.join(target)})"
     born = f"max {by} ({starts})\n  or 0 * group {by} ({alive})"
     on = matching_on(target)
-    return f"{aggregated(slo, 'max', seen, extra=extra)}\n> {on} group_left () (\n  {born}\n)"
+    return f"{aggregated(slo, 'max', seen, extra=extra)}\n>= {on} group_left () (\n  {born}\n)"
 
 
 def _gone(slo: Slo, selectors: Selectors) -> str:

@@ -14,6 +14,7 @@ from functools import lru_cache
 from typing import Final, TypeAlias
 
 from sloctl import conventions
+from sloctl.backends.prometheus.pauses import with_missed
 from sloctl.backends.prometheus.raw import own
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import SECOND, Duration, number
@@ -28,8 +29,8 @@ _MOMENTS: Final = 30
 """So many times in the longest window is looked for tiles."""
 
 
-def rollup(slo: Slo, name: _TileName) -> str:
-    """Four tiles in one, with a catch-up ladder for roll-ups that were missed.
+def rollup(slo: Slo, name: _TileName, missed: str) -> str:
+    """Four tiles in one, with a catch-up ladder for roll-ups that were missed, and what a pause `missed`.
 
     Each rung holds only where no shorter one does; otherwise tiles would be counted twice after a pause. Plain
     ranges: tiles of another group lie off this group's grid.
@@ -49,6 +50,8 @@ def rollup(slo: Slo, name: _TileName) -> str:
     ]
     rungs.append(f"({tiles[0]} unless{ignoring} {present[-1]})")
     ladder = "\nor ".join(rungs)
+    if slo.survives_pauses:
+        ladder = with_missed(slo, missed, ladder, f"0 * {tiles[-1]}")
     if slo.calendar:
         return f"(\n{indent(ladder)}\n)\n* on () group_left (period) {period(slo, slo.calendar, by='by (calendar) ')}"
     return ladder
@@ -104,7 +107,8 @@ def window_covered(slo: Slo) -> str:
 
 def coverage(slo: Slo, window: Window | Duration) -> str:
     """The share of a window in which events were counted; of a calendar period, of all its time to come as well."""
-    since = _since(slo, not isinstance(window, Duration) or slo.sampling.reads_rollups(window))
+    small = isinstance(window, Duration) and not slo.sampling.reads_rollups(window)
+    since = _since(slo, slo.sampling.resolution if small else slo.sampling.rollup)
     if isinstance(window, CalendarWindow):
         start, end = (_boundary(slo, window, name) for name in (conventions.PERIOD_START, conventions.PERIOD_END))
         return f"clamp_max((time() - clamp_min({since}, scalar({start}))) / scalar({end} - {start}), 1)"
@@ -112,12 +116,12 @@ def coverage(slo: Slo, window: Window | Duration) -> str:
     return f"clamp_max((time() - {since}) / {number(length.seconds)}, 1)"
 
 
-def _since(slo: Slo, rolled: bool) -> str:  # noqa: FBT001
-    """When the first tile began; where nothing says so, as in a copy of some rules, always."""
+def _since(slo: Slo, length: Duration) -> str:
+    """When the first tile began; where nothing says so, as in a copy of some rules, always: as tiles of `length`."""
     recorded = selector_text(own(slo, conventions.MEASURED_SINCE))
-    length = slo.sampling.rollup if rolled else slo.sampling.resolution
     tile = f"0 * {selector_text(own(slo, conventions.total_tile(length)))}"
-    return f"({recorded} or {f'sum without (period) ({tile})' if rolled and slo.calendar else tile})"
+    periods = slo.calendar and length == slo.sampling.rollup
+    return f"({recorded} or {f'sum without (period) ({tile})' if periods else tile})"
 
 
 def measured_since(slo: Slo) -> str:
@@ -143,8 +147,7 @@ def measured_since(slo: Slo) -> str:
 def _longest(slo: Slo) -> Duration:
     """The longest window that an SLO looks back."""
     windows = [slo.window, *([slo.sla.window] if slo.sla else [])]
-    lengths = [window.longest if isinstance(window, CalendarWindow) else window.length for window in windows]
-    return max(lengths + [window for tier in slo.tiers for window in tier.windows])
+    return max([window.longest for window in windows] + [window for tier in slo.tiers for window in tier.windows])
 
 
 def _boundary(slo: Slo, window: CalendarWindow, name: str) -> str:

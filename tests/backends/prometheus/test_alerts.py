@@ -116,7 +116,7 @@ def test_more_split_values_than_expected_are_told_before_the_rules_fail(rule_tes
 
 def test_ten_times_too_many_split_values_fail_the_rule_instead_of_the_server(tmp_path: Path) -> None:
     groups = yaml.safe_load(write_rules(spec("by: [tenant]\n    max_series: 1000"), tmp_path).read_text())["groups"]
-    assert [group["limit"] for group in groups] == [10_000, 10_000]
+    assert [group["limit"] for group in groups] == [10_000, 10_000, 10_000]
 
 
 TIERS = "[{severity: P1, burn: 20, over: 5m, keep_firing_for: 0s}, {severity: P3, burn: 2, over: 5m}]"

@@ -263,10 +263,10 @@ def test_a_vanished_metric_is_blind_and_a_quiet_one_is_not(rule_test: RuleTest) 
     )
 
 
-def test_a_google_slo_costs_22_rules_and_16_series(tmp_path: Path) -> None:
+def test_a_google_slo_costs_24_rules_and_16_series_and_two_after_a_pause(tmp_path: Path) -> None:
     rules = [rule for group in _groups(spec(), tmp_path) for rule in group["rules"]]
-    assert len(rules) == 22
-    assert sum("record" in rule for rule in rules) == 16
+    assert len(rules) == 24
+    assert sum("record" in rule for rule in rules) == 16 + 2
 
 
 def test_every_constant_scales_with_the_resolution_but_the_shift_and_blind(tmp_path: Path) -> None:

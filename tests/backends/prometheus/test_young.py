@@ -80,3 +80,15 @@ def test_a_pause_of_prometheus_does_not_make_a_window_young(rule_test: RuleTest)
         values=[("90m", *between("sum(slo:sli_error:ratio_increase1h)", 0.0098, 0.0101))],
         only="fast",
     )
+
+
+def test_what_a_server_has_forgotten_is_not_covered(rule_test: RuleTest) -> None:
+    """The rules ran for a day, and the tiles of its first half are gone: told to a thirtieth of the longest tier."""
+    rolled = '{platform="default", service="api", slo="api-ok"}'
+    rule_test(
+        SPEC.format(slo="window: 1d"),
+        {f"slo:sli_total:increase4m{rolled}": "_x179 100x180"},
+        values=[("1436m", *between("sum(slo:measured_since:timestamp_seconds) / 3600", 12 - 72 / 30, 12))],
+        only="fast",
+        interval="4m",
+    )
