@@ -59,7 +59,7 @@ COMMANDS = {
     "diff slo-specs slo-specs": (0, "Nothing changes for the person on call."),
     "schema --check": (0, "is up to date"),
     "test --promtool ./promtool": (0, "21 proven, 0 not provable, 0 failed"),
-    "status --prometheus PROMETHEUS": (0, "budget left"),
+    "status --prometheus PROMETHEUS": (3, "has no rules of sloctl"),
     "backfill --prometheus PROMETHEUS": (0, "promtool"),
     "preview dashboards/my-platform/overview.json -o page.html --prometheus PROMETHEUS": (0, "page.html"),
     "routes merge --base alertmanager.yml": (0, "receivers:"),

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 import time
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -20,43 +22,74 @@ _WHOLE: Final = 0.999
 """A window that is covered so far is not young."""
 
 
+_FAILING: Final = {"exhausted": ("exhausted",), "at-risk": ("exhausted", "at risk")}
+"""What `--fail-on` takes, with the states that fail."""
+_WIDEST: Final = 1000
+"""Columns where no terminal sets a limit: names are never folded in a pipe."""
+
+
 @click.command()
 @options.prometheus
 @options.at
 @click.option("--watch", is_flag=True, help="Read it again every few seconds until Ctrl-C.")
 @click.option("--every", type=click.IntRange(1, 3600), default=15, show_default=True, help="Seconds, with --watch.")
+@click.option(
+    "--fail-on", type=click.Choice(list(_FAILING)), help="Exit with 1 where an SLO is in this state or worse."
+)
 @options.text_or_json
-def status(client: PrometheusClient, at: float | None, every: int, form: str, *, watch: bool) -> None:
-    """Show SLI, budget, burn rates and alerts of every SLO, the most urgent first."""
+def status(
+    client: PrometheusClient, at: float | None, every: int, fail_on: str | None, form: str, *, watch: bool
+) -> None:
+    """Show state, SLI, budget, burn rates and alerts of every SLO, the most urgent first."""
+    from sloctl.errors import SloctlError
     from sloctl.live.status import read_status
 
     with client:
-        if form == "json":
-            click.echo(as_json([status.value() for status in read_status(client, at)]))
-        elif watch:
+        if watch and form == "text":
             _watch(client, every)
+            return
+        found = read_status(client, at)
+        if form == "json":
+            click.echo(as_json([status.value() for status in found]))
         else:
-            _print_table(read_status(client, at))
+            _print(found, client.url)
+    if failing := [row.name for row in found if fail_on and row.state.word in _FAILING[fail_on]]:
+        raise SloctlError(f"{', '.join(failing)}: {' or '.join(_FAILING[str(fail_on)])}")
 
 
-def _print_table(found: list[Status]) -> None:
+def _print(found: list[Status], url: str) -> None:
     from rich.console import Console
 
-    Console().print(table(found))
+    from sloctl.errors import OutsideError
+
+    if not found:
+        raise OutsideError(
+            f"{url} has no rules of sloctl: run `sloctl generate`, name its files in `rule_files` of Prometheus' "
+            "configuration and reload it; the first numbers come after two minutes"
+        )
+    Console(width=None if sys.stdout.isatty() else _WIDEST).print(table(found))
 
 
 def _watch(client: PrometheusClient, every: int) -> None:
+    """On a terminal in one place; elsewhere one table after the other."""
+    from rich.console import Console
     from rich.live import Live
 
     from sloctl.live.status import read_status
 
-    with Live(table(read_status(client)), screen=False) as live:
-        try:
+    console = Console()
+    try:
+        if not console.is_terminal:
+            while True:
+                click.echo(datetime.now(UTC).isoformat(timespec="seconds"))
+                _print(read_status(client), client.url)
+                time.sleep(every)
+        with Live(table(read_status(client)), console=console, screen=False) as live:
             while True:
                 time.sleep(every)
                 live.update(table(read_status(client)))
-        except KeyboardInterrupt:
-            return
+    except KeyboardInterrupt:
+        return
 
 
 def table(found: list[Status]) -> Table:
@@ -64,20 +97,21 @@ def table(found: list[Status]) -> Table:
     from rich.table import Table
     from rich.text import Text
 
-    head = ("SLO", "objective", "window", "SLI", "budget left", "minutes", "lasts", "burn rates", "alerts")
+    head = ("SLO", "state", "objective", "window", "SLI", "budget left", "minutes", "lasts", "burn rates", "alerts")
     made = Table(title=f"{len(found)} SLOs", title_justify="left")
     for column in head:
-        made.add_column(column, justify="left" if column in {"SLO", "burn rates", "alerts"} else "right")
+        left = column in {"SLO", "state", "burn rates", "alerts"}
+        made.add_column(column, justify="left" if left else "right")
     for row in found:
-        split = ", ".join(f"{name}={value}" for name, value in sorted(row.split.items()))
         firing = any(state == "firing" for state in row.alerts.values())
         made.add_row(
-            Text(f"{row.platform}/{row.slo}" + (f" {split}" if split else "")),
+            Text(row.name),
+            row.state.word,
             f"{row.objective * 100:.6g}%",
             _window(row),
             "no data" if row.sli is None else f"{row.sli * 100:.4f}%",
             *_budget(row),
-            _lasts(row.exhausted_in),
+            _lasts(row),
             " ".join(f"{window}:{burn:.1f}" for window, burn in row.burns.items()),
             ", ".join(f"{tier} {state}" for tier, state in sorted(row.alerts.items())),
             style="bold red" if firing else None,
@@ -106,8 +140,11 @@ def _budget(one: Status) -> tuple[str, str]:
     return f"{one.budget_left:.1%}", f"{one.minutes_left:.1f}"
 
 
-def _lasts(seconds: float | None) -> str:
-    return "nothing burns" if seconds is None else _length(seconds)
+def _lasts(one: Status) -> str:
+    """How long the rest of the budget lasts; nothing is said before the budget is recorded."""
+    if one.budget_left is None:
+        return ""
+    return "nothing burns" if one.exhausted_in is None else _length(one.exhausted_in)
 
 
 def _length(seconds: float) -> str:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Final
 
 from sloctl import conventions
+from sloctl.conventions.states import LOW, MEASURED, SOON, State
 from sloctl.live.memory import kept_by
 from sloctl.model.quantities import MINUTE, Duration
 from sloctl.model.window import parse_window
@@ -48,6 +49,12 @@ class Status:
     alerts: dict[str, str] = field(default_factory=dict)
 
     @property
+    def name(self) -> str:
+        """As people name it, with its split values."""
+        split = ", ".join(f"{name}={value}" for name, value in sorted(self.split.items()))
+        return f"{self.platform}/{self.slo}" + (f" {split}" if split else "")
+
+    @property
     def sli(self) -> float | None:
         """The share of good events in the window."""
         return None if self.consumed is None else 1 - self.consumed * (1 - self.objective)
@@ -63,6 +70,19 @@ class Status:
         if self.budget_left is None:
             return None
         return self.budget_left * (1 - self.objective) * float(parse_window(self.window).length / MINUTE)
+
+    @property
+    def state(self) -> State:
+        """As dashboards show it, but that no event is looked for: what is quiet is fine."""
+        if self.budget_left is None or self.alerts.get(conventions.BLIND) == "firing":
+            return State.NO_DATA
+        if self.budget_left <= 0:
+            return State.EXHAUSTED
+        if self.budget_left < LOW or (self.exhausted_in is not None and self.exhausted_in < SOON.seconds):
+            return State.AT_RISK
+        if any(state == "firing" for state in self.alerts.values()):
+            return State.AT_RISK
+        return State.YOUNG if self.covered is not None and self.covered < MEASURED else State.FINE
 
     def urgency(self) -> tuple[object, ...]:
         """Sorts the most urgent first: what fires, what will be gone first, what has least left, what is unknown."""
@@ -80,6 +100,7 @@ class Status:
             "slo": self.slo,
             "split": self.split,
             "team": self.team,
+            "state": self.state.word,
             "objective": self.objective,
             "window": self.window,
             "window_covered": self.covered,

@@ -139,3 +139,39 @@ def test_a_window_that_is_whole_is_shown_as_it_is_written() -> None:
     console.print(table(read_status(Recorded(info, (*covered, 1.0), kept="45d"))))
     assert " 30d " in console.file.getvalue()
     assert "measured" not in console.file.getvalue()
+
+
+BURNS = ("slo:time_to_exhaustion:seconds", labels("cart-ok"), 86_400.0)
+FIRES = labels("cart-ok", sloctl="v1", burn_tier="p1-1h", alertstate="firing", alertname="X", severity="P1")
+
+
+@pytest.mark.parametrize(
+    ("samples", "state"),
+    [
+        ([], "no data"),
+        ([(CONSUMED, labels("cart-ok"), 0.5)], "fine"),
+        ([(CONSUMED, labels("cart-ok"), 0.5), ("slo:window_covered:ratio", labels("cart-ok"), 0.01)], "young"),
+        ([(CONSUMED, labels("cart-ok"), 0.5), ("slo:window_covered:ratio", labels("cart-ok"), 0.5)], "fine"),
+        ([(CONSUMED, labels("cart-ok"), 0.8)], "at risk"),
+        ([(CONSUMED, labels("cart-ok"), 0.1), BURNS], "at risk"),
+        ([(CONSUMED, labels("cart-ok"), 0.1), ("ALERTS", FIRES, 1)], "at risk"),
+        ([(CONSUMED, labels("cart-ok"), 1.0)], "exhausted"),
+        ([(CONSUMED, labels("cart-ok"), 1.5), ("ALERTS", FIRES | {"burn_tier": "blind"}, 1)], "no data"),
+    ],
+)
+def test_an_slo_is_in_one_state(samples: list[tuple[str, dict[str, str], float]], state: str) -> None:
+    info = (OBJECTIVE, labels("cart-ok", window="30d"), 0.99)
+    [status] = read_status(Recorded(info, *samples))
+    assert status.state.word == state
+    assert status.value()["state"] == state
+
+
+def test_before_the_budget_is_recorded_nothing_is_said_of_how_long_it_lasts() -> None:
+    info, burning = (
+        (OBJECTIVE, labels("cart-ok", window="30d"), 0.99),
+        ("slo:sli_error:ratio_increase1h", labels("cart-ok"), 0.05),
+    )
+    console = Console(file=StringIO(), width=300)
+    console.print(table(read_status(Recorded(info, burning))))
+    assert "nothing burns" not in console.file.getvalue()
+    assert "1h:5.0" in console.file.getvalue()

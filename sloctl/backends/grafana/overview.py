@@ -8,9 +8,10 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
-from sloctl.backends.grafana import queries, shared
+from sloctl.backends.grafana import shared
 from sloctl.backends.grafana.dashboard import DashboardPage, Variable
 from sloctl.backends.grafana.queries import Ask, like
+from sloctl.conventions.states import State
 from sloctl.model.catalogue import Platform
 from sloctl.model.indicator import Probe
 from sloctl.model.selector import Matcher, MatchOperator
@@ -44,22 +45,23 @@ def overview(platform: Platform) -> DashboardPage:
 
 
 _COUNTS: Final = (
-    ("Exhausted", queries.EXHAUSTED, p.DARK_RED, "SLOs that have spent more than their error budget."),
-    ("At risk", queries.AT_RISK, p.ORANGE, f"SLOs whose budget will soon be gone. {shared.MEANING}"),
-    ("No data", queries.NO_DATA, p.PURPLE, "SLOs whose metric is gone: nothing is measured."),
-    ("Quiet", queries.QUIET, p.GREY, "SLOs that counted no event in the last hour."),
-    ("Fine", queries.FINE, p.GREEN, "SLOs within their budget."),
+    ("Exhausted", State.EXHAUSTED, p.DARK_RED, "SLOs that have spent more than their error budget."),
+    ("At risk", State.AT_RISK, p.ORANGE, f"SLOs whose budget will soon be gone. {shared.MEANING}"),
+    ("No data", State.NO_DATA, p.PURPLE, "SLOs whose metric is gone: nothing is measured."),
+    ("Young", State.YOUNG, p.BLUE, "SLOs of which too little is measured to judge them."),
+    ("Quiet", State.QUIET, p.GREY, "SLOs that counted no event in the last hour."),
+    ("Fine", State.FINE, p.GREEN, "SLOs within their budget."),
 )
 
 
 def _counts(ask: Ask) -> Iterator[p.Panel]:
     """How many SLOs are in each state, and how many alerts fire."""
     for title, state, color, description in _COUNTS:
-        expr = f"count((\n{indent(ask.of_team(ask.state()))}\n) == {state}) or vector(0)"
-        none = p.ColorStep(p.GREY if state == queries.QUIET else p.GREEN)
-        yield p.stat(title, description, expr, steps=(none, p.ColorStep(color, Decimal(1))))
+        expr = f"count((\n{indent(ask.of_team(ask.state()))}\n) == {state.value}) or vector(0)"
+        none = p.ColorStep(p.GREY if state in {State.QUIET, State.YOUNG} else p.GREEN)
+        yield p.stat(title, description, expr, steps=(none, p.ColorStep(color, Decimal(1))), width=3)
     firing = f"count({ask.of_team(ask.alerts(like('severity', '$severity')))}) or vector(0)"
-    yield p.stat("Firing alerts", "Alerts of the chosen severities.", firing, steps=p.more_is_worse(red=1))
+    yield p.stat("Firing alerts", "Alerts of the chosen severities.", firing, steps=p.more_is_worse(red=1), width=6)
 
 
 def _firing(ask: Ask) -> p.Panel:

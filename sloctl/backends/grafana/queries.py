@@ -12,6 +12,7 @@ from decimal import Decimal
 from typing import Final
 
 from sloctl import conventions
+from sloctl.conventions.states import LOW, MEASURED, SOON, State
 from sloctl.model.alerting import BudgetLeft, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
@@ -21,14 +22,8 @@ from sloctl.model.window import CalendarWindow, RollingWindow
 from sloctl.promql.build import indent
 from sloctl.promql.selectors import matchers_text, quote
 
-LOW: Final = Decimal("0.25")
-"""An SLO with less of its budget left is at risk."""
-SOON: Final = DAY * 3
-"""An SLO whose budget is gone sooner is at risk."""
 NOT_BURNING: Final = DAY * 3650
 """Stands for "never" where a table is sorted by the time left."""
-
-FINE, QUIET, AT_RISK, EXHAUSTED, NO_DATA = range(5)
 
 
 def equal(label: str, value: str) -> Matcher:
@@ -200,21 +195,22 @@ class Ask:
         return f"1 - {self.error_ratio(range_ or self.recent)}"
 
     def state(self) -> str:
-        """Fine, quiet, at risk, exhausted or no data, as a number, for each row."""
+        """The `State` of each row, as a number."""
         total = selector(self._tile_names(conventions.total_tile), self._fixed())
         consumed = selector(self._consumed_names(), self._fixed())
         never = f"({self.info()} unless on (slo) {total})"
         parts = [
-            (NO_DATA, self.alerts(equal("burn_tier", conventions.BLIND))),
-            (NO_DATA, never),
-            (EXHAUSTED, f"({consumed} >= 1)"),
-            (AT_RISK, f"({consumed} > {number(1 - LOW)})"),
-            (AT_RISK, f"({selector([conventions.TIME_TO_EXHAUSTION], self._fixed())} < {number(SOON.seconds)})"),
-            (AT_RISK, self.alerts(like("burn_tier", f"p.*|{conventions.DOWN}"))),
-            (QUIET, f"({self._over('sum', conventions.total_tile, self.recent)} == 0)"),
-            (FINE, total),
+            (State.NO_DATA, self.alerts(equal("burn_tier", conventions.BLIND))),
+            (State.NO_DATA, never),
+            (State.EXHAUSTED, f"({consumed} >= 1)"),
+            (State.AT_RISK, f"({consumed} > {number(1 - LOW)})"),
+            (State.AT_RISK, f"({selector([conventions.TIME_TO_EXHAUSTION], self._fixed())} < {number(SOON.seconds)})"),
+            (State.AT_RISK, self.alerts(like("burn_tier", f"p.*|{conventions.DOWN}"))),
+            (State.YOUNG, f"({selector([conventions.WINDOW_COVERED], self._fixed())} < {number(MEASURED)})"),
+            (State.QUIET, f"({self._over('sum', conventions.total_tile, self.recent)} == 0)"),
+            (State.FINE, total),
         ]
-        words = [f"({state} + 0 * {self._rows('max', inner)})" for state, inner in parts]
+        words = [f"({state.value} + 0 * {self._rows('max', inner)})" for state, inner in parts]
         return "\nor ".join(words)
 
     def of_team(self, inner: str) -> str:

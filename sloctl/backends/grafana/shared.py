@@ -11,31 +11,37 @@ from sloctl.backends.grafana import queries
 from sloctl.backends.grafana.dashboard import Variable, label_values, link_to
 from sloctl.backends.grafana.queries import Ask
 from sloctl.backends.grafana.texts import literal
+from sloctl.conventions.states import LOW, MEASURED, SOON, State
 from sloctl.model.alerting import Severity
 from sloctl.model.catalogue import Platform, Service
 from sloctl.model.quantities import number, percent
 from sloctl.promql.build import indent
 
-STATES: Final = (
-    p.Word("fine", str(queries.FINE), p.GREEN),
-    p.Word("quiet", str(queries.QUIET), p.GREY),
-    p.Word("at risk", str(queries.AT_RISK), p.ORANGE),
-    p.Word("exhausted", str(queries.EXHAUSTED), p.DARK_RED),
-    p.Word("no data", str(queries.NO_DATA), p.PURPLE),
+STATES: Final = tuple(
+    p.Word(state.word, str(state.value), color)
+    for state, color in {
+        State.FINE: p.GREEN,
+        State.QUIET: p.GREY,
+        State.YOUNG: p.BLUE,
+        State.AT_RISK: p.ORANGE,
+        State.EXHAUSTED: p.DARK_RED,
+        State.NO_DATA: p.PURPLE,
+    }.items()
 )
 STATE_STEPS: Final = tuple(
     p.ColorStep(word.color or p.GREEN, None if index == 0 else Decimal(index)) for index, word in enumerate(STATES)
 )
-LEFT_STEPS: Final = p.more_is_better(orange=0, green=queries.LOW)
-SOON_STEPS: Final = p.more_is_better(orange=1, green=queries.SOON.seconds)
+LEFT_STEPS: Final = p.more_is_better(orange=0, green=LOW)
+SOON_STEPS: Final = p.more_is_better(orange=1, green=SOON.seconds)
 NEVER: Final = p.Word("not burning", number(queries.NOT_BURNING.seconds), p.GREEN, and_above=True)
 GONE: Final = p.Word("gone", "0", p.DARK_RED)
 RISK: Final = (
-    f"At risk: a burn alert fires, less than {percent(queries.LOW)} of the budget is left, or it lasts less than "
-    f"{queries.SOON} at the rate of the last hour."
+    f"At risk: a burn alert fires, less than {percent(LOW)} of the budget is left, or it lasts less than "
+    f"{SOON} at the rate of the last hour."
 )
 MEANING: Final = (
     f"{RISK} Exhausted: more is spent than the budget. Quiet: no events in the last hour. "
+    f"Young: less than {percent(MEASURED)} of the window is measured, too little to judge. "
     "No data: the metric is gone, so nothing is measured."
 )
 
