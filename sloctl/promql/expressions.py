@@ -14,7 +14,7 @@ from sloctl.errors import PromqlError
 from sloctl.model.quantities import Duration
 from sloctl.model.selector import Expression, Matcher, Selector
 from sloctl.promql.limits import STRING
-from sloctl.promql.parse import parse_nodes, parse_printed
+from sloctl.promql.parse import parse_nodes, parse_printed, walk
 from sloctl.promql.selectors import from_tree, selector_text
 
 WINDOW: Final = "$window"
@@ -29,6 +29,10 @@ _SAME_UNIT: Final = frozenset(
     ("abs", "ceil", "clamp", "clamp_max", "clamp_min", "floor", "label_join", "label_replace", "round")
 )
 """Functions that return what they are given, in its own unit."""
+_PERIODS: Final = ("week", "month", "year")
+_CLOCK: Final = ("time", "minute", "hour", "month", "year", "days_in_month", *(f"day_of_{of}" for of in _PERIODS))
+_WITHOUT_DATA: Final = frozenset(("absent", "absent_over_time", "vector", *_CLOCK))
+"""Functions that return something where there are no series."""
 _STRING_OR_WINDOW: Final = re.compile(rf"{STRING}|\$window\b")
 
 
@@ -92,6 +96,13 @@ def comparison(condition: Expression) -> NumberComparison | None:
     if step is None or selector is None:
         return None
     return NumberComparison(selector, Decimal(repr(node.rhs.val)) + step)
+
+
+def may_hold_without_data(condition: Expression) -> bool:
+    """Whether a condition asks for the time or for what is absent, so that it may hold where there are no series."""
+    nodes = walk(parse_printed(condition.text))
+    calls = {node.func.name for node in nodes if isinstance(node, promql_parser.Call)}
+    return bool(calls & _WITHOUT_DATA) or not condition.selectors
 
 
 def per_second(expression: Expression) -> str | None:

@@ -12,7 +12,7 @@ from sloctl.model.catalogue import NewSeries, Slo
 from sloctl.model.indicator import Across, Latency, Ratio, RunningTotal, Throughput
 from sloctl.model.quantities import number
 from sloctl.model.selector import Selector, Selectors
-from sloctl.proof.examples import Example, NotDerivableError, SeriesLabels, matches, non_matching, selected
+from sloctl.proof.examples import Example, NotDerivableError, SeriesLabels, matches, non_matching, selected, unselected
 from sloctl.proof.raw_input import BUSY, RawInput, split_at_recovery
 from sloctl.proof.series import InputSeries, ScrapeClock
 
@@ -65,13 +65,19 @@ class RatioInput(EventInput):
         for parts, events in zip((self.good, self.bad), self.events(tiles), strict=True):
             for part in dict.fromkeys(parts):
                 times, bad = parts.count(part), parts is self.bad
-                labels = {**dict(part.labels), **split, **({"replica": "new"} if bad else {})}
+                labels = {**dict(part.labels), **split, **({self.further: "new"} if bad else {})}
                 samples = self.counted(self.ratio.counts, [event * times for event in events], created=bad)
                 written |= self.scraped(part.metric, labels, samples)
         for part in self.uncounted:
             samples = self.counted(self.ratio.counts, [BUSY] * len(tiles))
-            written |= self.scraped(part.metric, {**dict(part.labels), **split}, samples)
+            labels = unselected(dict(part.labels), split, self._selectors(part.metric))
+            written |= self.scraped(part.metric, labels, samples)
         return written
+
+    def _selectors(self, metric: str) -> list[Selector]:
+        """Of all events: what none of these selects is not counted."""
+        sides = [side for side in (self.ratio.total, self.ratio.bad, self.ratio.good) if side is not None]
+        return [selector for side in sides for selector in side if selector.metric == metric]
 
 
 def _varieties(ratio: Ratio) -> Iterator[tuple[Selector, dict[str, str]]]:
@@ -149,13 +155,14 @@ class LatencyInput(EventInput):
         failures = [(event / 2).to_integral_value(ROUND_FLOOR) for event in bad] if self.failed is not None else none
         slow = [event - failure for event, failure in zip(bad, failures, strict=True)]
         written = self._observed({**self.answered, **split}, good, none, created=False)
-        written |= self._observed({**self.answered, **split, "replica": "later"}, later, none)
-        written |= self._observed({**self.answered, **split, "replica": "new"}, none, slow)
+        written |= self._observed({**self.answered, **split, self.further: "later"}, later, none)
+        written |= self._observed({**self.answered, **split, self.further: "new"}, none, slow)
         if self.failed is not None:
             written |= self._observed({**self.failed, **split}, failures, none)
         for labels in self.non_matching:
             half = [BUSY / 2] * len(tiles)
-            written |= self._observed({**labels, **split}, half, half, created=False)
+            outside = unselected(labels, split, self.latency.histogram[:1])
+            written |= self._observed(outside, half, half, created=False)
         return written
 
     def _observed(
@@ -210,9 +217,12 @@ class ThroughputInput(RawInput):
             every, later = split_at_recovery(every, [bad for _, bad in tiles])
         written = self.scraped(metric, labels, self.counted(counts, every))
         if later is not None:
-            written |= self.scraped(metric, {**labels, "replica": "later"}, self.counted(counts, later, created=True))
+            written |= self.scraped(
+                metric, {**labels, self.further: "later"}, self.counted(counts, later, created=True)
+            )
         for other in self.example.non_matching:
-            written |= self.scraped(metric, {**other, **split}, self.counted(counts, [BUSY] * len(tiles)))
+            outside = unselected(other, split, [self.example.selector])
+            written |= self.scraped(metric, outside, self.counted(counts, [BUSY] * len(tiles)))
         return written
 
     def continues_history(self) -> bool:

@@ -80,6 +80,27 @@ def _fulfilled(matcher: Matcher, value: str) -> bool:
         raise NotDerivableError(message) from None
 
 
+def split_values(label: str, selectors: Iterable[Selector], wanted: Sequence[str]) -> list[str]:
+    """As many different values of a split label as are wanted, those themselves where each matcher lets them.
+
+    Raises:
+        NotDerivableError: so many were not found.
+    """
+    matchers = [matcher for selector in selectors for matcher in selector.matchers if matcher.label == label]
+    candidates = dict.fromkeys([*wanted, *_candidates(matchers)])
+    found = [value for value in candidates if value and all(_fulfilled(matcher, value) for matcher in matchers)]
+    if len(found) < len(wanted):
+        raise NotDerivableError(f"no two values of {label} were found that its matchers select")
+    return found[: len(wanted)]
+
+
+def unselected(labels: SeriesLabels, split: SeriesLabels, selectors: Iterable[Selector]) -> dict[str, str]:
+    """Labels that no selector selects, with split values: these must not fulfil the matcher that the labels fail."""
+    known = tuple(selectors)
+    ways = ({**labels, **split}, {**split, **labels})
+    return next((way for way in ways if not any(matches(selector, way) for selector in known)), dict(labels))
+
+
 def non_matching(selector: Selector) -> Iterator[dict[str, str]]:
     """Labels that fail exactly one matcher each: series that must not be counted."""
     for matcher in selector.matchers:
@@ -94,7 +115,7 @@ def non_matching(selector: Selector) -> Iterator[dict[str, str]]:
 class Example:
     """Labels of a series that a selector selects, and of series that fail one of its matchers each."""
 
-    metric: str
+    selector: Selector
     labels: SeriesLabels
     non_matching: tuple[SeriesLabels, ...]
 
@@ -105,7 +126,12 @@ class Example:
         Raises:
             NotDerivableError: no labels were found that it selects.
         """
-        return cls(selector.metric, selected(selector), tuple(non_matching(selector)))
+        return cls(selector, selected(selector), tuple(non_matching(selector)))
+
+    @property
+    def metric(self) -> str:
+        """The name of its series."""
+        return self.selector.metric
 
     def text(self, split: SeriesLabels) -> str:
         """The selected series with these split values."""
@@ -113,4 +139,4 @@ class Example:
 
     def others(self, split: SeriesLabels) -> list[str]:
         """The series that must not be counted."""
-        return [series_text(self.metric, {**labels, **split}) for labels in self.non_matching]
+        return [series_text(self.metric, unselected(labels, split, [self.selector])) for labels in self.non_matching]

@@ -62,7 +62,7 @@ class GaugeInput(RawInput):
         in_good, in_bad = _VOTES[self.across]
         voters = 1 if self.across in {Across.EACH, Across.SUM} else 3
         written: InputSeries = {
-            self.example.text({**split, "replica": str(voter)}): write(
+            self.example.text({**split, self.further: str(voter)}): write(
                 [self.bad if voter < (in_bad if bad else in_good) else self.good for _, bad in tiles]
             )
             for voter in range(voters)

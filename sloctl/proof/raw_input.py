@@ -6,6 +6,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from itertools import count
 from typing import Final
 
 from sloctl.explain.simulation import Tile
@@ -31,6 +32,14 @@ class RawInput(ABC):
 
     slo: Slo
     clock: ScrapeClock
+
+    @property
+    def further(self) -> str:
+        """A label that tells further series apart: neither split by nor matched."""
+        reads = self.slo.indicator.reads()
+        taken = {matcher.label for group in reads.groups for selector in group for matcher in selector.matchers}
+        taken |= {*self.slo.by, *self.slo.sampling.target_labels}
+        return next(label for label in (f"replica{'_' * number}" for number in count()) if label not in taken)
 
     @abstractmethod
     def series(self, tiles: Sequence[Tile], split: SeriesLabels) -> InputSeries:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from decimal import Decimal
+from functools import lru_cache
 from typing import Final
 
 from sloctl import conventions
@@ -11,13 +13,16 @@ from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
 from sloctl.model.labels import recorded_label
 from sloctl.model.quantities import Duration, number
+from sloctl.model.selector import Selector
 from sloctl.model.window import CalendarWindow
+from sloctl.proof.examples import NotDerivableError, split_values
 from sloctl.proof.series import InputSeries, series_text
 
 AFFECTED: Final = "ill"
 """The value of every split label whose events are bad in a history."""
 UNAFFECTED: Final = "calm"
 """The value of every split label whose events are all good."""
+_SPLIT: Final = (AFFECTED, UNAFFECTED)
 _NEAR: Final = Decimal("1e-9")
 """Floating point in another order of operations."""
 
@@ -33,8 +38,30 @@ def recorded(split: Mapping[str, str]) -> dict[str, str]:
 
 
 def split_of(slo: Slo, value: str = AFFECTED) -> dict[str, str]:
-    """One value of each split label."""
-    return dict.fromkeys(slo.by, value)
+    """One value of each split label; for the affected and the unaffected one, such as its matchers select."""
+    return {label: _split_values(slo, label).get(value, value) for label in slo.by}
+
+
+def check_split(slo: Slo) -> None:
+    """Whether an affected and an unaffected value of each split label can be written as raw series.
+
+    Raises:
+        NotDerivableError: they cannot, as where a matcher fixes the label.
+    """
+    for label in slo.by:
+        split_values(label, _selectors(slo), _SPLIT)
+
+
+@lru_cache(maxsize=64)
+def _split_values(slo: Slo, label: str) -> Mapping[str, str]:
+    for wanted in (_SPLIT, _SPLIT[:1]):
+        with suppress(NotDerivableError):
+            return dict(zip(wanted, split_values(label, _selectors(slo), wanted), strict=True))
+    return {}  # recordings can have any
+
+
+def _selectors(slo: Slo) -> list[Selector]:
+    return [selector for group in slo.indicator.reads().groups for selector in group]
 
 
 def tile_names(length: Duration) -> list[str]:

@@ -11,7 +11,7 @@ from sloctl.conventions.inventory import error_ratio_windows
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.selector import Expression
-from sloctl.promql.expressions import comparison
+from sloctl.promql.expressions import comparison, may_hold_without_data
 from sloctl.promql.selectors import parse_selector
 from sloctl.proof.blind import blind_proofs
 from sloctl.proof.budgets import budget_proofs
@@ -20,7 +20,7 @@ from sloctl.proof.history import EMPTY, continued, raw_input, traffic_of
 from sloctl.proof.platforms import calendar_proofs, health_proofs
 from sloctl.proof.proof import Case, Expected, Proof, Rule, SloRules, holds, rules_of
 from sloctl.proof.raw_input import RawInput
-from sloctl.proof.recorded import AFFECTED, UNAFFECTED, near, own_series, split_of, tile_names
+from sloctl.proof.recorded import AFFECTED, UNAFFECTED, check_split, near, own_series, split_of, tile_names
 from sloctl.proof.series import InputSeries, series_text
 from sloctl.proof.tiers import tier_proofs
 from sloctl.proof.trends import trend_proofs
@@ -62,7 +62,10 @@ def _derived(slo: Slo) -> tuple[RawInput | None, str]:
     """Its raw input, or why there is none."""
     if slo.sampling.scrape_interval > slo.sampling.resolution:
         return None, "not every tile has a scrape, so no series shows each of them"
+    if clock := next((condition for condition in slo.exclude_when if may_hold_without_data(condition)), None):
+        return None, f"`{clock.text}` may exclude at any moment, whatever the series say"
     try:
+        check_split(slo)
         return raw_input(slo), ""
     except NotDerivableError as error:
         return None, str(error)
@@ -133,7 +136,7 @@ def _holding(slo: Slo, condition: Expression, read: Set[str]) -> InputSeries | N
     except NotDerivableError:
         return None
     grouped = [label for label in slo.by if label in (condition.grouping or ())]
-    splits = [dict.fromkeys(grouped, value) for value in (AFFECTED, UNAFFECTED)]
+    splits = [{label: split_of(slo, value)[label] for label in grouped} for value in (AFFECTED, UNAFFECTED)]
     return {series_text(found.selector.metric, labels | split): [found.holds_at] for split in splits}
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from decimal import ROUND_HALF_UP, Decimal
+from math import floor
 from typing import Any, Final
 from urllib.parse import quote_plus
 
@@ -100,7 +101,8 @@ def _expanded(action: str, value: Decimal | None, split: Mapping[str, str], spen
     if conventions.TIME_TO_EXHAUSTION in action or conventions.TIME_TO_LIMIT in action:
         return "2h 0m 0s"
     if whole := _LASTS.search(action):
-        return humanized_duration(round(float(whole[1]) * max(0.0, float(1 - spent)) / float(shown)))
+        seconds = float(whole[1]) * max(0.0, float(1 - spent)) / float(shown)
+        return humanized_duration(floor(seconds + 0.5))  # as Prometheus rounds
     if conventions.BUDGET_CONSUMED in action and "`round(100" in action:
         return f"{_rounded(1 - spent if '`round(100 - ' in action else spent)}%"
     raise AssertionError(f"an annotation holds an action that the proof does not know: {action}")

@@ -165,3 +165,33 @@ def test_a_rule_that_cannot_be_run_must_at_least_be_as_compiled(written: Written
     refuted = proof_of(replace(sound, seen={**sound.seen, name: broken}), name).refuted
     assert refuted.startswith(f"{name} is not what the specification compiles to: expected ")
     assert refuted.endswith("seen vector(0)")
+
+
+MATCHED = "{{ratio: {{total: 'requests_total{{{}}}', bad_if: 'code=~\"5..\"'}}}}"
+BY = {
+    "a label of the proof's own": (MATCHED.format('job="api"'), "    by: [replica]\n"),
+    "a label that a matcher narrows": (MATCHED.format('tenant!="test"'), "    by: [tenant]\n"),
+    "a label with two values": (MATCHED.format('tenant=~"a|b"'), "    by: [tenant]\n"),
+    "a threshold": ("{threshold: {value: 'max by (cluster) (lag_seconds)', at_most: 10s}}", "    by: [cluster]\n"),
+    "a histogram": (LATENCY, "    by: [replica]\n"),
+    "a throughput": ("{throughput: {counter: 'events_total{queue!=\"dead\"}', at_least: 1/s}}", "    by: [queue]\n"),
+}
+UNSHOWN = {
+    "the time": (RATIO, "    exclude_when: ['hour() < 6']\n"),
+    "what is absent": (RATIO, "    exclude_when: ['absent(up{job=\"api\"})']\n"),
+    "one value": (MATCHED.format('tenant=~"a"'), "    by: [tenant]\n"),
+}
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("cases", [BY, UNSHOWN], ids=["by", "unshown"])
+def test_sound_rules_are_proven_or_not_provable_but_never_refuted(
+    written: Written, prove: Prove, cases: dict[str, tuple[str, str]]
+) -> None:
+    proofs = list[Proof]()
+    for name, (sli, more) in cases.items():
+        found = slo_proofs(rules_of(*written(sli, "[{severity: P1, burn: 14.4, over: 30m, also_over: 5m}]", more)))
+        proofs += [replace(proof, slo=name) for proof in found]
+        counts = conventions.total_tile(rules_of(*written(sli, "none", more)).slo.sampling.resolution)
+        assert any(proof.part == counts and proof.unproven for proof in found) == (cases is UNSHOWN), name
+    assert [(outcome.proof.name, outcome.failures) for outcome in prove(proofs) if outcome.failures] == []

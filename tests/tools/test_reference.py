@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import get_type_hints
 
@@ -14,6 +15,10 @@ from sloctl.diagnostics import Diagnostics
 from sloctl.explain.entries import entries
 from sloctl.model.catalogue import Catalogue
 from sloctl.model.indicator import Threshold
+from sloctl.proof.promtool import Promtool
+from sloctl.proof.proof import Proof, rules_of
+from sloctl.proof.slos import slo_proofs
+from tests.conftest import program
 from tools.reference import MODELS, PAGE, default, page
 
 TEXT = PAGE.read_text(encoding="utf-8")
@@ -26,6 +31,8 @@ teams:
   web: {P1: {pagerduty: web}, P2: {slack: '#web'}, P3: {email: web@example.com}, incident: {slack: '#incidents'}}
   checkout: {P1: {pagerduty: checkout}, P2: {slack: '#checkout'}, P3: {email: checkout@example.com}}
 """
+QUICK = "alerts: [{severity: P1, burn: 2, over: 30m, also_over: 5m}]\n"
+"""Tiers whose histories are short."""
 JUDGED = """slos:
   - {name: availability, objective: 99.9%, sli: {ratio: {total: requests_total, bad: failures_total}}}
   - {name: latency, objective: 99%, sli: {latency: {histogram: request_seconds, at_most: 1s}}}
@@ -64,6 +71,25 @@ def test_an_example_is_valid(line: int, example: str, tmp_path: Path) -> None:
     catalogue, found = loaded(tmp_path, *files)
     assert [f"{one.place.line}: {one.message}" for one in found.errors] == []
     assert any(catalogue.slos)
+
+
+@pytest.mark.server
+def test_every_example_is_proven(tmp_path: Path) -> None:
+    proofs = dict[str, Proof]()
+    for line, example in examples():
+        text = whole(example)
+        if "kind: Template" in text or "kind: Platform" in text:
+            continue  # of these, what a Service uses is among the others
+        (folder := tmp_path / str(line)).mkdir()
+        catalogue, found = loaded(folder, text, f"{PLATFORM}{QUICK}")
+        assert found.errors == []
+        for platform in catalogue.platforms:
+            of_slos = (proof for slo in platform.slos for proof in slo_proofs(rules_of(platform, slo)))
+            proofs |= {f"{line} {proof.name}": replace(proof, slo=f"{line} {proof.slo}") for proof in of_slos}
+    run = [proof for proof in proofs.values() if not proof.unproven]
+    assert len(run) > 100
+    outcomes = Promtool(str(program("promtool"))).prove(run, tmp_path / "proofs", workers=2)
+    assert [(outcome.proof.name, outcome.failures) for outcome in outcomes if outcome.failures] == []
 
 
 def test_the_tables_are_what_the_models_say() -> None:

@@ -143,7 +143,8 @@ def _query(slo: Slo, query: Query) -> Tiles:
 
 def _asked(slo: Slo, expression: Expression) -> str:
     """The sum of what the user's PromQL returns, where that is a number."""
-    return raw.aggregated(slo, "sum", f"({with_window(expression, slo.sampling.resolution)}) >= 0")
+    result = raw.labelled(slo, f"({with_window(expression, slo.sampling.resolution)})")
+    return raw.aggregated(slo, "sum", f"{result} >= 0")
 
 
 def _paren(expression: str) -> str:

@@ -36,6 +36,13 @@ def split(slo: Slo, selector: Selector) -> Selector:
     return selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in slo.by))
 
 
+def labelled(slo: Slo, result: str) -> str:
+    """As `split`, of the result of a user's PromQL: `vector` has no labels, so it matches those that lack one."""
+    if not slo.by:
+        return result
+    return f"({' '.join([result, *(f'unless on ({label}) vector(0)' for label in slo.by)])})"
+
+
 def aggregated(slo: Slo, operator: str, inner: str, *, extra: tuple[str, ...] = ()) -> str:
     """An aggregation to one series for each value of the split labels."""
     for old, new in zip(slo.by, slo.split_labels, strict=True):

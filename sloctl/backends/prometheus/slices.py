@@ -41,7 +41,8 @@ def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
         case Saturation():
             return _one_a_slice(f"{utilisation(slo, indicator)} > bool {number(indicator.at_most)}")
         case Threshold():
-            return _across(slo, indicator.across, _outside(indicator), raw.numbers(f"({indicator.value.text})"))
+            value = raw.numbers(raw.labelled(slo, f"({indicator.value.text})"))
+            return _across(slo, indicator.across, _outside(indicator, value), value)
         case _:
             assert_never(indicator)
 
@@ -177,8 +178,8 @@ def _scraped(slo: Slo, throughput: Throughput) -> str:
     return f"\nand on () count({newest} - {before} > 0)"
 
 
-def _outside(threshold: Threshold) -> str:
-    value, sides = raw.numbers(f"({threshold.value.text})"), []
+def _outside(threshold: Threshold, value: str) -> str:
+    sides = []
     if threshold.at_least is not None:
         sides.append(f"({value} < bool {number(threshold.at_least)})")
     if threshold.at_most is not None:
