@@ -88,7 +88,14 @@ for command in (approve, history, prune, serve, token, verify):
 @options.at
 @click.option("--watch", is_flag=True, help="Look again with every scrape until there is a verdict or the deadline.")
 @click.option("--timeout", type=options.length, help="With --watch: give up after so long, with exit code 4.")
-@options.text_or_json
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="github: annotations, and a summary of the job.",
+)
 def evaluate(
     paths: tuple[str, ...],
     root: Path | None,
@@ -134,7 +141,7 @@ def evaluate(
     with client as prometheus:
         source = CanarySource(prometheus, at=at)
         verdicts = _watched(asked, source, form, timeout) if watch else judge_together(asked, source)
-    if not watch or form == "json" or not sys.stdout.isatty():
+    if not watch or form != "text" or not sys.stdout.isatty():
         canary_report.print_verdicts(verdicts, form)
     raise click.exceptions.Exit(_exit_code(verdicts))
 

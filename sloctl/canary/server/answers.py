@@ -9,6 +9,7 @@ from typing import Any, Final
 from sloctl.canary.analysis.verdict import Verdict, as_json
 from sloctl.canary.audit.chain import Entry
 
+STATUSES: Final = {"promote": "SUCCEEDED", "rollback": "TERMINAL", "continue": "RUNNING"}
 _LONGEST: Final = 200
 _SHORT_ID: Final = 12
 
@@ -36,7 +37,7 @@ def answer(recorded: str, decision: Entry) -> dict[str, Any]:
         "look": found["look"],
         "decision_id": decision.id[:_SHORT_ID],
     }
-    return {**found, "decision_id": decision.id, "argo": argo}
+    return {**found, "decision_id": decision.id, "status": STATUSES[found["verdict"]], "argo": argo}
 
 
 def entry(recorded: Entry) -> dict[str, Any]:

@@ -449,7 +449,7 @@ def test_an_unknown_service_is_refused_without_naming_others(hook: Hook) -> None
 
 
 def test_other_paths_and_methods_are_refused_in_json(hook: Hook) -> None:
-    assert hook.client.get("/v1/canary/evaluate").json()["error"] == "wrong_method"
+    assert hook.client.put("/v1/canary/evaluate").json()["error"] == "wrong_method"
     assert hook.client.get("/admin").json()["error"] == "unknown_path"
 
 
