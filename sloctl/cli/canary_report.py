@@ -79,6 +79,8 @@ def table(verdicts: list[Verdict]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from sloctl.canary.analysis.verdict import ADVICE, Decision
+
     parts: list[RenderableType] = []
     for verdict in verdicts:
         word = verdict.decision.value
@@ -93,6 +95,8 @@ def table(verdicts: list[Verdict]) -> RenderableType:
                 table.add_row(*_row(finding))
             parts.append(table)
         parts += [Text(f"warning: {escaped(text)}", "yellow") for text in verdict.warnings]
+        if verdict.decision is not Decision.PROMOTE:
+            parts.append(Text(f"now: {ADVICE[verdict.reason]}"))
     return Group(*parts)
 
 
@@ -117,10 +121,12 @@ def _tally(tally: Tally | None) -> str:
 
 
 def _against(evidence: float | None, threshold: float | None) -> str:
-    """Evidence and what is needed of it."""
+    """By which chance evidence comes about where there is nothing, and which is enough."""
+    from sloctl.canary.analysis.wording import odds
+
     if evidence is None or threshold is None:
         return "-"
-    return f"{evidence:.3g} of {threshold:.3g}"
+    return f"{odds(evidence)} ({odds(threshold)} is enough)"
 
 
 def print_parity(found: ParityReport) -> None:

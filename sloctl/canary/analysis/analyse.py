@@ -107,7 +107,10 @@ def _slo_finding(check: SloCheck, counts: CheckCounts, question: Question) -> Fi
         or (None if question.is_last_step else _no_baseline(counts, slo.indicator))
         or _implausible(counts, slo.indicator)
     )
-    return _unless(judge(check, slo, counts, question), problem)
+    finding = replace(
+        judge(check, slo, counts, question), processes=(counts.canary.processes, counts.baseline.processes)
+    )
+    return _unless(finding, problem)
 
 
 def _whole(finding: Finding, arm: ArmCounts, name: str) -> Finding:

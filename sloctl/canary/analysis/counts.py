@@ -33,6 +33,7 @@ class ArmCounts:
         complete_until: the last grid point at which every process has a sample that is not gone.
         problem: what forbids promotion by these samples; None for nothing.
         is_empty: whether nothing was ever seen.
+        processes: how many were seen; 0 where that was not recorded.
     """
 
     points: int
@@ -40,6 +41,7 @@ class ArmCounts:
     complete_until: int
     problem: Problem | None = None
     is_empty: bool = False
+    processes: int = 0
 
     def values(self) -> list[LabelValues]:
         """The values of the labels, sorted; series without one of them belong to none."""
@@ -99,6 +101,7 @@ def arm_counts(samples: ArmSamples, by: tuple[str, ...], *, is_baseline: bool = 
         samples.complete_until(),
         _problem(samples, is_baseline=is_baseline),
         samples.is_empty,
+        len(samples.last_seen()),
     )
 
 

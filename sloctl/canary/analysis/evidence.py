@@ -175,7 +175,7 @@ def harm(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seco
     if limits.error_rate is not None:
         steps = absolute_evidence(arms.canary.x, arms.canary.n, limits.error_rate, OVER)
         phi = _phi_at(limits.error_rate, arms.canary, history, grid_seconds)
-        in_both = _baseline_over_limit(arms.baseline, limits.error_rate, grid_seconds)
+        in_both = blamed(arms.baseline, limits.error_rate, grid_seconds)
         everything = _judged(steps, phi, grid_seconds, without=nothing)
         absolute = _judged(steps, phi, grid_seconds, without=in_both)
         shared = _ever(everything > limits.threshold) & ~_ever(absolute > limits.threshold)
@@ -198,7 +198,7 @@ def _judged(steps: Floats, phi: Floats, grid_seconds: float, without: NDArray[np
     return np.concatenate([np.zeros_like(path[..., :1]), path[..., :-1]], axis=-1)
 
 
-def _baseline_over_limit(baseline: IntervalCounts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
+def blamed(baseline: IntervalCounts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
     """Intervals, and times of 30 s and more ending there, in which the baseline itself breaks the absolute limit.
 
     Which these are depends on the baseline only, so leaving them out keeps the test of the canary valid. An incident

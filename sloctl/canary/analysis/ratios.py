@@ -113,17 +113,22 @@ class GroupEvidence:
 
 def judge_ratio(check: SloCheck, slo: Slo, counts: CheckCounts, question: Question) -> Finding:
     """What the error ratio of a check says, once samples of the canary are there."""
+    everyone = evidence_of(check, slo, counts, question)
+    if harmed := [group for group in everyone if group.is_harmed]:
+        worst = max(harmed, key=lambda group: group.evidence - group.limits.threshold)
+        return harmed_finding(check, worst, question, counts.canary.processes)
+    return healthy_finding(check, everyone[0], everyone, question)
+
+
+def evidence_of(check: SloCheck, slo: Slo, counts: CheckCounts, question: Question) -> list[GroupEvidence]:
+    """The evidence on all requests, and then on those of each value of `by`."""
     grid = question.clock.grid_seconds
     whole = _group((), slo, counts, None)
     values = _groups(check, slo, counts) if check.by else []
     until = complete_until(counts)
     parts = 2 if values else 1
-    total = _evidence([whole], question.limits(check, parts), until, grid)[0]
-    single = _evidence(values, question.limits(check, parts * max(1, len(values))), until, grid)
-    everyone = [total, *single]
-    if harmed := [group for group in everyone if group.is_harmed]:
-        return harmed_finding(check, max(harmed, key=lambda group: group.evidence - group.limits.threshold))
-    return healthy_finding(check, total, everyone, question)
+    total = _evidence([whole], question.limits(check, parts), until, grid)
+    return total + _evidence(values, question.limits(check, parts * max(1, len(values))), until, grid)
 
 
 def complete_until(counts: CheckCounts) -> int:
@@ -208,11 +213,19 @@ def _row(found: Harm, index: int) -> Harm:
     )
 
 
-def harmed_finding(check: SloCheck, group: GroupEvidence) -> Finding:
-    """The finding of a group whose limits are broken."""
+def harmed_finding(check: SloCheck, group: GroupEvidence, question: Question, processes: int) -> Finding:
+    """The finding of a group whose limits are broken.
+
+    Args:
+        processes: of the canary.
+    """
     finding = group.finding(check)
     where = group.where(check) if group.group.value else ""
     text = f"{_failed(finding, f' on {where}' if where else '')}: {' and '.join(_broken(check, group))}"
+    if processes == 1:
+        question.warnings.append(f"{check.name}: all of it is one pod, whose node may be to blame; two would tell")
+    first = int(np.argmax(group.lenient.rolls_back))
+    finding = replace(finding, crossed_at=question.clock.start + first * question.clock.grid_seconds)
     return finding.saying(Decision.ROLLBACK, Reason.HARM, text)
 
 

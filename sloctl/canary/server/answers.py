@@ -30,10 +30,10 @@ def answer(recorded: str, decision: Entry) -> dict[str, Any]:
         recorded: of this look, or of the decision itself.
         decision: the one in force.
     """
-    found: dict[str, Any] = json.loads(recorded)
+    found: dict[str, Any] = {"advice": "", **json.loads(recorded)}
     argo = {
         "verdict": found["verdict"],
-        "reason": _cut(found["sentence"]),
+        "reason": _cut("; ".join([found["sentence"], *found["warnings"]])),
         "look": found["look"],
         "decision_id": decision.id[:_SHORT_ID],
     }

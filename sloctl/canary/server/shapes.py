@@ -166,6 +166,8 @@ class Check(_Shape):
     needs_requests: int | None
     eta_s: int | None
     quantiles: list[float | None] | None
+    crossed_at: Annotated[float | None, Field(description="Unix seconds of the look that showed harm first.")]
+    processes: Annotated[list[int] | None, Field(description="Pods of both versions that were counted.")]
 
 
 class Window(_Shape):
@@ -191,6 +193,7 @@ class Answer(_Shape):
     verdict: Verdict
     reason: str
     sentence: str
+    advice: Annotated[str, Field(description="What to do now.")]
     decision_id: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     platform: str
     service: str
