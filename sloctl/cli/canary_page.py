@@ -70,10 +70,9 @@ def _numbers(checks: Sequence[dict[str, Any]]) -> str:
 
     rows = []
     for check in checks:
-        arms = [check["canary"], check["baseline"]]
-        cells = [
+        arms = [
             "-" if arm is None or arm["rate"] is None else f"{percent(arm['rate'])} of {grouped(arm['n'])}"
-            for arm in arms
+            for arm in (check["canary"], check["baseline"])
         ]
         harm, enough = (odds(check[name]) for name in ("e_rollback", "threshold"))
         crossed, seen = check.get("crossed_at"), check.get("processes")
