@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from sloctl.canary.audit.chain import Entry
     from sloctl.canary.audit.store import Store
 
-WIDTH, HEIGHT, LEFT, GAP = 760, 150, 64, 34
+WIDTH, HEIGHT, LEFT, GAP = 780, 150, 80, 34
 MOST_POWERS: Final = 12
 """Evidence of more powers of ten is drawn as so many: it is decided long before."""
 SETTLED: Final = 3

@@ -85,6 +85,7 @@ class _Resolving:
         elif slo is not None:
             self._judged(slo, arms, "checks", index)
             self._split(slo, arms, check.by, "checks", index, "by")
+            self._split(slo, arms, check.within, "checks", index, "within")
             if check.quantile is not None and not isinstance(slo.indicator, Latency):
                 message = f"`{slo.name}` has no quantile: it counts no latencies"
                 self._error(message, "name an SLO with `latency`, or remove `quantile`", "checks", index, "quantile")
@@ -95,7 +96,7 @@ class _Resolving:
         if isinstance(indicator, Query) and indicator.total is None:
             message = f"`{slo.name}` has a ratio alone, without the number of events"
             self._error(message, "write `total` with `bad` or `good` in its query", *keys, "slo")
-        elif (more := written(check, "by", "worse_by", "quantile")) and check.error_rate is not None:
+        elif (more := written(check, "by", "within", "worse_by", "quantile")) and check.error_rate is not None:
             message = f"`{slo.name}` belongs to both versions, so there is nothing to compare"
             self._error(message, f"remove `{more[0]}`", *keys, more[0])
         elif check.error_rate is None:
@@ -150,7 +151,7 @@ class _Resolving:
         for label in by:
             if label in fixed:
                 help_ = "remove the label here or the matcher there"
-                message = f"`by` splits by `{label}`, but a matcher fixes it"
+                message = f"`{keys[-1]}` splits by `{label}`, but a matcher fixes it"
                 self._error(message, help_, *keys, code=codes.SPLIT_LABEL)
 
     def _error(self, message: str, help_: str, *keys: Key, code: str = codes.CANARY) -> None:

@@ -102,6 +102,9 @@ def test_every_key() -> None:
          "name an SLO with `ratio`, `latency` or `probe`"),
         (STEPS + "  checks: [{name: e, slo: lag, error_rate: 1%, worse_by: 0%}]\n",
          "pay.yaml:24:58: `lag` belongs to both versions, so there is nothing to compare; remove `worse_by`"),
+        (STEPS + "  checks: [{name: e, slo: availability, within: [job], worse_by: 1%}]\n",
+         "pay.yaml:24:49: `within` splits by `job`, but a matcher fixes it; "
+         "remove the label here or the matcher there"),
         (STEPS + "  checks: [{name: e, slo: lag, worse_by: 0%}]\n",
          "pay.yaml:24:27: `lag` belongs to both versions, so there is nothing to compare; "
          "write `error_rate`, and no `worse_by`"),

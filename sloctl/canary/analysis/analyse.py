@@ -33,7 +33,8 @@ def analyse(samples: Mapping[str, CheckSamples], question: Question) -> Verdict:
 
 def counted(samples: Mapping[str, CheckSamples], canary: Canary) -> dict[str, CheckCounts]:
     """What the verdict needs of the samples of each check."""
-    split = {check.name: check.by for check in canary.checks if isinstance(check, SloCheck) and check.quantile is None}
+    ratios = [check for check in canary.checks if isinstance(check, SloCheck) and check.quantile is None]
+    split = {check.name: (*check.by, *check.within) for check in ratios}
     if canary.after is not None:
         split[AFTER] = canary.after.by
     return {name: _counted(found, split.get(name, ())) for name, found in samples.items()}

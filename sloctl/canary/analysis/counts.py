@@ -43,9 +43,15 @@ class ArmCounts:
     is_empty: bool = False
     processes: int = 0
 
-    def values(self) -> list[LabelValues]:
-        """The values of the labels, sorted; series without one of them belong to none."""
-        return sorted({value for each in self.counted.values() for value in each if value and all(value)})
+    @property
+    def every_value(self) -> set[LabelValues]:
+        """The values of the labels; those with an empty part are of series without that label."""
+        return {value for each in self.counted.values() for value in each}
+
+    def values(self, first: int | None = None) -> list[LabelValues]:
+        """The values of the labels, or of the first of them, sorted; series without one of them belong to none."""
+        values = {value[:first] for value in self.every_value}
+        return sorted(value for value in values if value and all(value))
 
     def path(self, role: str, keep: Keep | None = None, bound: float | None = None) -> Path:
         """Events of one role, of the values that are kept, and of one bucket where it is a histogram."""
