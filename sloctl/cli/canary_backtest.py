@@ -155,7 +155,7 @@ def _lines(report: dict[str, Any]) -> list[str]:
         differ = sum(each["now"] not in {each["then"], None} for each in report["recorded"])
         back = sum(each["now"] == "rollback" for each in report["recorded"])
         lines.append(
-            f"{len(report['recorded'])} recorded rollouts: {back} rollbacks, {differ} decided otherwise than then"
+            f"recorded rollouts: {len(report['recorded'])}, of them {back} rolled back now, {differ} decided otherwise"
         )
     return lines
 
