@@ -68,6 +68,7 @@ TABLE: Final = {
     "canary.analysis": may("model", others="numpy"),
     "canary.source": may("canary.analysis model prometheus promql", others="numpy"),
     "canary.judging": may("canary.analysis canary.source model"),
+    "canary.backtest": may("canary.analysis canary.judging canary.source model", others="numpy"),
     "canary.recording": may("canary.analysis canary.judging model diagnostics.Place", others="numpy pydantic"),
     "canary.audit": may(others="sqlalchemy"),
     "canary.server": may(

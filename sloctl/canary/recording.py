@@ -149,17 +149,26 @@ def replayed(evidence: bytes, service: Service) -> Replay:
     return Replay(then, json.loads(json.dumps(as_json(again))), recorded.get("method", 1))
 
 
-def _again(recorded: Mapping[str, Any], service: Service) -> Verdict:
+def recorded_counts(evidence: bytes, service: Service) -> tuple[dict[str, CheckCounts], RolloutClock | None]:
+    """The counts of each check by name, and where the rollout stood; none where the source gave no samples."""
+    return _counts(json.loads(_unpacked(evidence)), service)
+
+
+def _counts(recorded: Mapping[str, Any], service: Service) -> tuple[dict[str, CheckCounts], RolloutClock | None]:
     assert service.canary is not None
     clock = None if recorded["clock"] is None else RolloutClock(**recorded["clock"])
+    if "counts" in recorded:
+        return {name: _check(found) for name, found in recorded["counts"].items()}, clock
+    return counted({name: _samples_of(found) for name, found in recorded["samples"].items()}, service.canary), clock
+
+
+def _again(recorded: Mapping[str, Any], service: Service) -> Verdict:
+    assert service.canary is not None
+    counts, clock = _counts(recorded, service)
     if recorded["cause"] is not None:
         reason, sentence = recorded["cause"]
         return unanswered(Reason(reason), sentence, clock, service.canary.when_missing)
     assert clock is not None
-    if "counts" in recorded:
-        counts = {name: _check(found) for name, found in recorded["counts"].items()}
-    else:
-        counts = counted({name: _samples_of(found) for name, found in recorded["samples"].items()}, service.canary)
     verdict = judge_counts(service, counts, clock, approved=recorded["approved"])
     return replace(verdict, warnings=(*recorded["warnings"], *verdict.warnings))
 
@@ -195,7 +204,7 @@ def _arm_json(arm: ArmCounts) -> dict[str, Any]:
     ]
     problem = None if arm.problem is None else [arm.problem[0].value, arm.problem[1]]
     head = {"points": arm.points, "complete_until": arm.complete_until, "is_empty": arm.is_empty, "problem": problem}
-    return {**head, "events": events}
+    return {**head, "processes": arm.processes, "events": events}
 
 
 def _arm(found: Mapping[str, Any]) -> ArmCounts:
@@ -204,7 +213,7 @@ def _arm(found: Mapping[str, Any]) -> ArmCounts:
         bound = None if each["bound"] is None else float(each["bound"])
         events.setdefault((each["role"], bound), {})[tuple(each["value"])] = _path(each)
     problem = None if found["problem"] is None else (Reason(found["problem"][0]), found["problem"][1])
-    return ArmCounts(found["points"], events, found["complete_until"], problem, found["is_empty"])
+    return ArmCounts(found["points"], events, found["complete_until"], problem, found["is_empty"], found["processes"])
 
 
 def _path_json(path: Path) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeVar
 import click
 
 from sloctl.cli import canary_report, options
+from sloctl.cli.canary_backtest import backtest, service_named
 from sloctl.cli.canary_server import approve, history, prune, serve, token, verify
 from sloctl.cli.report import loaded
 from sloctl.errors import OutsideError, SloctlError
@@ -24,7 +25,7 @@ if TYPE_CHECKING:
     from sloctl.canary.analysis.verdict import Verdict
     from sloctl.canary.source.arms import Release
     from sloctl.canary.source.look import CanarySource
-    from sloctl.model.catalogue import Catalogue, Service
+    from sloctl.model.catalogue import Service
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
 
@@ -50,7 +51,7 @@ def canary() -> None:
     """Judge a new version by the SLIs of its service."""
 
 
-for command in (approve, history, prune, serve, token, verify):
+for command in (approve, backtest, history, prune, serve, token, verify):
     canary.add_command(command)
 
 
@@ -88,7 +89,14 @@ for command in (approve, history, prune, serve, token, verify):
 @options.at
 @click.option("--watch", is_flag=True, help="Look again with every scrape until there is a verdict or the deadline.")
 @click.option("--timeout", type=options.length, help="With --watch: give up after so long, with exit code 4.")
-@options.text_or_json
+@click.option(
+    "--format",
+    "form",
+    type=click.Choice(["text", "json", "github"]),
+    default="text",
+    show_default=True,
+    help="github: annotations, and a summary of the job.",
+)
 def evaluate(
     paths: tuple[str, ...],
     root: Path | None,
@@ -125,7 +133,7 @@ def evaluate(
             raise SloctlError(f"{service.name} has steps 0 to {service.canary.last_step}, not {step}")
         return Release(canary_hash, stable_hash, started, step, step_started, warm_up, began=now)
 
-    found = _usage(lambda: [_service(catalogue, name) for name in services])
+    found = _usage(lambda: [service_named(catalogue, name) for name in services])
     releases = _usage(lambda: list(map(release, found, canaries, stables)))
     asked = list(zip(found, releases, strict=True))
     from sloctl.canary.judging import judge_together
@@ -134,7 +142,7 @@ def evaluate(
     with client as prometheus:
         source = CanarySource(prometheus, at=at)
         verdicts = _watched(asked, source, form, timeout) if watch else judge_together(asked, source)
-    if not watch or form == "json" or not sys.stdout.isatty():
+    if not watch or form != "text" or not sys.stdout.isatty():
         canary_report.print_verdicts(verdicts, form)
     raise click.exceptions.Exit(_exit_code(verdicts))
 
@@ -147,23 +155,6 @@ def _usage(make: Callable[[], T]) -> T:
         raise
     except SloctlError as error:
         raise click.UsageError(str(error)) from error
-
-
-def _service(catalogue: Catalogue, name: str) -> Service:
-    from difflib import get_close_matches
-
-    platform, _, own = name.rpartition("/")
-    every = [(known.name, service) for known in catalogue.platforms for service in known.services]
-    found = [service for where, service in every if service.name == own and platform in {"", where}]
-    if len(found) > 1:
-        places = ", ".join(f"{where}/{own}" for where, service in every if service.name == own)
-        raise SloctlError(f"several platforms have a service {own!r}; write one of {places}")
-    if not found:
-        near = get_close_matches(own, [service.name for _, service in every], 1)
-        raise SloctlError(f"there is no service {name!r}" + (f"; did you mean {near[0]!r}?" if near else ""))
-    if found[0].canary is None:
-        raise SloctlError(f"{found[0].place.path}: {own!r} has no `canary`; write one, see docs/canary.md")
-    return found[0]
 
 
 def _watched(

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import html
+import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 import click
@@ -15,11 +18,15 @@ if TYPE_CHECKING:
     from sloctl.canary.analysis.verdict import Finding, Tally, Verdict
     from sloctl.cli.canary_parity import ParityReport
 
+_LEVELS: Final = {"promote": "notice", "rollback": "error", "continue": "warning"}
 _COLOURS: Final = {"promote": "green", "rollback": "bold red", "continue": "yellow"}
 
 
 def print_verdicts(verdicts: list[Verdict], form: str) -> None:
-    """As text for people, or as JSON."""
+    """As text for people, as JSON, or as GitHub shows them at a job."""
+    if form == "github":
+        _print_for_github(verdicts)
+        return
     if form == "json":
         from sloctl.canary.analysis import verdict as judged
 
@@ -29,6 +36,31 @@ def print_verdicts(verdicts: list[Verdict], form: str) -> None:
     from rich.console import Console
 
     Console().print(table(verdicts))
+
+
+def _print_for_github(verdicts: list[Verdict]) -> None:
+    """Workflow commands, and a table in the summary where the runner names a file for it."""
+    rows = ["| service | verdict | why |", "|---|---|---|"]
+    for verdict in verdicts:
+        word, title = verdict.decision.value, f"{verdict.service}: {verdict.decision.value}"
+        click.echo(f"::{_LEVELS[word]} title={_data(title, ':,')}::{_data(verdict.sentence)}")
+        for text in verdict.warnings:
+            click.echo(f"::warning title={_data(verdict.service, ':,')}::{_data(text)}")
+        rows.append(f"| {_cell(verdict.service)} | **{word}** ({verdict.reason.value}) | {_cell(verdict.sentence)} |")
+        rows += [f"| | | {_cell(text)} |" for text in verdict.warnings]
+    if file := os.environ.get("GITHUB_STEP_SUMMARY"):
+        with Path(file).open("a", encoding="utf-8") as summary:
+            summary.write("\n".join(["### Canary", "", *rows, ""]))
+
+
+def _data(text: str, more: str = "") -> str:
+    """A value of a workflow command: what has a meaning in it as percent codes."""
+    return "".join(f"%{ord(char):02X}" if char in f"%\r\n{more}" else char for char in text)
+
+
+def _cell(text: str) -> str:
+    """A cell of a table in Markdown."""
+    return html.escape(" ".join(text.split()), quote=False).replace("|", "\\|")
 
 
 def print_lines(verdicts: list[Verdict], *, err: bool) -> None:
@@ -47,6 +79,8 @@ def table(verdicts: list[Verdict]) -> RenderableType:
     from rich.table import Table
     from rich.text import Text
 
+    from sloctl.canary.analysis.verdict import ADVICE, Decision
+
     parts: list[RenderableType] = []
     for verdict in verdicts:
         word = verdict.decision.value
@@ -61,6 +95,8 @@ def table(verdicts: list[Verdict]) -> RenderableType:
                 table.add_row(*_row(finding))
             parts.append(table)
         parts += [Text(f"warning: {escaped(text)}", "yellow") for text in verdict.warnings]
+        if verdict.decision is not Decision.PROMOTE:
+            parts.append(Text(f"now: {ADVICE[verdict.reason]}"))
     return Group(*parts)
 
 
@@ -85,10 +121,12 @@ def _tally(tally: Tally | None) -> str:
 
 
 def _against(evidence: float | None, threshold: float | None) -> str:
-    """Evidence and what is needed of it."""
+    """By which chance evidence comes about where there is nothing, and which is enough."""
+    from sloctl.canary.analysis.wording import odds
+
     if evidence is None or threshold is None:
         return "-"
-    return f"{evidence:.3g} of {threshold:.3g}"
+    return f"{odds(evidence)} ({odds(threshold)} is enough)"
 
 
 def print_parity(found: ParityReport) -> None:

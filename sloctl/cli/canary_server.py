@@ -146,8 +146,14 @@ def token(name: str, role: str) -> None:
 @_store
 @click.option("--limit", type=click.IntRange(1, 500), default=20, show_default=True)
 @click.option("--replay", metavar="ID", help="Make a decision again from its counts, and compare.")
+@click.option(
+    "--html",
+    "file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write a page with a picture of the evidence of each decision.",
+)
 @options.text_or_json
-def history(service: str, store: str, limit: int, replay: str | None, form: str) -> None:
+def history(service: str, store: str, limit: int, replay: str | None, file: Path | None, form: str) -> None:
     """What was decided for SERVICE, and who approved, newest first.
 
     With --replay: exit code 0 when the counts give the same verdict today, 1 when they do not.
@@ -155,6 +161,13 @@ def history(service: str, store: str, limit: int, replay: str | None, form: str)
     from sloctl.canary.audit.chain import Subject
 
     with _opened(store) as opened:
+        if file is not None:
+            from sloctl.cli.canary_page import page
+
+            title = f"Canary decisions of {service}" if service else "Canary decisions"
+            file.write_text(page(title, opened, opened.decisions(Subject.of(service), limit=limit)), encoding="utf-8")
+            click.echo(f"wrote {file}")
+            return
         if replay is not None:
             raise click.exceptions.Exit(0 if _replayed(opened, replay, form) else _DIFFERENT)
         _print_entries(opened.decisions(Subject.of(service), limit=limit), form)

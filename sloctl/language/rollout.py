@@ -59,6 +59,7 @@ class Check(Written):
     name: v.Name = required("Name of the check.")
     slo: Maybe[v.Name] = optional("The SLO whose SLI is judged.")
     by: tuple[v.LabelName, ...] = optional("Judge it for each value of these labels as well.", ())
+    within: tuple[v.LabelName, ...] = optional("Compare the versions within each value of these labels.", ())
     error_rate: Maybe[v.Share] = optional("Absolute limit.")
     worse_by: Maybe[v.Percentage] = optional("Limit against the baseline; `0%` is not worse.")
     needs: v.Word[Needs] = optional("Which limits must be broken to roll back.", default=Needs.ANY)
@@ -75,7 +76,7 @@ class Check(Written):
         if self.slo is not None:
             self._check_slo()
         else:
-            apart(self, "SLO038", "mismatches", "by", "error_rate", "worse_by", "needs", "shared", "quantile")
+            apart(self, "SLO038", "mismatches", "by", "within", "error_rate", "worse_by", "needs", "shared", "quantile")
             if self.compared is None:
                 raise refusal("SLO038", "`compared` is missing", "name the counter of compared results")
         return self
@@ -86,6 +87,9 @@ class Check(Written):
         if not limits:
             raise refusal("SLO038", "the check has no limit", "write `error_rate` or `worse_by`")
         together(self, "SLO038", "quantile", "worse_by")
+        together(self, "SLO038", "within", "worse_by")
+        if self.quantile is not None:
+            apart(self, "SLO038", "quantile", "within")
         together(self, "SLO038", "shared", "error_rate")
         if self.needs is Needs.BOTH and len(limits) < 2:
             raise refusal("SLO038", "`needs: both` has one limit only", "write both limits", at=("needs",))

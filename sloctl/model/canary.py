@@ -78,7 +78,12 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class SloCheck:
-    """A limit on an SLI of the service; `error_rate`, `worse_by` and `quantile` are ratios."""
+    """A limit on an SLI of the service; `error_rate`, `worse_by` and `quantile` are ratios.
+
+    Attributes:
+        by: labels whose values are judged one by one as well.
+        within: labels within whose values the versions are compared.
+    """
 
     name: str
     slo: str
@@ -89,6 +94,7 @@ class SloCheck:
     needs: Needs
     shared: WhenShared
     place: Place
+    within: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -261,7 +261,9 @@ EventIndicator: TypeAlias = Ratio | Latency | Query
 SliceIndicator: TypeAlias = Probe | Freshness | Throughput | Saturation | Threshold
 Indicator: TypeAlias = EventIndicator | SliceIndicator
 JudgeableIndicator: TypeAlias = Ratio | Latency | Probe
-"""What a canary can judge: each series belongs to one of the two versions."""
+"""What a canary can compare: each series belongs to one of the two versions."""
+WholeIndicator: TypeAlias = Threshold | Query
+"""What a canary can hold to an absolute limit only: what it reads is of both versions."""
 
 
 def counts_events(indicator: Indicator) -> bool:

@@ -8,11 +8,12 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from sloctl.language import rollout
+from sloctl.language.fields import written
 from sloctl.language.problems import did_you_mean
 from sloctl.language.tree import Key
 from sloctl.model import canary as meant
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import JudgeableIndicator, Latency, Ratio
+from sloctl.model.indicator import JudgeableIndicator, Latency, Query, Ratio, WholeIndicator
 from sloctl.model.selector import Matcher, MatchOperator
 from sloctl.promql.matching import contradiction
 from sloctl.resolve import codes
@@ -79,13 +80,28 @@ class _Resolving:
         if check.slo is None:
             return self._mismatch(index, check)
         slo = self._slo(check.slo, "checks", index, "slo")
-        if slo is not None:
+        if slo is not None and isinstance(slo.indicator, WholeIndicator):
+            self._absolute(slo, slo.indicator, check, "checks", index)
+        elif slo is not None:
             self._judged(slo, arms, "checks", index)
             self._split(slo, arms, check.by, "checks", index, "by")
+            self._split(slo, arms, check.within, "checks", index, "within")
             if check.quantile is not None and not isinstance(slo.indicator, Latency):
                 message = f"`{slo.name}` has no quantile: it counts no latencies"
                 self._error(message, "name an SLO with `latency`, or remove `quantile`", "checks", index, "quantile")
         return built(meant.SloCheck, check, place=self.reading.at.place("checks", index, "name"))
+
+    def _absolute(self, slo: Slo, indicator: WholeIndicator, check: rollout.Check, *keys: Key) -> None:
+        """What an expression says is of both versions: an absolute limit is all that can be judged by it."""
+        if isinstance(indicator, Query) and indicator.total is None:
+            message = f"`{slo.name}` has a ratio alone, without the number of events"
+            self._error(message, "write `total` with `bad` or `good` in its query", *keys, "slo")
+        elif (more := written(check, "by", "within", "worse_by", "quantile")) and check.error_rate is not None:
+            message = f"`{slo.name}` belongs to both versions, so there is nothing to compare"
+            self._error(message, f"remove `{more[0]}`", *keys, more[0])
+        elif check.error_rate is None:
+            message = f"`{slo.name}` belongs to both versions, so there is nothing to compare"
+            self._error(message, "write `error_rate`, and no `worse_by`", *keys, "slo")
 
     def _mismatch(self, index: int, check: rollout.Check) -> meant.MismatchCheck:
         return built(
@@ -135,7 +151,7 @@ class _Resolving:
         for label in by:
             if label in fixed:
                 help_ = "remove the label here or the matcher there"
-                message = f"`by` splits by `{label}`, but a matcher fixes it"
+                message = f"`{keys[-1]}` splits by `{label}`, but a matcher fixes it"
                 self._error(message, help_, *keys, code=codes.SPLIT_LABEL)
 
     def _error(self, message: str, help_: str, *keys: Key, code: str = codes.CANARY) -> None:

@@ -34,6 +34,7 @@ slos:
     objective: 99%
     sli: {saturation: {used: used_bytes, capacity: capacity_bytes, at_most: 80%}}
     alerts: none
+  - {name: lag, objective: 99%, alerts: none, sli: {threshold: {value: max(lag), at_most: 1000}}}
 canary:
 """
 STEPS = "  steps: [{weight: 5%, hold: 10m}, {weight: 100%}]\n"
@@ -89,38 +90,46 @@ def test_every_key() -> None:
     ("canary", "said"),
     [
         (STEPS + "  checks: [{name: e, slo: availabilty, error_rate: 1%}]\n",
-         "pay.yaml:23:27: this service has no SLO `availabilty`; did you mean `availability`?"),
+         "pay.yaml:24:27: this service has no SLO `availabilty`; did you mean `availability`?"),
         (STEPS + "  checks: [{name: e, slo: availability, quantile: 99%, worse_by: 1%}]\n",
-         "pay.yaml:23:51: `availability` has no quantile: it counts no latencies; "
+         "pay.yaml:24:51: `availability` has no quantile: it counts no latencies; "
          "name an SLO with `latency`, or remove `quantile`"),
         (STEPS + "  checks: [{name: e, slo: pushed, error_rate: 1%}]\n",
-         "pay.yaml:23:27: `pushed` counts no running totals, which is what a canary compares; "
+         "pay.yaml:24:27: `pushed` counts no running totals, which is what a canary compares; "
          "name an SLO on counters"),
         (STEPS + "  checks: [{name: e, slo: fill, error_rate: 1%}]\n",
-         "pay.yaml:23:27: a canary cannot judge `fill`: its slices belong to both versions; "
+         "pay.yaml:24:27: a canary cannot judge `fill`: its slices belong to both versions; "
          "name an SLO with `ratio`, `latency` or `probe`"),
+        (STEPS + "  checks: [{name: e, slo: lag, error_rate: 1%, worse_by: 0%}]\n",
+         "pay.yaml:24:58: `lag` belongs to both versions, so there is nothing to compare; remove `worse_by`"),
+        (STEPS + "  checks: [{name: e, slo: availability, within: [job], worse_by: 1%}]\n",
+         "pay.yaml:24:49: `within` splits by `job`, but a matcher fixes it; "
+         "remove the label here or the matcher there"),
+        (STEPS + "  checks: [{name: e, slo: lag, worse_by: 0%}]\n",
+         "pay.yaml:24:27: `lag` belongs to both versions, so there is nothing to compare; "
+         "write `error_rate`, and no `worse_by`"),
         (STEPS + "  checks: [{name: e, slo: availability, by: [job], error_rate: 1%}]\n",
-         "pay.yaml:23:45: `by` splits by `job`, but a matcher fixes it; "
+         "pay.yaml:24:45: `by` splits by `job`, but a matcher fixes it; "
          "remove the label here or the matcher there"),
         ("  arms: {canary: 'version=\"new\"', baseline: 'version=\"$stable\"'}\n" + STEPS
          + "  checks: [{name: e, slo: availability, error_rate: 1%}]\n",
-         "pay.yaml:22:18: nothing here tells the canary apart; write $canary where the hash of its pods stands, "
+         "pay.yaml:23:18: nothing here tells the canary apart; write $canary where the hash of its pods stands, "
          'such as rollouts_pod_template_hash="$canary"; or labels in both arms that exclude each other'),
         ("  arms: {canary: 'role=~\"a|b\"', baseline: 'role=\"b\"'}\n" + STEPS
          + "  checks: [{name: e, slo: availability, error_rate: 1%}]\n",
-         "pay.yaml:22:18: nothing here tells the canary apart; write $canary where the hash of its pods stands, "
+         "pay.yaml:23:18: nothing here tells the canary apart; write $canary where the hash of its pods stands, "
          'such as rollouts_pod_template_hash="$canary"; or labels in both arms that exclude each other'),
         ("  arms: {canary: 'job=\"$canary\"', baseline: 'job=\"$stable\"'}\n" + STEPS
          + "  checks: [{name: e, slo: availability, error_rate: 1%}]\n",
-         "pay.yaml:24:27: `availability` fixes `job`, which tells the arms apart; "
+         "pay.yaml:25:27: `availability` fixes `job`, which tells the arms apart; "
          "remove the matcher from the SLI, or use another label"),
         ("  arms: {canary: 'v=\"$canary$x\"', baseline: 'v=\"$stable\"'}\n" + STEPS
          + "  checks: [{name: e, slo: availability, error_rate: 1%}]\n",
-         "pay.yaml:22:18: there is no placeholder `$x`; write $canary or $stable"),
+         "pay.yaml:23:18: there is no placeholder `$x`; write $canary or $stable"),
         (STEPS + "  checks: [{name: e, slo: availability, error_rate: 1%}]\n"
          "  after: {slo: nothing, within: 5m, success: 100%}\n",
-         "pay.yaml:24:16: this service has no SLO `nothing`; "
-         "write one of its SLOs: availability, fill, latency, pushed"),
+         "pay.yaml:25:16: this service has no SLO `nothing`; "
+         "write one of its SLOs: availability, fill, lag, latency, pushed"),
     ],
 )  # fmt: skip
 def test_what_a_canary_cannot_be(canary: str, said: str) -> None:

@@ -1,4 +1,4 @@
-"""Judging one arm alone: mismatches of a shadow comparison, and the time after promotion."""
+"""Judging one arm alone: mismatches, expressions that belong to both versions, and the time after promotion."""
 
 from __future__ import annotations
 
@@ -12,9 +12,11 @@ from sloctl.canary.analysis.samples import Events
 from sloctl.canary.analysis.statistics import OVER, UNDER, absolute_evidence, mixed
 from sloctl.canary.analysis.verdict import Decision, Finding, Reason, Tally
 from sloctl.canary.analysis.wording import grouped, out_of, percent
-from sloctl.model.canary import After, MismatchCheck
-from sloctl.model.indicator import Indicator
+from sloctl.model.canary import After, MismatchCheck, SloCheck
+from sloctl.model.indicator import Indicator, Threshold, WholeIndicator
 
+FEW_SLICES: Final = 3
+"""So many samples of a gauge that are out of bounds are no blip."""
 RARE: Final = 0.001
 """A check that allows no mismatch at all promotes when a mismatch rate of this much is excluded."""
 
@@ -31,6 +33,34 @@ def judge_mismatches(check: MismatchCheck, counts: ArmCounts, question: Question
     if harmed:
         return finding.saying(Decision.ROLLBACK, Reason.MISMATCH, sentence)
     return _healthy(check.name, compared, limit, question, sentence)
+
+
+def judge_whole(check: SloCheck, indicator: WholeIndicator, counts: ArmCounts, question: Question) -> Finding:
+    """What an expression of both versions says of an absolute limit, since the canary began."""
+    assert check.error_rate is not None
+    limit, counted = float(check.error_rate), events(counts, indicator)
+    if isinstance(indicator, Threshold):
+        return _judge_slices(check.name, counted, limit)
+    harmed, strength = _harm(_confirmed(counted), limit, question.limits(check).alpha_rollback)
+    sentence = f"{_shown(counted)} failed, in both versions together"
+    if harmed:
+        text = f"{sentence}: above {percent(limit)}"
+        return Finding.counted(check.name, _late(counted), harm=strength).saying(Decision.ROLLBACK, Reason.HARM, text)
+    return _healthy(check.name, counted, limit, question, sentence)
+
+
+def _judge_slices(name: str, counted: Events, limit: float) -> Finding:
+    """Samples of a gauge hang together, so no test of chance applies: their share itself is held to the limit."""
+    finding, tally = Finding.counted(name, _late(counted)), Tally.of(_late(counted))
+    sentence = f"{out_of(tally)} samples were out of bounds"
+    if tally.n <= 0:
+        return finding.saying(Decision.CONTINUE, Reason.NO_DATA, "there is no sample")
+    if tally.x <= limit * tally.n:
+        return finding.saying(Decision.PROMOTE, Reason.HEALTHY, sentence)
+    if tally.x >= FEW_SLICES:
+        return finding.saying(Decision.ROLLBACK, Reason.HARM, f"{sentence}: above {percent(limit)}")
+    text = f"{sentence}; {FEW_SLICES} of them would roll back"
+    return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
 
 
 def judge_after(after: After, counts: CheckCounts, question: Question) -> Finding:

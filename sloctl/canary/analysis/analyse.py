@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from sloctl.canary.analysis.absolute import judge_after, judge_mismatches
+from sloctl.canary.analysis.absolute import judge_after, judge_mismatches, judge_whole
 from sloctl.canary.analysis.counts import NOTHING, ArmCounts, CheckCounts, Problem, arm_counts, history_counts
 from sloctl.canary.analysis.quantiles import judge_quantile
 from sloctl.canary.analysis.question import AFTER, Question, events, history_warnings, lacks_bucket
@@ -18,7 +18,7 @@ from sloctl.canary.analysis.ratios import judge_ratio
 from sloctl.canary.analysis.samples import CheckSamples
 from sloctl.canary.analysis.verdict import Decision, Finding, Reason, Verdict, conclude
 from sloctl.model.canary import Canary, MismatchCheck, Needs, SloCheck
-from sloctl.model.indicator import Indicator
+from sloctl.model.indicator import Indicator, WholeIndicator
 
 
 def analyse(samples: Mapping[str, CheckSamples], question: Question) -> Verdict:
@@ -33,7 +33,8 @@ def analyse(samples: Mapping[str, CheckSamples], question: Question) -> Verdict:
 
 def counted(samples: Mapping[str, CheckSamples], canary: Canary) -> dict[str, CheckCounts]:
     """What the verdict needs of the samples of each check."""
-    split = {check.name: check.by for check in canary.checks if isinstance(check, SloCheck) and check.quantile is None}
+    ratios = [check for check in canary.checks if isinstance(check, SloCheck) and check.quantile is None]
+    split = {check.name: (*check.by, *check.within) for check in ratios}
     if canary.after is not None:
         split[AFTER] = canary.after.by
     return {name: _counted(found, split.get(name, ())) for name, found in samples.items()}
@@ -53,14 +54,22 @@ def analyse_counts(counts: Mapping[str, CheckCounts], question: Question) -> Ver
     verdict = conclude(findings, question.clock, question.canary.when_missing, approved=question.approved)
     if question.is_last_step:
         return verdict
-    history = [text for found in counts.values() for text in history_warnings(found.history)]
+    history = [text for name in _compared(question) for text in history_warnings(counts[name].history)]
     return replace(verdict, warnings=tuple(dict.fromkeys([*verdict.warnings, *question.warnings, *history])))
+
+
+def _compared(question: Question) -> list[str]:
+    """The checks that compare with the baseline."""
+    checks = [check for check in question.canary.checks if isinstance(check, SloCheck)]
+    return [check.name for check in checks if not isinstance(question.slos[check.slo].indicator, WholeIndicator)]
 
 
 def _findings(counts: Mapping[str, CheckCounts], question: Question) -> Iterator[Finding]:
     for check in question.canary.checks:
         found = counts[check.name]
         match check:
+            case SloCheck() if isinstance(whole := question.slos[check.slo].indicator, WholeIndicator):
+                yield _whole(judge_whole(check, whole, found.canary, question), found.canary, check.name)
             case SloCheck() if question.is_last_step:
                 if check.error_rate is not None:
                     yield _slo_finding(_absolute_part(check), replace(found, baseline=_nothing(found)), question)
@@ -99,7 +108,10 @@ def _slo_finding(check: SloCheck, counts: CheckCounts, question: Question) -> Fi
         or (None if question.is_last_step else _no_baseline(counts, slo.indicator))
         or _implausible(counts, slo.indicator)
     )
-    return _unless(judge(check, slo, counts, question), problem)
+    finding = replace(
+        judge(check, slo, counts, question), processes=(counts.canary.processes, counts.baseline.processes)
+    )
+    return _unless(finding, problem)
 
 
 def _whole(finding: Finding, arm: ArmCounts, name: str) -> Finding:

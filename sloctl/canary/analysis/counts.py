@@ -33,6 +33,7 @@ class ArmCounts:
         complete_until: the last grid point at which every process has a sample that is not gone.
         problem: what forbids promotion by these samples; None for nothing.
         is_empty: whether nothing was ever seen.
+        processes: how many were seen; 0 where that was not recorded.
     """
 
     points: int
@@ -40,10 +41,17 @@ class ArmCounts:
     complete_until: int
     problem: Problem | None = None
     is_empty: bool = False
+    processes: int = 0
 
-    def values(self) -> list[LabelValues]:
-        """The values of the labels, sorted; series without one of them belong to none."""
-        return sorted({value for each in self.counted.values() for value in each if value and all(value)})
+    @property
+    def every_value(self) -> set[LabelValues]:
+        """The values of the labels; those with an empty part are of series without that label."""
+        return {value for each in self.counted.values() for value in each}
+
+    def values(self, first: int | None = None) -> list[LabelValues]:
+        """The values of the labels, or of the first of them, sorted; series without one of them belong to none."""
+        values = {value[:first] for value in self.every_value}
+        return sorted(value for value in values if value and all(value))
 
     def path(self, role: str, keep: Keep | None = None, bound: float | None = None) -> Path:
         """Events of one role, of the values that are kept, and of one bucket where it is a histogram."""
@@ -99,6 +107,7 @@ def arm_counts(samples: ArmSamples, by: tuple[str, ...], *, is_baseline: bool = 
         samples.complete_until(),
         _problem(samples, is_baseline=is_baseline),
         samples.is_empty,
+        len(samples.last_seen()),
     )
 
 

@@ -7,7 +7,8 @@ the analysis and the simulation that proves its error rates run the same code.
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -100,6 +101,18 @@ class BaselineHistory:
         cv2 = (phi - 1) / errors if errors > 0 else doubt * CAUTIOUS_CV2
         return cls(float(x_a.sum() + x_b.sum()) / requests, phi, cv2, requests)
 
+    def within(self, halves: Sequence[tuple[Floats, Floats, Floats, Floats]]) -> BaselineHistory:
+        """The same with the dispersion that is left within strata.
+
+        Args:
+            halves: of each stratum, as `of` takes them.
+        """
+        phi = dispersion(*(np.concatenate(column) for column in zip(*halves, strict=True)))
+        errors = sum(float((x_a + x_b).sum()) for x_a, _, x_b, _ in halves) / max(1, len(halves[0][0]))
+        known = float(np.nan_to_num(float(self.phi), nan=np.inf))
+        phi = min(phi, known)
+        return replace(self, phi=phi, cv2=(phi - 1) / errors if errors > 0 else self.cv2)
+
     @property
     def highest_rate(self) -> Floats | float:
         """The upper end of its score interval (Wilson 1927), 99 %."""
@@ -107,6 +120,19 @@ class BaselineHistory:
         half = np.sqrt(spread * (rate * (1 - rate) + spread / 4))
         highest: Floats = (rate + spread / 2 + half) / (1 + spread)
         return highest
+
+
+@dataclass(frozen=True, slots=True)
+class Strata:
+    """Parts of the requests within which versions are compared, such as those of each tenant.
+
+    Attributes:
+        arms: the counts of each.
+        history: of the baseline, with the dispersion that is left within them.
+    """
+
+    arms: tuple[CountsOfBoth, ...]
+    history: BaselineHistory
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,20 +188,28 @@ class Harm:
     rolls_back: NDArray[np.bool_]
 
 
-def harm(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float) -> Harm:
-    """Evidence that the canary breaks the limits, at each look."""
+def harm(
+    arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float, strata: Strata | None = None
+) -> Harm:
+    """Evidence that the canary breaks the limits, at each look.
+
+    Args:
+        strata: where there are any, the versions are compared within them.
+    """
     level, degraded = _degradation(arms.baseline, history, grid_seconds)
     relative = absolute = None
     nothing = np.zeros(arms.canary.n.shape, dtype=bool)
     worse, over, shared = nothing, nothing, nothing
     if limits.margin is not None:
-        steps, phi = _against_baseline(arms, limits.margin, history, level, grid_seconds)
+        known = history if strata is None else strata.history
+        phi = 1 + (_phi(known, arms.baseline, grid_seconds) - 1) * np.maximum(level, 1.0)  # it grows with the level
+        steps = _compared(arms, strata, limits.margin, WORSE)
         relative = _judged(steps, phi, grid_seconds, without=degraded)
         worse = (relative > limits.threshold) & (np.cumsum(arms.canary.n, axis=-1) >= limits.least_n)
     if limits.error_rate is not None:
         steps = absolute_evidence(arms.canary.x, arms.canary.n, limits.error_rate, OVER)
         phi = _phi_at(limits.error_rate, arms.canary, history, grid_seconds)
-        in_both = _baseline_over_limit(arms.baseline, limits.error_rate, grid_seconds)
+        in_both = blamed(arms.baseline, limits.error_rate, grid_seconds)
         everything = _judged(steps, phi, grid_seconds, without=nothing)
         absolute = _judged(steps, phi, grid_seconds, without=in_both)
         shared = _ever(everything > limits.threshold) & ~_ever(absolute > limits.threshold)
@@ -198,7 +232,7 @@ def _judged(steps: Floats, phi: Floats, grid_seconds: float, without: NDArray[np
     return np.concatenate([np.zeros_like(path[..., :1]), path[..., :-1]], axis=-1)
 
 
-def _baseline_over_limit(baseline: IntervalCounts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
+def blamed(baseline: IntervalCounts, limit: float, grid_seconds: float) -> NDArray[np.bool_]:
     """Intervals, and times of 30 s and more ending there, in which the baseline itself breaks the absolute limit.
 
     Which these are depends on the baseline only, so leaving them out keeps the test of the canary valid. An incident
@@ -211,13 +245,16 @@ def _baseline_over_limit(baseline: IntervalCounts, limit: float, grid_seconds: f
     return over
 
 
-def _against_baseline(
-    arms: CountsOfBoth, margin: float, history: BaselineHistory, level: Floats, grid_seconds: float
-) -> tuple[Floats, Floats]:
-    """Logarithms of the likelihood ratios, and the dispersion, which grows with the baseline's level."""
-    c, b = arms.canary, arms.baseline
-    phi: Floats = 1 + (_phi(history, b, grid_seconds) - 1) * np.maximum(level, 1.0)
-    return relative_evidence(c.x, c.n, b.x, b.n, margin, WORSE), phi
+def _compared(arms: CountsOfBoth, strata: Strata | None, margin: float, ratios: tuple[float, ...]) -> Floats:
+    """Logarithms of likelihood ratios of each interval.
+
+    Given the errors of each stratum, the canary's are binomial in each and have nothing to do with those of others:
+    their evidence is added (Mantel & Haenszel 1959). What strata differ by, as tenants that always fail, then cancels.
+    """
+    parts = (arms,) if strata is None else strata.arms
+    steps = [relative_evidence(c.x, c.n, b.x, b.n, margin, ratios) for c, b in ((p.canary, p.baseline) for p in parts)]
+    total: Floats = np.sum(steps, axis=0)
+    return total
 
 
 def _phi(history: BaselineHistory, baseline: IntervalCounts, grid_seconds: float) -> Floats:
@@ -242,18 +279,20 @@ def relapsed(arms: CountsOfBoth, limits: Limits, grid_seconds: float) -> NDArray
     return worse
 
 
-def health(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float) -> Floats:
+def health(
+    arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float, strata: Strata | None = None
+) -> Floats:
     """Evidence that the canary keeps its limits, at each look, as a logarithm.
 
     Against the absolute limit where there is one; otherwise against being `EXCLUDED_RATIO` times as bad as the
     comparison allows. Dispersion is taken at the limit, where it is larger than at the rate of a good canary.
     """
-    c, b = arms.canary, arms.baseline
-    phi = health_phi(arms, limits, history, grid_seconds)
     if limits.error_rate is not None:
-        return mixed(absolute_evidence(c.x, c.n, limits.error_rate, UNDER), phi)
+        phi = health_phi(arms, limits, history, grid_seconds)
+        return mixed(absolute_evidence(arms.canary.x, arms.canary.n, limits.error_rate, UNDER), phi)
     assert limits.margin is not None
-    return mixed(relative_evidence(c.x, c.n, b.x, b.n, limits.margin * EXCLUDED_RATIO, UNDER), phi)
+    phi = health_phi(arms, limits, history if strata is None else strata.history, grid_seconds)
+    return mixed(_compared(arms, strata, limits.margin * EXCLUDED_RATIO, UNDER), phi)
 
 
 def health_phi(arms: CountsOfBoth, limits: Limits, history: BaselineHistory, grid_seconds: float) -> Floats:

@@ -129,7 +129,7 @@ def judge_quantile(check: SloCheck, slo: Slo, counts: CheckCounts, question: Que
     evidence, looks = compared(check, slo, found, question)
     if not evidence.is_harmed:
         return _not_slower(check, evidence, found, looks, question)
-    finding = harmed_finding(check, evidence)
+    finding = harmed_finding(check, evidence, question, counts.canary.processes)
     if looks.last[0] > _compares(check)[1] * looks.last[1]:
         finding = replace(finding, sentence=_comparison(check, slo.indicator, looks))
     return replace(finding, quantiles=looks.last)

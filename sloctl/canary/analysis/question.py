@@ -14,7 +14,7 @@ from sloctl.canary.analysis.samples import Events, Path
 from sloctl.canary.analysis.verdict import RolloutClock
 from sloctl.model.canary import Canary, Needs, SloCheck, WhenShared
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Indicator, Latency, Probe, Ratio, judgeable
+from sloctl.model.indicator import Indicator, Latency, Probe, Ratio, WholeIndicator, judgeable
 
 AFTER: Final = "after"
 """Name of the samples and of the finding about the time after promotion."""
@@ -73,6 +73,8 @@ def clock_at(
 
 def events(counts: ArmCounts, indicator: Indicator, keep: Keep | None = None) -> Events:
     """Bad and all events of an indicator, of the series that are kept."""
+    if isinstance(indicator, WholeIndicator):
+        return Events(counts.path("bad", keep), counts.path("total", keep))
     judged = judgeable(indicator)
     match judged:
         case Ratio():

@@ -17,6 +17,7 @@ from sloctl.canary.analysis.evidence import (
     Harm,
     IntervalCounts,
     Limits,
+    Strata,
     harm,
     health,
     health_phi,
@@ -53,6 +54,20 @@ class RequestGroup:
     canary: Events
     baseline: Events
     history: BaselineHistory
+    strata: GroupStrata | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class GroupStrata:
+    """Parts of a group within which the versions are compared, and what history shows within them."""
+
+    groups: tuple[RequestGroup, ...]
+    history: BaselineHistory
+
+    def read(self, read: GapReading, until: int | None = None) -> Strata:
+        """Their counts in one reading of what is missing, a row as of the only group."""
+        parts = tuple(stacked([read(group.canary, group.baseline)], until) for group in self.groups)
+        return Strata(parts, stacked_histories([self.history]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,17 +128,24 @@ class GroupEvidence:
 
 def judge_ratio(check: SloCheck, slo: Slo, counts: CheckCounts, question: Question) -> Finding:
     """What the error ratio of a check says, once samples of the canary are there."""
+    everyone = evidence_of(check, slo, counts, question)
+    if harmed := [group for group in everyone if group.is_harmed]:
+        worst = max(harmed, key=lambda group: group.evidence - group.limits.threshold)
+        return harmed_finding(check, worst, question, counts.canary.processes)
+    return healthy_finding(check, everyone[0], everyone, question)
+
+
+def evidence_of(check: SloCheck, slo: Slo, counts: CheckCounts, question: Question) -> list[GroupEvidence]:
+    """The evidence on all requests, and then on those of each value of `by`."""
     grid = question.clock.grid_seconds
     whole = _group((), slo, counts, None)
     values = _groups(check, slo, counts) if check.by else []
     until = complete_until(counts)
     parts = 2 if values else 1
-    total = _evidence([whole], question.limits(check, parts), until, grid)[0]
-    single = _evidence(values, question.limits(check, parts * max(1, len(values))), until, grid)
-    everyone = [total, *single]
-    if harmed := [group for group in everyone if group.is_harmed]:
-        return harmed_finding(check, max(harmed, key=lambda group: group.evidence - group.limits.threshold))
-    return healthy_finding(check, total, everyone, question)
+    if check.within:
+        whole = replace(whole, strata=_strata(check, slo, counts, whole.history))
+    total = _evidence([whole], question.limits(check, parts), until, grid)
+    return total + _evidence(values, question.limits(check, parts * max(1, len(values))), until, grid)
 
 
 def complete_until(counts: CheckCounts) -> int:
@@ -140,15 +162,42 @@ def _group(value: LabelValues, slo: Slo, counts: CheckCounts, keep: Keep | None)
 
 def _groups(check: SloCheck, slo: Slo, counts: CheckCounts) -> list[RequestGroup]:
     """One group per value; at most `max_series`, the values with the fewest requests are one group."""
-    by, seen = check.by, sorted({*counts.canary.values(), *counts.baseline.values()})
+    first = len(check.by)
+    seen = sorted({*counts.canary.values(first), *counts.baseline.values(first)})
+    keeping = _keeping(counts, 0, first)
     kept = seen
     if len(seen) > slo.max_series:
-        requests = ((value, events(counts.baseline, slo.indicator, {value})) for value in seen)
+        requests = ((value, events(counts.baseline, slo.indicator, keeping[value])) for value in seen)
         kept = pooled(((value, float(counted.total.low[-1])) for value, counted in requests), slo.max_series)
-    groups = [_group(value, slo, counts, {value}) for value in kept]
+    groups = [_group(value, slo, counts, keeping[value]) for value in kept]
     if rest := set(seen) - set(kept):
-        groups.append(_group(tuple(OTHER for _ in by), slo, counts, rest))
+        keep = set().union(*(keeping[value] for value in rest))
+        groups.append(_group(tuple(OTHER for _ in check.by), slo, counts, keep))
     return groups
+
+
+def _keeping(counts: CheckCounts, first: int, last: int | None) -> dict[LabelValues, set[LabelValues]]:
+    """For each value of some of the labels, the values of all of them that have it."""
+    found: dict[LabelValues, set[LabelValues]] = {}
+    history = counts.history.halves if counts.history is not None else ()
+    for value in set().union(*(arm.every_value for arm in (counts.canary, counts.baseline, *history))):
+        found.setdefault(value[first:last], set()).add(value)
+    return found
+
+
+def _strata(check: SloCheck, slo: Slo, counts: CheckCounts, history: BaselineHistory) -> GroupStrata:
+    """The requests of each value within which the versions are compared; at most `max_series`, others are pooled."""
+    keeping = _keeping(counts, len(check.by), None)
+    requests = ((value, events(counts.baseline, slo.indicator, keep)) for value, keep in keeping.items())
+    kept = pooled(((value, float(counted.total.low[-1])) for value, counted in requests), slo.max_series)
+    keeps = [keeping.pop(value) for value in kept]
+    if keeping:
+        keeps.append(set().union(*keeping.values()))
+    if counts.history is not None and math.isfinite(float(history.phi)):
+        left, right = counts.history.halves
+        pairs = [tuple(events(half, slo.indicator, keep) for half in (left, right)) for keep in keeps]
+        history = history.within([(a.bad.late, a.total.late, b.bad.late, b.total.late) for a, b in pairs])
+    return GroupStrata(tuple(_group((), slo, counts, keep) for keep in keeps), history)
 
 
 def _evidence(groups: Sequence[RequestGroup], limits: Limits, until: int, grid: float) -> list[GroupEvidence]:
@@ -157,10 +206,14 @@ def _evidence(groups: Sequence[RequestGroup], limits: Limits, until: int, grid: 
         return []
     histories = stacked_histories([group.history for group in groups])
 
-    def reading(read: GapReading, until: int | None) -> Harm:
-        return harm(stacked([read(group.canary, group.baseline) for group in groups], until), limits, histories, grid)
+    strata = groups[0].strata
 
-    lenient, strict = readings(reading, until, [arm for group in groups for arm in (group.canary, group.baseline)])
+    def reading(read: GapReading, until: int | None) -> Harm:
+        arms = stacked([read(group.canary, group.baseline) for group in groups], until)
+        return harm(arms, limits, histories, grid, None if strata is None else strata.read(read, until))
+
+    read = [*groups, *(() if strata is None else strata.groups)]
+    lenient, strict = readings(reading, until, [arm for group in read for arm in (group.canary, group.baseline)])
     return [GroupEvidence(group, limits, _row(lenient, i), _row(strict, i)) for i, group in enumerate(groups)]
 
 
@@ -208,11 +261,19 @@ def _row(found: Harm, index: int) -> Harm:
     )
 
 
-def harmed_finding(check: SloCheck, group: GroupEvidence) -> Finding:
-    """The finding of a group whose limits are broken."""
+def harmed_finding(check: SloCheck, group: GroupEvidence, question: Question, processes: int) -> Finding:
+    """The finding of a group whose limits are broken.
+
+    Args:
+        processes: of the canary.
+    """
     finding = group.finding(check)
     where = group.where(check) if group.group.value else ""
     text = f"{_failed(finding, f' on {where}' if where else '')}: {' and '.join(_broken(check, group))}"
+    if processes == 1:
+        question.warnings.append(f"{check.name}: all of it is one pod, whose node may be to blame; two would tell")
+    first = int(np.argmax(group.lenient.rolls_back))
+    finding = replace(finding, crossed_at=question.clock.start + first * question.clock.grid_seconds)
     return finding.saying(Decision.ROLLBACK, Reason.HARM, text)
 
 
@@ -240,7 +301,7 @@ def healthy_finding(
     """The finding of a check that is not harmed: promote, or why not yet."""
     group, limits = total.group, total.limits
     arms, grid = against_the_canary(group.canary, group.baseline), question.clock.grid_seconds
-    shown = float(health(arms, limits, group.history, grid)[-1]) if arms.canary.n.size else 0.0
+    shown = _shown(group, arms, limits, grid)
     finding = total.finding(check, shown)
     if any(each.is_shared for each in everyone):
         text = "the baseline fails far more than usual or than allowed, too; nothing can be concluded"
@@ -261,6 +322,15 @@ def healthy_finding(
         return finding.saying(Decision.CONTINUE, Reason.INSUFFICIENT_EVIDENCE, text)
     question.warnings.extend(_unseen(check, single))
     return finding.saying(Decision.PROMOTE, Reason.HEALTHY, _failed(finding))
+
+
+def _shown(group: RequestGroup, arms: CountsOfBoth, limits: Limits, grid: float) -> float:
+    """The evidence of health at the end, as a logarithm."""
+    if not arms.canary.n.size:
+        return 0.0
+    if group.strata is None:
+        return float(health(arms, limits, group.history, grid)[-1])
+    return float(health(arms, limits, group.history, grid, group.strata.read(against_the_canary))[..., -1].max())
 
 
 def _suspect(single: Sequence[GroupEvidence]) -> GroupEvidence | None:

@@ -207,9 +207,10 @@ class ArmSamples:
     def halves(self) -> tuple[ArmSamples, ArmSamples]:
         """Two halves of the targets that have nothing to do with their names, the same on every machine."""
         ranked = sorted(self.seen, key=lambda target: hashlib.sha256("\0".join(target).encode()).digest())
-        return self._of(set(ranked[::2])), self._of(set(ranked[1::2]))
+        return self.of(set(ranked[::2])), self.of(set(ranked[1::2]))
 
-    def _of(self, targets: Set[LabelValues]) -> ArmSamples:
+    def of(self, targets: Set[LabelValues]) -> ArmSamples:
+        """Only the series of these targets."""
         series = {
             role: tuple(each for each in found if self.target(each) in targets) for role, found in self.series.items()
         }

@@ -158,6 +158,32 @@ def wilson(x: float, n: float, z: float = WILSON_99) -> tuple[float, float]:
     return max(0.0, centre - half), min(1.0, centre + half)
 
 
+def difference_interval(
+    x_c: Floats, n_c: Floats, x_b: Floats, n_b: Floats, *, phi: float, scale: float, alpha: float = 0.01
+) -> tuple[Floats, Floats, Floats]:
+    """The difference of two error ratios, with an interval that holds at all looks together.
+
+    A normal mixture over differences of about `scale` (Robbins 1970; Howard, Ramdas, McAuliffe & Sekhon, Annals of
+    Statistics 2021, arXiv 1810.08240), asymptotic in the requests. Few errors say little of how much they vary, so both
+    versions are taken to vary as the worse of them, and a good and a bad request are added to each.
+
+    Args:
+        x_c: errors of the canary so far; `n_c` its requests, `x_b` and `n_b` those of the baseline.
+        phi: dispersion of the counts.
+
+    Returns:
+        The difference, the lowest and the highest that it may be; NaN while one of them has no requests.
+    """
+    n_c, n_b = (np.where(n > 0, n, np.nan) for n in (n_c, n_b))
+    worse = np.maximum((x_c + 1) / (n_c + 2), (x_b + 1) / (n_b + 2))
+    variance = phi * worse * (1 - worse) * (1 / n_c + 1 / n_b)
+    mixture = scale**2
+    whole = variance + mixture
+    half = np.sqrt(variance * whole / mixture * (np.log(whole / variance) + 2 * math.log(1 / alpha)))
+    difference = x_c / n_c - x_b / n_b
+    return difference, difference - half, difference + half
+
+
 def quantile(q: float, bounds: Floats, at_most: Floats) -> Floats:
     """Quantile of a histogram by linear interpolation within its bucket, as Prometheus' `histogram_quantile`.
 

@@ -44,6 +44,24 @@ class Reason(Enum):
     HEALTHY = "healthy"
 
 
+ADVICE: Final = {
+    Reason.SOURCE_UNAVAILABLE: "see that Prometheus answers; every look asks it again",
+    Reason.PARTIAL: "see why a part of the data is missing; every look asks again",
+    Reason.STALE_DATA: "see whether what is named is scraped; a pod that is gone holds nothing once its `up` is gone",
+    Reason.NO_DATA: "see whether the canary's pods are scraped and carry the labels of `arms`",
+    Reason.COUNTER_RESET: "see why pods end; the step goes on when they stay",
+    Reason.NO_BASELINE: "see whether the stable version has this metric or it was renamed",
+    Reason.SHARED_DEGRADATION: "wait until the stable version is well again, or decide by hand",
+    Reason.INSUFFICIENT_EVIDENCE: "wait; a larger weight brings more requests",
+    Reason.HOLDING: "wait until `hold` has passed",
+    Reason.APPROVAL_PENDING: "`sloctl canary approve`, by a person",
+    Reason.HARM: "mend the version and deploy it anew; this revision stays rolled back",
+    Reason.MISMATCH: "look at the results that differ; this revision stays rolled back",
+    Reason.DEADLINE: "see what kept the evidence away before the next try",
+    Reason.GROUP: "look at the service that is named",
+    Reason.HEALTHY: "nothing",
+}
+"""What to do now, by the reason."""
 _MISSING = {
     Reason.SOURCE_UNAVAILABLE,
     Reason.PARTIAL,
@@ -95,6 +113,8 @@ class Finding:
         needs_requests: of the canary, in all, until health can be shown.
         eta_seconds: until then, at the present rate.
         quantiles: the canary's and the baseline's, of a check with `quantile`.
+        crossed_at: Unix seconds of the look at which harm was shown first.
+        processes: how many of the canary and of the baseline were counted.
     """
 
     check: str
@@ -113,6 +133,8 @@ class Finding:
     needs_requests: int | None = None
     eta_seconds: int | None = None
     quantiles: tuple[float, float] | None = None
+    crossed_at: float | None = None
+    processes: tuple[int, int] | None = None
 
     @classmethod
     def counted(
@@ -300,6 +322,7 @@ def as_json(verdict: Verdict) -> dict[str, Any]:
         "verdict": verdict.decision.value,
         "reason": verdict.reason.value,
         "sentence": verdict.sentence,
+        "advice": ADVICE[verdict.reason],
         "service": verdict.service,
         "canary": verdict.canary,
         "stable": verdict.stable,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from sloctl.canary.analysis.verdict import Tally
 
 
@@ -28,3 +30,12 @@ def requests_failed(tally: Tally) -> str:
 def against(baseline: Tally) -> str:
     """The baseline's error ratio, after the canary's."""
     return "and there is no baseline" if baseline.rate is None else f"{percent(baseline.rate)} of the baseline's"
+
+
+def odds(evidence: float | None) -> str:
+    """Evidence as the chance by which it comes about where there is nothing: `1 in 10^47`."""
+    if evidence is None or evidence < 2:
+        return "none"
+    if evidence < 1e6:
+        return f"1 in {grouped(evidence)}"
+    return f"1 in 10^{math.floor(math.log10(evidence))}"

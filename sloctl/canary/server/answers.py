@@ -9,6 +9,7 @@ from typing import Any, Final
 from sloctl.canary.analysis.verdict import Verdict, as_json
 from sloctl.canary.audit.chain import Entry
 
+STATUSES: Final = {"promote": "SUCCEEDED", "rollback": "TERMINAL", "continue": "RUNNING"}
 _LONGEST: Final = 200
 _SHORT_ID: Final = 12
 
@@ -29,14 +30,14 @@ def answer(recorded: str, decision: Entry) -> dict[str, Any]:
         recorded: of this look, or of the decision itself.
         decision: the one in force.
     """
-    found: dict[str, Any] = json.loads(recorded)
+    found: dict[str, Any] = {"advice": "", **json.loads(recorded)}
     argo = {
         "verdict": found["verdict"],
-        "reason": _cut(found["sentence"]),
+        "reason": _cut("; ".join([found["sentence"], *found["warnings"]])),
         "look": found["look"],
         "decision_id": decision.id[:_SHORT_ID],
     }
-    return {**found, "decision_id": decision.id, "argo": argo}
+    return {**found, "decision_id": decision.id, "status": STATUSES[found["verdict"]], "argo": argo}
 
 
 def entry(recorded: Entry) -> dict[str, Any]:

@@ -20,7 +20,7 @@ from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.audit.store import StoreError
 from sloctl.canary.server import answers
 from sloctl.canary.server.auth import AuthorizedCaller, Role
-from sloctl.canary.server.configuration import CurrentConfiguration
+from sloctl.canary.server.configuration import Configuration, CurrentConfiguration
 from sloctl.canary.server.evaluation import Evaluator, UnknownError
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.openapi import description
@@ -28,8 +28,10 @@ from sloctl.canary.server.shapes import (
     ApprovalRequest,
     DecisionsQuery,
     EvaluateRequest,
+    FlaggerRequest,
     MalformedError,
     read,
+    read_asked,
     read_body,
 )
 
@@ -41,6 +43,14 @@ AT_ONCE: Final = 64
 ANSWER_SECONDS: Final = 7.8
 """Argo waits 10 s by default; whoever has no answer by now gets a 503."""
 RETRY_SECONDS: Final = 5
+HOOKS: Final = {
+    "rollout": ("promote", "continue"),
+    "rollback": ("rollback",),
+    "confirm-promotion": ("promote",),
+}
+"""Flagger's hooks by type, and the verdicts that they call success: a check passed, roll back, go on to all traffic."""
+NO: Final = 409
+"""The status of the others: the state of the release conflicts with what was asked."""
 
 
 class RefusedError(Exception):
@@ -74,7 +84,8 @@ class Webhook:
         """The ASGI application."""
         return Starlette(
             routes=[
-                Route("/v1/canary/evaluate", self._guarded(self.evaluate), methods=["POST"]),
+                Route("/v1/canary/evaluate", self._guarded(self.evaluate), methods=["POST", "GET"]),
+                Route("/v1/flagger/{hook}", self._guarded(self.flagger), methods=["POST"]),
                 Route("/v1/canary/decisions", self._guarded(self.decisions), methods=["GET"]),
                 Route("/v1/canary/decisions/{id}", self._guarded(self.decision), methods=["GET"]),
                 Route("/v1/canary/approvals", self._guarded(self.approve), methods=["POST"]),
@@ -86,19 +97,47 @@ class Webhook:
         )
 
     async def evaluate(self, request: Request) -> Response:
-        """One look at one release."""
-        caller, configuration = self._caller(request, Role.EVALUATE), self.configuration.current
+        """One look at one release; a GET has it in the query, for those who poll a URL."""
+        caller, configuration = self._asking(request)
+        if request.method == "GET":
+            asked: EvaluateRequest | FlaggerRequest = read(EvaluateRequest, dict(request.query_params))
+        else:
+            asked = read_asked(await _body(request))
+        if isinstance(asked, FlaggerRequest):  # posted here instead of to its own address
+            return await self._hooked(asked, HOOKS["rollout"], caller, configuration)
+        return JSONResponse(await self._evaluated(asked, caller, configuration))
+
+    async def flagger(self, request: Request) -> Response:
+        """One look for a hook of Flagger's, which reads nothing but the status: up to 202 is yes, all else is no."""
+        says = HOOKS.get(request.path_params["hook"])
+        if says is None:
+            raise RefusedError(404, "unknown_path", f"there are the hooks {', '.join(HOOKS)}")
+        caller, configuration = self._asking(request)
+        return await self._hooked(read_body(FlaggerRequest, await _body(request)), says, caller, configuration)
+
+    async def _hooked(
+        self, told: FlaggerRequest, says: tuple[str, ...], caller: AuthorizedCaller, configuration: Configuration
+    ) -> Response:
+        asked = told.asked(self.evaluation.weights(told.service, configuration))
+        answer = await self._evaluated(asked, caller, configuration)
+        return JSONResponse(answer, 200 if answer["verdict"] in says else NO)
+
+    def _asking(self, request: Request) -> tuple[AuthorizedCaller, Configuration]:
+        caller = self._caller(request, Role.EVALUATE)
         if self.draining:
             raise RefusedError(503, "shutting_down", "this server is going away; ask again")
-        asked = read_body(EvaluateRequest, await _body(request))
+        return caller, self.configuration.current
+
+    async def _evaluated(
+        self, asked: EvaluateRequest, caller: AuthorizedCaller, configuration: Configuration
+    ) -> dict[str, Any]:
         if self.in_flight >= self.at_once:
             raise RefusedError(429, "overloaded", f"{self.at_once} analyses are under way; ask again")
         self._more(1)
         try:
-            answer = await self._started(lambda: self.evaluation.evaluate(asked, caller.name, configuration))
+            return await self._started(lambda: self.evaluation.evaluate(asked, caller.name, configuration))
         finally:
             self._more(-1)
-        return JSONResponse(answer)
 
     async def approve(self, request: Request) -> Response:
         """A person lets a deployment go on."""

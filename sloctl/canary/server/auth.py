@@ -8,6 +8,7 @@ that a token can be replaced without a moment in which neither is valid.
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import re
@@ -51,16 +52,29 @@ class Tokens:
     def caller(self, authorization: str | None) -> AuthorizedCaller | None:
         """Who sent this header; None for nobody we know.
 
+        The token comes as `Bearer TOKEN`, or as the password of `Basic` from those who can write a URL only.
         Every digest is compared, in the same time whether it is the right one.
         """
         if not self.callers:
             return AuthorizedCaller(ANYONE, Role.APPROVE)
         scheme, _, token = (authorization or "").partition(" ")
-        if scheme.lower() != "bearer" or not 0 < len(token) <= _LONGEST:
+        if scheme.lower() == "basic":
+            token = _password(token)
+        elif scheme.lower() != "bearer":
+            return None
+        if not 0 < len(token) <= _LONGEST:
             return None
         digest = token_digest(token.strip())
         found = [caller for known, caller in self.callers if hmac.compare_digest(known, digest)]
         return found[0] if found else None
+
+
+def _password(encoded: str) -> str:
+    """The password of a basic authorization (RFC 7617); empty where it is none."""
+    try:
+        return base64.b64decode(encoded.strip(), validate=True).decode("utf-8").partition(":")[2]
+    except ValueError:
+        return ""
 
 
 def token_digest(token: str) -> str:

@@ -6,6 +6,7 @@ import logging
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field, replace
+from decimal import Decimal
 from functools import partial
 from typing import Any, Final, TypeVar
 
@@ -109,6 +110,14 @@ class Evaluator:
         if sent["verdict"] == Decision.ROLLBACK.value and now < held:
             return {**sent, "argo": {**sent["argo"], "verdict": Decision.CONTINUE.value}}
         return sent
+
+    def weights(self, service: str, configuration: Configuration) -> list[Decimal]:
+        """The weights of a service's steps.
+
+        Raises:
+            UnknownError: there is no such service.
+        """
+        return [step.weight for step in _found(configuration, service).canary.steps]
 
     def approve(self, asked: ApprovalRequest, caller: str, configuration: Configuration) -> dict[str, Any]:
         """Record that a person approves a deployment.

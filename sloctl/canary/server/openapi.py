@@ -15,16 +15,18 @@ from sloctl.canary.server.shapes import (
     DecisionsQuery,
     ErrorAnswer,
     EvaluateRequest,
+    FlaggerRequest,
     Recorded,
 )
 
-_SHAPES: Final = (EvaluateRequest, ApprovalRequest, Answer, Decisions, Recorded, ErrorAnswer)
+_SHAPES: Final = (EvaluateRequest, FlaggerRequest, ApprovalRequest, Answer, Decisions, Recorded, ErrorAnswer)
 _REFERENCE: Final = "#/components/schemas/{model}"
 _ERRORS: Final = {
     "400": "the body is no JSON",
     "401": "no valid token",
     "403": "the token may not do this",
     "404": "no such service, deployment or decision",
+    "409": "no, to a hook of Flagger's",
     "408": "the body came too slowly",
     "413": "the body is larger than 64 kB",
     "422": "the request is not as it should be",
@@ -51,11 +53,25 @@ def description() -> dict[str, Any]:
 
 
 def _paths() -> dict[str, Any]:
+    shown = EvaluateRequest.model_json_schema(ref_template=_REFERENCE)
+    asked = [
+        {"name": name, "in": "query", "required": name in shown["required"], "schema": schema}
+        for name, schema in shown["properties"].items()
+    ]
+    types = {"type": "string", "enum": ["rollout", "rollback", "confirm-promotion"]}
+    hook = [{"name": "hook", "in": "path", "required": True, "schema": types}]
     query = DecisionsQuery.model_json_schema()["properties"]
     parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
     by_id = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
     return {
-        "/v1/canary/evaluate": {"post": _operation("evaluate", "Judge a release", "200", "Answer", "Evaluate")},
+        "/v1/canary/evaluate": {
+            "post": _operation("evaluate", "Judge a release", "200", "Answer", "Evaluate"),
+            "get": _operation("poll", "Judge a release, asked in the query", "200", "Answer") | {"parameters": asked},
+        },
+        "/v1/flagger/{hook}": {
+            "post": _operation("flagger", "A hook of Flagger's: the status is the answer", "200", "Answer", "Flagger")
+            | {"parameters": hook}
+        },
         "/v1/canary/approvals": {"post": _operation("approve", "Approve a deployment", "201", "Recorded", "Approval")},
         "/v1/canary/decisions": {
             "get": _operation("decisions", "What was decided", "200", "Decisions") | {"parameters": parameters}

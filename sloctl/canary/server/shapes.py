@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AwareDatetime, BaseModel, BeforeValidator, ConfigDict, Field, FiniteFloat, ValidationError
@@ -14,6 +16,7 @@ NAME: Final = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/)?[a-z0-9]([-a-z0-9]{0,61}[
 
 Shape = TypeVar("Shape", bound=BaseModel)
 Verdict = Literal["promote", "rollback", "continue"]
+Status = Literal["SUCCEEDED", "TERMINAL", "RUNNING"]
 Hash = Annotated[str, Field(pattern=f"^{HASH}$", description="Pod template hash or another name of a version.")]
 
 
@@ -70,6 +73,54 @@ class EvaluateRequest(_Shape):
         return self.started.timestamp() if isinstance(self.started, datetime) else self.started
 
 
+def read_asked(body: bytes) -> EvaluateRequest | FlaggerRequest:
+    """A request for a verdict as we describe it, or as Flagger posts it to any webhook.
+
+    Raises:
+        MalformedError: it is none.
+    """
+    value = _strict_json(body)
+    is_flagger = isinstance(value, dict) and {"phase", "namespace"} <= value.keys()
+    return read(FlaggerRequest, value) if is_flagger else read(EvaluateRequest, value)
+
+
+class FlaggerRequest(BaseModel):
+    """What Flagger posts to a webhook; what it says beyond that is not looked at."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+    name: Annotated[str, Field(description="Name of the Canary.")]
+    namespace: str
+    phase: Annotated[str, Field(description="Phase of the Canary.")]
+    checksum: Annotated[str, Field(description="What is released, with its configuration.")] = ""
+    weight: Annotated[int, Field(alias="canaryWeight", ge=0, description="Share of traffic now, in percent.")] = 0
+    metadata: Annotated[
+        dict[str, str],
+        Field(
+            description="`service` (default: the Canary's name), `canary`, `stable` and `step`, where they are needed."
+        ),
+    ] = {}
+
+    def asked(self, steps: Sequence[Decimal]) -> EvaluateRequest:
+        """The look that is asked for.
+
+        Args:
+            steps: weights of the service's steps, ratios in rising order.
+        """
+        reached = [index for index, weight in enumerate(steps) if weight * 100 <= self.weight]
+        told: dict[str, object] = {"step": max(reached)} if reached else {}
+        names: dict[str, object] = {"service": self.name, "canary": self.checksum or self.name, "stable": "primary"}
+        names |= {
+            name: value for name, value in self.metadata.items() if name in {"service", "canary", "stable", "step"}
+        }
+        return read(EvaluateRequest, told | names | {"revision": self.checksum or None})
+
+    @property
+    def service(self) -> str:
+        """The service that it is about."""
+        return self.metadata.get("service", self.name)
+
+
 class ApprovalRequest(_Shape):
     """A person lets a deployment go on."""
 
@@ -115,6 +166,8 @@ class Check(_Shape):
     needs_requests: int | None
     eta_s: int | None
     quantiles: list[float | None] | None
+    crossed_at: Annotated[float | None, Field(description="Unix seconds of the look that showed harm first.")]
+    processes: Annotated[list[int] | None, Field(description="Pods of both versions that were counted.")]
 
 
 class Window(_Shape):
@@ -140,6 +193,7 @@ class Answer(_Shape):
     verdict: Verdict
     reason: str
     sentence: str
+    advice: Annotated[str, Field(description="What to do now.")]
     decision_id: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
     platform: str
     service: str
@@ -152,6 +206,9 @@ class Answer(_Shape):
     config_digest: str
     checks: list[Check]
     warnings: list[str]
+    status: Annotated[
+        Literal["SUCCEEDED", "TERMINAL", "RUNNING"], Field(description="The verdict in Spinnaker's words.")
+    ]
     argo: ArgoPart
 
 

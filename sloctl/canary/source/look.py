@@ -18,6 +18,7 @@ from sloctl.canary.source.queries import LOOKBACK, LookQueries, Queries
 from sloctl.errors import SloctlError
 from sloctl.model.canary import Canary, SloCheck
 from sloctl.model.catalogue import Service, Slo
+from sloctl.model.indicator import JudgeableIndicator
 from sloctl.model.quantities import DAY, HOUR, ZERO, Duration
 from sloctl.prometheus import Fault, PrometheusError
 
@@ -156,8 +157,12 @@ def _start(query: LookQueries, service: Service, release: Release) -> float:
         return math.floor(release.started / query.grid) * query.grid
     canary = _canary_of(service)
     length = _longest(canary)
-    for check in canary.checks:
-        if isinstance(check, SloCheck) and (birth := query.birth(check.slo, length)) is not None:
+    named = [check.slo for check in canary.checks if isinstance(check, SloCheck)]
+    compared = [slo for slo in named if isinstance(query.slos[slo].indicator, JudgeableIndicator)]
+    if not compared and release.began is not None:  # nothing shows when the canary came, so since it was asked about
+        return min(math.floor(release.began / query.grid) * query.grid, query.end)
+    for slo in compared:
+        if (birth := query.birth(slo, length)) is not None:
             first = max(birth, release.began or 0.0) if birth <= release.other_until else birth
             return min(math.ceil(first / query.grid) * query.grid - query.grid, query.end)
     raise NoAnswerError(Reason.NO_DATA, f"{service.name}: no sample of the canary {release.canary}")

@@ -19,10 +19,12 @@ from sloctl.canary.analysis.samples import GRACE, ArmSamples, CheckSamples, Coun
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.source.arms import Arm, all_but
 from sloctl.canary.source.counters import Roles, counters, is_counted_anew, moments, native_edges, slo_roles
+from sloctl.canary.source.evaluated import evaluated
 from sloctl.canary.source.history import SETTLED_SECONDS, HistoryCache
 from sloctl.canary.source.kept import KeptCounters, KeptReleases, distance
 from sloctl.model.canary import CanaryCheck, MismatchCheck, SloCheck
 from sloctl.model.catalogue import Slo
+from sloctl.model.indicator import WholeIndicator
 from sloctl.model.quantities import HOUR, ZERO, Duration
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.prometheus import Sample
@@ -90,6 +92,8 @@ class LookQueries:
     def check(self, check: CanaryCheck, start: float) -> CheckSamples:
         """The samples of one check."""
         match check:
+            case SloCheck() if isinstance(whole := self.slos[check.slo].indicator, WholeIndicator):
+                return self._evaluated(whole, start)
             case SloCheck():
                 return self.slo(check.slo, start, every_bucket=check.quantile is not None)
             case MismatchCheck():
@@ -112,6 +116,16 @@ class LookQueries:
         canary, baseline = (self._arm(arm, start, labels) for arm in series)
         canary = replace(canary, gone=self._gone(canary))
         return CheckSamples(canary, baseline, self._history(roles, start, labels))
+
+    def _evaluated(self, indicator: WholeIndicator, start: float) -> CheckSamples:
+        """What the server makes of expressions since `start`, as one counter of bad events and one of all."""
+        grid = self._grid(start)
+
+        def ask(text: str, step: float) -> tuple[Raw, ...]:
+            return self.prometheus.query_range(text, start + step, float(grid[-1]), step)
+
+        series = evaluated(indicator, grid, ask)
+        return CheckSamples(ArmSamples(series, len(grid), ()), ArmSamples({}, len(grid), ()))
 
     def _found(self, roles: Roles, arm: Arm, start: float) -> Mapping[str, list[Raw]]:
         length = Duration(math.ceil((self.end - start + LOOKBACK * self.grid) * 1000))

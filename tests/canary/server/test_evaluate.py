@@ -10,6 +10,7 @@ import socket
 import threading
 from collections.abc import Callable
 from pathlib import Path
+from xml.etree import ElementTree
 
 import httpx
 import pytest
@@ -20,6 +21,7 @@ from sloctl.canary.server import answers
 from sloctl.canary.server.auth import AuthorizedCaller, Role, Tokens
 from sloctl.canary.server.breaker import Breaker
 from sloctl.canary.server.queries import PrometheusClock
+from sloctl.cli import main
 from tests.canary.server.conftest import ASKED, Hook, MakeHook, has_shape
 from tests.canary.source.test_look import ODD, SPEC
 from tests.canary.stub import NOW, Answer, matrix
@@ -197,6 +199,34 @@ def test_with_fixed_labels_a_release_begins_with_its_own_first_decision(hook_of:
     answer = hook.evaluate()
     assert answer["window"]["start"] >= answers.moment(NOW - 20)
     assert any('role=~"7ddf8|5c577"' in query for query in hook.stub.queries)
+
+
+def test_the_history_is_a_page_with_pictures(hook: Hook, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    hook.evaluate()
+    hook.stub.fails = lambda query: "7ddf8" in query
+    hook.evaluate(revision="4", started=NOW - 500)
+    file, store = tmp_path / "page.html", str(tmp_path / "audit.db")
+    assert main(["canary", "history", "pay", "--store", store, "--html", str(file)]) == 0
+    page = file.read_text()
+    assert page.count("<svg") == 2
+    [harmed, healthy] = re.split("<h2", page)[1:]
+    assert "<b class=rollback>" in harmed
+    assert "harm shown at" in harmed
+    assert "Now: mend the version" in harmed
+    assert "<b class=promote>" in healthy
+    assert "harm shown at" not in healthy
+    for svg in re.findall(r"<svg.*?</svg>", page, re.DOTALL):
+        ElementTree.fromstring(svg)
+        assert "nan" not in svg.lower().replace("canary", "")
+    assert not re.search(r"(src|href)=|<script", page)
+    hook.store.prune(int(NOW * 1000) + 1)
+    assert main(["canary", "history", "pay", "--store", store, "--html", str(file)]) == 0
+    assert file.read_text().count("were pruned") == 2
+
+
+def test_warnings_reach_argo_s_own_message(hook: Hook) -> None:
+    hook.stub.fails = lambda query: "7ddf8" in query
+    assert "one pod" in hook.evaluate()["argo"]["reason"]
 
 
 APPROVED = SPEC.replace("canary:", "canary:\n  approval: {first_deployments: 1}")
@@ -449,7 +479,7 @@ def test_an_unknown_service_is_refused_without_naming_others(hook: Hook) -> None
 
 
 def test_other_paths_and_methods_are_refused_in_json(hook: Hook) -> None:
-    assert hook.client.get("/v1/canary/evaluate").json()["error"] == "wrong_method"
+    assert hook.client.put("/v1/canary/evaluate").json()["error"] == "wrong_method"
     assert hook.client.get("/admin").json()["error"] == "unknown_path"
 
 

@@ -363,3 +363,19 @@ def test_watching_gives_up_when_told_so(evaluate: Evaluate, monkeypatch: pytest.
     assert evaluate("--watch", "--timeout", "30s") == (3, "continue/source_unavailable")
     assert clock.now <= NOW + 30
     assert evaluate("--timeout", "30s")[0] == 2
+
+
+def test_github_gets_annotations_and_a_summary(
+    evaluate: Evaluate, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    summary = tmp_path / "summary.md"
+    monkeypatch.setenv("GITHUB_STEP_SUMMARY", str(summary))
+    evaluate.stub.fails = lambda query: '"7ddf8"' in query
+    words = ["canary", "evaluate", str(evaluate.spec), "--root", str(evaluate.spec.parent), "--service", "pay"]
+    words += ["--prometheus", evaluate.url, "--canary", "7ddf8", "--stable", "5c577", "--format", "github"]
+    assert main(words) == 1
+    first, *more = evaluate.capsys.readouterr().out.splitlines()
+    assert first.startswith("::error title=pay%3A rollback::errors: 100%25 of ")
+    assert all(line.startswith("::warning title=pay::") for line in more)
+    assert "| pay | **rollback** (harm) | errors: 100% of " in summary.read_text()
+    assert main([*words[:-1], "github", "--watch", "--timeout", "1s"]) == 1
