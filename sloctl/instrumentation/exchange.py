@@ -15,17 +15,15 @@ from typing import Any, Final, Protocol, Required, TypeAlias, TypedDict
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import (
-    INVALID_SPAN,
     Link,
     Span,
     SpanContext,
     StatusCode,
-    set_span_in_context,
 )
 
 from sloctl.instrumentation import entries, guard, semconv
 from sloctl.instrumentation.callers import NO_BAGGAGE, Caller, Callers, Exclude, Scope, Trust, excluding, method_of
-from sloctl.instrumentation.context import CURRENT, RequestContext
+from sloctl.instrumentation.context import CURRENT, SPAN_KEY, RequestContext
 from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.runtime import Runtime
 from sloctl.instrumentation.sampling import NotRecorded, SpansOfOthers, new_trace_id
@@ -41,9 +39,6 @@ _ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 _EXPOSE: Final = b"access-control-expose-headers"
 _CONTENT_TYPE: Final = b"content-type"
 _EVENT_STREAM: Final = b"text/event-stream"
-_NOTHING: Final = Context()
-# Where OpenTelemetry keeps the current span; its own function for it copies twice.
-_SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, _NOTHING)))
 
 
 class Routes(Protocol):
@@ -158,7 +153,7 @@ class Visit:
         else:
             scope["headers"] = [*scope["headers"], (entrance.id_header, self._id)]
         if entrance.makes_span:
-            self._trace_token = otel_context.attach(Context({_SPAN_KEY: span}))
+            self._trace_token = otel_context.attach(Context({SPAN_KEY: span}))
         self._context_token: Token[RequestContext | None] = CURRENT.set(context)
 
     def _started_span(self, trace_id: int | None, incoming: Caller) -> Span:
