@@ -75,9 +75,9 @@ def kafka() -> Iterator[str]:
         run: list[str | Path] = [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
         cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
         formatting = [*run, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties]
-        subprocess.run(formatting, capture_output=True, check=True, timeout=120)
+        subprocess.run(formatting, capture_output=True, check=True, timeout=PATIENCE)
         with running("Kafka", [*run, "kafka.Kafka", properties], folder / "kafka.log") as process:
-            process.wait_for(lambda: listens(port), "it listens", within=120)
+            process.wait_for(lambda: listens(port), "it listens")
             yield f"127.0.0.1:{port}"
 
 
@@ -113,7 +113,7 @@ def nats() -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="sloctl-nats-") as folder:
         words = ["--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", folder]
         with running("NATS", [program, *words], Path(folder, "nats.log")) as process:
-            process.wait_for(lambda: listens(port), "it listens", within=20)
+            process.wait_for(lambda: listens(port), "it listens")
             yield port
 
 
@@ -154,7 +154,7 @@ exec "$BINDIR/erlexec" "$@"
         }
         around = ["env", *(f"{key}={value}" for key, value in settings.items())]
         with running("epmd", [*around, erts / "epmd"], folder / "epmd.log") as port_mapper:
-            port_mapper.wait_for(lambda: listens(mapper), "it listens", within=10)
+            port_mapper.wait_for(lambda: listens(mapper), "it listens")
             with running("RabbitMQ", [*around, server], folder / "rabbitmq.log") as process:
-                process.wait_for(lambda: listens(port), "it listens", within=90)
+                process.wait_for(lambda: listens(port), "it listens")
                 yield port

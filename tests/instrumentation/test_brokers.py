@@ -20,7 +20,7 @@ from paho.mqtt.properties import Properties
 from sloctl.instrumentation import RequestContext, carriers, consume, produce
 from sloctl.instrumentation.context import entered
 from testing import databases
-from testing.brokers import kafka, mock_kafka, mosquitto, nats, rabbitmq
+from testing.brokers import kafka, mock_kafka, mosquitto, nats
 from testing.servers import PATIENCE, ROOT
 from tests.conftest import program
 from tests.instrumentation.conftest import Configure
@@ -123,9 +123,9 @@ def test_a_retained_message_is_linked_to_whoever_sent_it_and_continues_nothing(
         properties = Properties(PacketTypes.PUBLISH)
         properties.UserProperty = carriers.mqtt.user_properties()
         publisher.publish("t", b"21.5", qos=1, retain=True, properties=properties)
-    messages = [live.get(timeout=10)]
+    messages = [live.get(timeout=PATIENCE)]
     later, received = connected(mqtt_port, MQTTv5)
-    messages.append(received.get(timeout=10))
+    messages.append(received.get(timeout=PATIENCE))
     for message in messages:
         incoming = carriers.mqtt.extract(message.properties.UserProperty, retained=message.retain)
         with consume(incoming, name="show", runtime=there.runtime) as context:
@@ -144,10 +144,10 @@ def stop(*clients: Client) -> None:
         client.loop_stop()
 
 
-def test_rabbitmq_carries_headers_also_of_a_message_that_comes_again(observed: Configure) -> None:
-    program("erl")
+@pytest.mark.xdist_group("rabbitmq")
+def test_rabbitmq_carries_headers_also_of_a_message_that_comes_again(observed: Configure, rabbitmq_port: int) -> None:
     there, seen = observed(), []
-    with rabbitmq() as port, pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", port)) as connection:
+    with pika.BlockingConnection(pika.ConnectionParameters("127.0.0.1", rabbitmq_port)) as connection:
         channel = connection.channel()
         channel.queue_declare("orders")
         working = there.runtime.tracer.start_as_current_span("work")
@@ -176,7 +176,7 @@ def test_rabbitmq_carries_headers_also_of_a_message_that_comes_again(observed: C
 
 def got(ask: Any) -> Any:
     """What a broker has, as soon as it has something."""
-    deadline = time.monotonic() + 10
+    deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         answer = ask()
         if answer[0] is not None:
@@ -199,9 +199,9 @@ async def test_nats_carries_headers_of_core_and_of_jetstream(observed: Configure
             await client.publish("orders.new", b"x", headers=carriers.nats.headers({"mine": "1"}))
             await stream.publish("stored.new", b"x", headers=carriers.nats.headers())
         await client.publish("orders.new", b"of a stranger")
-        messages = [await subscription.next_msg(5), await subscription.next_msg(5), *await pull.fetch(1, 5)]
+        messages = [await subscription.next_msg(PATIENCE) for _ in range(2)] + await pull.fetch(1, PATIENCE)
         await messages[2].nak()
-        messages += await pull.fetch(1, 5)
+        messages += await pull.fetch(1, PATIENCE)
         for message in messages:
             with consume(carriers.nats.extract(message), runtime=there.runtime) as context:
                 seen.append((message.subject, context.request_id == ID))
@@ -215,7 +215,7 @@ def test_redis_carries_it_in_streams_lists_and_publish_subscribe(observed: Confi
     there = observed()
     with databases.redis() as port, redis.Redis(port=port) as client, client.pubsub() as subscriber:
         subscriber.subscribe("channel")
-        assert subscriber.get_message(timeout=5) is not None
+        assert subscriber.get_message(timeout=PATIENCE) is not None
         client.xgroup_create("stream", "workers", mkstream=True)
         with entered(RequestContext(ID)):
             entry: dict[Any, Any] = {"order": "1"}
@@ -226,7 +226,7 @@ def test_redis_carries_it_in_streams_lists_and_publish_subscribe(observed: Confi
         ((_, ((first, _),)),) = client.xreadgroup("workers", "a", {"stream": ">"})
         _, ((again, fields),), _ = client.xautoclaim("stream", "workers", "b", 0)
         assert first == again
-        listed, message = client.rpop("list"), subscriber.get_message(timeout=5)
+        listed, message = client.rpop("list"), subscriber.get_message(timeout=PATIENCE)
     assert message is not None
     assert carriers.redis.payload(message["data"]) == b"21.5"
     payloads = [carriers.redis.extract_payload(data) for data in (listed, message["data"])]

@@ -25,7 +25,7 @@ from sloctl.language.discovery import discover, read_all
 from sloctl.model.indicator import Latency, Ratio
 from sloctl.resolve import resolve
 from testing import databases
-from testing.brokers import AWS_ENVIRONMENT, mock_kafka, mosquitto, moto, nats, rabbitmq
+from testing.brokers import AWS_ENVIRONMENT, mock_kafka, mosquitto, moto, nats
 from testing.servers import PATIENCE, ROOT, Running, answers, free_port, running
 from tests.conftest import program
 from tests.instrumentation.conftest import Configure
@@ -223,25 +223,33 @@ def test_an_example_says_what_it_should(folder: Path, name: str, says: str) -> N
 
 BROKERS: dict[str, tuple[str, Callable[[], AbstractContextManager[int | str]], str]] = {
     "kafka_orders.py": ("", mock_kafka, "localhost:9092"),
-    "rabbitmq_orders.py": ("erl", rabbitmq, "5672"),
     "nats_orders.py": ("nats-server", nats, "4222"),
     "redis_orders.py": ("redis-server", databases.redis, "6379"),
     "mqtt_orders.py": ("mosquitto", mosquitto, "1883"),
 }
 
 
-@pytest.mark.parametrize("name", ["kafka_orders.py", "rabbitmq_orders.py", "nats_orders.py", "redis_orders.py",
-                                  "mqtt_orders.py"])  # fmt: skip
+@pytest.mark.parametrize("name", BROKERS)
 def test_the_example_of_each_broker(folder: Path, name: str) -> None:
     needed, broker, usual = BROKERS[name]
     if needed:
         program(needed)
-    file = paste(folder, name)
     with broker() as address:
-        code = file.read_text(encoding="utf-8")
-        assert usual in code
-        file.write_text(code.replace(usual, str(address)), encoding="utf-8")
-        finished = run(folder, name)
+        carries_the_id(folder, name, usual, str(address))
+
+
+@pytest.mark.xdist_group("rabbitmq")
+def test_the_example_of_rabbitmq(folder: Path, rabbitmq_port: int) -> None:
+    carries_the_id(folder, "rabbitmq_orders.py", "5672", str(rabbitmq_port))
+
+
+def carries_the_id(folder: Path, name: str, usual: str, address: str) -> None:
+    """The example, with the broker's address instead of the usual one."""
+    file = paste(folder, name)
+    code = file.read_text(encoding="utf-8")
+    assert usual in code
+    file.write_text(code.replace(usual, address), encoding="utf-8")
+    finished = run(folder, name)
     assert finished.stdout == "request-0001 order-1\n", finished.stderr
 
 
