@@ -139,14 +139,14 @@ class Visit:
         span: Span
         decided = entrance.spans.decided(self._parent, watched)
         if type(decided) is NotRecorded:  # as of most requests
-            span = decided
-            context = _request_context(incoming, decided.trace_id)
+            span, trace_id = decided, decided.trace_id
         else:
             span = self._started_span(decided, incoming)
-            context = _request_context(incoming, span.get_span_context().trace_id)
-            self._record_in(context, span)
+            trace_id = span.get_span_context().trace_id
         self._span = span
-        self.context = context
+        context = self.context = _request_context(incoming, trace_id)
+        if span is not decided and span.is_recording():
+            self._note_recording(span)
         self._id = context.request_id.encode("ascii")
         if incoming.identified:
             self._replace_ids_in_scope()
@@ -168,12 +168,10 @@ class Visit:
         name = semconv.span_name(method, None)
         return self._entrance.spans.start(name, self._parent, attributes, links, trace_id)
 
-    def _record_in(self, context: RequestContext, span: Span) -> None:
-        if not span.is_recording():
-            return
-        context.span = span
-        context.tenant_attribute = self._entrance.runtime.tenant_attribute
-        self.context = context
+    def _note_recording(self, span: Span) -> None:
+        """What the application says of its request goes on the span too."""
+        self.context.span = span
+        self.context.tenant_attribute = self._entrance.runtime.tenant_attribute
         if not self._entrance.makes_span:
             span.set_attributes(self._identity())
 
