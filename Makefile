@@ -20,7 +20,7 @@ demo: .venv/demo.stamp prometheus alertmanager mosquitto redis postgresql  ## a 
 demo-compile: .venv/base.stamp  ## compile slo-specs/ and compare rules/ and dashboards/ with it; needs no server
 	@python -m examples.demo.compile
 
-test: .venv/dev.stamp prometheus alertmanager mosquitto redis rabbitmq nats postgresql .cache/oldest-fastapi .cache/arq  ## lint, types and tests
+test: .venv/dev.stamp prometheus alertmanager mosquitto redis rabbitmq nats postgresql .cache/oldest-fastapi .cache/arq .cache/kafka  ## lint, types and tests
 	@tools/debian-install node=nodejs npm=npm chromium=chromium
 	ruff check
 	ruff format --check
@@ -115,6 +115,14 @@ postgresql:
 	@rm -rf $@
 	@uv pip install --quiet --python .venv --require-hashes --target $@ -r requirements/arq.txt
 	@touch $@
+
+# A Kafka, where Java and Maven are; everywhere the tests also have the mock cluster of librdkafka.
+.cache/kafka: tools/kafka.xml
+	@if command -v java >/dev/null && command -v mvn >/dev/null; then \
+	    echo "Downloading Kafka's jars (not installed, nothing is started)"; rm -rf $@ $@.new; \
+	    mvn -q -B -C -f $< dependency:copy-dependencies -DincludeScope=runtime -DoutputDirectory=$(CURDIR)/$@.new && \
+	    mv $@.new $@ || { rm -rf $@.new; echo "They cannot be had here; the tests with a real Kafka are skipped"; }; \
+	fi
 
 .venv/uv.stamp: requirements/install.txt tools/virtual-environment
 	@tools/virtual-environment $(PYTHON)

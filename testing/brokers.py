@@ -1,20 +1,24 @@
-"""Brokers on free loopback ports, stopped when their `with` block ends: AWS (moto), Kafka (librdkafka), MQTT, RabbitMQ,
-NATS. Redis is in `testing.databases`.
+"""Brokers on free loopback ports, stopped when their `with` block ends: AWS (moto), Kafka, MQTT, RabbitMQ, NATS.
+
+Redis is in `testing.databases`.
 """
 
 from __future__ import annotations
 
 import getpass
 import os
+import subprocess
 import sys
 import tempfile
+from base64 import urlsafe_b64encode
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from uuid import uuid4
 
 import httpx
 
-from testing.servers import PATIENCE, answers, find_program, free_port, listens, running
+from testing.servers import PATIENCE, ROOT, ServerError, answers, find_program, free_port, listens, running
 
 REGION = "eu-west-1"
 # Any credentials will do for moto; DynamoDB streams do not know endpoints with account numbers.
@@ -43,6 +47,42 @@ def moto() -> Iterator[str]:
 
 @contextmanager
 def kafka() -> Iterator[str]:
+    """A Kafka of the jars in `.cache/kafka/`, one process for everything (KRaft); yields its bootstrap server.
+
+    Raises:
+        ServerError: there is no Java or no Kafka here, or it did not start.
+    """
+    jars, java = ROOT / ".cache" / "kafka", find_program("java")
+    if not jars.is_dir():
+        raise ServerError("no .cache/kafka; `make .cache/kafka` fetches it where Java and Maven are")
+    port, controller = free_port(), free_port()
+    with tempfile.TemporaryDirectory(prefix="sloctl-kafka-") as name:
+        folder = Path(name)
+        settings = {
+            "process.roles": "broker,controller",
+            "node.id": 1,
+            "controller.quorum.voters": f"1@127.0.0.1:{controller}",
+            "controller.listener.names": "CONTROLLER",
+            "listeners": f"PLAINTEXT://127.0.0.1:{port},CONTROLLER://127.0.0.1:{controller}",
+            "advertised.listeners": f"PLAINTEXT://127.0.0.1:{port}",
+            "log.dirs": folder / "data",
+            "offsets.topic.num.partitions": 1,
+            "offsets.topic.replication.factor": 1,
+            "group.initial.rebalance.delay.ms": 0,
+        }
+        properties = folder / "server.properties"
+        properties.write_text("".join(f"{key}={value}\n" for key, value in settings.items()))
+        run: list[str | Path] = [java, "-Xmx256m", "-XX:+UseSerialGC", "-XX:TieredStopAtLevel=1", "-cp", f"{jars}/*"]
+        cluster = urlsafe_b64encode(uuid4().bytes).decode().rstrip("=")
+        formatting = [*run, "kafka.tools.StorageTool", "format", "-t", cluster, "-c", properties]
+        subprocess.run(formatting, capture_output=True, check=True, timeout=PATIENCE)
+        with running("Kafka", [*run, "kafka.Kafka", properties], folder / "kafka.log") as process:
+            process.wait_for(lambda: listens(port), "it listens")
+            yield f"127.0.0.1:{port}"
+
+
+@contextmanager
+def mock_kafka() -> Iterator[str]:
     """The mock cluster inside librdkafka, which listens on real sockets; yields its bootstrap server."""
     from confluent_kafka import Producer
 
@@ -73,7 +113,7 @@ def nats() -> Iterator[int]:
     with tempfile.TemporaryDirectory(prefix="sloctl-nats-") as folder:
         words = ["--addr", "127.0.0.1", "--port", str(port), "--jetstream", "--store_dir", folder]
         with running("NATS", [program, *words], Path(folder, "nats.log")) as process:
-            process.wait_for(lambda: listens(port), "it listens", within=20)
+            process.wait_for(lambda: listens(port), "it listens")
             yield port
 
 
@@ -114,7 +154,7 @@ exec "$BINDIR/erlexec" "$@"
         }
         around = ["env", *(f"{key}={value}" for key, value in settings.items())]
         with running("epmd", [*around, erts / "epmd"], folder / "epmd.log") as port_mapper:
-            port_mapper.wait_for(lambda: listens(mapper), "it listens", within=10)
+            port_mapper.wait_for(lambda: listens(mapper), "it listens")
             with running("RabbitMQ", [*around, server], folder / "rabbitmq.log") as process:
-                process.wait_for(lambda: listens(port), "it listens", within=90)
+                process.wait_for(lambda: listens(port), "it listens")
                 yield port

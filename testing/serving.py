@@ -10,14 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 import httpx
 import uvicorn
 
 from testing.servers import ROOT, Running, answers, free_port, running
-
-START_SECONDS: Final = 30
 
 
 @contextmanager
@@ -71,7 +69,7 @@ def workers(program: Path, count: int, environment: dict[str, str] | None = None
     url = f"http://127.0.0.1:{port}"
     with running("uvicorn", command, program.parent / "server.log") as server:
         with httpx.Client() as client:
-            server.wait_for(lambda: answers(client, url + path), "it answers", within=START_SECONDS)
+            server.wait_for(lambda: answers(client, url + path), "it answers")
         yield Workers(server, url)
 
 

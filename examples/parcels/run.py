@@ -16,7 +16,7 @@ from typing import Any
 import httpx
 
 from examples.parcels.settings import SERVICES, Settings
-from testing.brokers import AWS_ENVIRONMENT, kafka, mosquitto, moto
+from testing.brokers import AWS_ENVIRONMENT, mock_kafka, mosquitto, moto
 from testing.servers import PATIENCE, Running, answers, free_port, running
 
 
@@ -56,7 +56,7 @@ def pipeline(output: Path) -> Iterator[Pipeline]:
     with ExitStack() as stack:
         settings = Settings(
             aws=stack.enter_context(moto()),
-            kafka=stack.enter_context(kafka()),
+            kafka=stack.enter_context(mock_kafka()),
             mqtt_port=stack.enter_context(mosquitto()),
             edge_port=free_port(),
             orders_port=free_port(),

@@ -64,16 +64,18 @@ def instrument_app(
         _refuse_twice(app, mode)
     elif mode == "otel":
         raise ValueError('mode="otel" is for FastAPI; any other application has spans of ours')
-    metrics = _metrics(runtime, tenants, slo, buckets)
     settings: dict[str, Any] = {
         "trust": trust,
-        "metrics": metrics,
+        "metrics": _metrics(runtime, tenants, slo, buckets),
         "metrics_path": metrics_path,
         "id_headers": id_headers,
         "exclude": exclude,
     }
-    if not builds_a_stack:
-        return entered(app, runtime, settings)
+    return _stacked(app, runtime, settings, mode) if builds_a_stack else entered(app, runtime, settings)
+
+
+def _stacked(app: Any, runtime: Runtime, settings: dict[str, Any], mode: str) -> Any:
+    """FastAPI's and Starlette's applications, which build their stack of middlewares when they begin to serve."""
     settings |= {"routes": RouteTable(app), "span": mode == "fused"}
     ContextMiddleware(app, runtime, **settings)  # a wrong argument is an error here, not at the first request
     if mode == "otel":

@@ -15,7 +15,7 @@ from time import perf_counter
 from typing import Final
 
 from opentelemetry.context import Context, create_key, get_value
-from opentelemetry.trace import Span, SpanContext, StatusCode, get_current_span
+from opentelemetry.trace import INVALID_SPAN, Span, SpanContext, StatusCode, get_current_span, set_span_in_context
 
 from sloctl.instrumentation import guard
 
@@ -102,7 +102,8 @@ class RequestContext:
 
 CURRENT: Final[ContextVar[RequestContext | None]] = ContextVar("sloctl_request_context", default=None)
 
-
+# Where OpenTelemetry keeps the current span; its own functions for it ask and copy more than is needed here.
+SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, Context())))
 # Where the propagator puts what came with a message that another instrumentation consumes.
 EXTRACTED: Final = create_key("sloctl-request")
 

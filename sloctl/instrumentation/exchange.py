@@ -15,17 +15,15 @@ from typing import Any, Final, Protocol, Required, TypeAlias, TypedDict
 from opentelemetry import context as otel_context
 from opentelemetry.context import Context
 from opentelemetry.trace import (
-    INVALID_SPAN,
     Link,
     Span,
     SpanContext,
     StatusCode,
-    set_span_in_context,
 )
 
 from sloctl.instrumentation import entries, guard, semconv
 from sloctl.instrumentation.callers import NO_BAGGAGE, Caller, Callers, Exclude, Scope, Trust, excluding, method_of
-from sloctl.instrumentation.context import CURRENT, RequestContext
+from sloctl.instrumentation.context import CURRENT, SPAN_KEY, RequestContext
 from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.runtime import Runtime
 from sloctl.instrumentation.sampling import NotRecorded, SpansOfOthers, new_trace_id
@@ -41,9 +39,6 @@ _ALLOW_ORIGIN: Final = b"access-control-allow-origin"
 _EXPOSE: Final = b"access-control-expose-headers"
 _CONTENT_TYPE: Final = b"content-type"
 _EVENT_STREAM: Final = b"text/event-stream"
-_NOTHING: Final = Context()
-# Where OpenTelemetry keeps the current span; its own function for it copies twice.
-_SPAN_KEY: Final = next(iter(set_span_in_context(INVALID_SPAN, _NOTHING)))
 
 
 class Routes(Protocol):
@@ -144,21 +139,21 @@ class Visit:
         span: Span
         decided = entrance.spans.decided(self._parent, watched)
         if type(decided) is NotRecorded:  # as of most requests
-            span = decided
-            context = _request_context(incoming, decided.trace_id)
+            span, trace_id = decided, decided.trace_id
         else:
             span = self._started_span(decided, incoming)
-            context = _request_context(incoming, span.get_span_context().trace_id)
-            self._record_in(context, span)
+            trace_id = span.get_span_context().trace_id
         self._span = span
-        self.context = context
+        context = self.context = _request_context(incoming, trace_id)
+        if span is not decided and span.is_recording():
+            self._note_recording(span)
         self._id = context.request_id.encode("ascii")
         if incoming.identified:
             self._replace_ids_in_scope()
         else:
             scope["headers"] = [*scope["headers"], (entrance.id_header, self._id)]
         if entrance.makes_span:
-            self._trace_token = otel_context.attach(Context({_SPAN_KEY: span}))
+            self._trace_token = otel_context.attach(Context({SPAN_KEY: span}))
         self._context_token: Token[RequestContext | None] = CURRENT.set(context)
 
     def _started_span(self, trace_id: int | None, incoming: Caller) -> Span:
@@ -173,12 +168,10 @@ class Visit:
         name = semconv.span_name(method, None)
         return self._entrance.spans.start(name, self._parent, attributes, links, trace_id)
 
-    def _record_in(self, context: RequestContext, span: Span) -> None:
-        if not span.is_recording():
-            return
-        context.span = span
-        context.tenant_attribute = self._entrance.runtime.tenant_attribute
-        self.context = context
+    def _note_recording(self, span: Span) -> None:
+        """What the application says of its request goes on the span too."""
+        self.context.span = span
+        self.context.tenant_attribute = self._entrance.runtime.tenant_attribute
         if not self._entrance.makes_span:
             span.set_attributes(self._identity())
 

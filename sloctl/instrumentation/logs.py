@@ -24,7 +24,6 @@ _CUT: Final = "...[cut]"
 _STANDARD: Final = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName", STAMP}
 _OWN: Final = len(vars(logging.makeLogRecord({})))
 _NUMBERS: Final = frozenset({int, float, bool, type(None)})
-_OPTIONS: Final = orjson.OPT_NON_STR_KEYS
 _MOST_CHARACTERS: Final = MAX_FIELD_BYTES // 4  # so many never need more bytes, whatever they are
 _DEEPEST: Final = 32
 _LARGEST_INT_BITS: Final = 64
@@ -56,10 +55,7 @@ class JsonFormatter(logging.Formatter):
         except Exception as error:  # noqa: BLE001 - a log line is worth more than its form
             guard.failed("log line", error)
             fields = _least(record)
-        try:
-            return orjson.dumps(fields, _text, _OPTIONS).decode()
-        except orjson.JSONEncodeError:  # text that is no UTF-8 somewhere
-            return json.dumps(_plain(fields, ()), ensure_ascii=False, allow_nan=False)
+        return _encoded(fields).decode()
 
     def _fields(self, record: logging.LogRecord) -> dict[str, Any]:
         runtime = self._runtime or configured()
@@ -125,12 +121,18 @@ def _cut(value: Any) -> Any:
 
 
 def _cut_structure(value: Any) -> Any:
-    try:
-        encoded = orjson.dumps(value, _text, _OPTIONS)
-    except orjson.JSONEncodeError:
-        value = _plain(value, ())
-        encoded = json.dumps(value, ensure_ascii=False, allow_nan=False).encode()
+    encoded = _encoded(value)
     return value if len(encoded) <= MAX_FIELD_BYTES else _cut(encoded.decode())
+
+
+def _encoded(value: Any) -> bytes:
+    """The value as JSON, whatever it holds."""
+    for options in (0, orjson.OPT_NON_STR_KEYS):  # the second costs more, and few need it
+        try:
+            return orjson.dumps(value, _text, options)
+        except orjson.JSONEncodeError:  # text that is no UTF-8 somewhere, or a key of another kind
+            continue
+    return json.dumps(_plain(value, ()), ensure_ascii=False, allow_nan=False).encode()
 
 
 def _text(value: Any, by: Any = None) -> str:

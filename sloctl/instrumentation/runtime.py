@@ -3,47 +3,30 @@
 from __future__ import annotations
 
 import os
-import socket
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import unquote
-from uuid import uuid4
-from weakref import WeakSet
 
-from opentelemetry import metrics, propagate, trace
-from opentelemetry.context import Context
-from opentelemetry.metrics import MeterProvider
-from opentelemetry.propagators.composite import CompositePropagator
 from opentelemetry.sdk.resources import Resource
-from opentelemetry.sdk.trace import Span, SpanProcessor, TracerProvider
-from opentelemetry.sdk.trace.export import BatchSpanProcessor, SpanExporter
-from opentelemetry.sdk.trace.sampling import ParentBased, Sampler, TraceIdRatioBased
-from opentelemetry.trace import ProxyTracerProvider, Tracer
+from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
+from opentelemetry.sdk.trace.export import SpanExporter
+from opentelemetry.sdk.trace.sampling import Sampler
+from opentelemetry.trace import Tracer
 from prometheus_client import REGISTRY, CollectorRegistry
 
-from sloctl.instrumentation import environment as asked
-from sloctl.instrumentation import guard
-from sloctl.instrumentation.context import CURRENT, REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE, extracted
+from sloctl.instrumentation.context import REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE
 from sloctl.instrumentation.counters import serve_from
 from sloctl.instrumentation.durations import Durations, Scraped
 from sloctl.instrumentation.hosts import HostPatterns
+from sloctl.instrumentation.identity import IDENTITY, SERVICE, RequestAttributes, identity_of
 from sloctl.instrumentation.metrics import HttpMetrics
-from sloctl.instrumentation.propagation import REQUEST_ID, RequestIdPropagator
+from sloctl.instrumentation.providers import make_global, meter_provider, tracing
 from sloctl.instrumentation.pushed import Printed, Sent
 from sloctl.instrumentation.request_spans import Origin
-from sloctl.instrumentation.sampling import DrawnIds, EntrySpans
+from sloctl.instrumentation.sampling import EntrySpans
 from sloctl.instrumentation.stamps import stamp_records
-from sloctl.instrumentation.tail import KeepErrors, RecordAll
 from sloctl.instrumentation.workers import DIRECTORY
 
-SERVICE: Final = "service.name"
-INSTANCE: Final = "service.instance.id"
-POD: Final = "k8s.pod.name"
-CLUSTER: Final = "k8s.cluster.name"
-ENVIRONMENT: Final = "deployment.environment.name"
-IDENTITY: Final = (SERVICE, POD, CLUSTER, ENVIRONMENT)
-UNKNOWN: Final = "unknown"
 TRACER: Final = "sloctl.instrumentation"
 
 
@@ -89,7 +72,6 @@ class Runtime:
 
 
 _default: Runtime | None = None
-_ours: Final[WeakSet[TracerProvider]] = WeakSet()
 
 
 def configure(
@@ -149,37 +131,34 @@ def configure(
     """
     if not service:
         raise ValueError("configure(service=...) needs the name of the service")
-    if sample_ratio is not None and not 0 <= sample_ratio <= 1:
-        raise ValueError(f"sample_ratio is a share between 0 and 1, not {sample_ratio}")
     if otlp_metrics and cloudwatch_namespace is not None:
         raise ValueError("durations are printed for CloudWatch or sent by OTLP; give one of both")
     if folder := os.environ.get(DIRECTORY):
         os.makedirs(folder, exist_ok=True)  # noqa: PTH103 - before the first metric, which writes into it
-    resource = Resource.create(_identity(service, environment, cluster, pod))
-    if keep_errors and provider is not None:
-        raise ValueError("keep_errors needs a tracer provider that configure makes; leave provider out")
-    if provider is None and set_global and not keep_errors:
-        provider = _provider_of_others(sampled=sample_ratio is not None or sampler is not None)
-    ratio = None
-    if provider is None:
-        provider, ratio = _new_provider(resource, sampler, sample_ratio, keep_errors=keep_errors)
-        exporters = exporters or asked.exporters()
-    provider.add_span_processor(RequestAttributes(provider.resource, resource, request_attribute, tenant_attribute))
-    batches = tuple(BatchSpanProcessor(exporter) for exporter in exporters)
-    keeping = [KeepErrors([*processors, *batches])] if keep_errors else []
-    for processor in (*processors, *batches, *keeping):
-        provider.add_span_processor(processor)
-    finished = batches if ratio is not None and not processors else ()
+    resource = Resource.create(identity_of(service, environment, cluster, pod))
+    spans = tracing(
+        resource,
+        lambda there: RequestAttributes(there, resource, request_attribute, tenant_attribute),
+        provider=provider,
+        sampler=sampler,
+        sample_ratio=sample_ratio,
+        exporters=exporters,
+        processors=processors,
+        keep_errors=keep_errors,
+        is_global=set_global,
+    )
+    tracer = spans.provider.get_tracer(TRACER)
+    origin = Origin(spans.provider.resource, spans.finished, TRACER) if spans.finished else None
     runtime = Runtime(
         resource=resource,
-        provider=provider,
-        tracer=(tracer := provider.get_tracer(TRACER)),
-        entry_spans=EntrySpans(tracer, ratio, Origin(provider.resource, finished, TRACER) if finished else None),
+        provider=spans.provider,
+        tracer=tracer,
+        entry_spans=EntrySpans(tracer, spans.ratio, origin),
         registry=registry,
         baggage=frozenset(baggage),
         internal_hosts=HostPatterns(internal_hosts),
         durations=_durations(registry, resource, cloudwatch_namespace, otlp=otlp_metrics),
-        finished=finished,
+        finished=spans.finished,
         request_attribute=request_attribute,
         tenant_attribute=tenant_attribute,
     )
@@ -187,46 +166,15 @@ def configure(
     serve_from(registry)
     stamp_records()
     if set_global:
-        _set_global(runtime.provider)
+        make_global(spans.provider)
     return runtime
-
-
-def _new_provider(
-    resource: Resource, sampler: Sampler | None, sample_ratio: float | None, *, keep_errors: bool
-) -> tuple[TracerProvider, float | None]:
-    """A provider of ours, and the ratio of new traces that it records where a ratio is what decides."""
-    ratio = None
-    if sampler is None:
-        ratio = asked.sample_ratio() if sample_ratio is None else sample_ratio
-        if os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true":
-            ratio = None  # its tracers make no spans, and so must we
-        if ratio is not None:
-            sampler = ParentBased(TraceIdRatioBased(ratio))
-    # A ratio that the variables do not give is a sampler of OpenTelemetry's, which the provider finds itself.
-    provider = TracerProvider(resource=resource, sampler=sampler, id_generator=DrawnIds())
-    if keep_errors:
-        provider.sampler, ratio = RecordAll(provider.sampler), None
-    _ours.add(provider)
-    return provider, ratio
 
 
 def _durations(registry: CollectorRegistry, resource: Resource, namespace: str | None, *, otlp: bool) -> Durations:
     """Where durations go: one of three."""
     if namespace is not None:
         return Printed(namespace, {SERVICE: str(resource.attributes[SERVICE])})
-    return Sent(_meter_provider(resource)) if otlp else Scraped(registry)
-
-
-def _meter_provider(resource: Resource) -> MeterProvider:
-    """The process' own, if something has set one; or else one that sends what the variables ask for."""
-    from opentelemetry.sdk.metrics import MeterProvider as Provider  # much to load, for few processes
-    from opentelemetry.sdk.metrics.export import PeriodicExportingMetricReader
-
-    if isinstance(there := metrics.get_meter_provider(), Provider):
-        return there
-    # Each process adds up for itself, and pods of a Lambda function have no names.
-    instance = Resource({INSTANCE: str(uuid4())}).merge(resource)
-    return Provider([PeriodicExportingMetricReader(exporter) for exporter in asked.metric_exporters()], instance)
+    return Sent(meter_provider(resource)) if otlp else Scraped(registry)
 
 
 def default_runtime() -> Runtime:
@@ -248,62 +196,3 @@ def configured() -> Runtime | None:
 def _remember(runtime: Runtime) -> None:
     global _default  # noqa: PLW0603 - one process is one service; what it configured is found from everywhere
     _default = runtime
-
-
-def _provider_of_others(*, sampled: bool) -> TracerProvider | None:
-    """The process' tracer provider, if somebody else has set one."""
-    there = trace.get_tracer_provider()
-    if not isinstance(there, TracerProvider) or there in _ours:
-        return None
-    if sampled:
-        guard.LOG.warning("this process has a tracer provider already: its sampler decides what is recorded")
-    return there
-
-
-def _set_global(provider: TracerProvider) -> None:
-    if isinstance(trace.get_tracer_provider(), ProxyTracerProvider):  # nobody has set one
-        trace.set_tracer_provider(provider)
-    there = propagate.get_global_textmap()
-    if REQUEST_ID not in there.fields:
-        propagate.set_global_textmap(CompositePropagator([there, RequestIdPropagator()]))
-
-
-def _identity(
-    service: str, environment: str | None, cluster: str | None, pod: str | None, env: Mapping[str, str] = os.environ
-) -> dict[str, str]:
-    said = _resource_attributes(env.get("OTEL_RESOURCE_ATTRIBUTES", ""))
-    return {
-        SERVICE: service,
-        ENVIRONMENT: environment or said.get(ENVIRONMENT) or said.get("deployment.environment") or UNKNOWN,
-        CLUSTER: cluster or said.get(CLUSTER) or env.get("K8S_CLUSTER_NAME") or UNKNOWN,
-        POD: pod or said.get(POD) or env.get("K8S_POD_NAME") or env.get("POD_NAME") or socket.gethostname(),
-    }
-
-
-def _resource_attributes(text: str) -> dict[str, str]:
-    pairs = (pair.partition("=") for pair in text.split(","))
-    return {key.strip(): unquote(value.strip()) for key, separator, value in pairs if separator}
-
-
-class RequestAttributes(SpanProcessor):
-    """Puts the request ID and the tenant on every span, whoever starts it.
-
-    Service, pod, cluster and environment are on the span's resource. Where the resource is not ours and lacks some
-    of them (`configure(provider=...)`), they are put on the span itself.
-    """
-
-    def __init__(self, resource: Resource, own: Resource, request_attribute: str, tenant_attribute: str) -> None:
-        self._missing = {name: own.attributes[name] for name in IDENTITY if name not in resource.attributes}
-        self._request = request_attribute
-        self._tenant = tenant_attribute
-
-    def on_start(self, span: Span, parent_context: Context | None = None) -> None:
-        """Set the attributes; called by OpenTelemetry."""
-        if self._missing:
-            span.set_attributes(self._missing)
-        request = CURRENT.get() or extracted(parent_context)
-        if request is None:
-            return
-        span.set_attribute(self._request, request.request_id)
-        if request.tenant_id is not None:
-            span.set_attribute(self._tenant, request.tenant_id)

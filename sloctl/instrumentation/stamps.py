@@ -14,9 +14,10 @@ from contextvars import copy_context
 from functools import wraps
 from typing import Any, Final, ParamSpec, TypeVar
 
-from opentelemetry.trace import INVALID_SPAN, SpanContext, get_current_span
+from opentelemetry.context import get_current
+from opentelemetry.trace import SpanContext
 
-from sloctl.instrumentation.context import CURRENT, RequestContext, extracted
+from sloctl.instrumentation.context import CURRENT, SPAN_KEY, RequestContext, extracted
 
 STAMP: Final = "_sloctl"
 REQUEST_ID: Final = "request.id"
@@ -35,8 +36,9 @@ def log_fields() -> dict[str, str]:
 
     For loggers that do not make records of `logging`; outside of a request and of a span it is empty.
     """
-    span = get_current_span()
-    return stamp(CURRENT.get() or extracted(), None if span is INVALID_SPAN else span.get_span_context())
+    around = get_current()
+    span: Any = around.get(SPAN_KEY)
+    return stamp(CURRENT.get() or extracted(around), None if span is None else span.get_span_context())
 
 
 def stamp(request: RequestContext | None, span: SpanContext | None) -> dict[str, str]:

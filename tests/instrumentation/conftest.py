@@ -15,6 +15,8 @@ from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanE
 from prometheus_client import CollectorRegistry
 
 from sloctl.instrumentation import Runtime, configure, counters
+from testing.brokers import rabbitmq
+from tests.conftest import program
 
 
 @dataclass
@@ -93,6 +95,14 @@ def observed() -> Configure:
         return Observed(runtime, exporter)
 
     return make
+
+
+@pytest.fixture(scope="session")
+def rabbitmq_port() -> Iterator[int]:
+    """One RabbitMQ, which takes its time to start, for all tests of the xdist group `rabbitmq`."""
+    program("erl")
+    with rabbitmq() as port:
+        yield port
 
 
 def total(counter: Any) -> float:

@@ -240,6 +240,6 @@ logging.disable(logging.CRITICAL)
 with start_worker(app, perform_ping_check=False, pool="solo"):
     with entered(RequestContext("request-0001")):
         result = ship.delay()
-    print(result.get(timeout=20))
+    print(result.get(timeout=120))
 """
     assert output(program) == "request-0001\n"

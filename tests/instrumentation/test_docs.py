@@ -1,11 +1,13 @@
 """The examples of the pages, pasted into empty files, do what the pages say."""
 
+import itertools
 import json
 import os
 import re
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager
 from pathlib import Path
 from shutil import copytree
 
@@ -13,16 +15,21 @@ import boto3
 import httpx
 import pytest
 
+import sloctl.instrumentation
 from sloctl.diagnostics import Diagnostics
-from sloctl.instrumentation import RequestContext, boto, consume, instrument_httpx
+from sloctl.instrumentation import RequestContext, boto, carriers, consume, instrument_httpx
 from sloctl.instrumentation.carriers import Incoming
 from sloctl.instrumentation.context import entered
+from sloctl.instrumentation.frameworks import FRAMEWORKS
 from sloctl.language.discovery import discover, read_all
 from sloctl.model.indicator import Latency, Ratio
 from sloctl.resolve import resolve
-from testing.brokers import AWS_ENVIRONMENT, moto
+from testing import databases
+from testing.brokers import AWS_ENVIRONMENT, mock_kafka, mosquitto, moto, nats
 from testing.servers import PATIENCE, ROOT, Running, answers, free_port, running
+from tests.conftest import program
 from tests.instrumentation.conftest import Configure
+from tests.instrumentation.test_frameworks import FRAMEWORKS as TESTED
 
 PAGE = ROOT / "docs" / "instrumentation.md"
 SPEC = ROOT / "slo-specs" / "routemesh" / "tracking-api.yaml"
@@ -155,6 +162,7 @@ def test_other_loggers_and_threads_take_the_fields(folder: Path) -> None:
     inside = """
 from sloctl.instrumentation import RequestContext
 from sloctl.instrumentation.context import entered
+from sloctl.instrumentation.frameworks import FRAMEWORKS
 with entered(RequestContext("request-0001")):
     import other_loggers
 """
@@ -213,6 +221,38 @@ def test_an_example_says_what_it_should(folder: Path, name: str, says: str) -> N
     assert re.fullmatch(says + r"\n", finished.stdout), finished.stderr
 
 
+BROKERS: dict[str, tuple[str, Callable[[], AbstractContextManager[int | str]], str]] = {
+    "kafka_orders.py": ("", mock_kafka, "localhost:9092"),
+    "nats_orders.py": ("nats-server", nats, "4222"),
+    "redis_orders.py": ("redis-server", databases.redis, "6379"),
+    "mqtt_orders.py": ("mosquitto", mosquitto, "1883"),
+}
+
+
+@pytest.mark.parametrize("name", BROKERS)
+def test_the_example_of_each_broker(folder: Path, name: str) -> None:
+    needed, broker, usual = BROKERS[name]
+    if needed:
+        program(needed)
+    with broker() as address:
+        carries_the_id(folder, name, usual, str(address))
+
+
+@pytest.mark.xdist_group("rabbitmq")
+def test_the_example_of_rabbitmq(folder: Path, rabbitmq_port: int) -> None:
+    carries_the_id(folder, "rabbitmq_orders.py", "5672", str(rabbitmq_port))
+
+
+def carries_the_id(folder: Path, name: str, usual: str, address: str) -> None:
+    """The example, with the broker's address instead of the usual one."""
+    file = paste(folder, name)
+    code = file.read_text(encoding="utf-8")
+    assert usual in code
+    file.write_text(code.replace(usual, address), encoding="utf-8")
+    finished = run(folder, name)
+    assert finished.stdout == "request-0001 order-1\n", finished.stderr
+
+
 @pytest.mark.parametrize("name", ["function.py", "batches.py"])
 def test_the_lambda_examples_have_a_context_a_record(folder: Path, name: str) -> None:
     paste(folder, name)
@@ -250,6 +290,55 @@ def test_the_specification_of_a_worker_compiles_and_its_series_exist(folder: Pat
         name = metric if metric.endswith("_count") else f"{metric}_bucket"
         exact = {label: value, "error_type": ""} | ({} if metric.endswith("_count") else {"le": "0.5"})
         assert there.value(name, **exact) == 1, metric
+
+
+def headings() -> set[str]:
+    return set(re.findall(r"^#{2,3} (.*)$", PAGE.read_text(encoding="utf-8"), re.MULTILINE))
+
+
+def first_cells(heading: str) -> set[str]:
+    """The first column of the table below a heading."""
+    section = PAGE.read_text(encoding="utf-8").partition(f"\n{heading}\n")[2]
+    _, *rows = section[section.index("|---") :].splitlines()
+    table = itertools.takewhile(lambda line: line.startswith("|"), rows)
+    return {row.split(" | ")[0].removeprefix("| ") for row in table}
+
+
+def test_each_framework_logger_and_client_has_a_section() -> None:
+    """The lists of the code, of its tests and of the page are the same."""
+    sections = headings()
+    classes = {"flask": "Flask", "django": "Django", "litestar": "Litestar", "aiohttp": "aiohttp's server"}
+    found = {classes[name.split(".")[0]] for name in FRAMEWORKS}
+    assert found | {"Starlette", "A FastAPI service"} <= sections
+    tested = {name.split()[0].lower() for name in TESTED}
+    assert tested == {name.split(".")[0] for name in FRAMEWORKS} | {"starlette"}
+    public = set(sloctl.instrumentation.__all__)
+    assert {"structlog_processor", "loguru_patcher", "JsonFormatter", "ContextFilter"} <= public
+    assert {"logging", "structlog and loguru"} <= sections
+    others = {"app", "libraries", "celery", "rq", "dramatiq", "arq"}
+    clients = {name.removeprefix("instrument_") for name in public if name.startswith("instrument_")} - others
+    assert {"httpx", "requests, urllib3 and aiohttp"} <= sections
+    assert clients == {"httpx", "requests", "urllib3", "aiohttp"}
+
+
+def test_each_transport_and_job_queue_has_a_row() -> None:
+    carried = {name for name in carriers.__all__ if name[0].islower()}
+    of_carriers = {
+        "sqs": {"SQS"}, "sns": {"SNS"}, "eventbridge": {"EventBridge"}, "kinesis": {"Kinesis"}, "s3": {"S3"},
+        "dynamodb": {"DynamoDB"}, "kafka": {"Kafka"}, "mqtt": {"MQTT 5", "MQTT 3.1.1"}, "rabbitmq": {"RabbitMQ"},
+        "nats": {"NATS"}, "redis": {"Redis streams", "Redis lists, publish/subscribe"}, "grpc": {"gRPC"},
+        "http": {"HTTP"}, "mapping": {"others"},
+    }  # fmt: skip
+    of_boto = {
+        "firehose": "Firehose", "stepfunctions": "Step Functions", "lambda": "Lambda `Invoke`", "iot-data": "IoT Data",
+        "events": "EventBridge", "sqs": "SQS", "sns": "SNS", "kinesis": "Kinesis", "dynamodb": "DynamoDB", "s3": "S3",
+    }  # fmt: skip
+    assert carried == set(of_carriers)
+    assert {*boto.SERVICES, *boto.OPTIONAL} == set(of_boto)
+    assert first_cells("### Every transport") == {*set().union(*of_carriers.values()), *of_boto.values()}
+    queues = {"instrument_celery", "instrument_rq", "instrument_dramatiq", "instrument_arq"}
+    assert queues <= set(sloctl.instrumentation.__all__)
+    assert {f"instrument_{row.lower()}" for row in first_cells("## Job queues")} == queues
 
 
 def test_every_python_block_of_the_page_is_run_here() -> None:

@@ -4,6 +4,7 @@ import base64
 import gzip
 import io
 import json
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -218,6 +219,18 @@ def test_a_compressed_file_that_was_cut_off_is_read_as_far_as_it_goes() -> None:
     telemetry = follow(ID, [io.BytesIO(gzip.compress(lines)[:-1000])])
     assert telemetry.unreadable >= 1
     assert 10_000 < len(telemetry.logs) < 20_000
+
+
+ONE_A_LINE = [text for text in LOGS.values() if isinstance(text, str) and "\n" not in text]
+TORN = [TEXT[: len(TEXT) // 3], "}", "{{{", '{"a":', "\x00\x01", "[pod/x/y] ", "null", "[]", '"text"', TEXT[20:40]]
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_no_line_is_lost_in_a_file_of_all_forms_and_torn_lines(seed: int) -> None:
+    lines = [*ONE_A_LINE, *TORN]
+    random.Random(seed).shuffle(lines)
+    telemetry = follow(ID, [io.BytesIO("\n".join(lines).encode())])
+    assert sum(line.request_id == ID for line in telemetry.logs) == len(ONE_A_LINE)
 
 
 @pytest.mark.parametrize("around", [0, 1 << 20, (1 << 20) - 100, 3 << 20])

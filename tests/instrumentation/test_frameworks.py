@@ -18,7 +18,7 @@ import pytest
 from aiohttp import web
 
 from sloctl.instrumentation import JsonFormatter, WsgiContextMiddleware, current, instrument_app
-from testing.servers import free_port
+from testing.servers import PATIENCE, free_port
 from testing.serving import serving
 from tests.instrumentation.conftest import Configure, Observed
 
@@ -237,7 +237,8 @@ def entries(observed: Configure) -> Iterator[tuple[Observed, list[dict[str, Any]
 def test_id_logs_metrics_and_spans_by_one_call(framework: str, entries: tuple[Observed, list[dict[str, Any]]]) -> None:
     seen, lines = entries
     serve, route = FRAMEWORKS[framework]
-    with serve(seen) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=10, limits=ONE_EACH) as client:
+    settings: dict[str, Any] = {"timeout": PATIENCE, "limits": ONE_EACH}
+    with serve(seen) as port, httpx.Client(base_url=f"http://127.0.0.1:{port}", **settings) as client:
         good = client.get("/items/7", headers={"x-request-id": "request-good"})
         assert (good.status_code, good.json()) == (200, {"request_id": "request-good"})
         broken = client.get("/broken", headers={"x-request-id": "request-broken"})
@@ -275,7 +276,7 @@ def test_id_logs_metrics_and_spans_by_one_call(framework: str, entries: tuple[Ob
 
 
 def until(true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while not true() and time.monotonic() < deadline:
         time.sleep(0.02)
 

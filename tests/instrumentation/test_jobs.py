@@ -24,7 +24,7 @@ from sloctl.instrumentation import (
 )
 from sloctl.instrumentation.context import entered
 from testing import databases
-from testing.servers import ROOT
+from testing.servers import PATIENCE, ROOT
 from tests.conftest import program
 from tests.instrumentation.conftest import Configure
 
@@ -91,7 +91,7 @@ def run(folder: Path, store: redis.Redis, code: str, *, path: str = "") -> None:
     environment = {**os.environ, "REDIS_PORT": port, "PYTHONPATH": path, "PYTHONWARNINGS": "ignore"}
     command = [sys.executable, "program.py"]
     finished = subprocess.run(
-        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=60, check=False
+        command, cwd=folder, env=environment, capture_output=True, text=True, timeout=PATIENCE, check=False
     )
     assert finished.returncode == 0, finished.stderr[-3000:]
 
@@ -160,7 +160,7 @@ def test_celery(tmp_path: Path, store: redis.Redis, pool: str) -> None:
         wait_for(store, "counted", 3)
     finally:
         worker.terminate()
-        worker.communicate(timeout=30)
+        worker.communicate(timeout=PATIENCE)
     ours = ["request-0001", "acme", "celery"]
     said = dict(lines(store, "said"))
     alone, stop = said.pop("ship alone"), said.pop("stop")
@@ -175,7 +175,7 @@ def test_celery(tmp_path: Path, store: redis.Redis, pool: str) -> None:
 
 
 def wait_for(store: redis.Redis, key: str, count: int) -> None:
-    deadline = time.monotonic() + 40
+    deadline = time.monotonic() + PATIENCE
     while int(store.llen(key)) < count:  # type: ignore[arg-type]
         assert time.monotonic() < deadline, lines(store, key)
         time.sleep(0.05)

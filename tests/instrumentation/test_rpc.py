@@ -18,6 +18,7 @@ from sloctl.instrumentation import (
     grpc_server_interceptor,
 )
 from sloctl.instrumentation.context import entered
+from testing.servers import PATIENCE
 from tests.instrumentation.conftest import Configure, Observed
 
 pytestmark = pytest.mark.anyio
@@ -90,7 +91,7 @@ def channel(there: Observed, trust: Any = "internal") -> Iterator[grpc.Channel]:
 def test_a_call_continues_the_callers_trace(observed: Configure) -> None:
     there = observed(internal_hosts=["127.0.0.1"])
     with channel(there) as orders, there.runtime.tracer.start_as_current_span("work"), entered(CONTEXT):
-        assert orders.unary_unary("/shop.Orders/Answer")(b"", timeout=10) == b"request-0001 acme None"
+        assert orders.unary_unary("/shop.Orders/Answer")(b"", timeout=PATIENCE) == b"request-0001 acme None"
     work, call, served = (find(there, name, kind) for name, kind in KINDS)
     assert call.parent.span_id == work.get_span_context().span_id
     assert served.parent.span_id == call.get_span_context().span_id
@@ -117,10 +118,10 @@ def test_all_four_shapes(observed: Configure) -> None:
     there = observed(internal_hosts=["127.0.0.1"])
     who = b"request-0001 acme None"
     with channel(there) as orders, entered(CONTEXT):
-        assert list(orders.unary_stream("/shop.Orders/Several")(b"", timeout=10)) == [who] * 2
-        assert list(orders.stream_stream("/shop.Orders/Both")(iter([b"", b""]), timeout=10)) == [who] * 4
-        assert orders.stream_unary("/shop.Orders/Last")(iter([b"", b""]), timeout=10) == who
-        assert orders.unary_unary("/shop.Orders/Answer").future(b"", timeout=10).result() == who
+        assert list(orders.unary_stream("/shop.Orders/Several")(b"", timeout=PATIENCE)) == [who] * 2
+        assert list(orders.stream_stream("/shop.Orders/Both")(iter([b"", b""]), timeout=PATIENCE)) == [who] * 4
+        assert orders.stream_unary("/shop.Orders/Last")(iter([b"", b""]), timeout=PATIENCE) == who
+        assert orders.unary_unary("/shop.Orders/Answer").future(b"", timeout=PATIENCE).result() == who
     assert there.value(SERVED, error_type="") == 4
     assert there.value(CALLED, error_type="") == 4
     assert current() is None
@@ -139,10 +140,10 @@ def test_which_status_is_the_servers_failure(observed: Configure, word: bytes, s
     with channel(there) as orders:
         for _ in ("unary", "stream"):
             with pytest.raises(grpc.RpcError) as raised:
-                orders.unary_unary("/shop.Orders/Answer")(word, timeout=10)
+                orders.unary_unary("/shop.Orders/Answer")(word, timeout=PATIENCE)
             assert raised.value.code().name == status
         with pytest.raises(grpc.RpcError):
-            list(orders.unary_stream("/shop.Orders/Several")(word, timeout=10))
+            list(orders.unary_stream("/shop.Orders/Several")(word, timeout=PATIENCE))
     labels = {"rpc_method": "shop.Orders/Answer", "rpc_response_status_code": status}
     assert there.value(SERVED, **labels, error_type=failure) == 2
     assert there.value(CALLED, **labels, error_type=status) == 2
@@ -153,7 +154,7 @@ def test_which_status_is_the_servers_failure(observed: Configure, word: bytes, s
 def test_at_an_edge_the_ids_are_ours(observed: Configure) -> None:
     there = observed(internal_hosts=["127.0.0.1"])
     with channel(there, trust="edge") as orders, entered(CONTEXT):
-        own, tenant, theirs = orders.unary_unary("/shop.Orders/Answer")(b"", timeout=10).decode().split()
+        own, tenant, theirs = orders.unary_unary("/shop.Orders/Answer")(b"", timeout=PATIENCE).decode().split()
     assert (len(own), tenant, theirs) == (32, "None", "request-0001")
 
 
@@ -162,7 +163,7 @@ def test_metadata_of_the_caller_stay(observed: Configure) -> None:
     with channel(there) as orders, entered(CONTEXT):
         call = orders.unary_unary("/shop.Orders/Answer")
         mine = (("mine", "1"), ("x-request-id", "older-id-1"))
-        assert call(b"", timeout=10, metadata=mine).startswith(b"request-0001")
+        assert call(b"", timeout=PATIENCE, metadata=mine).startswith(b"request-0001")
         seen += mine
     assert seen == [("mine", "1"), ("x-request-id", "older-id-1")]
 
@@ -170,7 +171,7 @@ def test_metadata_of_the_caller_stay(observed: Configure) -> None:
 def test_a_method_that_is_not_there(observed: Configure) -> None:
     there = observed()
     with channel(there) as orders, pytest.raises(grpc.RpcError) as raised:
-        orders.unary_unary("/shop.Orders/Nothing")(b"", timeout=10)
+        orders.unary_unary("/shop.Orders/Nothing")(b"", timeout=PATIENCE)
     assert raised.value.code() is grpc.StatusCode.UNIMPLEMENTED
     assert there.value(SERVED) is None
 
@@ -188,14 +189,14 @@ async def test_the_asynchronous_api(observed: Configure) -> None:
     who = b"request-0001 acme None"
     async with grpc.aio.insecure_channel(target, interceptors=interceptors) as orders:
         with entered(CONTEXT):
-            assert await orders.unary_unary("/shop.Orders/Answer")(b"", timeout=10) == who
-            assert await orders.unary_unary("/shop.Orders/Sync")(b"", timeout=10) == who
+            assert await orders.unary_unary("/shop.Orders/Answer")(b"", timeout=PATIENCE) == who
+            assert await orders.unary_unary("/shop.Orders/Sync")(b"", timeout=PATIENCE) == who
             for name, count in (("Several", 2), ("Written", 1)):
-                call = orders.unary_stream(f"/shop.Orders/{name}")(b"", timeout=10)
+                call = orders.unary_stream(f"/shop.Orders/{name}")(b"", timeout=PATIENCE)
                 assert [part async for part in call] == [who] * count
             for word, status in ((b"NOT_FOUND", "NOT_FOUND"), (b"raise", "UNKNOWN")):
                 with pytest.raises(grpc.RpcError) as raised:
-                    await orders.unary_unary("/shop.Orders/Answer")(word, timeout=10)
+                    await orders.unary_unary("/shop.Orders/Answer")(word, timeout=PATIENCE)
                 assert raised.value.code().name == status
     await server.stop(None)
     await asyncio.sleep(0.05)

@@ -17,7 +17,7 @@ from fastapi.responses import PlainTextResponse, Response, StreamingResponse
 from starlette.middleware.base import BaseHTTPMiddleware
 
 from sloctl.instrumentation import current, instrument_app
-from testing.servers import ROOT, answers, free_port, running, until
+from testing.servers import PATIENCE, ROOT, answers, free_port, running, until
 from testing.serving import serving, workers
 from tests.instrumentation.conftest import Configure, Observed
 
@@ -111,7 +111,7 @@ def served(seen: Observed, kind: str) -> AbstractContextManager[int]:
 
 def counted(seen: Observed, expected: int) -> dict[tuple[str, str, str], float]:
     """What was counted, as soon as so many requests are."""
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while sum(seen.counted().values()) < expected and time.monotonic() < deadline:
         time.sleep(0.02)
     return seen.counted()
@@ -211,6 +211,18 @@ def ask(url: str, times: int) -> list[Any]:
     return answers
 
 
+def all_answer(client: httpx.Client, url: str, status: int) -> list[httpx.Response]:
+    """Several answers, each on a connection of its own, once all have the status."""
+    found = [client.get(url) for _ in range(6)]
+    return found if {response.status_code for response in found} == {status} else []
+
+
+def all_counted(url: str, count: int) -> str:
+    """The metrics, once so many requests are in them."""
+    text = httpx.get(url).text
+    return text if total(text, COUNTED) == count else ""
+
+
 def total(text: str, start: str) -> float:
     return sum(float(line.split()[-1]) for line in text.splitlines() if line.startswith(start))
 
@@ -245,14 +257,13 @@ def test_workers_that_gunicorn_forks_are_refused_too_or_added_up(
     command = ["env", f"PYTHONPATH={ROOT}", *chosen, sys.executable, "-m", *gunicorn]
     url = f"http://127.0.0.1:{port}"
     with running("gunicorn", command, tmp_path / "log") as server, httpx.Client(limits=ONE_EACH) as client:
-        server.wait_for(lambda: answers(client, f"{url}/ok"), "it answers", within=30)
+        server.wait_for(lambda: answers(client, f"{url}/ok"), "it answers")
         log = server.log
-        server.wait_for(lambda: log.read_text().count("Booting worker") == 3, "all workers run", within=30)
-        time.sleep(1)
+        server.wait_for(lambda: log.read_text().count("Booting worker") == 3, "all workers run")
         for _ in range(30):
             client.get(f"{url}/ok")
-        found = [client.get(f"{url}/metrics") for _ in range(6)]
-    assert {response.status_code for response in found} == {status}
+        # Each worker looks for others when it is asked, and again after some seconds.
+        found = until(lambda: all_answer(client, f"{url}/metrics", status))
     if status == 200:
         assert total(found[-1].text, COUNTED) >= 31
     else:
@@ -269,12 +280,11 @@ def test_totals_of_four_workers_are_exact_also_after_one_was_killed(program: Pat
     folder.mkdir()
     with workers(program, 4, {"PROMETHEUS_MULTIPROC_DIR": str(folder)}, "/metrics") as there:
         pids = ask(f"{there.url}/pid", 200)
-        time.sleep(0.5)  # the last response is out before it is counted
+        until(lambda: all_counted(f"{there.url}/metrics", 200))  # a response is out before it counts
         there.kill_one(pids[0])
-        time.sleep(0.5)
+        until(lambda: not Path(f"/proc/{pids[0]}").exists())
         ask(f"{there.url}/pid", 100)
-        text = httpx.get(f"{there.url}/metrics").text
-        assert total(text, COUNTED) == 300
+        text = until(lambda: all_counted(f"{there.url}/metrics", 300))
         assert total(text, "http_server_active_requests") == 0
 
 

@@ -12,6 +12,7 @@ import websockets
 from fastapi import Depends, FastAPI, WebSocket, WebSocketDisconnect, WebSocketException
 
 from sloctl.instrumentation import current, instrument_app
+from testing.servers import PATIENCE
 from testing.serving import serving
 from tests.instrumentation.conftest import Configure, Observed
 
@@ -100,6 +101,6 @@ def closed(seen: Observed, code: str) -> float | None:
 
 
 async def until(true: Any) -> None:
-    deadline = time.monotonic() + 5
+    deadline = time.monotonic() + PATIENCE
     while not true() and time.monotonic() < deadline:
         await asyncio.sleep(0.02)
