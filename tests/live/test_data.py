@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -111,6 +114,41 @@ def test_what_falls_all_the_time_is_no_counter(
     err = until(lambda: said if "SLO206" in (said := validate(tmp_path, scraped, capsys, seconds)[1]) else "")
     assert re.search(r"spec.yaml:15:10: warning\[SLO206\]: scrape_duration_seconds fell \d+ times in 15m", err)
     assert "write `counts: per_5m`" in err
+
+
+class Late(BaseHTTPRequestHandler):
+    """A counter whose samples carry the time of two minutes ago."""
+
+    def do_GET(self) -> None:
+        stamp = (int(time.time()) - 120) * 1000
+        body = f"# TYPE late_total counter\nlate_total 5 {stamp}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its parent calls it
+        pass
+
+
+@pytest.mark.server
+def test_samples_that_come_late_are_told_with_what_to_write(
+    tmp_path: Path, prometheus: StartPrometheus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Late) as exporter:
+        threading.Thread(target=exporter.serve_forever, args=(0.01,)).start()
+        target = {"targets": [f"127.0.0.1:{exporter.server_port}"]}
+        job = {"job_name": "late", "scrape_interval": "1s", "static_configs": [target]}
+        server = prometheus({"scrape_configs": [job]}, flags=KEPT)
+        server.wait_for(lambda: server.value("count_over_time(late_total[10m])"), "a late sample")
+        late = "sli: {ratio: {total: late_total, bad: late_total}}"
+        code, err = validate(tmp_path, server.url, capsys, late)
+        assert code == 0
+        assert re.search(r"warning\[SLO208\]: the newest sample of late_total is 12\ds old", err)
+        assert re.search(r"write `late_by: [23]m`", err)
+        assert "SLO208" not in validate(tmp_path, server.url, capsys, f"late_by: 2m\n    {late}")[1]
+        exporter.shutdown()
 
 
 @pytest.mark.server

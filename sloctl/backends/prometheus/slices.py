@@ -6,7 +6,7 @@ no event is what must be told.
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.events import Tiles, event_tiles
@@ -27,6 +27,9 @@ from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Selector
 from sloctl.promql.build import indent, over_time
 from sloctl.promql.selectors import selector_text
+
+_LOOKS: Final = 12
+"""So many looks into a tile find its newest sample though a failed scrape ended the series since."""
 
 
 def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
@@ -135,11 +138,23 @@ def _paced(slo: Slo, selector: Selector, counts: Counts) -> str:
     events = raw.events(slo, counts, selector)
     if not isinstance(counts, RunningTotal):
         return events
-    newest, before = (f"timestamp({edge})" for edge in _edges(slo, raw.split(slo, selector)))
+    newest, before = _times(slo, raw.split(slo, selector))
     pace = (
         f"({number(slo.sampling.resolution.seconds)} / ({newest} - {before} > 0) or 0 * {newest} + 1 unless {before})"
     )
     return f"(\n{indent(events)}\n) * {pace}"
+
+
+def _times(slo: Slo, selector: Selector) -> tuple[str, str]:
+    """When the newest sample of a tile was read, and that before it; a scrape that fails ends a series for a while."""
+    sampling, text = slo.sampling, selector_text(selector)
+    looks = zip(_edges(slo, selector), (sampling.resolution, sampling.resolution * 2), strict=True)
+    offsets, every = (sampling.shift, sampling.resolution + sampling.shift), sampling.resolution // _LOOKS
+    newest, before = (
+        f"(timestamp({edge}) or max_over_time(timestamp({text})[{length}:{every}] offset {offset}))"
+        for (edge, length), offset in zip(looks, offsets, strict=True)
+    )
+    return newest, before
 
 
 def _edges(slo: Slo, selector: Selector) -> tuple[str, str]:
@@ -168,13 +183,18 @@ def _beyond(slo: Slo, throughput: Throughput, events: str) -> str:
 
 
 def _scraped(slo: Slo, throughput: Throughput) -> str:
-    """Only slices in which a target was read that was read before; otherwise a restart of Prometheus pages."""
+    """Only slices in which a target was read that was read before; otherwise a restart of Prometheus pages.
+
+    A target that does not answer is judged from its second slice on: one scrape may fail.
+    """
     sampling = slo.sampling
     if sampling.new_series is not NewSeries.COUNT_IF_UP or not isinstance(throughput.counts, RunningTotal):
         return ""
     up = Selector("up", throughput.counter[0].on(sampling.target_labels))
     newest, before = (f"timestamp({edge})" for edge in _edges(slo, up))
-    return f"\nand on () count({newest} - {before} > 0)"
+    answered = f"{selector_text(up, offset=sampling.shift)} == 1"
+    silent = f"{over_time('max', up, sampling.resolution * 2, sampling.shift)} == 0"
+    return f"\nand on () count({newest} - {before} > 0 and ({answered} or {silent}))"
 
 
 def _outside(threshold: Threshold) -> str:

@@ -36,10 +36,11 @@ _PERCENT: Final = " }}%"
 _LENGTH: Final = " | humanizeDuration }}"
 _NO_PART: Final = "a part that is not yet counted"
 _NO_TIME: Final = "a time that is not yet counted"
-_BLIND_SUMMARY: Final = "$slo: its metric has had no series for $after, so nothing is measured"
+_BLIND_SUMMARY: Final = "$slo: its metric has had no usable samples for $after, so nothing is measured"
 _BLIND_DESCRIPTION: Final = (
-    "No series match $selector. Either the service or its scrape is gone, or the metric was renamed: "
-    "check the target first, then the selector in the specification. Until then no other alert of $slo can fire."
+    "No series match $selector, or their samples are too old when they come. Either the service or its scrape is gone, "
+    "or the metric was renamed: check the target first, then the selector and `late_by` in the specification. Until "
+    "then no other alert of $slo can fire."
 )
 _DOWN_SUMMARY: Final = "$slo: none of its targets has answered a scrape for $after"
 _DOWN_DESCRIPTION: Final = (
