@@ -1,7 +1,8 @@
 """What a running Prometheus says of the series that specifications read: the mistakes that no parser can see.
 
 Codes: SLO201 no series, SLO202 no bucket, SLO203 created counters cannot be told, SLO204 split labels, SLO205 scrape
-interval, SLO206 no counter, SLO208 samples that come late.
+interval, SLO206 no counter, SLO208 samples that come late, SLO209 `up` of more
+targets than needed.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ _OFF: Final = 0.25
 """How far, as a ratio, the samples' distance may be from the declared interval."""
 _FALLS: Final = 0.1
 """More of its samples than this, as a ratio, lie below the one before: no process starts again that often."""
+_MANY: Final = 100
+"""To read `up` of fewer targets is cheap."""
 
 
 def check_data(catalogue: Catalogue, client: PrometheusClient, found: Diagnostics) -> None:
@@ -45,6 +48,7 @@ def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, foun
         return
     if slo.by:
         _check_split(slo, selector, client, found)
+    _check_targets(slo, selector, client, found)
     if slo.indicator.reads().counters:
         _check_falls(slo, selector, client, found)
         if slo.sampling.new_series is NewSeries.COUNT_IF_UP:
@@ -70,6 +74,25 @@ def _is_late(slo: Slo, selector: Selector, client: PrometheusClient, found: Diag
     help_ = f"write `late_by: {late}`; alerts are as much later"
     found.warning("SLO208", slo.at("late_by"), f"{message} late", help_)
     return True
+
+
+def _check_targets(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+    """Whether `up` is read of many more targets than the selector has, though one of its matchers would narrow it."""
+    known = slo.sampling.target_labels
+    up = Selector("up", selector.on(known))
+    needed = _value(client, f"count(group by ({', '.join(known)}) ({selector_text(selector)}))") if known else None
+    targets = _value(client, f"count({selector_text(up)})")
+    if not needed or not targets or targets < max(_MANY, needed * 2):
+        return
+    more = [matcher for matcher in selector.matchers if matcher.label not in known]
+    helps = [one.label for one in more if _value(client, f"count({selector_text(up.narrowed(one))}) < {targets / 2}")]
+    message = f"rules read `up` of {targets:.0f} targets, and {selector_text(selector)} is on {needed:.0f}"
+    if helps:
+        labels = ", ".join([*known, *dict.fromkeys(helps)])
+        help_ = f"write `target_labels: [{labels}]` in the Platform: `up` has them too, so the same matchers narrow it"
+    else:
+        help_ = "add a matcher on `job` to the selector"
+    found.warning("SLO209", slo.at("sli"), message, help_)
 
 
 def _check_split(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:

@@ -13,7 +13,7 @@ import pytest
 
 from examples.demo.checkout import checkout_service, scrape_config
 from sloctl.cli import main
-from testing.servers import until
+from testing.servers import free_port, until
 from tests.conftest import StartPrometheus
 
 SPEC = """apiVersion: sloctl/v1
@@ -167,3 +167,23 @@ def test_a_bound_that_is_no_bucket_and_a_wrong_interval_are_told(
     assert code == 1
     assert f"error[SLO202]: {metric} has no bucket at 0.3" in err
     assert "write one of its bounds, such as 0.2 or 0.4" in err
+
+
+@pytest.mark.server
+def test_a_selector_that_narrows_up_by_nothing_is_told_what_would(
+    tmp_path: Path, prometheus: StartPrometheus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"targets": [f"localhost:{(port := free_port())}"], "labels": {"namespace": "shop"}}
+    dead = {"targets": [f"127.0.0.{number}:1" for number in range(2, 122)], "labels": {"namespace": "else"}}
+    job = {"job_name": "all", "scrape_interval": "1s", "static_configs": [own, dead]}
+    server = prometheus({"scrape_configs": [job]}, flags=KEPT, port=port)
+    metric = "prometheus_http_requests_total"
+    server.wait_for(lambda: server.value(f"count({metric})") and (server.value("count(up)") or 0) > 120, "scrapes")
+    slo = f"sli: {{ratio: {{total: '{metric}{{namespace=\"shop\"}}', bad_if: 'code=\"500\"'}}}}"
+    _, err = validate(tmp_path, server.url, capsys, slo)
+    assert f'warning[SLO209]: rules read `up` of 121 targets, and {metric}{{namespace="shop"}} is on 1' in err
+    assert "write `target_labels: [job, instance, namespace]` in the Platform" in err
+    _, err = validate(tmp_path, server.url, capsys, slo, target="job, instance, namespace")
+    assert "SLO209" not in err
+    _, err = validate(tmp_path, server.url, capsys, f"sli: {{ratio: {{total: {metric}, bad_if: 'code=\"500\"'}}}}")
+    assert "add a matcher on `job` to the selector" in err
