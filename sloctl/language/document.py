@@ -105,8 +105,8 @@ class Severities(Written):
 class Texts(Written):
     """The texts of alerts; `$service`, `$slo` and other placeholders stand for values."""
 
-    summary: Maybe[v.Text] = optional("One line.", otherwise="built in")
-    description: Maybe[v.Text] = optional("What happened, and what to do.", otherwise="built in")
+    summary: Maybe[v.AlertText] = optional("One line.", otherwise="built in")
+    description: Maybe[v.AlertText] = optional("What happened, and what to do.", otherwise="built in")
 
 
 class Dashboards(Written):

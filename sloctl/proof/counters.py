@@ -12,7 +12,7 @@ from sloctl.model.catalogue import NewSeries, Slo
 from sloctl.model.indicator import Across, Latency, Ratio, RunningTotal, Throughput
 from sloctl.model.quantities import number
 from sloctl.model.selector import Selector, Selectors
-from sloctl.proof.examples import Example, NotDerivableError, SeriesLabels, matches, non_matching, selected
+from sloctl.proof.examples import Example, NotDerivableError, SeriesLabels, matches, non_matching, selected, unlike
 from sloctl.proof.raw_input import BUSY, RawInput, split_at_recovery
 from sloctl.proof.series import InputSeries, ScrapeClock
 
@@ -70,7 +70,8 @@ class RatioInput(EventInput):
                 written |= self.scraped(part.metric, labels, samples)
         for part in self.uncounted:
             samples = self.counted(self.ratio.counts, [BUSY] * len(tiles))
-            written |= self.scraped(part.metric, {**dict(part.labels), **split}, samples)
+            labels = unlike(dict(part.labels), split, self.ratio.reads().selectors)
+            written |= self.scraped(part.metric, labels, samples)
         return written
 
 
@@ -155,7 +156,8 @@ class LatencyInput(EventInput):
             written |= self._observed({**self.failed, **split}, failures, none)
         for labels in self.non_matching:
             half = [BUSY / 2] * len(tiles)
-            written |= self._observed({**labels, **split}, half, half, created=False)
+            unseen = unlike(labels, split, self.latency.histogram)
+            written |= self._observed(unseen, half, half, created=False)
         return written
 
     def _observed(
@@ -211,8 +213,8 @@ class ThroughputInput(RawInput):
         written = self.scraped(metric, labels, self.counted(counts, every))
         if later is not None:
             written |= self.scraped(metric, {**labels, "replica": "later"}, self.counted(counts, later, created=True))
-        for other in self.example.non_matching:
-            written |= self.scraped(metric, {**other, **split}, self.counted(counts, [BUSY] * len(tiles)))
+        for other in self.example.unlike(split):
+            written |= self.scraped(metric, other, self.counted(counts, [BUSY] * len(tiles)))
         return written
 
     def continues_history(self) -> bool:

@@ -90,11 +90,25 @@ def non_matching(selector: Selector) -> Iterator[dict[str, str]]:
             continue  # a matcher that everything fulfils cannot be failed
 
 
+def unlike(labels: SeriesLabels, split: SeriesLabels, selectors: Iterable[Selector]) -> dict[str, str]:
+    """Labels that fail a matcher, for one split value; a label that the selectors match keeps what fails it."""
+    matched = {matcher.label for selector in selectors for matcher in selector.matchers}
+    return {**{label: value for label, value in split.items() if label not in matched}, **labels}
+
+
+def fulfilling(label: str, selectors: Iterable[Selector]) -> Iterator[str]:
+    """Different values of a label, none empty, that fulfil every matcher on it; nothing where none is on it."""
+    matchers = tuple(dict.fromkeys(matcher for selector in selectors for matcher in selector.on((label,))))
+    if matchers:
+        values = dict.fromkeys(_candidates(matchers))
+        yield from (value for value in values if value and all(_fulfilled(one, value) for one in matchers))
+
+
 @dataclass(frozen=True, slots=True)
 class Example:
     """Labels of a series that a selector selects, and of series that fail one of its matchers each."""
 
-    metric: str
+    selector: Selector
     labels: SeriesLabels
     non_matching: tuple[SeriesLabels, ...]
 
@@ -105,7 +119,12 @@ class Example:
         Raises:
             NotDerivableError: no labels were found that it selects.
         """
-        return cls(selector.metric, selected(selector), tuple(non_matching(selector)))
+        return cls(selector, selected(selector), tuple(non_matching(selector)))
+
+    @property
+    def metric(self) -> str:
+        """The metric that is selected."""
+        return self.selector.metric
 
     def text(self, split: SeriesLabels) -> str:
         """The selected series with these split values."""
@@ -113,4 +132,8 @@ class Example:
 
     def others(self, split: SeriesLabels) -> list[str]:
         """The series that must not be counted."""
-        return [series_text(self.metric, {**labels, **split}) for labels in self.non_matching]
+        return [series_text(self.metric, labels) for labels in self.unlike(split)]
+
+    def unlike(self, split: SeriesLabels) -> list[dict[str, str]]:
+        """The labels of series that must not be counted."""
+        return [unlike(labels, split, [self.selector]) for labels in self.non_matching]

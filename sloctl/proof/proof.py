@@ -116,8 +116,9 @@ class SloRules:
         more: InputSeries = {}
         if conventions.MEASURED_SINCE in read and conventions.MEASURED_SINCE not in recorded:
             for value in (AFFECTED, UNAFFECTED):
-                if not self.slo.by or any(f'="{value}"' in name for name in case.series):
-                    name = own_series(self.slo, conventions.MEASURED_SINCE, split_of(self.slo, value))
+                split = split_of(self.slo, value)
+                if not self.slo.by or any(f'="{one}"' in name for one in split.values() for name in case.series):
+                    name = own_series(self.slo, conventions.MEASURED_SINCE, split)
                     more[name] = [_A_YEAR_AGO] * count
         if conventions.PERIOD_END in read and self.slo.calendar is not None:
             more |= period_series(conventions.PERIOD_END, self.slo, self.slo.calendar, [Decimal(1)] * count)

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
+from itertools import islice
 from typing import Final
 
 from sloctl import conventions
@@ -12,12 +14,14 @@ from sloctl.model.catalogue import Slo
 from sloctl.model.labels import recorded_label
 from sloctl.model.quantities import Duration, number
 from sloctl.model.window import CalendarWindow
+from sloctl.proof.examples import fulfilling
 from sloctl.proof.series import InputSeries, series_text
 
 AFFECTED: Final = "ill"
 """The value of every split label whose events are bad in a history."""
 UNAFFECTED: Final = "calm"
 """The value of every split label whose events are all good."""
+_OURS: Final = (AFFECTED, UNAFFECTED)
 _NEAR: Final = Decimal("1e-9")
 """Floating point in another order of operations."""
 
@@ -33,8 +37,16 @@ def recorded(split: Mapping[str, str]) -> dict[str, str]:
 
 
 def split_of(slo: Slo, value: str = AFFECTED) -> dict[str, str]:
-    """One value of each split label."""
-    return dict.fromkeys(slo.by, value)
+    """One value of each split label; where selectors match a label, one that fulfils them stands for each of ours."""
+    if value not in _OURS:
+        return dict.fromkeys(slo.by, value)
+    return {label: dict(zip(_OURS, _fulfilling(slo, label), strict=False)).get(value, value) for label in slo.by}
+
+
+@lru_cache(maxsize=16)
+def _fulfilling(slo: Slo, label: str) -> tuple[str, ...]:
+    values = tuple(islice(fulfilling(label, slo.indicator.reads().selectors), len(_OURS)))
+    return values if len(values) == len(_OURS) else ()
 
 
 def tile_names(length: Duration) -> list[str]:

@@ -62,6 +62,8 @@ def _derived(slo: Slo) -> tuple[RawInput | None, str]:
     """Its raw input, or why there is none."""
     if slo.sampling.scrape_interval > slo.sampling.resolution:
         return None, "not every tile has a scrape, so no series shows each of them"
+    if not all(condition.selectors for condition in slo.exclude_when):
+        return None, "a test begins at midnight of 1970-01-01, and what is excluded depends on the clock"
     try:
         return raw_input(slo), ""
     except NotDerivableError as error:
@@ -133,7 +135,7 @@ def _holding(slo: Slo, condition: Expression, read: Set[str]) -> InputSeries | N
     except NotDerivableError:
         return None
     grouped = [label for label in slo.by if label in (condition.grouping or ())]
-    splits = [dict.fromkeys(grouped, value) for value in (AFFECTED, UNAFFECTED)]
+    splits = [{label: split_of(slo, value)[label] for label in grouped} for value in (AFFECTED, UNAFFECTED)]
     return {series_text(found.selector.metric, labels | split): [found.holds_at] for split in splits}
 
 

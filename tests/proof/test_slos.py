@@ -101,6 +101,25 @@ def test_a_broken_rule_fails_its_proof(
     assert outcome.failures
 
 
+MATCHED = "{{ratio: {{total: 'requests_total{{job=\"p\", handler{}}}', bad_if: 'code=~\"5..\"'}}}}"
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("matcher", ['=~"/api/v1/query.*"', '!~"/health|/metrics"'])
+def test_a_split_by_a_label_that_the_selector_narrows_is_proven(written: Written, prove: Prove, matcher: str) -> None:
+    found = slo_proofs(rules_of(*written(MATCHED.format(matcher), FINFLOW, "    by: [handler]\n")))
+    assert [proof.name for proof in found if proof.unproven] == []
+    assert [(outcome.proof.name, outcome.failures) for outcome in prove(found) if outcome.failures] == []
+
+
+@pytest.mark.server
+def test_hours_that_are_excluded_are_not_provable_and_never_red(written: Written, prove: Prove) -> None:
+    excluded = "    exclude_when: ['hour() < 8 or hour() >= 18']\n"
+    found = slo_proofs(rules_of(*written(RATIO, FINFLOW, excluded)))
+    assert {"slo:sli_total:increase1m", "slo:sli_errors:increase1m"} <= {one.part for one in found if one.unproven}
+    assert [(outcome.proof.name, outcome.failures) for outcome in prove(found) if outcome.failures] == []
+
+
 @pytest.mark.server
 def test_a_calendars_budget_is_proven_with_its_prediction(written: Written, prove: Prove) -> None:
     platform, slo = written(RATIO, FINFLOW, MONTH)

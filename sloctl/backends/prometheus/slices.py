@@ -6,7 +6,7 @@ no event is what must be told.
 
 from __future__ import annotations
 
-from typing import Final, assert_never
+from typing import assert_never
 
 from sloctl.backends.prometheus import raw
 from sloctl.backends.prometheus.events import Tiles, event_tiles
@@ -27,9 +27,6 @@ from sloctl.model.quantities import Duration, number
 from sloctl.model.selector import Selector
 from sloctl.promql.build import indent, over_time
 from sloctl.promql.selectors import selector_text
-
-_LOOKS: Final = 12
-"""So many looks into a tile find its newest sample though a failed scrape ended the series since."""
 
 
 def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
@@ -130,7 +127,8 @@ def _throughput(slo: Slo, throughput: Throughput) -> Tiles:
     if slo.by:
         return _one_a_slice(f"{_beyond(slo, throughput, counted)}{_numbered(slo, throughput)}")
     bad = _beyond(slo, throughput, f"({counted} or vector(0))")
-    return _one_a_slice(f"{bad}{_scraped(slo, throughput)}{_numbered(slo, throughput)}")
+    judged = f"{_scraped(slo, throughput)}{_numbered(slo, throughput)}"
+    return Tiles(f"vector(1){judged}", f"{bad}{judged}")
 
 
 def _paced(slo: Slo, selector: Selector, counts: Counts) -> str:
@@ -139,21 +137,21 @@ def _paced(slo: Slo, selector: Selector, counts: Counts) -> str:
     if not isinstance(counts, RunningTotal):
         return events
     newest, before = _times(slo, raw.split(slo, selector))
-    pace = (
-        f"({number(slo.sampling.resolution.seconds)} / ({newest} - {before} > 0) or 0 * {newest} + 1 unless {before})"
-    )
+    now, earlier = _edges(slo, raw.split(slo, selector))
+    pace = f"({number(slo.sampling.resolution.seconds)} / ({newest} - {before} > 0) or 0 * {now} + 1 unless {earlier})"
     return f"(\n{indent(events)}\n) * {pace}"
 
 
 def _times(slo: Slo, selector: Selector) -> tuple[str, str]:
     """When the newest sample of a tile was read, and that before it; a scrape that fails ends a series for a while."""
     sampling, text = slo.sampling, selector_text(selector)
-    looks = zip(_edges(slo, selector), (sampling.resolution, sampling.resolution * 2), strict=True)
-    offsets, every = (sampling.shift, sampling.resolution + sampling.shift), sampling.resolution // _LOOKS
-    newest, before = (
-        f"(timestamp({edge}) or max_over_time(timestamp({text})[{length}:{every}] offset {offset}))"
-        for (edge, length), offset in zip(looks, offsets, strict=True)
-    )
+    tile, interval, now, earlier = sampling.resolution, sampling.scrape_interval, *_edges(slo, selector)
+
+    def looked_for(length: Duration, offset: Duration) -> str:
+        return f"max_over_time(timestamp({text})[{length}:{interval // 3}] offset {offset})"
+
+    newest = f"(timestamp({now}) or {looked_for(tile, sampling.shift)})"
+    before = f"(timestamp({earlier}) or {looked_for(tile + interval, tile + sampling.shift)})"
     return newest, before
 
 

@@ -19,7 +19,7 @@ from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import number, percent
 from sloctl.promql.selectors import label_selector, matchers_text
 
-_PLACEHOLDER: Final = re.compile(r"\$([a-z_][a-z0-9_]*)")
+_PLACEHOLDER: Final = re.compile(r"\$(labels\.[a-zA-Z_][a-zA-Z0-9_]*|[a-z_][a-z0-9_]*)")
 
 _SUMMARY: Final = "$slo$whom: $value of events are bad over $over, above $threshold"
 _LEFT_SUMMARY: Final = "$slo$whom: $budget_left of the error budget is left"
@@ -160,6 +160,7 @@ def _words(platform: Platform, slo: Slo) -> dict[str, str]:
         "runbook": _runbook(slo),
         "dashboard": _dashboard(platform, slo),
         **split,
+        **{f"labels.{label}": shown for label, shown in zip(slo.by, split.values(), strict=True)},
     }
 
 

@@ -214,7 +214,10 @@ def test_late_and_lost_scrapes_are_no_slow_slices(
     labels = '{job="api", instance="a"}'
     judged = "sum(sum_over_time(slo:sli_{}:increase1m[110m]))".format
     rule_test(
-        spec("throughput: {counter: 'done_total{job=\"api\"}', at_least: 110/min, at_most: 130/min}"),
+        spec(
+            "throughput: {counter: 'done_total{job=\"api\"}', at_least: 110/min, at_most: 130/min}",
+            f"scrape_interval: {every}s",
+        ),
         {f"done_total{labels}": counter, f"up{labels}": up},
         values=[
             ("119m", judged("errors"), [{"labels": "{}", "value": 0}]),
