@@ -94,7 +94,7 @@ def _or(expr: str) -> str:
 
 
 def _unguarded(expr: str) -> str:
-    return re.sub(r"\nand [^\n]*\n  >= \(sqrt[^\n]*", "", expr)
+    return re.sub(r"\nand sqrt[^\n]*\n  \*[^\n]*", "", expr)
 
 
 def _uninhibited(expr: str) -> str:

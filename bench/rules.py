@@ -15,5 +15,6 @@ def rows() -> Iterator[Row]:
         yield from rules_accuracy.rows(data)
         yield from rules_cost.rows(data)
         yield from rules_pages.evaluated(data)
+    yield from rules_cost.many_targets()
     yield from rules_pages.simulated()
     yield from rules_firing.rows()

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from pathlib import Path
 from typing import Any, Final
 
 from rich.console import Console
@@ -12,8 +14,11 @@ from rich.table import Table
 from bench import rules_others
 from bench.rows import Row
 from bench.rules_accuracy import WIDTH
-from bench.rules_month import Month
+from bench.rules_month import Month, compiled
 from bench.rules_others import Rule
+from bench.rules_server import Server, promtool
+from bench.rules_traffic import START
+from sloctl.backends.prometheus.backend import service_groups
 
 SLOS: Final = {
     "clean": ("availability", rules_others.AVAILABILITY, "0.001"),
@@ -30,7 +35,7 @@ def rows(month: Month) -> Iterator[Row]:
     found: list[Row] = []
     for slo, (what, sides, budget) in SLOS.items():
         rules = generated(month, slo)
-        at = {rule.every: month.last(slo, "1m" if rule.every == 60 else "4m") for rule in rules}
+        at = {rule.every: month.last(slo, "4m" if rule.every == 240 else "1m") for rule in rules}
         ours = sum(month.server.samples_read(rule.expr, at[rule.every]) * 60 / rule.every for rule in rules)
         others = [
             sum(month.server.samples_read(rule.expr, at[240]) * 60 / rule.every for rule in shape)
@@ -51,11 +56,60 @@ def rows(month: Month) -> Iterator[Row]:
 
 def generated(month: Month, slo: str) -> list[Rule]:
     """The generated rules of an SLO."""
+    return _rules(
+        [group for name, group in month.groups.items() if name.startswith("slo-bench-month-")], f"month-{slo}"
+    )
+
+
+def _rules(groups: Iterable[Mapping[str, Any]], slo: str) -> list[Rule]:
     return [
         Rule(rule["expr"], _seconds(group), rule.get("record"))
-        for group in (month.group(slo, "fast"), month.group(slo, "slow"))
+        for group in groups
         for rule in group["rules"]
+        if rule["labels"]["slo"] == slo
     ]
+
+
+def many_targets() -> Iterator[Row]:
+    """A selector without `job` on a server of 2 000 targets, and with labels that `up` is said to have."""
+    with tempfile.TemporaryDirectory(prefix="sloctl-bench-") as text, Server(Path(text), {}) as server:
+        at = START + 30 * 60
+        (server.folder / "up.om").write_text("\n".join([*_targets(at), "# EOF", ""]))
+        promtool("tsdb", "create-blocks-from", "openmetrics", "--quiet", "up.om", server.data, cwd=server.folder)
+        server.start()
+        for what, labels in (("job and instance", "job, instance"), ("namespace too", "job, instance, namespace")):
+            catalogue = compiled(_NO_JOB.format(labels=labels), server.folder)
+            groups = [group.value() for one in catalogue.platforms for group in service_groups(one, one.services[0])]
+            read = sum(server.samples_read(rule.expr, at) * 60 / rule.every for rule in _rules(groups, "web-ok"))
+            most = 1_000 if "namespace" in labels else 20_000
+            yield Row(f"no job, 2 000 targets, target labels {what}: samples read per minute", read, at_most=most)
+
+
+_NO_JOB: Final = """
+apiVersion: sloctl/v1
+kind: Platform
+name: bench
+target_labels: [{labels}]
+---
+apiVersion: sloctl/v1
+kind: Service
+service: web
+slos:
+  - name: ok
+    objective: 99.9%
+    sli: {{ratio: {{total: 'requests_total{{namespace="web"}}', bad_if: 'code="500"'}}}}
+"""
+
+
+def _targets(end: int) -> Iterator[str]:
+    """Half an hour of `up`, and of requests on five targets."""
+    moments = range(end - 30 * 60, end + 1, 30)
+    for number in range(2_000):
+        labels = f'job="app",instance="{number}",namespace="{"web" if number < 5 else "other"}"'
+        yield from (f"up{{{labels}}} 1 {moment}" for moment in moments)
+    for number in range(5):
+        labels = f'job="app",instance="{number}",namespace="web",code="200"'
+        yield from (f"requests_total{{{labels}}} {moment - end + 3600} {moment}" for moment in moments)
 
 
 def _seconds(group: Mapping[str, Any]) -> float:

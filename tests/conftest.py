@@ -75,9 +75,12 @@ def prometheus() -> Iterator[StartPrometheus]:
     with ExitStack() as stack:
 
         def start(
-            config: Mapping[str, object], rules: Sequence[Path] = (), flags: Sequence[str] = ()
+            config: Mapping[str, object],
+            rules: Sequence[Path] = (),
+            flags: Sequence[str] = (),
+            port: int | None = None,
         ) -> servers.Prometheus:
-            return stack.enter_context(servers.prometheus(config, rules, flags))
+            return stack.enter_context(servers.prometheus(config, rules, flags, port))
 
         yield start
 

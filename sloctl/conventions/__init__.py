@@ -111,6 +111,11 @@ def error_ratios() -> str:
     return f"{ERROR_RATIO}increase(.+)"
 
 
+def window_total(window: Window) -> str:
+    """Recording of all events in an SLO's window."""
+    return f"{TOTAL}_period" if isinstance(window, CalendarWindow) else f"{TOTAL}{window.length}"
+
+
 def budget_consumed(window: Window) -> str:
     """Recording of the share of the error budget that is spent; above 1 it is overspent."""
     if isinstance(window, CalendarWindow):

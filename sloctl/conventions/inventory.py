@@ -31,6 +31,7 @@ class Metric(Enum):
     MISSED_ERRORS = auto()
     TOTAL_ROLLUP = auto()
     ERRORS_ROLLUP = auto()
+    WINDOW_TOTAL = auto()
     PERIOD_ERROR_RATIO = auto()
     MEASURED_SINCE = auto()
     BUDGET_CONSUMED = auto()
@@ -234,6 +235,7 @@ def _error_ratio(slo: Slo, over: Duration) -> Recording:
 def _budget(slo: Slo) -> Iterator[Recording]:
     """What of the budget is spent and how long the rest lasts; of a calendar, also the ratio and what is to come."""
     labels, window = conventions.series_labels(slo), slo.window
+    yield Recording(Metric.WINDOW_TOTAL, conventions.window_total(window), labels, window)
     if isinstance(window, CalendarWindow):
         yield Recording(Metric.PERIOD_ERROR_RATIO, conventions.PERIOD_ERROR_RATIO, labels, window)
     yield Recording(Metric.BUDGET_CONSUMED, conventions.budget_consumed(window), labels, window)

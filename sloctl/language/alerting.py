@@ -23,7 +23,7 @@ from sloctl.model.quantities import DAY, ZERO, percent
 
 Severity: TypeAlias = v.Word[alerting.Severity]
 Labels: TypeAlias = dict[v.OwnLabel, v.LabelValue]
-Annotations: TypeAlias = dict[v.LabelName, v.Text]
+Annotations: TypeAlias = dict[v.LabelName, v.AlertText]
 
 
 class Calendar(Written):

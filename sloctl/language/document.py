@@ -105,8 +105,8 @@ class Severities(Written):
 class Texts(Written):
     """The texts of alerts; `$service`, `$slo` and other placeholders stand for values."""
 
-    summary: Maybe[v.Text] = optional("One line.", otherwise="built in")
-    description: Maybe[v.Text] = optional("What happened, and what to do.", otherwise="built in")
+    summary: Maybe[v.AlertText] = optional("One line.", otherwise="built in")
+    description: Maybe[v.AlertText] = optional("What happened, and what to do.", otherwise="built in")
 
 
 class Dashboards(Written):
@@ -146,7 +146,9 @@ class Platform(Inheritable):
     name: v.Name = required("Label `platform` on everything that is emitted.")
     policies: Maybe[dict[v.PolicyName, Policy]] = optional("Alert policies by name.")
     resolution: v.Resolution = optional("Length of the smallest counted piece of time.", MINUTE)
-    target_labels: LabelNames = optional("Labels that identify a scraped target.", ("job", "instance"))
+    target_labels: LabelNames = optional(
+        "Labels that identify a scraped target; selectors' matchers on them narrow `up` too.", ("job", "instance")
+    )
     matchers: Maybe[Matched] = optional("Added to every selector.")
     severities: Maybe[Severities] = optional("Values of the alert label `severity`.")
     texts: Maybe[Texts] = optional("Texts of the alerts.")

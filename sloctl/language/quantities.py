@@ -24,6 +24,8 @@ PERCENTAGE: Final = re.compile(rf"({_DIGITS})%")
 _DURATION: Final = re.compile("".join(f"(?:([0-9]+){unit})?" for unit in _UNITS))
 _SINGLE_DURATION: Final = re.compile(r"([0-9]+)(ms|[smhdw])")
 _DECIMAL_DURATION: Final = re.compile(r"([0-9]+\.[0-9]+)(ms|[smhdw])")
+SHORT: Final = re.compile(rf"({_DIGITS})(ms|us|ns)")
+_SHORT_UNITS: Final = {"ms": "1e-3", "us": "1e-6", "ns": "1e-9"}
 RATE: Final = re.compile(rf"({_DIGITS})([KMG]?)/(s|min|h|d)")
 
 
@@ -176,13 +178,20 @@ def bound(value: object) -> WrittenBound:
 
 
 def latency_bound(value: object) -> WrittenBound:
-    """A duration, or a number of the histogram's own unit."""
+    """A duration down to nanoseconds, or a number of the histogram's own unit."""
+    if isinstance(value, str) and len(value) <= 40 and (match := SHORT.fullmatch(value)):
+        return WrittenBound(_above_zero(Decimal(match[1]) * Decimal(_SHORT_UNITS[match[2]]), value), "duration")
     written = None if isinstance(value, str) and value.endswith("%") else bound(value)
     if written is None:
-        raise refusal("SLO023", f"a duration or number is needed, not {shown(value)}", "write `2s`, or `0.1`")
-    if written.value <= 0:
-        raise refusal("SLO046", f"{shown(value)} is no useful bound", "write a bound above zero")
+        raise refusal("SLO023", f"a duration or number is needed, not {shown(value)}", "write `2s`, `500us` or `0.1`")
+    _above_zero(written.value, value)
     return written
+
+
+def _above_zero(bound: Decimal, value: object) -> Decimal:
+    if bound <= 0:
+        raise refusal("SLO046", f"{shown(value)} is no useful bound", "write a bound above zero")
+    return bound
 
 
 def counts(value: object) -> Counts:

@@ -54,7 +54,10 @@ _URL: Final = re.compile(
     r"(?:[/?#][^\s\x22'<>`\\]*)?"
 )
 _USER: Final = re.compile(r"[a-zA-Z]+://[^/?#]*@")
-PLACEHOLDER: Final = re.compile(r"\$([a-zA-Z][a-zA-Z0-9_]*)")
+PLACEHOLDER: Final = re.compile(r"\$(?!labels\.)([a-zA-Z][a-zA-Z0-9_]*)")
+LABEL_PLACEHOLDER: Final = re.compile(r"\$labels\.([a-zA-Z_][a-zA-Z0-9_]*)")
+_OF_LABEL: Final = re.compile(r"\{\{-?\s*(\$labels\.[a-zA-Z_][a-zA-Z0-9_]*)\s*-?\}\}(?![a-zA-Z0-9_])")
+_OF_VALUE: Final = re.compile(r"\{\{-?\s*\$value\s*(?:\|\s*humanize(?:Percentage)?\s*)?-?\}\}(?![a-zA-Z0-9_])")
 _BRACE_BEFORE: Final = re.compile(r"\{\$[a-zA-Z]")  # the value may be a template action: `{` would join its braces
 SEVERITY: Final = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9 ._-]{0,61}[A-Za-z0-9])?")
 CURRENCY: Final = re.compile(r"[A-Z]{3}")
@@ -96,10 +99,17 @@ def text(value: object) -> str:
     if len(checked) > MAX_TEXT:
         raise refusal("SLO026", f"the text is longer than {MAX_TEXT} characters", "shorten it")
     if "{{" in checked:
-        raise refusal("SLO029", "`{{` would open a template action", "use a placeholder such as `$service`")
+        help_ = "write a placeholder: `$service`, `$value`, or `$labels.tenant` for a label of `by`"
+        raise refusal("SLO029", "`{{` would open a template action", help_)
     if _BRACE_BEFORE.search(checked):
         raise refusal("SLO029", "`{` directly before a placeholder would open a template action", "write `{ $name`")
     return checked
+
+
+def alert_text(value: object) -> str:
+    """Text of an alert; the two template actions that everybody writes are read as our placeholders."""
+    checked = plain_text(value)
+    return text(_OF_VALUE.sub("$value", _OF_LABEL.sub(r"\1", checked)))
 
 
 def label_value(value: object) -> str:

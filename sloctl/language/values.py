@@ -61,13 +61,21 @@ def between(
     return check
 
 
+_EVERY_EVENT: Final = "`alerts: [{severity: P1, burn: 1, over: 5m, guard: none}]`"
+
+
 def objective(value: Decimal) -> Decimal:
     """A share that leaves an error budget."""
     if 0 < value < 1:
         return value
     why = "promises nothing" if value <= 0 else "leaves no error budget"
     message = f"an objective of `{percent(value)}` {why}"
-    raise refusal("SLO040", message, "write a share between 0% and 100%, such as `99.9%`")
+    help_ = "write a share between 0% and 100%, such as `99.9%`"
+    if value == 1:
+        help_ += (
+            "; to be told of every bad event write `99.999%` and a tier with `guard: none`, such as " + _EVERY_EVENT
+        )
+    raise refusal("SLO040", message, help_)
 
 
 def at_most_minute(value: meant.Duration) -> meant.Duration:
@@ -86,10 +94,14 @@ def at_least_day(value: meant.Duration) -> meant.Duration:
     return value
 
 
+_LEAST_BURN: Final = Decimal("0.1")
+
+
 def burn_factor(value: Decimal) -> Decimal:
-    """A burn rate that can exhaust a budget within its window."""
-    if value < 1:
-        raise refusal("SLO046", f"a burn rate of {value} never exhausts the budget", "write `1` or more")
+    """A burn rate that tells something; below 1 it does not exhaust the budget, but it may be a trend."""
+    if value < _LEAST_BURN:
+        message = f"a burn rate of {value} is what every service has"
+        raise refusal("SLO046", message, f"write `{_LEAST_BURN}` or more; at `1` the budget is just spent")
     return value
 
 
@@ -97,7 +109,10 @@ def not_reserved(label: str) -> str:
     """A label that sloctl does not set itself."""
     if label in RESERVED_LABELS:
         known = ", ".join(f"`{name}`" for name in sorted(RESERVED_LABELS))
-        raise refusal("SLO030", f"the label `{label}` is reserved", f"choose another name than {known}")
+        help_ = f"choose another name than {known}"
+        if label == "severity":
+            help_ = "a tier's `severity` sets it; words of your own stand in `severities` of the Platform of its folder"
+        raise refusal("SLO030", f"the label `{label}` is reserved", help_)
     return label
 
 
@@ -177,6 +192,12 @@ _BOUND: Final = {
         {"type": "string", "pattern": f"^(?:{_DURATION.pattern}|{quantities.PERCENTAGE.pattern})$"},
     ]
 }
+_LATENCY_BOUND: Final = {
+    "oneOf": [
+        {"type": "number"},
+        {"type": "string", "pattern": f"^(?:{_DURATION.pattern}|{quantities.SHORT.pattern})$"},
+    ]
+}
 
 Name = Annotated[str, _matching(texts.NAME, "a name", texts.NAME_HELP, "checkout")]
 LabelName = Annotated[str, _matching(texts.LABEL, "a label name", "use letters, digits and `_`", "tenant")]
@@ -213,6 +234,7 @@ OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
 PolicyName = Annotated[Name, AfterValidator(own_policy)]
 
 Text = Annotated[str, Read(texts.text, "text", _text(texts.MAX_TEXT))]
+AlertText = Annotated[str, Read(texts.alert_text, "text", _text(texts.MAX_TEXT))]
 LabelValue = Annotated[str, Read(texts.label_value, "text", _text(texts.MAX_LABEL_VALUE))]
 MatchedValue = Annotated[str, Read(texts.matched_value, "text", _text(texts.MAX_LABEL_VALUE, least=0))]
 Url = Annotated[str, Read(texts.url, "https link", _LINK)]
@@ -239,7 +261,7 @@ Counts = Annotated[
     ),
 ]
 Bound = Annotated[WrittenBound, Read(quantities.bound, "number, percentage or duration", _BOUND)]
-LatencyBound = Annotated[WrittenBound, Read(quantities.latency_bound, "duration or number", _BOUND)]
+LatencyBound = Annotated[WrittenBound, Read(quantities.latency_bound, "duration or number", _LATENCY_BOUND)]
 
 DurationOrNone = Annotated[
     meant.Duration | None,
@@ -260,7 +282,14 @@ PartOrWhole = Annotated[
     Percentage, AfterValidator(between("0", "1", "write a share above 0% and up to 100%", include_high=True))
 ]
 PartLeft = Annotated[Percentage, AfterValidator(between("-1", "1", "write a part below 100%"))]
-AboveZero = Annotated[Percentage, AfterValidator(between("0", "1000000", "write more than `0%`"))]
+AboveZero = Annotated[
+    Percentage,
+    AfterValidator(
+        between(
+            "0", "1000000", "write more than `0%`; where nothing may be used, `threshold: {value: ..., at_most: 0}`"
+        )
+    ),
+]
 Chance = Annotated[
     Number,
     AfterValidator(between("0", "0.5", "write a chance below 0.5, such as `0.01`", written=str)),

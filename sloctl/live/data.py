@@ -1,17 +1,19 @@
 """What a running Prometheus says of the series that specifications read: the mistakes that no parser can see.
 
 Codes: SLO201 no series, SLO202 no bucket, SLO203 created counters cannot be told, SLO204 split labels, SLO205 scrape
-interval, SLO206 no counter.
+interval, SLO206 no counter, SLO208 samples that come late, SLO209 `up` of more
+targets than needed.
 """
 
 from __future__ import annotations
 
+import math
 from typing import TYPE_CHECKING, Final
 
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, NewSeries, Slo
 from sloctl.model.indicator import Latency
-from sloctl.model.quantities import Duration, number
+from sloctl.model.quantities import MINUTE, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.promql.build import over_time
 from sloctl.promql.selectors import selector_text
@@ -24,6 +26,8 @@ _OFF: Final = 0.25
 """How far, as a ratio, the samples' distance may be from the declared interval."""
 _FALLS: Final = 0.1
 """More of its samples than this, as a ratio, lie below the one before: no process starts again that often."""
+_MANY: Final = 100
+"""To read `up` of fewer targets is cheap."""
 
 
 def check_data(catalogue: Catalogue, client: PrometheusClient, found: Diagnostics) -> None:
@@ -38,24 +42,63 @@ def check_data(catalogue: Catalogue, client: PrometheusClient, found: Diagnostic
 
 
 def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
-    recent = over_time("last", selector, _RECENT)
-    if not _value(client, f"count({recent})"):
+    if not _value(client, f"count({_recent(slo, 'last', selector)})"):
         help_ = "look for the metric and its labels in Prometheus; is its target scraped?"
         found.error("SLO201", slo.at("sli"), f"{selector_text(selector)} matches no series", help_)
         return
     if slo.by:
         _check_split(slo, selector, client, found)
+    _check_targets(slo, selector, client, found)
     if slo.indicator.reads().counters:
         _check_falls(slo, selector, client, found)
         if slo.sampling.new_series is NewSeries.COUNT_IF_UP:
             _check_creations(slo, selector, client, found)
-    _check_interval(slo, selector, client, found)
+    if not _is_late(slo, selector, client, found):
+        _check_interval(slo, selector, client, found)
+
+
+def _recent(slo: Slo, function: str, selector: Selector) -> str:
+    """A function over what should be there by now."""
+    return over_time(function, selector, _RECENT, slo.sampling.late_by)
+
+
+def _is_late(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> bool:
+    """Whether samples are older than the rules look back when they come: a tile has passed them by then."""
+    sampling, looks = slo.sampling, f"{_RECENT + slo.sampling.late_by}:{MINUTE}"
+    newest = _value(client, f"time() - max(max_over_time(timestamp({selector_text(selector)})[{looks}]))")
+    in_time = sampling.shift + max(sampling.scrape_interval, MINUTE)  # the next one may be due at once
+    if newest is None or newest <= in_time.seconds:
+        return False
+    late = MINUTE * math.ceil(newest / 60)
+    message = f"the newest sample of {selector_text(selector)} is {round(newest)}s old, and tiles are counted {in_time}"
+    help_ = f"write `late_by: {late}`; alerts are as much later"
+    found.warning("SLO208", slo.at("late_by"), f"{message} late", help_)
+    return True
+
+
+def _check_targets(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+    """Whether `up` is read of many more targets than the selector has, though one of its matchers would narrow it."""
+    known = slo.sampling.target_labels
+    up = Selector("up", selector.on(known))
+    needed = _value(client, f"count(group by ({', '.join(known)}) ({selector_text(selector)}))") if known else None
+    targets = _value(client, f"count({selector_text(up)})")
+    if not needed or not targets or targets < max(_MANY, needed * 2):
+        return
+    more = [matcher for matcher in selector.matchers if matcher.label not in known]
+    helps = [one.label for one in more if _value(client, f"count({selector_text(up.narrowed(one))}) < {targets / 2}")]
+    message = f"rules read `up` of {targets:.0f} targets, and {selector_text(selector)} is on {needed:.0f}"
+    if helps:
+        labels = ", ".join([*known, *dict.fromkeys(helps)])
+        help_ = f"write `target_labels: [{labels}]` in the Platform: `up` has them too, so the same matchers narrow it"
+    else:
+        help_ = "add a matcher on `job` to the selector"
+    found.warning("SLO209", slo.at("sli"), message, help_)
 
 
 def _check_split(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
     labels = ", ".join(slo.by)
     present = selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in slo.by))
-    values = _value(client, f"count(group by ({labels}) ({over_time('last', present, _RECENT)}))")
+    values = _value(client, f"count(group by ({labels}) ({_recent(slo, 'last', present)}))")
     if not values:
         message = f"no series of {selector_text(selector)} has the labels {labels}"
         found.error("SLO204", slo.at("by"), message, "split by labels that the metric has")
@@ -71,7 +114,7 @@ def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, fou
     targets = selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in labels))
     on = ", ".join(labels)
     up = Selector("up", selector.on(labels))
-    joined = f"count(({over_time('last', targets, _RECENT)}) and on ({on}) ({over_time('last', up, _RECENT)}))"
+    joined = f"count(({_recent(slo, 'last', targets)}) and on ({on}) ({_recent(slo, 'last', up)}))"
     if not _value(client, joined):
         message = (
             f"no `up` shares the labels {on} with {selector_text(selector)}: the first errors of a series are lost"
@@ -81,8 +124,8 @@ def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, fou
 
 
 def _check_falls(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
-    falls = f"resets({selector_text(selector, _RECENT)})"
-    often = f"max({falls} > {_FALLS} * ({over_time('count', selector, _RECENT)} >= 5))"
+    falls = f"resets({selector_text(selector, _RECENT, slo.sampling.late_by)})"
+    often = f"max({falls} > {_FALLS} * ({_recent(slo, 'count', selector)} >= 5))"
     if times := _value(client, often):
         message = f"{selector_text(selector)} fell {times:.0f} times in {_RECENT}: it is no counter"
         help_ = "write `counts: per_5m` for the events of an interval, or `counts: per_second` for a rate"
@@ -90,7 +133,7 @@ def _check_falls(slo: Slo, selector: Selector, client: PrometheusClient, found: 
 
 
 def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
-    samples = _value(client, f"quantile(0.5, {over_time('count', selector, _RECENT)})")
+    samples = _value(client, f"quantile(0.5, {_recent(slo, 'count', selector)})")
     declared = slo.sampling.scrape_interval
     if samples is None or samples < 2:
         return

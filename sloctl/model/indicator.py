@@ -46,7 +46,14 @@ class Unit(Enum):
 
     SECONDS = "s"
     MILLISECONDS = "ms"
+    MICROSECONDS = "us"
+    NANOSECONDS = "ns"
     NONE = "none"
+
+    @property
+    def a_second(self) -> int:
+        """How many of it are a second; 1 for numbers without a unit."""
+        return {"ms": 10**3, "us": 10**6, "ns": 10**9}.get(self.value, 1)
 
 
 class Reads(NamedTuple):

@@ -33,6 +33,7 @@ _PERIODS: Final = ("week", "month", "year")
 _CLOCK: Final = ("time", "minute", "hour", "month", "year", "days_in_month", *(f"day_of_{of}" for of in _PERIODS))
 _WITHOUT_DATA: Final = frozenset(("absent", "absent_over_time", "vector", *_CLOCK))
 """Functions that return something where there are no series."""
+_OF_TWO_SAMPLES: Final = frozenset(("delta", "deriv", "idelta", "increase", "irate", "rate"))
 _STRING_OR_WINDOW: Final = re.compile(rf"{STRING}|\$window\b")
 
 
@@ -129,6 +130,17 @@ def _per_second(node: promql_parser.Expr) -> str | None:
             return _per_second(arguments[0]) if function.name in _SAME_UNIT else None
         case _:
             return None
+
+
+def needs_two_samples(expression: Expression) -> str | None:
+    """A function over `$window` that has no value for a single sample, such as `increase`; None where none is."""
+    nodes = parse_nodes(_replaced(expression.text, _STAND_IN_WRITTEN))
+    calls = (node for node in nodes if isinstance(node, promql_parser.Call) and node.func.name in _OF_TWO_SAMPLES)
+    return next((str(call.func.name) for call in calls if _over_window(call.args[0])), None)
+
+
+def _over_window(node: promql_parser.Expr) -> bool:
+    return isinstance(node, promql_parser.MatrixSelector) and node.range == _STAND_IN
 
 
 def summands_may_be_absent(expression: Expression) -> bool:

@@ -117,6 +117,8 @@ def _vanished(rules: SloRules, name: str, interval: Duration, series: InputSerie
     pending = step * _rounded_up(until + rules.slo.blind + Duration(1), step)
     more = (pending + step * 2).milliseconds // interval.milliseconds - last
     kept = {text: samples if text in gone else [*samples, *([samples[-1]] * more)] for text, samples in series.items()}
+    tile = own_series(rules.slo, conventions.total_tile(rules.slo.sampling.resolution), split_of(rules.slo))
+    kept |= {tile: [Decimal(1)] * (last + 1)}
     alerts: list[Expected] = [
         (step * (until.milliseconds // step.milliseconds), alert, []),
         (pending, alert, []),

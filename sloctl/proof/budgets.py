@@ -39,11 +39,17 @@ def budget_proofs(rules: SloRules) -> Iterator[Proof]:
 def _budget(rules: SloRules) -> Proof:
     """To the number: after clean events nothing is spent, then a part."""
     slo, step = rules.slo, rules.slo.sampling.rollup
-    names = [*tile_names(step), conventions.budget_consumed(slo.window), conventions.WINDOW_COVERED]
+    names = [*tile_names(step), *_spent(slo), conventions.WINDOW_COVERED]
     names += [conventions.TIME_TO_EXHAUSTION, conventions.OBJECTIVE]
     if isinstance(slo.window, CalendarWindow):
-        names += [conventions.PERIOD_ERROR_RATIO, conventions.BUDGET_PREDICTED]
+        names += [conventions.BUDGET_PREDICTED]
     return rules.proof("budget", step, names, [_history(slo)])
+
+
+def _spent(slo: Slo) -> list[str]:
+    """What is recorded on the way to the share of the budget that is spent."""
+    ratio = [conventions.PERIOD_ERROR_RATIO] if isinstance(slo.window, CalendarWindow) else []
+    return [conventions.window_total(slo.window), *ratio, conventions.budget_consumed(slo.window)]
 
 
 def _history(slo: Slo) -> Case:
@@ -79,6 +85,7 @@ def _recordings(slo: Slo, at: Duration, spent: Tile, recent: Tile) -> dict[str, 
     hour = slo.sampling.recent.seconds
     covered = Decimal(1) / 3 if isinstance(slo.window, CalendarWindow) else Decimal(1)
     found = {
+        conventions.window_total(slo.window): total,
         conventions.budget_consumed(slo.window): errors / (budget * total) * covered,
         conventions.WINDOW_COVERED: covered,
         conventions.TIME_TO_EXHAUSTION: (budget * total / covered - errors) / recent_errors * hour,
@@ -115,7 +122,7 @@ def _window(rules: SloRules) -> Proof:
     spent = near(name, Decimal("0.0005") / slo.objective.error_budget)
     values = [holds(step * last, spent, own_series(slo, "", split))]
     case = Case("counts for a whole window and no longer", step, series, (), values)
-    return rules.proof("window", step * last, [name], [case])
+    return rules.proof("window", step * last, _spent(slo), [case])
 
 
 def _since(rules: SloRules) -> Proof:
@@ -161,7 +168,7 @@ def _rollover(rules: SloRules, calendar: CalendarWindow) -> Proof:
     at_end = step * (boundary * resolution.milliseconds // step.milliseconds)
     values = [holds(at_end, f"count({low})"), holds(at_end + step * 10, f"count({high})")]
     case = Case("the budget begins anew with its period", resolution, series, (), values)
-    return rules.proof("rollover", step, [*tile_names(step), consumed], [case])
+    return rules.proof("rollover", step, [*tile_names(step), *_spent(slo)], [case])
 
 
 def _credits(rules: SloRules, sla: Sla) -> Iterator[Proof]:

@@ -13,7 +13,6 @@ from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Slo
 from sloctl.model.labels import recorded_label
 from sloctl.model.quantities import Duration, number
-from sloctl.model.selector import Selector
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.examples import NotDerivableError, split_values
 from sloctl.proof.series import InputSeries, series_text
@@ -49,19 +48,15 @@ def check_split(slo: Slo) -> None:
         NotDerivableError: they cannot, as where a matcher fixes the label.
     """
     for label in slo.by:
-        split_values(label, _selectors(slo), _SPLIT)
+        split_values(label, slo.indicator.reads().selectors, _SPLIT)
 
 
 @lru_cache(maxsize=64)
 def _split_values(slo: Slo, label: str) -> Mapping[str, str]:
     for wanted in (_SPLIT, _SPLIT[:1]):
         with suppress(NotDerivableError):
-            return dict(zip(wanted, split_values(label, _selectors(slo), wanted), strict=True))
+            return dict(zip(wanted, split_values(label, slo.indicator.reads().selectors, wanted), strict=True))
     return {}  # recordings can have any
-
-
-def _selectors(slo: Slo) -> list[Selector]:
-    return [selector for group in slo.indicator.reads().groups for selector in group]
 
 
 def tile_names(length: Duration) -> list[str]:

@@ -17,6 +17,13 @@ from sloctl.promql.expressions import per_second
 from sloctl.resolve import codes
 from sloctl.resolve.reading import PromqlReading, PromqlRefusedError
 
+_UNITS: Final = {
+    "_milliseconds": meant.Unit.MILLISECONDS,
+    "_microseconds": meant.Unit.MICROSECONDS,
+    "_nanoseconds": meant.Unit.NANOSECONDS,
+    "_seconds": meant.Unit.SECONDS,
+}
+"""By what a histogram's name ends with."""
 _SUFFIXES: Final = ("_bucket", "_count", "_sum")
 
 
@@ -103,13 +110,13 @@ class IndicatorReading(PromqlReading):
         if latency.unit is not None:
             return latency.unit
         names = [_base_name(selector.metric) for selector in histogram]
-        if all(name.endswith("_milliseconds") for name in names):
-            return meant.Unit.MILLISECONDS
-        if all(name.endswith("_seconds") for name in names):
-            return meant.Unit.SECONDS
+        for suffix, unit in _UNITS.items():
+            if all(name.endswith(suffix) for name in names):
+                return unit
         if latency.at_most.unit == "duration":
             message = f"nothing tells the unit of the bounds of `{names[0]}`"
-            self.error(codes.UNIT, message, "add `unit: s` or `unit: ms`", "sli", "latency", "at_most")
+            help_ = "add `unit: s`, `ms`, `us` or `ns`, or write a number with `unit: none`"
+            self.error(codes.UNIT, message, help_, "sli", "latency", "at_most")
         return meant.Unit.NONE
 
     def _check_bound(self, histogram: Selectors, at_most: Decimal, written: WrittenBound) -> None:
@@ -184,10 +191,12 @@ def _as_written(bound: Decimal, at_most: Decimal, written: WrittenBound) -> str:
     """A bound in the words of the specification: `250ms` where a duration is written."""
     if written.unit != "duration":
         return number(bound)
-    return str(Duration(int(bound * (written.value * 1000 / at_most))))
+    seconds = bound * (written.value / at_most)
+    whole = seconds * 1000 == int(seconds * 1000)
+    return str(Duration(int(seconds * 1000))) if whole else f"{number(seconds * 10**6)}us"
 
 
 def _in_unit(bound: WrittenBound, unit: meant.Unit) -> Decimal:
     if bound.unit != "duration":
         return bound.value
-    return bound.value * 1000 if unit is meant.Unit.MILLISECONDS else bound.value
+    return bound.value * unit.a_second

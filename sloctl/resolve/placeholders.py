@@ -8,7 +8,7 @@ from sloctl.diagnostics import Diagnostics, Place
 from sloctl.language import alerting, document
 from sloctl.language.document import Document
 from sloctl.language.problems import nearest
-from sloctl.language.texts import ALERT_PLACEHOLDERS, placeholders
+from sloctl.language.texts import ALERT_PLACEHOLDERS, LABEL_PLACEHOLDER, placeholders
 from sloctl.resolve import codes
 from sloctl.resolve.layers import Layer
 from sloctl.resolve.platforms import PlatformScope
@@ -28,6 +28,13 @@ def check_placeholders(scope: PlatformScope, templates: Iterable[Document], foun
         help_ = _near(name, known) or f"write one of {', '.join(f'${word}' for word in known)}"
         found.error(codes.PLACEHOLDER, place, f"unknown placeholder `${name}`", help_)
     layers = (*scope.layers.stack, *(Layer(tree, spec=spec) for tree, spec in services))
+    written = [*(text for layer in scope.layers.stack for text in _texts(layer))]
+    written += [text for layer in layers for text in _annotations(layer)]
+    for place, text in written:
+        for name in LABEL_PLACEHOLDER.findall(text):
+            if name not in labels:
+                message, help_ = f"`{name}` is no label of `by`, so an alert does not have it", "name a label of `by`"
+                found.error(codes.PLACEHOLDER, place, message, help_)
     for place, name in _unknown(known, (text for layer in layers for text in _annotations(layer))):
         if help_ := _near(name, known):
             message = f"`${name}` is no placeholder and is sent as it is"

@@ -12,7 +12,7 @@ from sloctl.language.indicators import Sli
 from sloctl.language.problems import did_you_mean
 from sloctl.language.tree import Key
 from sloctl.model.alerting import Credit, Forecast, Regression, Sla
-from sloctl.model.catalogue import Slo
+from sloctl.model.catalogue import Sampling, Slo
 from sloctl.model.indicator import (
     Indicator,
     Latency,
@@ -29,6 +29,7 @@ from sloctl.model.periods import zone_names
 from sloctl.model.quantities import DAY, Duration, Objective
 from sloctl.model.selector import Expression
 from sloctl.model.window import CalendarWindow, RollingWindow, Window
+from sloctl.promql.expressions import needs_two_samples
 from sloctl.resolve import alerts, codes, indicators, platforms
 from sloctl.resolve.building import built
 from sloctl.resolve.layers import Layer, Layers, Places
@@ -111,9 +112,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         by=draft.by,
     )
     alerting = reading.tiers(layers.source("alerts"))
-    if sampling.resolution < sampling.scrape_interval and _needs_samples(indicator):
-        message = f"a tile of {sampling.resolution} has no events when it is scraped every {sampling.scrape_interval}"
-        draft.error(codes.SAMPLING, message, f"scrape at least every {sampling.resolution}", "sli")
+    _check_spacing(draft, indicator, sampling)
     labels, exclude_when, sla, own = _labels(draft), _exclude_when(draft), _sla(draft), Layers(draft.own)
     if objective is None or indicator is None or window is None:
         return None
@@ -140,6 +139,28 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         annotations={name: text for name, (text, _) in sorted(own.merged("annotations").items())},
         places=Places.of(layers.stack, (source or draft).layers.source("sli")),
     )
+
+
+def _check_spacing(draft: Draft, indicator: Indicator | None, sampling: Sampling) -> None:
+    """Whether tiles hold as many samples as they need."""
+    tile, interval = sampling.resolution, sampling.scrape_interval
+    if tile < interval and _needs_samples(indicator):
+        message = f"a tile of {tile} has no events when it is scraped every {interval}"
+        draft.error(codes.SAMPLING, message, f"scrape at least every {tile}", "sli")
+        return
+    sides = (
+        [indicator.total, indicator.bad, indicator.good, indicator.bad_ratio] if isinstance(indicator, Query) else []
+    )
+    functions = [needs_two_samples(side) for side in sides if side is not None]
+    function = next((name for name in functions if name is not None), None)
+    if function is not None and tile < interval * 2:
+        message = (
+            f"`{function}` needs two samples, and a tile of {tile} may hold one when it is scraped every {interval}"
+        )
+        help_ = (
+            f"scrape at least every {tile // 2}, or write a `ratio`, whose tiles look back for the sample before them"
+        )
+        draft.error(codes.SAMPLING, message, help_, "sli")
 
 
 def _needs_samples(indicator: Indicator | None) -> bool:

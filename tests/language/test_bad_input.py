@@ -25,7 +25,7 @@ CODES = {
     "boolean-as-word": "SLO020",
     "brackets": "SLO006",
     "buckets-do-not-rise": "SLO033",
-    "burn-below-one": "SLO046",
+    "burn-below-a-tenth": "SLO046",
     "by-label-twice": "SLO039",
     "check-needs-both": "SLO038",
     "check-of-both-kinds": "SLO038",

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import re
+import threading
+import time
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 
 from examples.demo.checkout import checkout_service, scrape_config
 from sloctl.cli import main
-from testing.servers import until
+from testing.servers import free_port, until
 from tests.conftest import StartPrometheus
 
 SPEC = """apiVersion: sloctl/v1
@@ -113,6 +116,41 @@ def test_what_falls_all_the_time_is_no_counter(
     assert "write `counts: per_5m`" in err
 
 
+class Late(BaseHTTPRequestHandler):
+    """A counter whose samples carry the time of two minutes ago."""
+
+    def do_GET(self) -> None:
+        stamp = (int(time.time()) - 120) * 1000
+        body = f"# TYPE late_total counter\nlate_total 5 {stamp}\n".encode()
+        self.send_response(200)
+        self.send_header("Content-Type", "text/plain; version=0.0.4")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002 - as its parent calls it
+        pass
+
+
+@pytest.mark.server
+def test_samples_that_come_late_are_told_with_what_to_write(
+    tmp_path: Path, prometheus: StartPrometheus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Late) as exporter:
+        threading.Thread(target=exporter.serve_forever, args=(0.01,)).start()
+        target = {"targets": [f"127.0.0.1:{exporter.server_port}"]}
+        job = {"job_name": "late", "scrape_interval": "1s", "static_configs": [target]}
+        server = prometheus({"scrape_configs": [job]}, flags=KEPT)
+        server.wait_for(lambda: server.value("count_over_time(late_total[10m])"), "a late sample")
+        late = "sli: {ratio: {total: late_total, bad: late_total}}"
+        code, err = validate(tmp_path, server.url, capsys, late)
+        assert code == 0
+        assert re.search(r"warning\[SLO208\]: the newest sample of late_total is 12\ds old", err)
+        assert re.search(r"write `late_by: [23]m`", err)
+        assert "SLO208" not in validate(tmp_path, server.url, capsys, f"late_by: 2m\n    {late}")[1]
+        exporter.shutdown()
+
+
 @pytest.mark.server
 def test_a_bound_that_is_no_bucket_and_a_wrong_interval_are_told(
     tmp_path: Path, prometheus: StartPrometheus, capsys: pytest.CaptureFixture[str]
@@ -129,3 +167,23 @@ def test_a_bound_that_is_no_bucket_and_a_wrong_interval_are_told(
     assert code == 1
     assert f"error[SLO202]: {metric} has no bucket at 0.3" in err
     assert "write one of its bounds, such as 0.2 or 0.4" in err
+
+
+@pytest.mark.server
+def test_a_selector_that_narrows_up_by_nothing_is_told_what_would(
+    tmp_path: Path, prometheus: StartPrometheus, capsys: pytest.CaptureFixture[str]
+) -> None:
+    own = {"targets": [f"localhost:{(port := free_port())}"], "labels": {"namespace": "shop"}}
+    dead = {"targets": [f"127.0.0.{number}:1" for number in range(2, 122)], "labels": {"namespace": "else"}}
+    job = {"job_name": "all", "scrape_interval": "1s", "static_configs": [own, dead]}
+    server = prometheus({"scrape_configs": [job]}, flags=KEPT, port=port)
+    metric = "prometheus_http_requests_total"
+    server.wait_for(lambda: server.value(f"count({metric})") and (server.value("count(up)") or 0) > 120, "scrapes")
+    slo = f"sli: {{ratio: {{total: '{metric}{{namespace=\"shop\"}}', bad_if: 'code=\"500\"'}}}}"
+    _, err = validate(tmp_path, server.url, capsys, slo)
+    assert f'warning[SLO209]: rules read `up` of 121 targets, and {metric}{{namespace="shop"}} is on 1' in err
+    assert "write `target_labels: [job, instance, namespace]` in the Platform" in err
+    _, err = validate(tmp_path, server.url, capsys, slo, target="job, instance, namespace")
+    assert "SLO209" not in err
+    _, err = validate(tmp_path, server.url, capsys, f"sli: {{ratio: {{total: {metric}, bad_if: 'code=\"500\"'}}}}")
+    assert "add a matcher on `job` to the selector" in err

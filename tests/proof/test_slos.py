@@ -101,6 +101,25 @@ def test_a_broken_rule_fails_its_proof(
     assert outcome.failures
 
 
+MATCHED = "{{ratio: {{total: 'requests_total{{job=\"p\", handler{}}}', bad_if: 'code=~\"5..\"'}}}}"
+
+
+@pytest.mark.server
+@pytest.mark.parametrize("matcher", ['=~"/api/v1/query.*"', '!~"/health|/metrics"'])
+def test_a_split_by_a_label_that_the_selector_narrows_is_proven(written: Written, prove: Prove, matcher: str) -> None:
+    found = slo_proofs(rules_of(*written(MATCHED.format(matcher), FINFLOW, "    by: [handler]\n")))
+    assert [proof.name for proof in found if proof.unproven] == []
+    assert [(outcome.proof.name, outcome.failures) for outcome in prove(found) if outcome.failures] == []
+
+
+@pytest.mark.server
+def test_hours_that_are_excluded_are_not_provable_and_never_red(written: Written, prove: Prove) -> None:
+    excluded = "    exclude_when: ['hour() < 8 or hour() >= 18']\n"
+    found = slo_proofs(rules_of(*written(RATIO, FINFLOW, excluded)))
+    assert {"slo:sli_total:increase1m", "slo:sli_errors:increase1m"} <= {one.part for one in found if one.unproven}
+    assert [(outcome.proof.name, outcome.failures) for outcome in prove(found) if outcome.failures] == []
+
+
 @pytest.mark.server
 def test_a_calendars_budget_is_proven_with_its_prediction(written: Written, prove: Prove) -> None:
     platform, slo = written(RATIO, FINFLOW, MONTH)
@@ -167,11 +186,11 @@ def test_a_rule_that_cannot_be_run_must_at_least_be_as_compiled(written: Written
     assert refuted.endswith("seen vector(0)")
 
 
-MATCHED = "{{ratio: {{total: 'requests_total{{{}}}', bad_if: 'code=~\"5..\"'}}}}"
+REQUESTS = "{{ratio: {{total: 'requests_total{{{}}}', bad_if: 'code=~\"5..\"'}}}}"
 BY = {
-    "a label of the proof's own": (MATCHED.format('job="api"'), "    by: [replica]\n"),
-    "a label that a matcher narrows": (MATCHED.format('tenant!="test"'), "    by: [tenant]\n"),
-    "a label with two values": (MATCHED.format('tenant=~"a|b"'), "    by: [tenant]\n"),
+    "a label of the proof's own": (REQUESTS.format('job="api"'), "    by: [replica]\n"),
+    "a label that a matcher narrows": (REQUESTS.format('tenant!="test"'), "    by: [tenant]\n"),
+    "a label with two values": (REQUESTS.format('tenant=~"a|b"'), "    by: [tenant]\n"),
     "a threshold": ("{threshold: {value: 'max by (cluster) (lag_seconds)', at_most: 10s}}", "    by: [cluster]\n"),
     "a histogram": (LATENCY, "    by: [replica]\n"),
     "a throughput": ("{throughput: {counter: 'events_total{queue!=\"dead\"}', at_least: 1/s}}", "    by: [queue]\n"),
@@ -179,7 +198,7 @@ BY = {
 UNSHOWN = {
     "the time": (RATIO, "    exclude_when: ['hour() < 6']\n"),
     "what is absent": (RATIO, "    exclude_when: ['absent(up{job=\"api\"})']\n"),
-    "one value": (MATCHED.format('tenant=~"a"'), "    by: [tenant]\n"),
+    "one value": (REQUESTS.format('tenant=~"a"'), "    by: [tenant]\n"),
 }
 
 

@@ -95,4 +95,5 @@ def histogram_quantile(q: str, labels: Sequence[str], histograms: str) -> str:
 def unit_of(slo: Slo) -> str:
     """Grafana's unit of a histogram's bounds."""
     assert isinstance(slo.indicator, Latency)
-    return {Unit.SECONDS: SECONDS, Unit.MILLISECONDS: "ms", Unit.NONE: COUNT}[slo.indicator.unit]
+    names = {Unit.SECONDS: SECONDS, Unit.MICROSECONDS: "µs", Unit.NONE: COUNT}
+    return names.get(slo.indicator.unit, slo.indicator.unit.value)

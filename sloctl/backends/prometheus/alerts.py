@@ -82,11 +82,10 @@ def _unless_higher(platform: Platform, slo: Slo, tier: Tier) -> str:
 
 
 def _more_than_chance(slo: Slo, over: Duration) -> str:
-    """The low-traffic guard: see `sloctl.model.budget.guard_minimum`."""
-    budget = number(slo.objective.error_budget)
-    total = f"{windows.total_in(slo, over)} / {windows.coverage(slo, over)}"
-    least = f"(sqrt({budget} * {total}) + {number(GUARD_MARGIN)}) ^ 2"
-    return f"{windows.errors_in(slo, over)}\n  >= {least}"
+    """The low-traffic guard: see `sloctl.model.budget.guard_minimum`; its square root, which asks for events once."""
+    events = f"sqrt({windows.total_in(slo, over)} / {windows.coverage(slo, over)})"
+    above = f"sqrt({_recorded(slo, conventions.error_ratio(over))}) - {number(slo.objective.error_budget.sqrt())}"
+    return f"{events}\n  * ({above}) >= {number(GUARD_MARGIN)}"
 
 
 def _recorded(slo: Slo, metric: str) -> str:

@@ -91,6 +91,7 @@ _EXPRESSIONS: Final[Mapping[Metric, Callable[[Slo], str]]] = {
     Metric.MISSED_ERRORS: lambda slo: tiles.included(slo, pauses.missed_errors(slo)),
     Metric.TOTAL_ROLLUP: lambda slo: windows.rollup(slo, conventions.total_tile, conventions.MISSED_TOTAL),
     Metric.ERRORS_ROLLUP: lambda slo: windows.rollup(slo, conventions.errors_tile, conventions.MISSED_ERRORS),
+    Metric.WINDOW_TOTAL: windows.window_total,
     Metric.PERIOD_ERROR_RATIO: windows.period_error_ratio,
     Metric.MEASURED_SINCE: windows.measured_since,
     Metric.BUDGET_CONSUMED: windows.budget_consumed,

@@ -128,7 +128,8 @@ def _throughput(slo: Slo, throughput: Throughput) -> Tiles:
     if slo.by:
         return _one_a_slice(f"{_beyond(slo, throughput, counted)}{_numbered(slo, throughput)}")
     bad = _beyond(slo, throughput, f"({counted} or vector(0))")
-    return _one_a_slice(f"{bad}{_scraped(slo, throughput)}{_numbered(slo, throughput)}")
+    judged = f"{_scraped(slo, throughput)}{_numbered(slo, throughput)}"
+    return Tiles(f"vector(1){judged}", f"{bad}{judged}")
 
 
 def _paced(slo: Slo, selector: Selector, counts: Counts) -> str:
@@ -136,11 +137,23 @@ def _paced(slo: Slo, selector: Selector, counts: Counts) -> str:
     events = raw.events(slo, counts, selector)
     if not isinstance(counts, RunningTotal):
         return events
-    newest, before = (f"timestamp({edge})" for edge in _edges(slo, raw.split(slo, selector)))
-    pace = (
-        f"({number(slo.sampling.resolution.seconds)} / ({newest} - {before} > 0) or 0 * {newest} + 1 unless {before})"
-    )
+    newest, before = _times(slo, raw.split(slo, selector))
+    now, earlier = _edges(slo, raw.split(slo, selector))
+    pace = f"({number(slo.sampling.resolution.seconds)} / ({newest} - {before} > 0) or 0 * {now} + 1 unless {earlier})"
     return f"(\n{indent(events)}\n) * {pace}"
+
+
+def _times(slo: Slo, selector: Selector) -> tuple[str, str]:
+    """When the newest sample of a tile was read, and that before it; a scrape that fails ends a series for a while."""
+    sampling, text = slo.sampling, selector_text(selector)
+    tile, interval, now, earlier = sampling.resolution, sampling.scrape_interval, *_edges(slo, selector)
+
+    def looked_for(length: Duration, offset: Duration) -> str:
+        return f"max_over_time(timestamp({text})[{length}:{interval // 3}] offset {offset})"
+
+    newest = f"(timestamp({now}) or {looked_for(tile, sampling.shift)})"
+    before = f"(timestamp({earlier}) or {looked_for(tile + interval, tile + sampling.shift)})"
+    return newest, before
 
 
 def _edges(slo: Slo, selector: Selector) -> tuple[str, str]:
@@ -169,13 +182,18 @@ def _beyond(slo: Slo, throughput: Throughput, events: str) -> str:
 
 
 def _scraped(slo: Slo, throughput: Throughput) -> str:
-    """Only slices in which a target was read that was read before; otherwise a restart of Prometheus pages."""
+    """Only slices in which a target was read that was read before; otherwise a restart of Prometheus pages.
+
+    A target that does not answer is judged from its second slice on: one scrape may fail.
+    """
     sampling = slo.sampling
     if sampling.new_series is not NewSeries.COUNT_IF_UP or not isinstance(throughput.counts, RunningTotal):
         return ""
     up = Selector("up", throughput.counter[0].on(sampling.target_labels))
     newest, before = (f"timestamp({edge})" for edge in _edges(slo, up))
-    return f"\nand on () count({newest} - {before} > 0)"
+    answered = f"{selector_text(up, offset=sampling.shift)} == 1"
+    silent = f"{over_time('max', up, sampling.resolution * 2, sampling.shift)} == 0"
+    return f"\nand on () count({newest} - {before} > 0 and ({answered} or {silent}))"
 
 
 def _outside(threshold: Threshold, value: str) -> str:

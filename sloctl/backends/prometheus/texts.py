@@ -19,7 +19,7 @@ from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import number, percent
 from sloctl.promql.selectors import label_selector, matchers_text
 
-_PLACEHOLDER: Final = re.compile(r"\$([a-z_][a-z0-9_]*)")
+_PLACEHOLDER: Final = re.compile(r"\$(labels\.[a-zA-Z_][a-zA-Z0-9_]*|[a-z_][a-z0-9_]*)")
 
 _SUMMARY: Final = "$slo$whom: $value of events are bad over $over, above $threshold"
 _LEFT_SUMMARY: Final = "$slo$whom: $budget_left of the error budget is left"
@@ -36,10 +36,11 @@ _PERCENT: Final = " }}%"
 _LENGTH: Final = " | humanizeDuration }}"
 _NO_PART: Final = "a part that is not yet counted"
 _NO_TIME: Final = "a time that is not yet counted"
-_BLIND_SUMMARY: Final = "$slo: its metric has had no series for $after, so nothing is measured"
+_BLIND_SUMMARY: Final = "$slo: its metric has had no usable samples for $after, so nothing is measured"
 _BLIND_DESCRIPTION: Final = (
-    "No series match $selector. Either the service or its scrape is gone, or the metric was renamed: "
-    "check the target first, then the selector in the specification. Until then no other alert of $slo can fire."
+    "No series match $selector, or their samples are too old when they come. Either the service or its scrape is gone, "
+    "or the metric was renamed: check the target first, then the selector and `late_by` in the specification. Until "
+    "then no other alert of $slo can fire."
 )
 _DOWN_SUMMARY: Final = "$slo: none of its targets has answered a scrape for $after"
 _DOWN_DESCRIPTION: Final = (
@@ -159,6 +160,7 @@ def _words(platform: Platform, slo: Slo) -> dict[str, str]:
         "runbook": _runbook(slo),
         "dashboard": _dashboard(platform, slo),
         **split,
+        **{f"labels.{label}": shown for label, shown in zip(slo.by, split.values(), strict=True)},
     }
 
 

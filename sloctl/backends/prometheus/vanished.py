@@ -45,6 +45,7 @@ def blind(slo: Slo) -> str:
     gone = [_unexplained(slo, selectors) for selectors in reads.required] or [_tile_gone(slo)]
     gone += [_gone(slo, reads.buckets)] if reads.buckets else []
     gone += [_vanished(slo, side) for side in _sides(slo)]
+    gone += [_late(slo, selectors) for selectors in reads.required if slo.sampling.target_labels]
     if slo.by and reads.required:
         gone.append(_value_gone(slo, reads.required[0]))
         known = {selector.metric for selectors in reads.required for selector in selectors}
@@ -107,6 +108,26 @@ def _sides(slo: Slo) -> list[Selectors]:
 def _vanished(slo: Slo, selectors: Selectors) -> str:
     """Series that are gone although they were there and their process is still the same."""
     return f"({_gone(slo, selectors)} and on () count(\n{indent(_lives(slo, selectors))}\n))"
+
+
+def _late(slo: Slo, selectors: Selectors) -> str:
+    """Samples that are too old when they come: tiles have passed by then, and nothing was counted for so long.
+
+    A series that ended has a stale marker soon after its last sample; one that is late is seen while it is old.
+    """
+    sampling, after = slo.sampling, _blind_after(slo)
+    old = number((sampling.shift + sampling.resolution + sampling.scrape_interval * 2).seconds)
+    looks, every = f"{after + sampling.late_by}:{sampling.resolution * 2}", matching_on(sampling.target_labels)
+    now, seen = list[str](), list[str]()
+    for selector in selectors:
+        text = selector_text(selector)
+        now.append(f"max_over_time(timestamp({text})[{looks}])")
+        seen.append(
+            f"(max_over_time((time() - timestamp({text}))[{looks}]) > {old} and {every} {_up(slo, selector)} == 1)"
+        )
+    counted = f"sum({over_time('sum', _tile(slo), after)}) > 0"
+    late = f"group(time() - max({_alternatives(now)}) > {old}) and on () group({_alternatives(seen)})"
+    return f"({late} unless on () ({counted}))"
 
 
 def _deployed(slo: Slo, selectors: Selectors) -> str:

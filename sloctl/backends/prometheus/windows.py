@@ -89,15 +89,26 @@ def error_ratio(slo: Slo, over: Duration) -> str:
     return f"{errors_in(slo, over)}\n/ ({total_in(slo, over)} > 0)\n* {coverage(slo, over)}"
 
 
+def window_total(slo: Slo) -> str:
+    """Events in the SLO's window: recorded, because all that follows is measured by them."""
+    return total_in_window(slo, slo.window)
+
+
 def period_error_ratio(slo: Slo) -> str:
     """The error ratio of the calendar period so far."""
-    return f"{errors_in_window(slo, slo.window)}\n/ ({total_in_window(slo, slo.window)} > 0)"
+    return f"{errors_in_window(slo, slo.window)}\n/ ({_recorded_total(slo)} > 0)"
 
 
 def budget_consumed(slo: Slo) -> str:
     """The share of the budget that is spent."""
-    allowance, errors = number(slo.objective.error_budget), errors_in_window(slo, slo.window)
-    return f"{errors}\n/ ({allowance} * {total_in_window(slo, slo.window)} > 0)\n* {window_covered(slo)}"
+    allowance, covered = number(slo.objective.error_budget), window_covered(slo)
+    if isinstance(slo.window, CalendarWindow):
+        return f"{selector_text(own(slo, conventions.PERIOD_ERROR_RATIO))} / {allowance}\n* {covered}"
+    return f"{errors_in_window(slo, slo.window)}\n/ ({allowance} * {_recorded_total(slo)} > 0)\n* {covered}"
+
+
+def _recorded_total(slo: Slo) -> str:
+    return selector_text(own(slo, conventions.window_total(slo.window)))
 
 
 def window_covered(slo: Slo) -> str:
@@ -160,14 +171,15 @@ def time_to_exhaustion(slo: Slo) -> str:
     Counted in events, as the budget is: what may still go bad, divided by what went bad in an hour. A rolling window
     loses old events as well: where traffic is below its mean, the budget shrinks meanwhile. Absent while nothing burns.
     """
-    errors, total = errors_in_window(slo, slo.window), total_in_window(slo, slo.window)
     budget, hour = number(slo.objective.error_budget), slo.sampling.recent
-    expected = f"{total} / {window_covered(slo)}"
+    expected = f"{_recorded_total(slo)} / {window_covered(slo)}"
     recent, recent_total = _recent(slo)
     if not isinstance(slo.window, CalendarWindow):
         share = f"{number(hour.seconds)} / {number(slo.window.length.seconds)}"
         recent = f"{recent}\n  - {budget} * ({recent_total} - {share} * {expected})"
-    left = f"clamp_min(\n  {budget} * {expected}\n  - {errors},\n  0\n)"
+    left = (
+        f"{budget} * {expected} * clamp_min(1 - {selector_text(own(slo, conventions.budget_consumed(slo.window)))}, 0)"
+    )
     return f"{number(hour.seconds)} * {left}\n/ (\n  {recent}\n  > 0\n)"
 
 
@@ -176,10 +188,9 @@ def budget_predicted(slo: Slo) -> str:
     assert isinstance(slo.window, CalendarWindow)
     end = _boundary(slo, slo.window, conventions.PERIOD_END)
     hours = f"scalar({end} - time()) / {number(slo.sampling.recent.seconds)}"
-    errors, total = _recent(slo)
-    spent = f"{errors_in_window(slo, slo.window)}\n  + {errors} * ({hours})"
-    counted = f"{total_in_window(slo, slo.window)}\n  + {total} * ({hours})"
-    return f"(\n  {spent}\n)\n/ ({number(slo.objective.error_budget)} * (\n  {counted}\n) > 0)"
+    (errors, total), counted = _recent(slo), _recorded_total(slo)
+    spent = f"{selector_text(own(slo, conventions.PERIOD_ERROR_RATIO))} * {counted}\n  + {errors} * ({hours})"
+    return f"(\n  {spent}\n)\n/ ({number(slo.objective.error_budget)} * (\n  {counted}\n  + {total} * ({hours})\n) > 0)"
 
 
 def _recent(slo: Slo) -> tuple[str, str]:

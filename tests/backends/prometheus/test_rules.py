@@ -248,10 +248,10 @@ def test_a_vanished_metric_is_blind_and_a_quiet_one_is_not(rule_test: RuleTest) 
         "burn_tier": "blind",
     }
     annotations = {
-        "summary": "api-ok: its metric has had no series for 15m, so nothing is measured",
-        "description": 'No series match requests_total{job="api"}. Either the service or its scrape is gone, or the '
-        "metric was renamed: check the target first, then the selector in the specification. Until then no other "
-        "alert of api-ok can fire.",
+        "summary": "api-ok: its metric has had no usable samples for 15m, so nothing is measured",
+        "description": 'No series match requests_total{job="api"}, or their samples are too old when they come. Either '
+        "the service or its scrape is gone, or the metric was renamed: check the target first, then the selector and "
+        "`late_by` in the specification. Until then no other alert of api-ok can fire.",
     }
     rule_test(
         spec(),
@@ -263,10 +263,10 @@ def test_a_vanished_metric_is_blind_and_a_quiet_one_is_not(rule_test: RuleTest) 
     )
 
 
-def test_a_google_slo_costs_24_rules_and_16_series_and_two_after_a_pause(tmp_path: Path) -> None:
+def test_a_google_slo_costs_25_rules_and_17_series_and_two_after_a_pause(tmp_path: Path) -> None:
     rules = [rule for group in _groups(spec(), tmp_path) for rule in group["rules"]]
-    assert len(rules) == 24
-    assert sum("record" in rule for rule in rules) == 16 + 2
+    assert len(rules) == 25
+    assert sum("record" in rule for rule in rules) == 17 + 2
 
 
 def test_every_constant_scales_with_the_resolution_but_the_shift_and_blind(tmp_path: Path) -> None:

@@ -195,3 +195,10 @@ def test_bad_events_of_a_query_that_a_new_process_never_had_are_none(rule_test: 
     old = {'asked{job="api", instance="a"}': "0+60x199 stale", 'lost{job="api", instance="a"}': "0+6x199 stale"}
     new = {'asked{job="api", instance="b"}': "_x200 0+60x300"} | up("_x200 1x300", instance="b")
     rule_test(spec(QUERY), old | new | up("1x199 stale"), values=[never("blind", "240m")])
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(("ends", "told"), [("_x100", 1), ("stale _x99", 0)], ids=["late", "restarted"])
+def test_samples_that_are_old_when_they_come_are_blind(rule_test: RuleTest, ends: str, told: int) -> None:
+    """As they look a few minutes after their newest one: their target answers, and no marker says that they ended."""
+    rule_test(spec(), up("1x200") | requests(f"5x80 {ends}"), values=[firing("blind", "52m", told)])
