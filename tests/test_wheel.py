@@ -58,9 +58,10 @@ COMMANDS = {
     "explain my-service/availability": (0, "99.9% over 30d"),
     "diff slo-specs slo-specs": (0, "Nothing changes for the person on call."),
     "schema --check": (0, "is up to date"),
-    "test --promtool ./promtool": (0, "21 proven, 0 not provable, 0 failed"),
+    "test --promtool ./promtool": (0, "25 proven, 0 not provable, 0 failed"),
     "status --prometheus PROMETHEUS": (3, "has no rules of sloctl"),
     "backfill --prometheus PROMETHEUS": (0, "promtool"),
+    "try --prometheus PROMETHEUS": (0, "my-service/availability"),
     "preview dashboards/my-platform/overview.json -o page.html --prometheus PROMETHEUS": (0, "page.html"),
     "routes merge --base alertmanager.yml": (0, "receivers:"),
     "routes test": (0, "15 alerts reach their receivers"),
@@ -74,6 +75,7 @@ COMMANDS = {
     "canary approve my-service --revision 1 --by somebody": (2, MISSING),
     "canary verify": (2, MISSING),
     "canary prune --evidence-older-than 90d": (2, MISSING),
+    "canary backtest --service my-service --prometheus PROMETHEUS": (2, MISSING),
 }
 
 

@@ -26,6 +26,7 @@ from sloctl.cli.show import show
 from sloctl.cli.status import status
 from sloctl.cli.test import test
 from sloctl.cli.trace import trace
+from sloctl.cli.trial import try_
 from sloctl.cli.validate import validate
 from sloctl.errors import OutsideError, SloctlError
 
@@ -61,6 +62,7 @@ for command in (
     status,
     test,
     trace,
+    try_,
     validate,
 ):
     cli.add_command(command)

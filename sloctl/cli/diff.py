@@ -35,10 +35,13 @@ def diff(old: str, new: str, specs: str, form: str) -> None:
 
 
 def _loaded(what: str, specs: str) -> Catalogue:
+    return loaded([what], only_errors=True) if Path(what).exists() else of_revision(what, specs)
+
+
+def of_revision(what: str, specs: str) -> Catalogue:
+    """The specifications of a git revision in the folder `specs`."""
     import tempfile
 
-    if Path(what).exists():
-        return loaded([what], only_errors=True)
     with tempfile.TemporaryDirectory(prefix="sloctl-diff-") as folder:
         _extract(what, specs, Path(folder))
         return loaded([str(Path(folder, specs))], Path(folder), only_errors=True)

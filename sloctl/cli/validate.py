@@ -41,12 +41,16 @@ def validate(
 
     compilation = compile_specs(paths, BACKENDS.values(), root=root, today=date.today())
     if client is not None and not compilation.found.errors:
+        from sloctl.cli.trial import show, tried_of
         from sloctl.live.data import check_data
         from sloctl.live.memory import check_memory
 
         with client:
             check_memory(compilation.catalogue, client, compilation.found)
             check_data(compilation.catalogue, client, compilation.found)
+            trials = list(tried_of(compilation.catalogue, compilation.catalogue.slos, client, compilation.found))
+        if form == "text" and trials:
+            show(trials, [], "")
     report(compilation.found, form, strict=strict)
     if form == "text":
         slos = list(compilation.catalogue.slos)

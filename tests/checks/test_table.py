@@ -24,7 +24,7 @@ def test_good_specifications_are_not_disturbed(folder: Path) -> None:
 
 def test_every_module_of_the_folder_is_in_the_table() -> None:
     folder = Path(table.__file__).parent
-    others = {"__init__", "check", "grouped", "table"}
+    others = {"__init__", "check", "grouped", "selectors", "table"}
     modules = {path.stem for path in folder.glob("*.py")} - others
     assert modules == {
         module.__name__.rpartition(".")[2] for module in (*table.CHECKS, table.secret, table.calendar_table)
