@@ -393,6 +393,20 @@ def test_a_job_that_cannot_be_sent_is_seen(observed: Configure, send: Callable[[
     assert (failed, there.value(measured, error_type="")) == (1, None)
 
 
+def test_a_task_that_no_application_sends_has_the_context_and_no_span(observed: Configure) -> None:
+    """A producer of its own makes the message: nobody could say when its send is over."""
+    import celery
+    from celery.signals import before_task_publish
+
+    there, headers = observed(), dict[str, str]()
+    app = celery.Celery("direct")
+    instrument_celery(app, there.runtime)
+    with entered(CONTEXT), there.runtime.tracer.start_as_current_span("order"):
+        before_task_publish.send("ship", headers=headers, routing_key="orders")
+    assert headers["x-request-id"] == "request-0001"
+    assert there.span.name == "order"
+
+
 def test_what_is_no_queue_is_refused() -> None:
     import celery
     import dramatiq.brokers.stub
