@@ -143,7 +143,7 @@ class Store:
         steps = f"""SELECT step, MIN(at) AS began, MAX(sequence) AS latest, {back_too}
             FROM entries WHERE {decided} GROUP BY step ORDER BY step"""  # noqa: S608
         others = """SELECT
-            (SELECT COUNT(*) FROM entries WHERE kind = 'approval' AND platform = :platform
+            (SELECT COUNT(*) FROM entries WHERE kind = 'approval' AND verdict = '' AND platform = :platform
                 AND service = :service AND revision IN (:canary, :revision) AND revision <> '') AS approvals,
             (SELECT COUNT(*) FROM (SELECT DISTINCT canary, revision FROM entries WHERE kind = 'decision'
                 AND platform = :platform AND service = :service AND verdict = 'promote'
