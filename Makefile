@@ -62,7 +62,7 @@ bench: .venv/dev.stamp prometheus alertmanager postgresql  ## every benchmark: t
 	@python -m bench
 
 bench-canary: .venv/dev.stamp prometheus  ## canary rules side by side, simulated and on a real Prometheus (ten minutes)
-	@python -m bench canary canary-latency canary-live
+	@python -m bench canary canary-latency canary-store canary-live
 
 bench-canary-server: .venv/dev.stamp prometheus postgresql  ## the webhook at 64 at once, with faults, kill -9, replicas (25 min)
 	@python -m bench canary-server

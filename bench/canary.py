@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from rich.console import Console
 from rich.table import Table
 
-from bench.canary_worlds import LOOK_SECONDS, World
+from bench.canary_worlds import LOOK_SECONDS, Tenants, World
 from bench.rows import Row
 from sloctl.canary.analysis.evidence import (
     BLOCK_SECONDS,
@@ -22,6 +22,7 @@ from sloctl.canary.analysis.evidence import (
     CountsOfBoth,
     IntervalCounts,
     Limits,
+    Strata,
     harm,
     health,
     relapsed,
@@ -168,6 +169,7 @@ def rows() -> Iterator[Row]:
     yield from cluster_rows()
     yield from floor_rows()
     yield from endpoint_rows()
+    yield from tenant_rows()
     yield from cost_rows()
 
 
@@ -212,13 +214,16 @@ def bursts(scraped: World) -> Iterator[Cell]:
 
 
 def late(scraped: World) -> Iterator[Cell]:
-    """Bad canaries, from the beginning or the end."""
+    """Bad canaries, from the beginning or the end, and cold ones."""
     for rate, rps, seconds in ((0.01, 200, 90), (0.01, 1000, 30), (0.03, 1000, 30)):
         yield Cell(f"{rate:.0%} errors, {rps} rps", replace(scraped, rps=rps, canary=rate), None, 99, seconds)
     for rate, rps in ((0.03, 200), (0.01, 1000)):
         for minutes in (10, 60):
             world = replace(scraped, rps=rps, late=rate, late_from=60 * (minutes - 1), looks=4 * minutes)
             yield Cell(f"{rate:.0%} in the last of {minutes} minutes, {rps} rps", world, promoted_at_most=5)
+    for rps in (200, 1000, 10_000):
+        cold = replace(scraped, rps=rps, cold=0.03, warm_up=90)
+        yield Cell(f"unchanged, cold for 60 s, warm_up 90 s, {rps} rps", cold, rolled_back_at_most=1)
 
 
 def cluster_rows() -> Iterator[Row]:
@@ -332,6 +337,30 @@ def endpoint_rows() -> Iterator[Row]:
             found = outcome(broken)
             what = f"20 endpoints, {rps} rps, {name}: {shown(found)}; rolled back, %"
             yield Row(what, found.share, at_least=power) if bad else Row(what, found.share, at_most=1)
+
+
+def tenant_rows() -> Iterator[Row]:
+    """One of a hundred sticky tenants always fails: compared as a whole, and within tenants."""
+    alone = replace(LIMITS, error_rate=None)
+    for seed, rps in enumerate((200, 1000, 10_000)):
+        for times in (1.0, 10.0):
+            world, rng = Tenants(rps), np.random.default_rng(5000 + 10 * seed + int(times))
+            parts = world.strata(rng, RUNS // 4, times)
+            history = BaselineHistory(np.full(RUNS // 4, world.rate), np.ones(RUNS // 4), np.zeros(RUNS // 4))
+            found = harm(_summed(parts), alone, history, world.look_seconds, Strata(tuple(parts), history))
+            within = outcome(found.rolls_back, world.look_seconds)
+            whole = ours_of(parts, alone, history, world.look_seconds)
+            if times == 1.0:
+                what = f"unchanged, sticky tenants, {rps} rps (as a whole {whole.share:.3g}%)"
+                yield Row(f"{what}: rolled back within tenants, %", within.share, at_most=1)
+            else:
+                what = f"1% errors in all of sticky tenants, {rps} rps: found within tenants, %"
+                yield Row(what, within.share, at_least=99 if rps > 200 else 90)
+
+
+def ours_of(parts: list[CountsOfBoth], limits: Limits, history: BaselineHistory, every: float) -> Outcome:
+    """The same requests without a look at whose they are."""
+    return outcome(harm(_summed(parts), limits, history, every).rolls_back, every)
 
 
 NAMES = ("errors", "transactions", "orders")

@@ -35,6 +35,7 @@ class World:
         late: the canary's error ratio from `late_from` on; None leaves it.
         history_blocks: for how many of the hour's blocks the stable version is there.
         bad_node: error ratio of the baseline's pods on one of `NODES` nodes; None for the same as all.
+        cold: the canary's error ratio in its first `cold_seconds`; `warm_up` seconds are left out.
     """
 
     rps: float
@@ -50,6 +51,9 @@ class World:
     late: float | None = None
     late_from: int = 0
     bad_node: float | None = None
+    cold: float | None = None
+    cold_seconds: int = 60
+    warm_up: int = 0
     history_blocks: int = HISTORY_BLOCKS
     looks: int = LOOKS
     look_seconds: float = LOOK_SECONDS
@@ -67,11 +71,15 @@ class World:
         canary = rate * self.canary / self.rate
         if self.late is not None:
             canary[self.late_from :] = self.late
+        if self.cold is not None:
+            canary[: self.cold_seconds] = self.cold
         baseline = rate * (1 if self.bad_node is None else (1 + (self.bad_node / self.rate - 1) / NODES))
         requests = self.rps * self.look_seconds
         pods = self.pods or (0, 0)
+        judged = self._counts(rng, runs, canary, requests * self.weight, pods[0])
+        warm = np.arange(self.looks) >= self.warm_up / self.look_seconds
         return CountsOfBoth(
-            self._counts(rng, runs, canary, requests * self.weight, pods[0]),
+            IntervalCounts(judged.x * warm, judged.n * warm),
             self._counts(rng, runs, baseline, requests * (1 - self.weight), pods[1]),
         )
 
@@ -116,3 +124,41 @@ class World:
         histories = [BaselineHistory.of(x_a[run], n_a[run], x_b[run], n_b[run]) for run in range(runs)]
         columns = zip(*((each.rate, each.phi, each.cv2, each.requests) for each in histories), strict=True)
         return BaselineHistory(*(np.array(column, dtype=float) for column in columns))
+
+
+@dataclass(frozen=True, slots=True)
+class Tenants:
+    """Requests of tenants of which each is served by one version, and one fails more than others.
+
+    Attributes:
+        count: how many; their requests fall as 1, 1/2, 1/3 ...
+        rate: error ratio of all but `broken`, whose is `failing`; it is another tenant in each run.
+        sticky: how many times as often the canary serves a tenant as another of the same size, at random: a standard
+            deviation of the logarithm.
+    """
+
+    rps: float
+    count: int = 100
+    rate: float = 0.001
+    failing: float = 0.03
+    sticky: float = 1.5
+    weight: float = 0.05
+    looks: int = 40
+    look_seconds: float = 15.0
+
+    def strata(self, rng: Generator, runs: int, times: float = 1.0) -> list[CountsOfBoth]:
+        """Counts of each tenant, a row for each run; the canary fails so many times as often as the baseline."""
+        size = 1 / np.arange(1, self.count + 1)
+        requests = self.rps * self.look_seconds * size / size.sum()
+        broken = rng.integers(0, self.count, runs)
+        found = []
+        for tenant, many in enumerate(requests):
+            rate = np.where(broken == tenant, self.failing, self.rate)[:, None]
+            odds = self.weight / (1 - self.weight) * np.exp(self.sticky * rng.standard_normal(runs))
+            share = (odds / (1 + odds))[:, None]
+            n_c = rng.poisson(np.broadcast_to(many * share, (runs, self.looks)))
+            n_b = rng.poisson(np.broadcast_to(many * (1 - share), (runs, self.looks)))
+            x_c, x_b = rng.binomial(n_c, np.minimum(rate * times, 1)), rng.binomial(n_b, rate)
+            arms = (IntervalCounts(x.astype(float), n.astype(float)) for x, n in ((x_c, n_c), (x_b, n_b)))
+            found.append(CountsOfBoth(*arms))
+        return found

@@ -177,7 +177,7 @@ class PrometheusClient:
     def _matrix(self, data: Mapping[str, Any]) -> tuple[Series, ...]:
         if data.get("resultType") != "matrix":
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered {data.get('resultType')} instead of a matrix")
-        return self._read(lambda: tuple(_series(row) for row in data["result"]))
+        return self._read(lambda: tuple(series_of(row) for row in data["result"]))
 
     def _result(self, path: str, parameters: Mapping[str, str]) -> Mapping[str, Any]:
         data = self.get(path, parameters)
@@ -259,9 +259,10 @@ class PrometheusClient:
             raise PrometheusError(Fault.PARTIAL, f"{self.url} gave a part of the answer only: {missing[0]}")
 
 
-def _series(one: Mapping[str, Any]) -> Series:
+def series_of(one: Mapping[str, Any]) -> Series:
+    """A series of an answer's JSON."""
     times, values = zip(*found, strict=True) if (found := one.get("values")) else ((), ())
-    histograms = tuple(_histogram(*pair) for pair in one.get("histograms", ()))
+    histograms = tuple(_histogram(*pair) for pair in one["histograms"]) if "histograms" in one else ()
     return Series(dict(one["metric"]), tuple(map(float, times)), tuple(map(float, values)), histograms)
 
 

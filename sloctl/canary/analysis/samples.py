@@ -28,7 +28,7 @@ LabelValues: TypeAlias = tuple[str, ...]
 Times: TypeAlias = tuple[float, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class CounterSeries:
     """One counter on the grid.
 
@@ -187,8 +187,7 @@ class ArmSamples:
         """For each target, at which grid points it was scraped."""
         found: dict[LabelValues, NDArray[np.bool_]] = {}
         for rows in self.rows.values():
-            here = np.zeros((len(rows.targets), self.points), dtype=bool)
-            np.logical_or.at(here, rows.places, rows.known)
+            here = _grouped(np.logical_or, rows.known, rows.places)
             for target, own in zip(rows.targets, here, strict=True):
                 found[target] = found[target] | own if target in found else own
         return found
@@ -288,17 +287,18 @@ def group_paths(samples: ArmSamples, by: tuple[str, ...]) -> dict[tuple[str, flo
         low, high = all_counted(rows.values, seen)
         if samples.warm_up:
             low, high = _warm(low, high, seen, samples.warm_up)
-        until = [_grouped(each, groups, len(index)) for each in ((low,) if high is low else (low, high))]
+        until = [_grouped(np.add, each, groups) for each in ((low,) if high is low else (low, high))]
         for (bound, value), group in index.items():
             found.setdefault((role, bound), {})[value] = Path(until[0][group], until[-1][group])
     return found
 
 
-def _grouped(rows: Floats, groups: NDArray[np.intp], count: int) -> Floats:
-    """The sum of the rows of each group."""
-    total = np.zeros((count, rows.shape[1]))
-    np.add.at(total, groups, rows)
-    return total
+def _grouped(how: np.ufunc, rows: NDArray[Any], groups: NDArray[np.intp]) -> NDArray[Any]:
+    """The rows of each group together; groups are numbered from 0 without gaps."""
+    order = np.argsort(groups, kind="stable")
+    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
+    together: NDArray[Any] = how.reduceat(rows[order], starts, axis=0)
+    return together
 
 
 def _warm(low: Floats, high: Floats, seen: NDArray[np.bool_], warm_up: int) -> tuple[Floats, Floats]:

@@ -29,6 +29,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX entries_of_release ON entries (platform, service, canary, revision, sequence)",
         "CREATE INDEX entries_of_verdict ON entries (platform, service, verdict, canary, revision)",
     ),
+    ("CREATE INDEX entries_of_stable ON entries (platform, service, stable, at)",),
 )
 """Each step once, in order; a released step is never changed."""
 _LOCK: Final = 0x510C71

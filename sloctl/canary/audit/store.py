@@ -131,28 +131,33 @@ class Store:
                 raise SloctlError(f"no deployment of {subject.service} with revision {subject.revision}{known}")
             return _append(connection, Entry(Kind.APPROVAL.value, identity, now, subject, caller=by, body=body))
 
-    def release_state(self, subject: Subject) -> ReleaseState:
-        """What earlier looks have left of a release."""
+    def release_state(self, subject: Subject, enough: int = 1) -> ReleaseState:
+        """What earlier looks have left of a release.
+
+        Args:
+            enough: so many promoted deployments are counted at most.
+        """
         decided = f"kind = 'decision' AND {_RELEASE}"
         back = f"{_SELECT} WHERE {decided} AND verdict = 'rollback' ORDER BY sequence LIMIT 1"
         back_too = "MAX(CASE verdict WHEN 'rollback' THEN 1 ELSE 0 END) AS rolled_back"
         steps = f"""SELECT step, MIN(at) AS began, MAX(sequence) AS latest, {back_too}
             FROM entries WHERE {decided} GROUP BY step ORDER BY step"""  # noqa: S608
         others = """SELECT
-            (SELECT COUNT(*) FROM entries WHERE kind = 'approval' AND platform = :platform
+            (SELECT COUNT(*) FROM entries WHERE kind = 'approval' AND verdict = '' AND platform = :platform
                 AND service = :service AND revision IN (:canary, :revision) AND revision <> '') AS approvals,
             (SELECT COUNT(*) FROM (SELECT DISTINCT canary, revision FROM entries WHERE kind = 'decision'
                 AND platform = :platform AND service = :service AND verdict = 'promote'
-                AND NOT (canary = :canary AND revision = :revision)) AS deployments) AS promoted,
+                AND NOT (canary = :canary AND revision = :revision) LIMIT :enough) AS deployments) AS promoted,
             (SELECT MAX(at) FROM entries WHERE kind = 'decision' AND platform = :platform AND service = :service
-                AND (canary = :canary OR stable = :canary) AND revision <> :revision AND at < :first) AS other_until"""
+                AND canary = :canary AND revision <> :revision AND at < :first) AS as_canary,
+            (SELECT MAX(at) FROM entries WHERE kind = 'decision' AND platform = :platform AND service = :service
+                AND stable = :canary AND revision <> :revision AND at < :first) AS as_stable"""
         where = _where(subject)
         with self._database.reading() as connection:
             seen = _all(connection, steps, **where)
             first = min((int(step.began) for step in seen), default=None)
-            ((approvals, promoted, other),) = _all(
-                connection, others, first=_NEVER if first is None else first, **where
-            )
+            before = _NEVER if first is None else first
+            ((approvals, promoted, *other),) = _all(connection, others, first=before, enough=enough, **where)
             return ReleaseState(
                 rolled_back=_one(connection, back, **where) if any(step.rolled_back for step in seen) else None,
                 first_at=first,
@@ -160,7 +165,7 @@ class Store:
                 steps_began=tuple((int(step.step), int(step.began)) for step in seen),
                 approved=int(approvals) > 0,
                 promoted=int(promoted),
-                other_until=None if other is None else int(other),
+                other_until=max((int(at) for at in other if at is not None), default=None),
             )
 
     def group_member(self, platform: str, service: str, since: int) -> GroupMember:

@@ -72,7 +72,8 @@ class Evaluator:
         """
         judgeable = _found(configuration, asked.service)
         subject = Subject(judgeable.platform, judgeable.service.name, asked.canary, asked.stable, asked.revision or "")
-        state = self._stored(lambda: self.store.release_state(subject))
+        enough = max(1, judgeable.canary.first_deployments)
+        state = self._stored(lambda: self.store.release_state(subject, enough))
         if state.rolled_back is not None:
             step = asked.step if asked.step is not None else state.step or 0
             sent = self._sent(answers.answer(state.rolled_back.body, state.rolled_back), subject, step)

@@ -10,6 +10,7 @@ import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Final, TypeAlias
 
 import numpy as np
@@ -47,7 +48,7 @@ class KeptCounters:
     invalid: NDArray[np.intp]
     whole_at: float
     distance: float
-    _rows: Mapping[frozenset[tuple[str, str]], int]
+    _rows: Mapping[str, int]
     _chosen: dict[Hashable, tuple[int, tuple[int, ...] | None]] = field(default_factory=dict)
 
     @classmethod
@@ -55,7 +56,7 @@ class KeptCounters:
         """From samples of the whole grid."""
         placed = all_on_grid([(raw.times, raw.values) for raw in raws], grid)
         values = np.stack([row for row, _ in placed]) if placed else np.empty((0, len(grid)))
-        rows = {frozenset(raw.labels.items()): index for index, raw in enumerate(raws)}
+        rows = {_identity(raw.labels): index for index, raw in enumerate(raws)}
         invalid = np.full(len(raws), -1)
         for index, (raw, (_, flag)) in enumerate(zip(raws, placed, strict=True)):
             if flag and raw.times[-1] > grid[0]:
@@ -68,7 +69,7 @@ class KeptCounters:
         rows, labels = dict(self._rows), list(self.labels)
         places = []
         for raw in raws:
-            key = frozenset(raw.labels.items())
+            key = _identity(raw.labels)
             if (place := rows.get(key)) is None:
                 place = rows[key] = len(labels)
                 labels.append(raw.labels)
@@ -103,6 +104,20 @@ class KeptCounters:
         """Which series are there after the first point; of others the process may be gone for long, or come back."""
         here: NDArray[np.bool_] = ~np.isnan(self.values[:, 1:]).all(axis=1) | (self.invalid >= 0)
         return here
+
+
+def _identity(labels: Labels) -> str:
+    """One text for each series, in whatever order its labels are told."""
+    names = "\0".join(labels)
+    if not _is_sorted(names):
+        labels = dict(sorted(labels.items()))
+        names = "\0".join(labels)
+    return "\0".join((names, *labels.values()))
+
+
+@lru_cache(4096)
+def _is_sorted(names: str) -> bool:
+    return (each := names.split("\0")) == sorted(each)
 
 
 def _last_invalid(raw: Raw, grid: Floats) -> int:

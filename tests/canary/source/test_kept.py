@@ -105,3 +105,15 @@ def test_nothing_new_at_all_is_doubted() -> None:
     assert source.look(kept, START + STEP * 20)
     source.rows = [[]]
     assert not source.look(kept, START + STEP * 21)
+
+
+def test_a_series_is_the_same_in_whatever_order_its_labels_are_told() -> None:
+    kept, grid = KeptReleases(), np.arange(START, START + 101, STEP)
+    times = tuple((START + STEP * np.arange(-2, 12)).tolist())
+
+    def rows(labels: dict[str, str], points: int) -> int:
+        found = kept.look("one", grid[:points], lambda _: [Series(labels, times, tuple(times))], 100.0)
+        return len(found.labels)
+
+    assert rows({"a": "1", "b": "2"}, 9) == rows({"b": "2", "a": "1"}, 11) == 1
+    assert rows({"a": "1", "b": "3"}, 11) == 2
