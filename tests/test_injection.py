@@ -75,6 +75,7 @@ SLO = {
     "labels": {"owner": "me"},
     "annotations": {"note": "read $runbook"},
     "by": ["tenant"],
+    "down": "none",  # its form depends on whether the selector names a target label
     "exclude_when": ["twin_exclude_when"],
 }
 SLA = {

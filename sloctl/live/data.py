@@ -125,11 +125,26 @@ def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, fou
 
 def _check_falls(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
     falls = f"resets({selector_text(selector, _RECENT, slo.sampling.late_by)})"
-    often = f"max({falls} > {_FALLS} * ({_recent(slo, 'count', selector)} >= 5))"
-    if times := _value(client, often):
+    often = f"{falls} > {_FALLS} * ({_recent(slo, 'count', selector)} >= 5)"
+    if times := _value(client, f"max({often})"):
         message = f"{selector_text(selector)} fell {times:.0f} times in {_RECENT}: it is no counter"
         help_ = "write `counts: per_5m` for the events of an interval, or `counts: per_second` for a rate"
+        if _value(client, f"count(({often}) and {_grows(slo, selector)})"):
+            message += " of one process: it falls and returns to more, as several workers behind one target do"
+            help_ = "let all workers of a target count together (`PROMETHEUS_MULTIPROC_DIR`), or scrape each by itself"
         found.warning("SLO206", slo.at("sli"), message, help_)
+
+
+def _grows(slo: Slo, selector: Selector) -> str:
+    """Series whose lowest and highest samples both rise from third to third; events of intervals do neither."""
+    third, late = _RECENT // 3, slo.sampling.late_by
+    parts = [
+        f"{over_time(function, selector, third, late + third * number)}"
+        f" > {over_time(function, selector, third, late + third * (number + 1))}"
+        for function in ("min", "max")
+        for number in range(2)
+    ]
+    return " and ".join(parts)
 
 
 def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:

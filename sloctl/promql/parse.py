@@ -11,6 +11,10 @@ from sloctl.errors import PromqlError
 from sloctl.promql.limits import check_limits
 
 _CONTROL: Final = re.compile(r"[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\ufeff\ud800-\udfff]")
+_UTF8: Final = (
+    "quoted names with dots are not read: write the underscores to which Prometheus translates OTLP, "
+    "`http_server_request_duration_seconds`"
+)
 _LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 
 
@@ -60,10 +64,10 @@ def _refuse_odd_selector(node: promql_parser.VectorSelector) -> None:
     if node.matchers.or_matchers:
         raise PromqlError("`or` between matchers is not supported", 'write one regular expression: a=~"x|y"')
     if not node.name:
-        raise PromqlError("this selector has no metric name", "begin it with the name of the metric")
+        raise PromqlError("this selector has no metric name", f"begin it with the name of the metric; {_UTF8}")
     for matcher in node.matchers.matchers:
         if not _LABEL.fullmatch(matcher.name):
-            raise PromqlError(f"`{matcher.name}` is no plain label name", "rename it by relabelling")
+            raise PromqlError(f"`{matcher.name}` is no plain label name", f"rename it by relabelling; {_UTF8}")
         if not matcher.value.isprintable() and _CONTROL.search(matcher.value):
             raise PromqlError(f"the value of label `{matcher.name}` holds a control character")
         if "{{" in matcher.value:  # alerts on a vanished metric name its selector

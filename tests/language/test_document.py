@@ -251,7 +251,7 @@ def test_a_problem_of_a_key_is_placed_at_the_key() -> None:
         ("alerts: {severity: P1}", "a list is needed, not a mapping"),
         ("sli: [ratio]", "a mapping is needed, not a list"),
         ("enabled: 'true'", "`true` or `false` is needed, not `true`"),
-        ("annotations: {summary: '{{ $value }}'}", "`{{` would open a template action"),
+        ("annotations: {summary: '{{ range query }}'}", "`{{` would open a template action"),
         ("objective: $objective", "a percentage is needed, not `$objective`"),
     ],
 )

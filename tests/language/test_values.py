@@ -288,7 +288,7 @@ def test_ranges_have_codes_of_their_own() -> None:
     assert refuse(values.Share, "100%")[0] == "SLO046"
     assert accept(values.PartOrWhole, "100%") == 1
     assert accept(values.PartLeft, "0%") == 0
-    assert refuse(values.BurnFactor, Decimal("0.9"))[0] == "SLO046"
+    assert refuse(values.BurnFactor, Decimal("0.09"))[0] == "SLO046"
     assert refuse(values.Chance, Decimal("0.5"))[0] == "SLO046"
 
 

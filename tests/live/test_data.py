@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import re
 import threading
 import time
@@ -11,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.rules_server import Server, promtool
 from examples.demo.checkout import checkout_service, scrape_config
 from sloctl.cli import main
 from testing.servers import free_port, until
@@ -187,3 +189,24 @@ def test_a_selector_that_narrows_up_by_nothing_is_told_what_would(
     assert "SLO209" not in err
     _, err = validate(tmp_path, server.url, capsys, f"sli: {{ratio: {{total: {metric}, bad_if: 'code=\"500\"'}}}}")
     assert "add a matcher on `job` to the selector" in err
+
+
+@pytest.mark.server
+def test_the_counters_of_several_workers_behind_one_target_are_told_as_such(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Each scrape meets one of four workers by chance."""
+    chance, now, workers = random.Random(5), int(time.time()), (60, 45, 30, 15)
+    lines = ["# TYPE work counter"]
+    for scrape in range(60):
+        labels, moment = '{job="api",instance="a"}', now - 900 + 15 * scrape
+        lines.append(f"work_total{labels} {chance.choice(workers) * (scrape + 100)} {moment}")
+    with Server(tmp_path, {}) as server:
+        (tmp_path / "data.om").write_text("\n".join([*lines, "# EOF", ""]))
+        promtool("tsdb", "create-blocks-from", "openmetrics", "--quiet", "data.om", server.data, cwd=tmp_path)
+        server.start()
+        work = "sli: {ratio: {total: work_total, bad: work_total}}"
+        _, err = validate(tmp_path, server.url, capsys, work)
+    assert "as several workers behind one target do" in err
+    assert "PROMETHEUS_MULTIPROC_DIR" in err
+    assert "per_5m" not in err
