@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -14,7 +14,7 @@ from sloctl.model.quantities import Duration
 from sloctl.proof.recorded import AFFECTED, UNAFFECTED, own_series, period_series, split_of
 from sloctl.proof.series import InputSeries, notation
 
-_A_YEAR_AGO: Final = Decimal(-31_536_000)
+A_YEAR_AGO: Final = Decimal(-31_536_000)
 """Histories begin in 1970."""
 Rule: TypeAlias = Mapping[str, Any]
 Expected: TypeAlias = tuple[Duration, str, Sequence[Mapping[str, Any]]]
@@ -32,6 +32,7 @@ class Case:
 
     Attributes:
         interval: time between two samples of `series`.
+        shown: moments at which a condition must decide, and what lies in its windows then, in words.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Case:
     series: InputSeries
     alerts: Sequence[Expected] = ()
     values: Sequence[Expected] = ()
+    shown: Mapping[Duration, str] = field(default_factory=dict)
 
     def value(self) -> dict[str, Any]:
         """As it stands in a file of promtool's."""
@@ -63,6 +65,7 @@ class Proof:
         every: the interval at which promtool evaluates all rules.
         unproven: why it cannot be proven; then there are no cases.
         refuted: why the rules are wrong, where that is seen without running them.
+        tiers: the tiers of the SLO that it is about, such as `p1-1h`; each is proven by all of its claims.
     """
 
     slo: str
@@ -72,7 +75,7 @@ class Proof:
     cases: Sequence[Case] = ()
     unproven: str = ""
     refuted: str = ""
-    is_tier: bool = False
+    tiers: tuple[str, ...] = ()
 
     @property
     def name(self) -> str:
@@ -96,14 +99,14 @@ class SloRules:
     seen: Mapping[str, Rule]
 
     def proof(
-        self, part: str, every: Duration, names: Sequence[str], cases: Sequence[Case], *, is_tier: bool = False
+        self, part: str, every: Duration, names: Sequence[str], cases: Sequence[Case], tiers: tuple[str, ...] = ()
     ) -> Proof:
         """The claim that these rules do what the cases say; refuted where the rule file lacks one of them."""
         missing = next((name for name in names if name not in self.seen), None)
         if missing is not None:
-            return Proof(self._path, part, every, refuted=f"the rule file has no rule {missing}", is_tier=is_tier)
+            return Proof(self._path, part, every, refuted=f"the rule file has no rule {missing}", tiers=tiers)
         rules = [rule for name, rule in self.seen.items() if name in names]  # in the order of their file
-        return Proof(self._path, part, every, rules, [self._measured(rules, case) for case in cases], is_tier=is_tier)
+        return Proof(self._path, part, every, rules, [self._measured(rules, case) for case in cases], tiers=tiers)
 
     def _measured(self, rules: Sequence[Rule], case: Case) -> Case:
         """The case of an SLO that has been measured for a year, where the rules ask since when and nothing else says.
@@ -118,7 +121,7 @@ class SloRules:
             for value in (AFFECTED, UNAFFECTED):
                 if not self.slo.by or any(f'="{value}"' in name for name in case.series):
                     name = own_series(self.slo, conventions.MEASURED_SINCE, split_of(self.slo, value))
-                    more[name] = [_A_YEAR_AGO] * count
+                    more[name] = [A_YEAR_AGO] * count
         if conventions.PERIOD_END in read and self.slo.calendar is not None:
             more |= period_series(conventions.PERIOD_END, self.slo, self.slo.calendar, [Decimal(1)] * count)
         return replace(case, series=more | case.series)
