@@ -31,8 +31,8 @@ _FAILURE: Final = re.compile(r"^ +(?:name: .*,\n +)?(alertname|expr): (.*?), tim
 
 _LONGEST_WAIT: Final = 0.5
 """Seconds."""
-_ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400"}
-"""One core for each test, and memory for speed: there are as many tests at a time as cores."""
+_ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "48MiB"}
+"""One core for each process, and some memory for speed: there are as many at a time as cores."""
 
 
 class _StoppedError(Exception):

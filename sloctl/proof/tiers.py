@@ -20,7 +20,7 @@ from sloctl.proof.proof import A_YEAR_AGO, Case, Expected, Proof, Rule, SloRules
 from sloctl.proof.raw_input import RawInput
 from sloctl.proof.recorded import UNAFFECTED, near, own_series, recorded, split_of, tile_names, tile_series
 from sloctl.proof.scenarios import decisive, outage
-from sloctl.proof.series import InputSeries, SampleValues, series_text
+from sloctl.proof.series import FewSamples, InputSeries, series_text
 from sloctl.proof.texts import SPENT, asked_series, fired
 
 _TILES: Final = Traffic(Decimal(1_000_000))
@@ -154,7 +154,7 @@ def _laid_out(slo: Slo, tier: Tier, moments: Sequence[_Moment], apart: int) -> I
     for window in tier.windows:
         for neighbour in _neighbours(slo, conventions.series_labels(slo)):
             samples[series_text(conventions.error_ratio(window), neighbour)] = dict.fromkeys(beside, Decimal(1))
-    return {name: _spread(found, now[-1] + 1) for name, found in samples.items()}
+    return {name: FewSamples(found, now[-1] + 1) for name, found in samples.items()}
 
 
 def _told(slo: Slo, moments: Mapping[int, _Moment]) -> dict[str, _Samples]:
@@ -202,13 +202,6 @@ def _neighbours(slo: Slo, labels: Mapping[str, str]) -> list[dict[str, str]]:
     """The same recordings of another platform and of another SLO."""
     own = {**labels, **recorded(split_of(slo))}
     return [{**own, "platform": _NEIGHBOUR}, {**own, "slo": _NEIGHBOUR}]
-
-
-def _spread(found: Mapping[int, Decimal], count: int) -> SampleValues:
-    samples: list[Decimal | None] = [None] * count
-    for at in [at for at in found if at < count]:
-        samples[at] = found[at]
-    return samples
 
 
 def _inhibited(rules: SloRules, tier: Tier, full: Edge) -> Iterator[_Moment]:
