@@ -62,7 +62,7 @@ TABLE: Final = {
     "artifacts": may("model diagnostics", others="orjson"),
     "compiler": may("language resolve checks backends rendering model diagnostics"),
     "explain": may("model conventions promql diagnostics.Place"),
-    "proof": may("model conventions promql rendering explain backends.prometheus", others="rstr"),
+    "proof": may("model conventions diagnostics.Place promql explain backends.prometheus", others="rstr"),
     "live": may("model conventions prometheus promql diagnostics"),
     "canary": may(),
     "canary.analysis": may("model", others="numpy"),

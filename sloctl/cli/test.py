@@ -10,10 +10,11 @@ import click
 
 from sloctl.cli import options, signals
 from sloctl.cli.files import kept_folder
-from sloctl.cli.report import escaped, loaded
+from sloctl.cli.report import counted, escaped, loaded
 from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
+    from sloctl.proof.compared import SeenGroups
     from sloctl.proof.promtool import Outcome, Promtool
     from sloctl.proof.proof import Proof
 
@@ -29,6 +30,8 @@ _DEEPEST: Final = 32
     metavar="DIR",
     help="Prove these rule files (rules/prometheus) instead of what the specifications compile to now.",
 )
+@click.option("--each", is_flag=True, help="Prove every SLO by itself, not one of each shape.")
+@click.option("-v", "--verbose", is_flag=True, help="Name the SLOs of each shape, and in what their rules differ.")
 @click.option(
     "--promtool", metavar="PROGRAM", help="The promtool to use (default: that of `make prometheus`, else on PATH)."
 )
@@ -37,6 +40,8 @@ def test(
     paths: tuple[str, ...],
     keep: Path | None,
     rules: Path | None,
+    each: bool,  # noqa: FBT001 - click passes flags
+    verbose: bool,  # noqa: FBT001
     promtool: str | None,
     root: Path | None,
 ) -> None:
@@ -50,22 +55,23 @@ def test(
 
     program = Promtool(promtool)
     catalogue = loaded(paths, root)
-    claims = list(proofs(catalogue, _groups(rules) if rules else None))
+    claims = list(proofs(catalogue, _groups(rules) if rules else None, each=each))
     with signals.told(program.interrupt), kept_folder(keep, "sloctl-test-") as folder:
-        outcomes = _run(program, [claim for claim in claims if not claim.unproven], folder.resolve())
-    raise click.exceptions.Exit(_report(claims, outcomes))
+        outcomes = _run(program, [claim for claim in claims if claim.is_run], folder.resolve())
+    raise click.exceptions.Exit(_report(claims, outcomes, is_verbose=verbose))
 
 
-def _groups(place: Path) -> Mapping[str, Sequence[Mapping[str, Any]]]:
+def _groups(place: Path) -> SeenGroups:
     """The groups of rule files, by name."""
     import yaml
 
     files = sorted(place.rglob("*.yaml")) if place.is_dir() else [place]
-    groups: dict[str, Sequence[Mapping[str, Any]]] = {}
+    groups: dict[str, list[Mapping[str, Any]]] = {}
     for file in files:
         try:
             content = _loaded(file.read_text(encoding="utf-8"))
-            groups |= {group["name"]: _rules(group) for group in content["groups"]}
+            for group in content["groups"]:
+                groups.setdefault(group["name"], []).append({**group, "rules": _rules(group)})
         except (OSError, ValueError, yaml.YAMLError, KeyError, TypeError) as error:
             why = error if type(error) is ValueError else type(error).__name__
             raise SloctlError(f"{file} is no rule file of Prometheus: {why}") from error
@@ -115,18 +121,29 @@ def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outco
     return outcomes
 
 
-def _report(claims: Sequence[Proof], outcomes: Sequence[Outcome]) -> int:
-    for claim in sorted((claim for claim in claims if claim.unproven), key=lambda claim: claim.name):
+def _report(claims: Sequence[Proof], outcomes: Sequence[Outcome], *, is_verbose: bool) -> int:
+    unproven = sorted((claim for claim in claims if claim.unproven), key=lambda claim: claim.name)
+    for claim in unproven:
         click.echo(f"not provable: {escaped(claim.name)}: {escaped(claim.unproven)}")
+    alike = [claim for claim in claims if claim.like]
+    for claim in alike if is_verbose else ():
+        click.echo(f"{escaped(claim.slo)} has the rules of {escaped(claim.like)} with {escaped(claim.given)}")
     wrong = sorted((outcome for outcome in outcomes if outcome.failures), key=lambda outcome: outcome.proof.name)
     for outcome in wrong:
         for failure in outcome.failures:
             click.echo(f"{click.style('failed', fg='red')}: {escaped(outcome.proof.name)}: {escaped(failure)}")
-    tiers = [outcome for outcome in outcomes if outcome.proof.is_tier]
-    every = [claim for claim in claims if claim.is_tier]
-    proven = len(outcomes) - len(wrong)
-    unproven = len(claims) - len(outcomes)
-    fine = sum(not outcome.failures for outcome in tiers)
-    click.echo(f"{fine} of {len(every)} tiers proven, each with all of its histories.")
-    click.echo(f"{proven} proven, {unproven} not provable, {len(wrong)} failed")
+    broken = {outcome.proof.slo for outcome in wrong}
+    followers = [claim for claim in alike if claim.like in broken]
+    for claim in followers:
+        click.echo(
+            f"{click.style('failed', fg='red')}: {escaped(claim.slo)}: as {escaped(claim.like)}, whose rules it has"
+        )
+    tiers = {(claim.slo, tier) for claim in claims for tier in claim.tiers}
+    failed = {(outcome.proof.slo, tier) for outcome in wrong for tier in outcome.proof.tiers}
+    failed |= {(claim.slo, tier) for claim in followers for tier in claim.tiers if (claim.like, tier) in failed}
+    click.echo(f"{len(tiers) - len(failed)} of {len(tiers)} tiers proven, each with all of its histories.")
+    if alike:
+        shapes = len({claim.like for claim in alike})
+        click.echo(f"{counted(len(alike), 'SLO')} proven by {counted(shapes, 'other')} of the same shape")
+    click.echo(f"{len(outcomes) - len(wrong)} proven, {len(unproven)} not provable, {len(wrong)} failed")
     return 1 if wrong else 0

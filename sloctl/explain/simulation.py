@@ -89,22 +89,37 @@ def simulate(slo: Slo, tier: Tier, tiles: Sequence[Tile]) -> list[RuleEvaluation
 
 def condition(slo: Slo, tier: Tier, history: History, at: Duration) -> tuple[bool, Decimal | None]:
     """Whether a tier's condition holds, and the ratio that it compares."""
+    windows = tier.windows or (slo.window.length,)
+    return judged(slo, tier, [history.within(window, at) for window in windows])
+
+
+def judged(slo: Slo, tier: Tier, sums: Sequence[Tile], measured: Duration | None = None) -> tuple[bool, Decimal | None]:
+    """Whether a tier's condition holds on what its windows hold, and the ratio that it compares.
+
+    Args:
+        slo: whose tier it is.
+        tier: the tier.
+        sums: events and bad ones in each window, the longest first; of a tier by the budget left in the SLO's window.
+        measured: for how long the SLO has been measured; None for longer than any window. What is not covered counts
+            as clean at the mean rate.
+    """
     limit = error_threshold(tier, slo.objective)
+    total, errors = sums[0]
     if isinstance(tier.trigger, BudgetLeft):
-        total, errors = history.within(slo.window.length, at)
         spent = errors / (slo.objective.error_budget * total) if total else None
         return spent is not None and spent >= limit and errors >= LEAST_OF_BUDGET, spent
-    sums = [history.within(window, at) for window in tier.windows]
-    total, errors = sums[0]
-    above = all(counted > 0 and bad > limit * counted for counted, bad in sums)
-    ratio = errors / total if total else None
-    return above and _enough(slo, tier, sums), ratio
+    covered = [Decimal(1) if measured is None else min(Decimal(1), measured / window) for window in tier.windows]
+    above = all(
+        counted > 0 and bad * share > limit * counted for (counted, bad), share in zip(sums, covered, strict=True)
+    )
+    ratio = errors / total * covered[0] if total else None
+    return above and _enough(slo, tier, sums, covered[0]), ratio
 
 
-def _enough(slo: Slo, tier: Tier, sums: Sequence[Tile]) -> bool:
+def _enough(slo: Slo, tier: Tier, sums: Sequence[Tile], covered: Decimal) -> bool:
     """Whether there are enough events, and enough bad ones, to believe the ratio."""
     total, errors = sums[0]
-    if tier.guard is Guard.STATISTICAL and errors < guard_minimum(total, slo.objective):
+    if tier.guard is Guard.STATISTICAL and errors < guard_minimum(total / covered, slo.objective):
         return False
     if total < tier.min_events:
         return False

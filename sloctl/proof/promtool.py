@@ -12,24 +12,27 @@ import threading
 from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from sloctl.errors import OutsideError
-from sloctl.model.quantities import Duration
+from sloctl.model.quantities import ZERO, Duration
 from sloctl.proof.proof import Case, Proof
 
 OLDEST: Final = (2, 42)
 _VERSION: Final = re.compile(r"version (\d+)\.(\d+)")
+_BATCH: Final = 24
+"""Files for one process: it takes as long to start as to read some of them."""
+_VALUE: Final = re.compile(r"^ +expr: .*, time: ([^,]+),\n +exp: ?(.*)\n +got: ?(.*)$", re.MULTILINE)
 _FAILURE: Final = re.compile(r"^ +(?:name: .*,\n +)?(alertname|expr): (.*?), time: ([^,]+),", re.MULTILINE)
 
 
 _LONGEST_WAIT: Final = 0.5
 """Seconds."""
-_ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400"}
-"""One core for each test, and memory for speed: there are as many tests at a time as cores."""
+_ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "48MiB"}
+"""One core for each process, and some memory for speed: there are as many at a time as cores."""
 
 
 class _StoppedError(Exception):
@@ -62,7 +65,7 @@ class Promtool:
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
-        self._heard = SimpleQueue[Future[Outcome] | BaseException]()
+        self._heard = SimpleQueue[Future[list[Outcome]] | BaseException]()
         self._check_version()
 
     def _check_version(self) -> None:
@@ -80,25 +83,27 @@ class Promtool:
             )
 
     def prove(self, proofs: Sequence[Proof], folder: Path, workers: int = 0) -> Iterator[Outcome]:
-        """Every proof's outcome as soon as it is known, once for each program. Files are written below `folder`.
+        """Every proof's outcome as soon as its batch's are known, once for each program. Files are written to `folder`.
 
         Raises:
             BaseException: what `interrupt` was told; no promtool runs any more then.
         """
-        pool = ThreadPoolExecutor(workers or os.cpu_count() or 1)
+        workers = workers or os.cpu_count() or 1
+        batches = _batches(proofs, workers)
+        pool = ThreadPoolExecutor(workers)
         try:
-            for proof in proofs:
-                pool.submit(self._proven, proof, folder).add_done_callback(self._heard.put)
-            for _ in proofs:
+            for batch in batches:
+                pool.submit(self._proven, batch, folder).add_done_callback(self._heard.put)
+            for _ in batches:
                 heard = self._next()
                 if isinstance(heard, BaseException):
                     raise heard
-                yield heard.result()
+                yield from heard.result()
         finally:
             self._stop()
             pool.shutdown(cancel_futures=True)
 
-    def _next(self) -> Future[Outcome] | BaseException:
+    def _next(self) -> Future[list[Outcome]] | BaseException:
         """What is heard next.
 
         A signal that comes in the instant before a wait, or to another thread, ends no wait: Python handles it
@@ -112,23 +117,35 @@ class Promtool:
         """Let `prove` raise this instead of its next outcome; may be called at any moment, by a signal handler too."""
         self._heard.put(why)
 
-    def _proven(self, proof: Proof, folder: Path) -> Outcome:
-        if proof.refuted:
-            return Outcome(proof, (proof.refuted,))
-        tests = write(proof, folder)
-        output = self._run(tests)
-        if output is None:
-            return Outcome(proof)
-        return Outcome(proof, tuple(self._explained(proof, tests, output)))
+    def _proven(self, batch: Sequence[Proof], folder: Path) -> list[Outcome]:
+        """What one process says of many proofs; those that fail are looked at again, each by itself."""
+        outcomes = [Outcome(proof, (proof.refuted,)) for proof in batch if proof.refuted]
+        tests = {write(proof, folder): proof for proof in batch if not proof.refuted}
+        failed = self._failed(folder, list(tests)) if tests else {}
+        for path, proof in tests.items():
+            failures = tuple(self._explained(proof, path, failed[path])) if path in failed else ()
+            outcomes.append(Outcome(proof, failures))
+        return outcomes
 
-    def _run(self, tests: Path) -> str | None:
+    def _failed(self, folder: Path, tests: Sequence[Path]) -> dict[Path, str]:
+        """What promtool says of each file of which it does not say that all is as expected."""
+        names = {str(path.relative_to(folder)): path for path in tests}
+        if (output := self._run(folder, *names)) is None:
+            return {}
+        said = dict.fromkeys(names, "")
+        for part in output.split("Unit Testing:  ")[1:]:
+            name, _, rest = part.partition("\n")
+            said[name] = rest
+        return {path: said[name] for name, path in names.items() if said[name].strip() != "SUCCESS"}
+
+    def _run(self, folder: Path, *tests: str) -> str | None:
         """None when all is as expected, else what promtool says."""
         with self._lock:
             if self._stopped:
                 raise _StoppedError
             process = subprocess.Popen(
-                [self.path, "test", "rules", tests.name],
-                cwd=tests.parent,
+                [self.path, "test", "rules", *tests],
+                cwd=folder,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,
                 text=True,
@@ -153,35 +170,64 @@ class Promtool:
         """Each history by itself, so that the sentence says which one, what was expected and what was seen."""
         told = False
         for number, case in enumerate(proof.cases):
-            alone = write(proof, tests.parent, cases=[case], suffix=f"-failed-{number}")
-            if (said := self._run(alone)) is not None:
+            alone = write(proof, tests.parent.parent, cases=[case], suffix=f"-failed-{number}")
+            if (said := self._run(alone.parent, alone.name)) is not None:
                 told = True
-                yield self._sentence(proof, case, tests.parent, said)
+                yield from self._sentences(proof, case, tests.parent.parent, said)
         if not told:
-            yield output.strip()
+            yield _first_difference(output)
 
-    def _sentence(self, proof: Proof, case: Case, folder: Path, output: str) -> str:
-        alerts = [expected for expected in case.alerts if expected[2]]
-        names = {name for _, name, _ in case.alerts}
-        kind = _FAILURE.search(output)
-        if not names or kind is None or kind[1] == "expr":
-            return f"{case.name}: {_first_difference(output)}"
-        (name,) = names
-        expected = f"firing at {alerts[0][0]}" if alerts else "silent"
-        seen = self._first_firing(proof, case, folder, name)
-        if alerts and seen == str(alerts[0][0]):
-            return f"{case.name}: {name} fires at {seen} as expected, but then: {_first_difference(output)}"
-        return f"{case.name}: {name} expected {expected}, seen {'firing at ' + seen if seen else 'silent'}"
+    def _sentences(self, proof: Proof, case: Case, folder: Path, output: str) -> Iterator[str]:
+        """One for each alert that fires at another moment than it should, else one about the first difference."""
+        wrong = dict.fromkeys(name for kind, name, _ in _FAILURE.findall(output) if kind == "alertname")
+        for name in wrong:
+            firing = [at for at, alert, seen in case.alerts if alert == name and seen]
+            expected = f"firing at {firing[0]}" if firing else "silent"
+            found = self._first_firing(proof, case, folder, name)
+            if firing and found == str(firing[0]):
+                yield f"{case.name}: {name} fires at {found} as expected, but then: {_first_difference(output, name)}"
+            else:
+                yield f"{case.name}: {name} expected {expected}, seen {'firing at ' + found if found else 'silent'}"
+        if not wrong:
+            yield f"{case.name}: {_decided(case, output) or _first_difference(output)}"
 
     def _first_firing(self, proof: Proof, case: Case, folder: Path, name: str) -> str:
         """The first evaluation at which the alert fires, or nothing."""
         last = max(at.milliseconds for at, _, _ in case.alerts)
         step = proof.every.milliseconds
         everywhere = [(Duration(at), name, ()) for at in range(0, last + 1, step)]
-        probe = Case(case.name, case.interval, case.series, everywhere)
-        output = self._run(write(proof, folder, cases=[probe], suffix="-seen"))
-        found = _FAILURE.search(output or "")
-        return found[3].replace("0s", "") if found and found[3].endswith("m0s") else (found[3] if found else "")
+        probe = write(proof, folder, cases=[replace(case, alerts=everywhere, values=())], suffix="-seen")
+        found = _FAILURE.search(self._run(probe.parent, probe.name) or "")
+        return str(_moment(found[3])) if found else ""
+
+
+def _decided(case: Case, output: str) -> str:
+    """The first moment at which a condition does not decide as it must, or nothing."""
+    for at, expected, seen in _VALUE.findall(output):
+        if words := case.shown.get(_moment(at)):
+            meant, found = ("silent" if sample.strip() == "nil" else "firing" for sample in (expected, seen))
+            return f"{words}: expected {meant}, seen {found if found != meant else f'{found} with another value'}"
+    return ""
+
+
+def _moment(text: str) -> Duration:
+    """A moment as promtool writes it: `1w`, `1h30m` or `1h0m0s`."""
+    lengths = {"ms": 1, "s": 1000, "m": 60_000, "h": 3_600_000, "d": 86_400_000, "w": 604_800_000}
+    return Duration(sum(int(count) * lengths[unit] for count, unit in re.findall(r"(\d+)(ms|[smhdw])", text)))
+
+
+def _batches(proofs: Sequence[Proof], workers: int) -> list[list[Proof]]:
+    """Proofs of about the same cost, enough in each that starting a process costs little, the dearest first."""
+    size = max(1, min(_BATCH, -(-len(proofs) // (4 * workers))))
+    ordered = sorted(proofs, key=_evaluations, reverse=True)
+    count = -(-len(ordered) // size)
+    return [ordered[number::count] for number in range(count)]
+
+
+def _evaluations(proof: Proof) -> int:
+    """How many rules promtool evaluates, roughly."""
+    last = (max((at for at, *_ in (*case.alerts, *case.values)), default=ZERO) for case in proof.cases)
+    return sum(1 + at.milliseconds // proof.every.milliseconds for at in last) * len(proof.rules)
 
 
 def _found() -> str:
@@ -197,7 +243,7 @@ def _found() -> str:
 
 def write(proof: Proof, folder: Path, cases: Iterable[Case] | None = None, suffix: str = "") -> Path:
     """The rule file and the test file of a proof; the path of the latter. JSON is YAML."""
-    stem = re.sub(r"[^A-Za-z0-9.]+", "-", proof.name)
+    stem = re.sub(r"[^A-Za-z0-9.-]", "-", proof.name.replace("/", "."))
     place = folder / stem
     place.mkdir(parents=True, exist_ok=True)
     group = {"name": stem, "interval": str(proof.every), "rules": list(proof.rules)}
@@ -212,6 +258,8 @@ def write(proof: Proof, folder: Path, cases: Iterable[Case] | None = None, suffi
     return tests
 
 
-def _first_difference(output: str) -> str:
-    lines = [line.strip() for line in output.splitlines() if line.strip() and "Unit Testing" not in line]
+def _first_difference(output: str, about: str = "") -> str:
+    """The first thing that promtool says, or the first about an alert."""
+    said = output[max(0, output.find(f"alertname: {about},")) :] if about else output
+    lines = [line.strip() for line in said.splitlines() if line.strip() and "Unit Testing" not in line]
     return " ".join(line for line in lines[:8] if line != "FAILED:")[:600]

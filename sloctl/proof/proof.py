@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from decimal import Decimal
 from typing import Any, Final, TypeAlias
 
@@ -11,10 +11,11 @@ from sloctl import conventions
 from sloctl.backends.prometheus.backend import slo_groups
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import Duration
+from sloctl.proof.compared import RuleGroup, SeenGroups, differences
 from sloctl.proof.recorded import AFFECTED, UNAFFECTED, own_series, period_series, split_of
 from sloctl.proof.series import InputSeries, notation
 
-_A_YEAR_AGO: Final = Decimal(-31_536_000)
+A_YEAR_AGO: Final = Decimal(-31_536_000)
 """Histories begin in 1970."""
 Rule: TypeAlias = Mapping[str, Any]
 Expected: TypeAlias = tuple[Duration, str, Sequence[Mapping[str, Any]]]
@@ -32,6 +33,7 @@ class Case:
 
     Attributes:
         interval: time between two samples of `series`.
+        shown: moments at which a condition must decide, and what lies in its windows then, in words.
     """
 
     name: str
@@ -39,6 +41,7 @@ class Case:
     series: InputSeries
     alerts: Sequence[Expected] = ()
     values: Sequence[Expected] = ()
+    shown: Mapping[Duration, str] = field(default_factory=dict)
 
     def value(self) -> dict[str, Any]:
         """As it stands in a file of promtool's."""
@@ -63,6 +66,8 @@ class Proof:
         every: the interval at which promtool evaluates all rules.
         unproven: why it cannot be proven; then there are no cases.
         refuted: why the rules are wrong, where that is seen without running them.
+        tiers: the tiers of the SLO that it is about, such as `p1-1h`; each is proven by all of its claims.
+        like: the SLO whose proofs prove this one as well, because its rules are the same but for what `given` says.
     """
 
     slo: str
@@ -72,7 +77,14 @@ class Proof:
     cases: Sequence[Case] = ()
     unproven: str = ""
     refuted: str = ""
-    is_tier: bool = False
+    tiers: tuple[str, ...] = ()
+    like: str = ""
+    given: str = ""
+
+    @property
+    def is_run(self) -> bool:
+        """Whether promtool has anything to say of it."""
+        return not self.unproven and not self.like
 
     @property
     def name(self) -> str:
@@ -88,22 +100,31 @@ class SloRules:
         platform: whose SLO it is.
         meant: what the specification compiles to; names and texts are expected from it.
         seen: what is proven; the same, or read from a rule file.
+        groups: what is meant, as it stands in a rule file.
+        differences: how the rule file differs from that, in words.
     """
 
     platform: Platform
     slo: Slo
     meant: Mapping[str, Rule]
     seen: Mapping[str, Rule]
+    groups: Sequence[RuleGroup] = ()
+    differences: Sequence[str] = ()
+
+    def compared(self) -> list[Proof]:
+        """A refuted claim for each difference."""
+        every = self.slo.sampling.resolution
+        return [Proof(self.path, "rules", every, refuted=difference) for difference in self.differences]
 
     def proof(
-        self, part: str, every: Duration, names: Sequence[str], cases: Sequence[Case], *, is_tier: bool = False
+        self, part: str, every: Duration, names: Sequence[str], cases: Sequence[Case], tiers: tuple[str, ...] = ()
     ) -> Proof:
         """The claim that these rules do what the cases say; refuted where the rule file lacks one of them."""
         missing = next((name for name in names if name not in self.seen), None)
         if missing is not None:
-            return Proof(self._path, part, every, refuted=f"the rule file has no rule {missing}", is_tier=is_tier)
+            return Proof(self.path, part, every, refuted=f"the rule file has no rule {missing}", tiers=tiers)
         rules = [rule for name, rule in self.seen.items() if name in names]  # in the order of their file
-        return Proof(self._path, part, every, rules, [self._measured(rules, case) for case in cases], is_tier=is_tier)
+        return Proof(self.path, part, every, rules, [self._measured(rules, case) for case in cases], tiers=tiers)
 
     def _measured(self, rules: Sequence[Rule], case: Case) -> Case:
         """The case of an SLO that has been measured for a year, where the rules ask since when and nothing else says.
@@ -117,39 +138,44 @@ class SloRules:
         if conventions.MEASURED_SINCE in read and conventions.MEASURED_SINCE not in recorded:
             for value in (AFFECTED, UNAFFECTED):
                 split = split_of(self.slo, value)
-                if any(all(f'="{text}"' in name for text in split.values()) for name in case.series):
-                    name = own_series(self.slo, conventions.MEASURED_SINCE, split)
-                    more[name] = [_A_YEAR_AGO] * count
+                name = own_series(self.slo, conventions.MEASURED_SINCE, split)
+                of_value = any(all(f'="{text}"' in name for text in split.values()) for name in case.series)
+                if of_value and name not in case.series:
+                    more[name] = [A_YEAR_AGO] * count
         if conventions.PERIOD_END in read and self.slo.calendar is not None:
             more |= period_series(conventions.PERIOD_END, self.slo, self.slo.calendar, [Decimal(1)] * count)
         return replace(case, series=more | case.series)
 
     def unproven(self, part: str, why: str) -> Proof:
         """A claim for which no history is known."""
-        return Proof(self._path, part, self.slo.sampling.resolution, unproven=why)
+        return Proof(self.path, part, self.slo.sampling.resolution, unproven=why)
 
     def unrun(self, name: str, why: str = "no history is known that shows it") -> Proof:
         """A rule that cannot be run; in a rule file it must at least be what the specification compiles to."""
         every, seen, meant = self.slo.sampling.resolution, self.seen.get(name), self.meant[name]
         if seen is None:
-            return Proof(self._path, name, every, refuted=f"the rule file has no rule {name}")
+            return Proof(self.path, name, every, refuted=f"the rule file has no rule {name}")
         if seen != meant:
             expected, found = (" ".join(str(rule.get("expr")).split()) for rule in (meant, seen))
             why = f"{name} is not what the specification compiles to: expected {expected}, seen {found}"
-            return Proof(self._path, name, every, refuted=why)
+            return Proof(self.path, name, every, refuted=why)
         return self.unproven(name, why)
 
     @property
-    def _path(self) -> str:
+    def path(self) -> str:
+        """`platform/service/slo`."""
         return f"{self.slo.platform}/{self.slo.service}/{self.slo.name}"
 
 
-def rules_of(platform: Platform, slo: Slo, seen: Mapping[str, Sequence[Rule]] | None = None) -> SloRules:
+def rules_of(platform: Platform, slo: Slo, seen: SeenGroups | None = None) -> SloRules:
     """The rules of an SLO; `seen` are the groups of rule files by name, by default those compiled now."""
-    compiled = {group.name: group.value()["rules"] for group in slo_groups(platform, slo)}
-    found = compiled if seen is None else {name: seen.get(name, []) for name in compiled}
-    return SloRules(platform, slo, _by_name(compiled), _by_name(found))
+    meant = [group.value() for group in slo_groups(platform, slo)]
+    if seen is None:
+        return SloRules(platform, slo, _by_name(meant), _by_name(meant), meant)
+    found = [group for wanted in meant for group in seen.get(wanted["name"], ())]
+    differing = [sentence for group in meant for sentence in differences(group, seen)]
+    return SloRules(platform, slo, _by_name(meant), _by_name(found), meant, differing)
 
 
-def _by_name(groups: Mapping[str, Sequence[Rule]]) -> dict[str, Rule]:
-    return {rule.get("record") or rule["alert"]: rule for rules in groups.values() for rule in rules}
+def _by_name(groups: Iterable[RuleGroup]) -> dict[str, Rule]:
+    return {rule.get("record") or rule["alert"]: rule for group in groups for rule in group["rules"]}

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
-from typing import TypeAlias
+from typing import TypeAlias, overload
 
 from sloctl.model.catalogue import Sampling
 from sloctl.model.quantities import Duration, number
@@ -88,9 +88,42 @@ def series_text(metric: str, labels: Mapping[str, str]) -> str:
     return f"{metric}{{{inside}}}"
 
 
+@dataclass(frozen=True, slots=True)
+class FewSamples(Sequence[Decimal | None]):
+    """A long series that has samples at some of its places only."""
+
+    at: Mapping[int, Decimal]
+    length: int
+
+    def __len__(self) -> int:
+        return self.length
+
+    @overload
+    def __getitem__(self, place: int) -> Decimal | None: ...
+
+    @overload
+    def __getitem__(self, place: slice) -> Sequence[Decimal | None]: ...
+
+    def __getitem__(self, place: int | slice) -> Decimal | Sequence[Decimal | None] | None:
+        if isinstance(place, slice):
+            return [self.at.get(index) for index in range(*place.indices(self.length))]
+        if not -self.length <= place < self.length:
+            raise IndexError(place)
+        return self.at.get(place % self.length)
+
+    def runs(self) -> Iterator[str]:
+        """In promtool's notation."""
+        begin = 0
+        for place in sorted(place for place in self.at if place < self.length):
+            if place > begin:
+                yield f"_x{place - begin}"
+            yield number(self.at[place])
+            begin = place + 1
+
+
 def notation(samples: SampleValues) -> str:
     """Samples as promtool expands them, `a+bxn` for n more values, each b larger, and `_` for none."""
-    return " ".join(_runs(list(samples)))
+    return " ".join(samples.runs() if isinstance(samples, FewSamples) else _runs(list(samples)))
 
 
 def _runs(samples: list[Decimal | None]) -> Iterator[str]:

@@ -2,40 +2,77 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
+from collections.abc import Iterator, Sequence, Set
 from decimal import Decimal
 
 from sloctl import conventions
 from sloctl.backends.prometheus.backend import platform_groups
 from sloctl.conventions.inventory import error_ratio_windows
 from sloctl.explain.simulation import Tile
-from sloctl.model.catalogue import Catalogue, Slo
+from sloctl.model.catalogue import Catalogue, Platform, Slo
+from sloctl.model.quantities import MINUTE
 from sloctl.model.selector import Expression
 from sloctl.promql.expressions import comparison, may_hold_without_data
 from sloctl.promql.selectors import parse_selector
 from sloctl.proof.blind import blind_proofs
 from sloctl.proof.budgets import budget_proofs
+from sloctl.proof.compared import SeenGroups, differences
 from sloctl.proof.examples import NotDerivableError, selected
 from sloctl.proof.history import EMPTY, continued, raw_input, traffic_of
 from sloctl.proof.platforms import calendar_proofs, health_proofs
-from sloctl.proof.proof import Case, Expected, Proof, Rule, SloRules, holds, rules_of
+from sloctl.proof.proof import Case, Expected, Proof, SloRules, holds, rules_of
 from sloctl.proof.raw_input import RawInput
 from sloctl.proof.recorded import AFFECTED, UNAFFECTED, check_split, near, own_series, split_of, tile_names
 from sloctl.proof.series import InputSeries, series_text
+from sloctl.proof.shape import shape_of, substituted
 from sloctl.proof.tiers import tier_proofs
 from sloctl.proof.trends import trend_proofs
 
 
-def proofs(catalogue: Catalogue, seen: Mapping[str, Sequence[Rule]] | None = None) -> Iterator[Proof]:
-    """Every claim about every SLO; `seen` are the groups of rule files by name, by default what compiles now."""
+def proofs(catalogue: Catalogue, seen: SeenGroups | None = None, *, each: bool = False) -> Iterator[Proof]:
+    """Every claim about every SLO.
+
+    Args:
+        catalogue: all SLOs.
+        seen: the groups of rule files, by default what compiles now.
+        each: prove every SLO by itself, not one of each shape.
+    """
+    shapes = dict[str, list[SloRules]]()
     for platform in catalogue.platforms:
-        compiled = {group.name: group.value()["rules"] for group in platform_groups(platform)}
-        shared = compiled if seen is None else {name: seen.get(name, []) for name in compiled}
-        rules = [rule for group in shared.values() for rule in group]
-        yield from calendar_proofs(platform, rules)
-        yield from health_proofs(platform, rules)
+        yield from _shared_proofs(platform, seen)
         for slo in platform.slos:
-            yield from slo_proofs(rules_of(platform, slo, seen))
+            rules = rules_of(platform, slo, seen)
+            if each or rules.differences:
+                yield from rules.compared()
+                yield from slo_proofs(rules)
+                continue
+            proven = shapes.setdefault(shape_of(platform, slo), [])
+            if like := _like(rules, proven):
+                yield like
+            else:
+                proven.append(rules)
+                yield from slo_proofs(rules)
+
+
+def _like(rules: SloRules, proven: Sequence[SloRules]) -> Proof | None:
+    """The claim that rules are those of an SLO that is proven, but for names and what follows from numbers."""
+    for known in proven:
+        if (given := substituted(known, rules)) is not None:
+            tiers = tuple(conventions.burn_tier(tier) for tier in rules.slo.tiers)
+            every = rules.slo.sampling.resolution
+            return Proof(rules.path, "shape", every, tiers=tiers, like=known.path, given=str(given))
+    return None
+
+
+def _shared_proofs(platform: Platform, seen: SeenGroups | None) -> Iterator[Proof]:
+    """What the SLOs of a platform share: its calendars, and the alerts about its rules."""
+    meant = [group.value() for group in platform_groups(platform)]
+    found = meant if seen is None else [group for wanted in meant for group in seen.get(wanted["name"], ())]
+    rules = [rule for group in found for rule in group["rules"]]
+    differing = [] if seen is None else [sentence for group in meant for sentence in differences(group, seen)]
+    yield from (Proof(platform.name, "rules", MINUTE, refuted=sentence) for sentence in differing)
+    yield from calendar_proofs(platform, rules)
+    yield from health_proofs(platform, rules)
 
 
 def slo_proofs(rules: SloRules) -> list[Proof]:

@@ -60,7 +60,8 @@ def test_sound_rules_are_proven_and_an_edited_file_fails(specs: Path, capsys: py
     assert main(["test", *tool, "--rules", "rules/prometheus", "--keep", "kept"]) == 1
     said = capsys.readouterr().out
     assert (
-        "failed: default/api/ok p1-5m: fires at the computed moment: ApiOkBudgetBurnP1Over5m expected firing at" in said
+        "failed: default/api/ok p1-5m: ApiOkBudgetBurnP1Over5m: just above its threshold: "
+        "expected firing, seen silent" in said
     )
     assert list((specs / "kept").glob("*/test.json"))
 

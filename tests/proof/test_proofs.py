@@ -17,10 +17,9 @@ from sloctl.explain.simulation import interval, simulate
 from sloctl.model.alerting import Tier
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import ZERO
-from sloctl.proof.history import raw_input, traffic_of
+from sloctl.proof.edges import edges
 from sloctl.proof.proof import Case, Expected, Proof, Rule, rules_of
 from sloctl.proof.recorded import tile_series
-from sloctl.proof.scenarios import scenarios
 from sloctl.proof.slos import proofs, slo_proofs
 from tests.conftest import TESTS
 from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
@@ -59,7 +58,7 @@ def test_a_split_is_proven_for_each_value_and_pages_for_the_affected_one_only(wr
 @pytest.mark.server
 def test_a_roll_up_tier_is_proven_from_tiles(written: Written, prove: Prove) -> None:
     platform, slo = written(RATIO, "[{severity: P3, burn: 3, over: 1d, also_over: 2h}]")
-    outcomes = prove([proof for proof in slo_proofs(rules_of(platform, slo)) if proof.is_tier])
+    outcomes = prove([proof for proof in slo_proofs(rules_of(platform, slo)) if proof.tiers])
     assert [failure for outcome in outcomes for failure in outcome.failures] == []
 
 
@@ -74,10 +73,10 @@ def edited(rules: list[dict[str, Any]], name: str, old: str, new: str) -> list[R
 @pytest.mark.parametrize(
     ("rule", "old", "new", "says"),
     [
-        ("ApiOkBudgetBurnP1Over5m", "> 0.0142", "> 0.01704", "expected firing at"),
-        ("ApiOkBudgetBurnP1Over5m", "\nand ", "\nor ", "expected silent, seen firing at"),
-        ("slo:sli_error:ratio_increase5m", "4m59s", "5m59s", "expected firing at"),
-        ("slo:sli_errors:increase1m", 'code=~"5.."', 'code=~".*"', "p1-5m"),
+        ("ApiOkBudgetBurnP1Over5m", "> 0.0142", "> 0.01704", "just above its threshold: expected firing, seen silent"),
+        ("ApiOkBudgetBurnP1Over5m", "\nand ", "\nor ", "expected silent, seen firing"),
+        ("slo:sli_error:ratio_increase5m", "4m59s", "5m59s", "just below its threshold: expected silent, seen firing"),
+        ("slo:sli_errors:increase1m", 'code=~"5.."', 'code=~".*"', "ApiOkBudgetBurnP1Over5m expected firing at"),
     ],
 )
 def test_a_hand_edited_rule_is_named_with_the_expected_and_the_seen_moment(
@@ -88,9 +87,8 @@ def test_a_hand_edited_rule_is_named_with_the_expected_and_the_seen_moment(
     broken = edited([dict(found) for found in sound.meant.values()], rule, old, new)
     seen = {(found.get("record") or found["alert"]): found for found in broken}
     assert seen != sound.meant
-    (outcome,) = prove([proof for proof in slo_proofs(replace(sound, seen=seen)) if proof.part == "p1-5m"])
-    assert says in f"{outcome.proof.part} {' '.join(outcome.failures)}"
-    assert outcome.failures
+    about = [proof for proof in slo_proofs(replace(sound, seen=seen)) if "p1-5m" in proof.tiers]
+    assert says in " ".join(failure for outcome in prove(about) for failure in outcome.failures)
 
 
 def test_a_rule_that_is_gone_fails_its_proof_by_name(written: Written) -> None:
@@ -163,12 +161,17 @@ def test_explain_and_promtools_engine_agree_to_the_evaluation(written: Written, 
     assert [(outcome.proof.part, outcome.failures) for outcome in prove(claims) if outcome.failures] == []
 
 
-def test_every_tier_has_a_history_on_which_it_fires_and_one_on_which_it_is_silent(written: Written) -> None:
-    _, slo = written(RATIO, "google")
+@pytest.mark.parametrize("alerts", ["google", FINFLOW])
+def test_every_tier_has_a_history_on_which_it_fires_and_one_on_which_it_is_silent(
+    written: Written, alerts: str
+) -> None:
+    _, slo = written(RATIO, alerts)
     for tier in slo.tiers:
-        shown = list(scenarios(slo, tier, traffic_of(slo, raw_input(slo))))
-        assert any(scenario.fires for scenario in shown)
-        assert any(scenario.fires is None for scenario in shown)
+        shown = {edge.name: edge.fires for edge in edges(slo, tier)}
+        assert shown["just above its threshold"]
+        assert not shown["just below its threshold"]
+        assert shown["just above what chance explains"]
+        assert not shown["just below what chance explains"]
 
 
 @pytest.mark.server

@@ -134,14 +134,10 @@ def test_a_lower_tier_is_silent_while_a_higher_one_fires_where_rules_inhibit(wri
     platform, slo = written(RATIO, FINFLOW, SPLIT)
     inhibiting = replace(platform, inhibition=Inhibition.RULE)
     proof = proof_of(rules_of(inhibiting, slo), "p3-30m")
-    assert [case.name for case in proof.cases][-2:] == [
-        "fires whatever else fires",
-        "is silent while a higher tier fires",
-    ]
     without = proof_of(replace(rules_of(inhibiting, slo), seen=rules_of(platform, slo).meant), "p3-30m")
     sound, broken = sorted(prove([proof, replace(without, slo="broken")]), key=lambda outcome: len(outcome.failures))
     assert sound.failures == ()
-    assert "is silent while a higher tier fires" in broken.failures[0]
+    assert broken.failures == ("ApiOkBudgetBurnP3Over30m: a P1 fires: expected silent, seen firing",)
 
 
 @pytest.mark.server
@@ -170,7 +166,7 @@ def test_every_rule_of_an_slo_is_run_by_a_proof_or_named(written: Written) -> No
     rules = rules_of(platform, slo)
     found = slo_proofs(rules)
     run = {rule.get("record") or rule["alert"] for proof in found for rule in proof.rules}
-    assert run == set(rules.meant)
+    assert run >= set(rules.meant)
     assert not [proof for proof in found if proof.unproven]
 
 

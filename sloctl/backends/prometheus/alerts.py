@@ -84,7 +84,7 @@ def _unless_higher(platform: Platform, slo: Slo, tier: Tier) -> str:
 def _more_than_chance(slo: Slo, over: Duration) -> str:
     """The low-traffic guard: see `sloctl.model.budget.guard_minimum`; its square root, which asks for events once."""
     events = f"sqrt({windows.total_in(slo, over)} / {windows.coverage(slo, over)})"
-    above = f"sqrt({_recorded(slo, conventions.error_ratio(over))}) - {number(slo.objective.error_budget.sqrt())}"
+    above = f"sqrt({_recorded(slo, conventions.error_ratio(over))}) - {number(slo.objective.error_budget)} ^ 0.5"
     return f"{events}\n  * ({above}) >= {number(GUARD_MARGIN)}"
 
 
