@@ -95,7 +95,8 @@ def _nothing(counts: CheckCounts) -> ArmCounts:
 
 def _slo_finding(check: SloCheck, counts: CheckCounts, question: Question) -> Finding:
     if counts.canary.is_empty or question.clock.look < 1:
-        return Finding(check.name, reason=Reason.NO_DATA, sentence="no sample of the canary")
+        seen = "" if counts.baseline.is_empty else _renamed(question.slos[check.slo].indicator)
+        return Finding(check.name, reason=Reason.NO_DATA, sentence=f"no sample of the canary{seen}")
     slo = question.slos[check.slo]
     needed = check.quantile is None or check.error_rate is not None
     if needed and any(lacks_bucket(arm, slo.indicator) for arm in (counts.canary, counts.baseline)):
@@ -130,10 +131,16 @@ def _unless(finding: Finding, problem: Problem | None) -> Finding:
 
 def _no_baseline(counts: CheckCounts, indicator: Indicator) -> Problem | None:
     if counts.baseline.is_empty:
-        return Reason.NO_BASELINE, "no sample of the baseline"
+        return Reason.NO_BASELINE, f"no sample of the baseline{_renamed(indicator)}"
     if events(counts.baseline, indicator).total.low[-1] <= 0:
         return Reason.NO_BASELINE, "the baseline has no request"
     return None
+
+
+def _renamed(indicator: Indicator) -> str:
+    """Where only one version has a metric, the other may call it differently."""
+    metrics = dict.fromkeys(selector.metric for selector in indicator.reads().selectors if selector.metric)
+    return f": is `{next(iter(metrics))}` called otherwise there?" if metrics else ""
 
 
 def _implausible(counts: CheckCounts, indicator: Indicator) -> Problem | None:

@@ -230,8 +230,9 @@ def _not_slower(
 def _comparison(check: SloCheck, indicator: Latency | None, looks: Looks) -> str:
     unit = "" if indicator is None or indicator.unit is Unit.NONE else f" {indicator.unit.value}"
     canary, baseline = looks.last
-    more = percent(canary / baseline - 1) if baseline > 0 else "much"
-    return f"p{_compares(check)[0] * 100:g} is {canary:.4g}{unit}, the baseline's {baseline:.4g}{unit} ({more} more)"
+    change = canary / baseline - 1 if baseline > 0 else math.inf
+    more = f"{percent(abs(change)) if math.isfinite(change) else 'much'} {'more' if change >= 0 else 'less'}"
+    return f"p{_compares(check)[0] * 100:g} is {canary:.4g}{unit}, the baseline's {baseline:.4g}{unit} ({more})"
 
 
 def _coarse(check: SloCheck) -> str:

@@ -13,6 +13,8 @@ V = TypeVar("V")
 SETTLED_SECONDS: Final = 60.0
 """What ended so long ago has all its samples."""
 MOST: Final = 256
+MOST_SERIES: Final = 150_000
+"""Of all histories together, some 1 kB each."""
 
 
 class Recent(Generic[V]):
@@ -44,6 +46,13 @@ class HistoryCache(Recent[ArmSamples]):
     def __init__(self, most: int = MOST) -> None:
         super().__init__(most)
 
+    def put(self, key: Hashable, value: ArmSamples) -> None:
+        """Keep a history, at the cost of those that were used longest ago."""
+        super().put(key, value)
+        with self._lock:
+            while len(self._kept) > 1 and sum(map(_series_in, self._kept.values())) > MOST_SERIES:
+                self._kept.popitem(last=False)
+
     def once(self, key: Hashable, find: Callable[[], ArmSamples], *, settled: bool) -> ArmSamples:
         """What is known under a key, or what `find` gives; that is kept when it is `settled`."""
         if (known := self.get(key)) is not None:
@@ -52,3 +61,7 @@ class HistoryCache(Recent[ArmSamples]):
         if settled:
             self.put(key, found)
         return found
+
+
+def _series_in(samples: ArmSamples) -> int:
+    return sum(map(len, samples.series.values()))

@@ -468,3 +468,15 @@ def test_nothing_that_failed_or_cannot_be_seen_is_promoted_for_its_silence() -> 
         found = unanswered(reason, "", judged(QUIET, ASLEEP).clock, WhenMissing.PROMOTE)
         promoted = found.decision is Decision.PROMOTE
         assert promoted is (reason in {Reason.NO_DATA, Reason.NO_BASELINE, Reason.INSUFFICIENT_EVIDENCE}), reason
+
+
+def test_a_metric_that_one_version_calls_otherwise_is_named() -> None:
+    found = samples()
+    renamed = judged(replace(found, baseline=NOTHING))
+    assert answer(renamed) == "continue/no_baseline"
+    assert "no sample of the baseline: is `requests_total` called otherwise there?" in renamed.sentence
+    other = judged(replace(found, canary=NOTHING))
+    assert answer(other) == "continue/no_data"
+    assert "no sample of the canary: is `requests_total` called otherwise there?" in other.sentence
+    neither = judged(replace(found, canary=NOTHING, baseline=NOTHING))
+    assert neither.sentence == "errors: no sample of the canary"

@@ -7,6 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
+from sloctl.canary.source import history
 from sloctl.canary.source.kept import AGAIN, WHOLE_SECONDS, KeptReleases
 from sloctl.prometheus import Series
 
@@ -117,3 +119,17 @@ def test_a_series_is_the_same_in_whatever_order_its_labels_are_told() -> None:
 
     assert rows({"a": "1", "b": "2"}, 9) == rows({"b": "2", "a": "1"}, 11) == 1
     assert rows({"a": "1", "b": "3"}, 11) == 2
+
+
+def test_histories_are_kept_as_long_as_there_is_room(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(history, "MOST_SERIES", 5)
+    cache, asked = history.HistoryCache(), list[str]()
+    for name, count in (("small", 2), ("other", 2), ("small", 2), ("large", 3), ("small", 2), ("other", 2)):
+
+        def find(name: str = name, count: int = count) -> ArmSamples:
+            asked.append(name)
+            series = (CounterSeries({"instance": name}, np.zeros(3)),) * count
+            return ArmSamples({"total": series}, 3, ("instance",))
+
+        assert len(cache.once(name, find, settled=True).series["total"]) == count
+    assert asked == ["small", "other", "large", "other"]
