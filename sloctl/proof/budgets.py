@@ -14,7 +14,16 @@ from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.examples import NotDerivableError, selected
 from sloctl.proof.proof import Case, Expected, Proof, SloRules, holds
-from sloctl.proof.recorded import near, own_series, period_series, recorded, split_of, tile_names, tile_series
+from sloctl.proof.recorded import (
+    near,
+    own_series,
+    period_series,
+    recorded,
+    spent_names,
+    split_of,
+    tile_names,
+    tile_series,
+)
 from sloctl.proof.series import InputSeries, series_text
 
 _EVENTS: Final = Decimal(1_000_000)
@@ -39,17 +48,11 @@ def budget_proofs(rules: SloRules) -> Iterator[Proof]:
 def _budget(rules: SloRules) -> Proof:
     """To the number: after clean events nothing is spent, then a part."""
     slo, step = rules.slo, rules.slo.sampling.rollup
-    names = [*tile_names(step), *_spent(slo), conventions.WINDOW_COVERED]
+    names = [*tile_names(step), *spent_names(slo), conventions.WINDOW_COVERED]
     names += [conventions.TIME_TO_EXHAUSTION, conventions.OBJECTIVE]
     if isinstance(slo.window, CalendarWindow):
         names += [conventions.BUDGET_PREDICTED]
     return rules.proof("budget", step, names, [_history(slo)])
-
-
-def _spent(slo: Slo) -> list[str]:
-    """What is recorded on the way to the share of the budget that is spent."""
-    ratio = [conventions.PERIOD_ERROR_RATIO] if isinstance(slo.window, CalendarWindow) else []
-    return [conventions.window_total(slo.window), *ratio, conventions.budget_consumed(slo.window)]
 
 
 def _history(slo: Slo) -> Case:
@@ -122,7 +125,7 @@ def _window(rules: SloRules) -> Proof:
     spent = near(name, Decimal("0.0005") / slo.objective.error_budget)
     values = [holds(step * last, spent, own_series(slo, "", split))]
     case = Case("counts for a whole window and no longer", step, series, (), values)
-    return rules.proof("window", step * last, _spent(slo), [case])
+    return rules.proof("window", step * last, spent_names(slo), [case])
 
 
 def _since(rules: SloRules) -> Proof:
@@ -168,7 +171,7 @@ def _rollover(rules: SloRules, calendar: CalendarWindow) -> Proof:
     at_end = step * (boundary * resolution.milliseconds // step.milliseconds)
     values = [holds(at_end, f"count({low})"), holds(at_end + step * 10, f"count({high})")]
     case = Case("the budget begins anew with its period", resolution, series, (), values)
-    return rules.proof("rollover", step, [*tile_names(step), *_spent(slo)], [case])
+    return rules.proof("rollover", step, [*tile_names(step), *spent_names(slo)], [case])
 
 
 def _credits(rules: SloRules, sla: Sla) -> Iterator[Proof]:

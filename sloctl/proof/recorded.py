@@ -64,6 +64,12 @@ def tile_names(length: Duration) -> list[str]:
     return [conventions.total_tile(length), conventions.errors_tile(length)]
 
 
+def spent_names(slo: Slo) -> list[str]:
+    """What is recorded on the way to the share of the budget that is spent."""
+    ratio = [conventions.PERIOD_ERROR_RATIO] if isinstance(slo.window, CalendarWindow) else []
+    return [conventions.window_total(slo.window), *ratio, conventions.budget_consumed(slo.window)]
+
+
 def tile_series(slo: Slo, tiles: Sequence[Tile], split: Mapping[str, str]) -> InputSeries:
     """A history written as tiles, with the period of a calendar that has just one."""
     totals, errors = (own_series(slo, name, split) for name in tile_names(slo.sampling.resolution))

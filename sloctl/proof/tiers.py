@@ -18,7 +18,7 @@ from sloctl.proof.edges import Edge, edges
 from sloctl.proof.history import EMPTY, Traffic, continued, traffic_of
 from sloctl.proof.proof import A_YEAR_AGO, Case, Expected, Proof, Rule, SloRules, holds
 from sloctl.proof.raw_input import RawInput
-from sloctl.proof.recorded import UNAFFECTED, near, own_series, recorded, split_of, tile_names, tile_series
+from sloctl.proof.recorded import UNAFFECTED, near, own_series, recorded, spent_names, split_of, tile_names, tile_series
 from sloctl.proof.scenarios import decisive, outage
 from sloctl.proof.series import FewSamples, InputSeries, series_text
 from sloctl.proof.texts import SPENT, asked_series, fired
@@ -88,7 +88,7 @@ def _needed(slo: Slo, tier: Tier, raw: RawInput | None) -> list[str]:
     """The rules between what is written and the tier's alert."""
     names = [conventions.error_ratio(window) for window in tier.windows]
     if isinstance(tier.trigger, BudgetLeft):
-        names.append(conventions.budget_consumed(slo.window))
+        names += spent_names(slo)
     if raw is not None:
         names += tile_names(slo.sampling.resolution)
     if reads_rollups(slo, tier):
