@@ -101,10 +101,8 @@ def period_error_ratio(slo: Slo) -> str:
 
 def budget_consumed(slo: Slo) -> str:
     """The share of the budget that is spent."""
-    allowance, covered = number(slo.objective.error_budget), window_covered(slo)
-    if isinstance(slo.window, CalendarWindow):
-        return f"{selector_text(own(slo, conventions.PERIOD_ERROR_RATIO))} / {allowance}\n* {covered}"
-    return f"{errors_in_window(slo, slo.window)}\n/ ({allowance} * {_recorded_total(slo)} > 0)\n* {covered}"
+    allowed = f"{number(slo.objective.error_budget)} * {_recorded_total(slo)}"
+    return f"{errors_in_window(slo, slo.window)}\n/ ({allowed} > 0)\n* {window_covered(slo)}"
 
 
 def _recorded_total(slo: Slo) -> str:
