@@ -11,12 +11,12 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Final, TypeAlias
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
 
-from sloctl.canary.analysis.samples import CounterSeries, all_on_grid
+from sloctl.canary.analysis.samples import CounterSeries, Labels, all_on_grid
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.prometheus import Series as Raw
 
@@ -28,7 +28,8 @@ MOST_SERIES: Final = 150_000
 """Kept of all releases together, some 1 kB each."""
 FEW_SAMPLES: Final = 3
 """From so many distances on, their median tells how often a target is scraped, although some scrapes are missing."""
-Labels: TypeAlias = Mapping[str, str]
+Belongs: TypeAlias = Callable[[Mapping[str, str]], bool | None]
+"""Whether a series with these labels does; None where that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class KeptCounters:
         for index, (raw, (_, flag)) in enumerate(zip(raws, placed, strict=True)):
             if flag and raw.times[-1] > grid[0]:
                 invalid[index] = _last_invalid(raw, grid)
-        labels = [raw.labels for raw in raws]
+        labels = [Labels(raw.labels) for raw in raws]
         return cls(labels, values, invalid, float(grid[-1]), distance(raw.times for raw in raws), rows)
 
     def grown(self, raws: Sequence[Raw], grid: Floats, first: int) -> KeptCounters:
@@ -72,7 +73,7 @@ class KeptCounters:
             key = _identity(raw.labels)
             if (place := rows.get(key)) is None:
                 place = rows[key] = len(labels)
-                labels.append(raw.labels)
+                labels.append(Labels(raw.labels))
             places.append(place)
         values, invalid = np.full((len(labels), len(grid)), np.nan), np.full(len(labels), -1)
         old = len(self.labels)
@@ -85,7 +86,9 @@ class KeptCounters:
                 invalid[place] = _last_invalid(raw, grid)
         return KeptCounters(labels, values, invalid, self.whole_at, self.distance, rows, dict(self._chosen))
 
-    def series(self, key: Hashable, belongs: Callable[[Labels], bool | None]) -> tuple[CounterSeries, ...] | None:
+    def series(
+        self, key: Hashable, belongs: Callable[[Mapping[str, str]], bool | None]
+    ) -> tuple[CounterSeries, ...] | None:
         """The series that belong to something, which `key` names; None where that cannot be told of each."""
         known, chosen = self._chosen.get(key, (0, ()))
         if chosen is not None:
@@ -106,7 +109,7 @@ class KeptCounters:
         return here
 
 
-def _identity(labels: Labels) -> str:
+def _identity(labels: Mapping[str, str]) -> str:
     """One text for each series, in whatever order its labels are told."""
     names = "\0".join(labels)
     if not _is_sorted(names):
