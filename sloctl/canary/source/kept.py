@@ -23,7 +23,7 @@ from sloctl.prometheus import Series as Raw
 AGAIN: Final = 4
 """So many of the last intervals are read again."""
 WHOLE_SECONDS: Final = 300.0
-"""After so long all is read again."""
+"""After so long all is read again; earlier while there is little, to know soon how often targets are scraped."""
 MOST_SERIES: Final = 150_000
 """Kept of all releases together, some 1 kB each."""
 FEW_SAMPLES: Final = 3
@@ -109,6 +109,11 @@ class KeptCounters:
         return here
 
 
+def _until_whole(known: KeptCounters, grid: Floats) -> float:
+    """Seconds after a whole reading until the next: as long as what it read, at most `WHOLE_SECONDS`."""
+    return min(WHOLE_SECONDS, known.whole_at - float(grid[0]))
+
+
 def _identity(labels: Mapping[str, str]) -> str:
     """One text for each series, in whatever order its labels are told."""
     names = "\0".join(labels)
@@ -166,7 +171,7 @@ class KeptReleases:
         known, end, step = self.get(key), float(grid[-1]), float(grid[1] - grid[0])
         first = 0 if known is None else min(known.values.shape[1], len(grid)) - AGAIN
         new: Sequence[Raw] = ()
-        if known is not None and first >= 1 and 0 <= end - known.whole_at < WHOLE_SECONDS:
+        if known is not None and first >= 1 and 0 <= end - known.whole_at < _until_whole(known, grid):
             new = ask(end - float(grid[first]) + step)
         if known is not None and new:
             found = known.grown(new, grid, first)
