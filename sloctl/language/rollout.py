@@ -37,6 +37,9 @@ class Step(Written):
     weight: v.PartOrWhole = required("Share of the traffic.")
     hold: Maybe[v.PositiveDuration] = optional("The shortest time at this share; required except on the last step.")
     deadline: Maybe[v.PositiveDuration] = optional("The longest time at this share.", otherwise="twice `hold`")
+    warm_up: Maybe[v.Duration] = optional(
+        "How long each new pod is not judged at this share.", otherwise="`warm_up` of the canary"
+    )
 
     @model_validator(mode="after")
     def _hold_fits(self) -> Self:

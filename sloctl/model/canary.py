@@ -69,11 +69,16 @@ BY_POD_HASH: Final = Versions(
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """A share of traffic (a ratio), the shortest and the longest time at it; the last step may lack both."""
+    """A share of traffic (a ratio), the shortest and the longest time at it; the last step may lack both.
+
+    Attributes:
+        warm_up: how long each pod is not judged at it; None is as the canary says.
+    """
 
     weight: Decimal
     hold: Duration | None
     deadline: Duration | None
+    warm_up: Duration | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +175,11 @@ class Canary:
         """How long a step lasts at least: its `hold`, and after promotion what `after` looks at."""
         hold = self.steps[step].hold or ZERO
         return max(hold, self.after.within) if self.after is not None and step == self.last_step else hold
+
+    def warms_up(self, step: int) -> Duration:
+        """How long each new pod is not judged at a step."""
+        own = self.steps[step].warm_up
+        return self.warm_up if own is None else own
 
     def begins(self, step: int) -> Duration:
         """When a step begins at the earliest, after the start of the first."""

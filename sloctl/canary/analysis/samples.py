@@ -28,6 +28,27 @@ LabelValues: TypeAlias = tuple[str, ...]
 Times: TypeAlias = tuple[float, ...]
 
 
+class Labels(dict[str, str]):
+    """Labels of a series that is looked at again and again: what is picked of them is remembered."""
+
+    __slots__ = ("_picked",)
+
+    def __init__(self, labels: Mapping[str, str]) -> None:
+        super().__init__(labels)
+        self._picked: dict[tuple[str, ...], LabelValues] = {}
+
+    def pick(self, names: tuple[str, ...]) -> LabelValues:
+        """The values of some labels; empty for those that are not there."""
+        found = self._picked.get(names)
+        if found is None:
+            found = self._picked[names] = tuple([self.get(name, "") for name in names])
+        return found
+
+
+def _picked(labels: Mapping[str, str], names: tuple[str, ...]) -> LabelValues:
+    return labels.pick(names) if isinstance(labels, Labels) else tuple([labels.get(name, "") for name in names])
+
+
 @dataclass(slots=True)
 class CounterSeries:
     """One counter on the grid.
@@ -164,7 +185,7 @@ class ArmSamples:
 
     def target(self, series: CounterSeries) -> LabelValues:
         """Which process a series comes from."""
-        return tuple([series.labels.get(label, "") for label in self.target_labels])
+        return _picked(series.labels, self.target_labels)
 
     @cached_property
     def everything(self) -> tuple[CounterSeries, ...]:
@@ -281,7 +302,7 @@ def group_paths(samples: ArmSamples, by: tuple[str, ...]) -> dict[tuple[str, flo
     found: dict[tuple[str, float | None], dict[LabelValues, Path]] = {}
     for role, rows in samples.rows.items():
         index: dict[tuple[float | None, LabelValues], int] = {}
-        keys = ((_bound(each), tuple([each.labels.get(label, "") for label in by])) for each in samples.series[role])
+        keys = [(_bound(each), _picked(each.labels, by)) for each in samples.series[role]]
         groups = np.array([index.setdefault(key, len(index)) for key in keys])
         seen = np.stack([samples.seen[target] for target in rows.targets])[rows.places]
         low, high = all_counted(rows.values, seen)

@@ -16,19 +16,20 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sloctl.canary.analysis.samples import CounterSeries, all_on_grid
+from sloctl.canary.analysis.samples import CounterSeries, Labels, all_on_grid
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.prometheus import Series as Raw
 
 AGAIN: Final = 4
 """So many of the last intervals are read again."""
 WHOLE_SECONDS: Final = 300.0
-"""After so long all is read again."""
+"""After so long all is read again; earlier while there is little, to know soon how often targets are scraped."""
 MOST_SERIES: Final = 150_000
 """Kept of all releases together, some 1 kB each."""
 FEW_SAMPLES: Final = 3
 """From so many distances on, their median tells how often a target is scraped, although some scrapes are missing."""
-Labels: TypeAlias = Mapping[str, str]
+Belongs: TypeAlias = Callable[[Mapping[str, str]], bool | None]
+"""Whether a series with these labels does; None where that cannot be told."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +62,7 @@ class KeptCounters:
         for index, (raw, (_, flag)) in enumerate(zip(raws, placed, strict=True)):
             if flag and raw.times[-1] > grid[0]:
                 invalid[index] = _last_invalid(raw, grid)
-        labels = [raw.labels for raw in raws]
+        labels = [Labels(raw.labels) for raw in raws]
         return cls(labels, values, invalid, float(grid[-1]), distance(raw.times for raw in raws), rows)
 
     def grown(self, raws: Sequence[Raw], grid: Floats, first: int) -> KeptCounters:
@@ -72,7 +73,7 @@ class KeptCounters:
             key = _identity(raw.labels)
             if (place := rows.get(key)) is None:
                 place = rows[key] = len(labels)
-                labels.append(raw.labels)
+                labels.append(Labels(raw.labels))
             places.append(place)
         values, invalid = np.full((len(labels), len(grid)), np.nan), np.full(len(labels), -1)
         old = len(self.labels)
@@ -85,7 +86,9 @@ class KeptCounters:
                 invalid[place] = _last_invalid(raw, grid)
         return KeptCounters(labels, values, invalid, self.whole_at, self.distance, rows, dict(self._chosen))
 
-    def series(self, key: Hashable, belongs: Callable[[Labels], bool | None]) -> tuple[CounterSeries, ...] | None:
+    def series(
+        self, key: Hashable, belongs: Callable[[Mapping[str, str]], bool | None]
+    ) -> tuple[CounterSeries, ...] | None:
         """The series that belong to something, which `key` names; None where that cannot be told of each."""
         known, chosen = self._chosen.get(key, (0, ()))
         if chosen is not None:
@@ -106,7 +109,12 @@ class KeptCounters:
         return here
 
 
-def _identity(labels: Labels) -> str:
+def _until_whole(known: KeptCounters, grid: Floats) -> float:
+    """Seconds after a whole reading until the next: as long as what it read, at most `WHOLE_SECONDS`."""
+    return min(WHOLE_SECONDS, known.whole_at - float(grid[0]))
+
+
+def _identity(labels: Mapping[str, str]) -> str:
     """One text for each series, in whatever order its labels are told."""
     names = "\0".join(labels)
     if not _is_sorted(names):
@@ -163,7 +171,7 @@ class KeptReleases:
         known, end, step = self.get(key), float(grid[-1]), float(grid[1] - grid[0])
         first = 0 if known is None else min(known.values.shape[1], len(grid)) - AGAIN
         new: Sequence[Raw] = ()
-        if known is not None and first >= 1 and 0 <= end - known.whole_at < WHOLE_SECONDS:
+        if known is not None and first >= 1 and 0 <= end - known.whole_at < _until_whole(known, grid):
             new = ask(end - float(grid[first]) + step)
         if known is not None and new:
             found = known.grown(new, grid, first)

@@ -103,7 +103,7 @@ class CanarySource:
         now, warnings = self._now()
         canary = _canary_of(service)
         slos = {slo.name: slo for slo in service.slos}
-        warm_up = canary.warm_up if release.warm_up is None else release.warm_up
+        warm_up = canary.warms_up(release.step) if release.warm_up is None else release.warm_up
         arms = both_arms(release.matchers(canary.arms.canary), release.matchers(canary.arms.baseline))
 
         def found(grid: float) -> tuple[LookQueries, LookSamples]:

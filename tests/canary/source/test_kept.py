@@ -133,3 +133,17 @@ def test_histories_are_kept_as_long_as_there_is_room(monkeypatch: pytest.MonkeyP
 
         assert len(cache.once(name, find, settled=True).series["total"]) == count
     assert asked == ["small", "other", "large", "other"]
+
+
+def test_it_is_soon_known_how_often_a_new_target_is_scraped() -> None:
+    """One that comes with three times the distance of the others, as a canary's pod may."""
+    seldom = [value if value % 3 == 0 else None for value in range(60)]
+    source, kept = Source([list(range(60)), [None] * 2 + seldom]), KeptReleases()
+    known = []
+    for point in range(2, 50, 2):
+        source.look(kept, START + STEP * point)
+        found = kept.get("release")
+        assert found is not None
+        known.append((point, found.distance))
+    first = min(point for point, distance in known if distance == 3 * STEP)
+    assert first <= 2 * 12

@@ -379,3 +379,14 @@ def test_github_gets_annotations_and_a_summary(
     assert all(line.startswith("::warning title=pay::") for line in more)
     assert "| pay | **rollback** (harm) | errors: 100% of " in summary.read_text()
     assert main([*words[:-1], "github", "--watch", "--timeout", "1s"]) == 1
+
+
+@pytest.mark.parametrize(("step", "said"), [(0, 1), (1, 4)])
+def test_a_step_may_have_a_warm_up_of_its_own(evaluate: Evaluate, step: int, said: int) -> None:
+    """The canary's pod has failed since it came ten minutes ago, and the second step excuses as many."""
+    steps = "steps: [{weight: 5%, hold: 9m, deadline: 20m}, {weight: 50%, hold: 9m, warm_up: 10m}, {weight: 100%}]"
+    spec = SPEC.replace("steps: [{weight: 5%, hold: 9m, deadline: 20m}, {weight: 100%}]", steps)
+    evaluate.spec.write_text(spec, encoding="utf-8")
+    evaluate.stub.fails = lambda query: '"7ddf8"' in query
+    code, _ = evaluate("--step", str(step), "--step-started", str(NOW - 600))
+    assert code == said
