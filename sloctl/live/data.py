@@ -148,11 +148,14 @@ def _grows(slo: Slo, selector: Selector) -> str:
 
 
 def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
-    samples = _value(client, f"quantile(0.5, {_recent(slo, 'count', selector)})")
+    """Of the thirds of the time that is looked at, the one with most samples tells: in another, scraping may pause."""
+    third, late = _RECENT // 3, slo.sampling.late_by
+    parts = [f"quantile(0.5, {over_time('count', selector, third, late + third * number)})" for number in range(3)]
+    samples = max((_value(client, part) or 0 for part in parts), default=0)
     declared = slo.sampling.scrape_interval
-    if samples is None or samples < 2:
+    if samples < 1 or (samples < 2 and declared < third):
         return
-    seen = Duration(round(_RECENT.milliseconds / samples))
+    seen = Duration(round(third.milliseconds / samples))
     if abs(float(seen / declared) - 1) > _OFF and not _is_young(client, selector):
         message = f"{selector_text(selector)} has a sample each {round(seen.seconds)}s, not each {declared}"
         place = slo.at("scrape_interval")
