@@ -28,6 +28,7 @@ EMPTY = {
 }
 """Panels that are rightly empty on some platforms, with the reason; on at least one platform each returns series."""
 ZERO = {
+    "Young": "a month of history is loaded",
     "No data": "every metric of the exporter exists",
     "Quiet": "every metric of the exporter has traffic",
     "Fine": "a platform may have none",
