@@ -64,7 +64,7 @@ class Known:
             text = _read(path, key)
             if text is not None:
                 os.utime(path)
-        except (OSError, ValueError):
+        except (OSError, ValueError, RecursionError):
             return None
         return text
 
