@@ -57,11 +57,16 @@ class Outcome:
 class Promtool:
     """The program, found on PATH or in `.cache/debian/` of the folder it runs in.
 
+    Args:
+        program: another one.
+        explains: what failed is run again, so that it is told what was expected and what was seen.
+
     Raises:
         OutsideError: it is absent, too old, or does not answer.
     """
 
-    def __init__(self, program: str | None = None) -> None:
+    def __init__(self, program: str | None = None, *, explains: bool = True) -> None:
+        self._explains = explains
         self.path = shutil.which(program) or program if program else _found()
         if os.sep in self.path:
             self.path = str(Path(self.path).resolve())  # it runs in the folder of each proof
@@ -186,6 +191,9 @@ class Promtool:
 
     def _explained(self, proof: Proof, tests: Path, output: str) -> Iterator[str]:
         """Each history by itself, so that the sentence says which one, what was expected and what was seen."""
+        if not self._explains:
+            yield _first_difference(output)
+            return
         told = False
         for number, case in enumerate(proof.cases):
             alone = write(proof, tests.parent.parent, cases=[case], suffix=f"-failed-{number}")
