@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -10,15 +12,19 @@ import click
 
 from sloctl.cli import options, signals
 from sloctl.cli.files import kept_folder
-from sloctl.cli.report import counted, escaped, loaded
+from sloctl.cli.report import counted, escaped, report
 from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
+    from sloctl.model.catalogue import Catalogue
     from sloctl.proof.compared import SeenGroups
+    from sloctl.proof.known import Known
     from sloctl.proof.promtool import Outcome, Promtool
     from sloctl.proof.proof import Proof
 
 _DEEPEST: Final = 32
+_DEPENDENCIES: Final = ("promql_parser", "pydantic", "PyYAML", "rstr", "tzdata")
+"""What compiles and proves beside sloctl's own sources."""
 
 
 @click.command("test")
@@ -35,6 +41,7 @@ _DEEPEST: Final = 32
 @click.option(
     "--promtool", metavar="PROGRAM", help="The promtool to use (default: that of `make prometheus`, else on PATH)."
 )
+@click.option("--no-cache", is_flag=True, help="Prove anew what an earlier run proved.")
 @options.root
 def test(
     paths: tuple[str, ...],
@@ -43,31 +50,91 @@ def test(
     each: bool,  # noqa: FBT001 - click passes flags
     verbose: bool,  # noqa: FBT001
     promtool: str | None,
+    no_cache: bool,  # noqa: FBT001
     root: Path | None,
 ) -> None:
     """Prove every alert of the specifications (default: slo-specs) in promtool's rule engine.
 
-    For each SLO and tier, unit tests are generated and run: silent one evaluation before the computed moment,
-    firing at it with all labels and texts, silent for ever just below the threshold, ended when the trouble ends.
+    For each SLO and tier, unit tests are generated and run: firing in an outage at the computed moment with all labels
+    and texts, ended when the trouble ends, and right at each edge: just below and just above its threshold, what chance
+    explains, `min_events` and `min_bad`. One SLO of each shape is proven; the rules of the others are compared with its
+    own, and may differ from them in names and in what follows from an objective or a bound. What was proven is kept
+    in ~/.cache/sloctl, so that the next run proves what has changed.
     """
+    from sloctl.proof.known import Known, cache_folder
     from sloctl.proof.promtool import Promtool
     from sloctl.proof.slos import proofs
 
     program = Promtool(promtool)
-    catalogue = loaded(paths, root)
+    known = Known(None if no_cache or keep else cache_folder())
+    key = _run_key(program, paths, rules, root, [str(each), str(verbose)])
+    if key and (said := known.text(key)) is not None:
+        click.echo(said)
+        click.echo("nothing has changed since this was proven; --no-cache proves it anew", err=True)
+        return
+    findings, catalogue = _catalogue(paths, root)
     claims = list(proofs(catalogue, _groups(rules) if rules else None, each=each))
+    run = [claim for claim in claims if claim.is_run]
     with signals.told(program.interrupt), kept_folder(keep, "sloctl-test-") as folder:
-        outcomes = _run(program, [claim for claim in claims if claim.is_run], folder.resolve())
-    raise click.exceptions.Exit(_report(claims, outcomes, is_verbose=verbose))
+        outcomes = _run(program, run, folder.resolve(), known)
+    lines, code = _report(claims, outcomes, is_verbose=verbose)
+    click.echo("\n".join(lines))
+    if key and not code and not findings:
+        known.keep(key, "\n".join(lines))
+    known.forget_unused()
+    raise click.exceptions.Exit(code)
+
+
+def _catalogue(paths: tuple[str, ...], root: Path | None) -> tuple[bool, Catalogue]:
+    """Whether anything was found in the specifications, and what they mean."""
+    from sloctl.compiler import load
+    from sloctl.diagnostics import Diagnostics
+
+    found = Diagnostics()
+    catalogue = load(paths, found, root=root)
+    report(found, "text")
+    return any(True for _ in found), catalogue
+
+
+def _run_key(
+    program: Promtool, paths: tuple[str, ...], rules: Path | None, root: Path | None, options_: Sequence[str]
+) -> str:
+    """The digest of all that a run's outcome follows from; empty where that cannot be told.
+
+    The day is part of it, because one finding looks at the calendar.
+    """
+    from importlib.metadata import version
+
+    from sloctl.diagnostics import Diagnostics
+    from sloctl.language.discovery import discover
+    from sloctl.proof.known import digest
+
+    found, package = Diagnostics(), Path(__file__).parent.parent
+    selection = discover(paths or ("slo-specs",), found, root=root)
+    if any(True for _ in found) or "-" in selection.chosen:
+        return ""
+    files = [*selection.chosen, *selection.shared, *map(str, _rule_files(rules) if rules else ())]
+    sources = sorted(package.rglob("*.py"))
+    parts: list[str | bytes] = [program.identity, sys.version, datetime.now(UTC).date().isoformat(), *options_]
+    parts += [f"{name} {version(name)}" for name in _DEPENDENCIES]
+    try:
+        for path in (*sources, *map(Path, files)):
+            parts += [str(path), path.read_bytes()]
+    except OSError:
+        return ""  # whoever reads it says why
+    return digest([*parts, *paths, str(root), str(rules)])
+
+
+def _rule_files(place: Path) -> list[Path]:
+    return sorted(place.rglob("*.yaml")) if place.is_dir() else [place]
 
 
 def _groups(place: Path) -> SeenGroups:
     """The groups of rule files, by name."""
     import yaml
 
-    files = sorted(place.rglob("*.yaml")) if place.is_dir() else [place]
     groups: dict[str, list[Mapping[str, Any]]] = {}
-    for file in files:
+    for file in _rule_files(place):
         try:
             content = _loaded(file.read_text(encoding="utf-8"))
             for group in content["groups"]:
@@ -103,17 +170,24 @@ def _rules(group: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     raise ValueError(f"a rule of {group['name']} has another form")
 
 
-def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outcome]:
+def _run(program: Promtool, claims: Sequence[Proof], folder: Path, known: Known) -> list[Outcome]:
+    """The outcome of each claim; of those that an earlier run proved without running them."""
     from rich.console import Console
     from rich.progress import Progress
 
-    outcomes: list[Outcome] = []
+    from sloctl.proof.promtool import Outcome
+
+    keys = {id(claim): program.key(claim) for claim in claims} if known.folder else {}
+    outcomes = [Outcome(claim) for claim in claims if keys and known.text(keys[id(claim)]) is not None]
+    proven = {id(outcome.proof) for outcome in outcomes}
     with Progress(console=Console(stderr=True), transient=True) as progress:
-        task = progress.add_task("proving", total=len(claims))
+        task = progress.add_task("proving", total=len(claims), completed=len(outcomes))
         try:
-            for outcome in program.prove(claims, folder):
+            for outcome in program.prove([claim for claim in claims if id(claim) not in proven], folder):
                 outcomes.append(outcome)
                 progress.advance(task)
+                if keys and not outcome.failures:
+                    known.keep(keys[id(outcome.proof)])
         except (KeyboardInterrupt, SystemExit):
             progress.stop()
             click.echo(f"interrupted after {len(outcomes)} of {len(claims)} proofs; nothing is decided", err=True)
@@ -121,29 +195,31 @@ def _run(program: Promtool, claims: Sequence[Proof], folder: Path) -> list[Outco
     return outcomes
 
 
-def _report(claims: Sequence[Proof], outcomes: Sequence[Outcome], *, is_verbose: bool) -> int:
+def _report(claims: Sequence[Proof], outcomes: Sequence[Outcome], *, is_verbose: bool) -> tuple[list[str], int]:
+    """What is said in the end, and the exit code."""
     unproven = sorted((claim for claim in claims if claim.unproven), key=lambda claim: claim.name)
-    for claim in unproven:
-        click.echo(f"not provable: {escaped(claim.name)}: {escaped(claim.unproven)}")
     alike = [claim for claim in claims if claim.like]
-    for claim in alike if is_verbose else ():
-        click.echo(f"{escaped(claim.slo)} has the rules of {escaped(claim.like)} with {escaped(claim.given)}")
     wrong = sorted((outcome for outcome in outcomes if outcome.failures), key=lambda outcome: outcome.proof.name)
-    for outcome in wrong:
-        for failure in outcome.failures:
-            click.echo(f"{click.style('failed', fg='red')}: {escaped(outcome.proof.name)}: {escaped(failure)}")
     broken = {outcome.proof.slo for outcome in wrong}
     followers = [claim for claim in alike if claim.like in broken]
-    for claim in followers:
-        click.echo(
-            f"{click.style('failed', fg='red')}: {escaped(claim.slo)}: as {escaped(claim.like)}, whose rules it has"
-        )
     tiers = {(claim.slo, tier) for claim in claims for tier in claim.tiers}
     failed = {(outcome.proof.slo, tier) for outcome in wrong for tier in outcome.proof.tiers}
     failed |= {(claim.slo, tier) for claim in followers for tier in claim.tiers if (claim.like, tier) in failed}
-    click.echo(f"{len(tiers) - len(failed)} of {len(tiers)} tiers proven, each with all of its histories.")
+    lines = [f"not provable: {escaped(claim.name)}: {escaped(claim.unproven)}" for claim in unproven]
+    if is_verbose:
+        lines += [
+            f"{escaped(claim.slo)}: the rules of {escaped(claim.like)} with {escaped(claim.given)}" for claim in alike
+        ]
+    word = click.style("failed", fg="red")
+    lines += [
+        f"{word}: {escaped(outcome.proof.name)}: {escaped(failure)}"
+        for outcome in wrong
+        for failure in outcome.failures
+    ]
+    lines += [f"{word}: {escaped(claim.slo)}: it has the rules of {escaped(claim.like)}" for claim in followers]
+    lines.append(f"{len(tiers) - len(failed)} of {len(tiers)} tiers proven, each with all of its histories.")
     if alike:
         shapes = len({claim.like for claim in alike})
-        click.echo(f"{counted(len(alike), 'SLO')} proven by {counted(shapes, 'other')} of the same shape")
-    click.echo(f"{len(outcomes) - len(wrong)} proven, {len(unproven)} not provable, {len(wrong)} failed")
-    return 1 if wrong else 0
+        lines.append(f"{counted(len(alike), 'SLO')} proven by {counted(shapes, 'other')} of the same shape")
+    lines.append(f"{len(outcomes) - len(wrong)} proven, {len(unproven)} not provable, {len(wrong)} failed")
+    return lines, 1 if wrong else 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
 from sloctl import conventions
@@ -20,6 +20,7 @@ RATIOS: Final = (Decimal(1), Decimal("0.5"), Decimal("0.1"), Decimal("0.05"), De
 INSIDE: Final = Decimal("0.7")
 """The share of its budget that a service spends whose pages count as false."""
 _MONTH: Final = DAY * 30
+_FINE: Final = Decimal("1e-9")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,7 +49,7 @@ class TierExplanation:
     Attributes:
         threshold: the error ratio above which it fires; for `budget_left`, the share of the budget spent.
         every: how often it is evaluated.
-        detections: one for each of `RATIOS`, and for the smallest ratio that fires.
+        detections: one for each of `RATIOS`, and for the smallest ratio that fires, if any does.
         false_pages: expected in 30 days at the given traffic while 70 % of the budget is spent; None without traffic.
         least: fewest bad events in `over` that fire at the given traffic.
     """
@@ -99,26 +100,37 @@ def explain_slo(slo: Slo, traffic: Rate | None = None) -> SloExplanation:
 
 def explain_tier(slo: Slo, tier: Tier, traffic: Rate | None = None) -> TierExplanation:
     """One tier."""
-    smallest = budget.smallest_firing_ratio(
-        _least_ratio(slo, tier), tier.over or slo.window.length, slo.sampling.resolution
-    )
+    smallest = smallest_ratio(slo, tier)
+    ratios = (*RATIOS, smallest) if smallest <= 1 else RATIOS
     return TierExplanation(
         name=conventions.burn_tier(tier),
         tier=tier,
         threshold=budget.error_threshold(tier, slo.objective),
         every=interval(slo, tier),
-        detections=tuple(_detected(slo, tier, ratio, traffic) for ratio in (*RATIOS, smallest)),
+        detections=tuple(_detected(slo, tier, ratio, traffic) for ratio in ratios),
         false_pages=_false_pages(slo, tier, traffic),
         least=_least(slo, tier, traffic),
+    )
+
+
+def smallest_ratio(slo: Slo, tier: Tier) -> Decimal:
+    """The smallest error ratio that surely fires; above 1 where none does."""
+    if slo.counts_slices:
+        shares = [window.least_bad / (window.tiles * _looks(slo)) for window in _sliced(slo, tier)]
+        return max(shares).quantize(_FINE, ROUND_CEILING)  # rounded down it would be a slice too few
+    return budget.smallest_firing_ratio(
+        _least_ratio(slo, tier), tier.over or slo.window.length, slo.sampling.resolution
     )
 
 
 def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
     """Until a tier's condition holds, at traffic so high that the guard plays no part; None for never.
 
-    It is the moment of the evaluation, for trouble that begins at one.
+    It is the moment of the evaluation, for trouble that begins at one. Bad slices come evenly, every twentieth at 5 %.
     """
     threshold, sampling = _least_ratio(slo, tier), slo.sampling
+    if slo.counts_slices:
+        return _sliced_time(slo, tier, ratio)
     if tier.over is None:
         return budget.rolled_detection_time(
             threshold, slo.window.length, ratio, sampling.resolution, sampling.rollup, reaching=True
@@ -132,23 +144,68 @@ def pending_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
         if time is None:
             return None
         times.append(time)
-    if tier.min_bad and slo.counts_slices:
-        times.append(_few(slo, tier, ratio))
     step = interval(slo, tier)
     latest = max(times, default=ZERO)
     return step * -(-latest.milliseconds // step.milliseconds) if times else None
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    """A window of a tier that counts slices.
+
+    Attributes:
+        tiles: its length.
+        late: tiles before the evaluation that it does not see yet, as in a roll-up.
+        least_bad: fewest bad slices in it with which the tier fires.
+    """
+
+    tiles: int
+    late: int
+    least_bad: int
+
+
+def _sliced(slo: Slo, tier: Tier) -> list[_Window]:
+    resolution, looks = slo.sampling.resolution, _looks(slo)
+    lengths = tier.windows or (slo.window.length,)
+    long_enough = [window for window in lengths if window / resolution >= tier.min_bad] or list(lengths[:1])
+    found = list[_Window]()
+    for window in lengths:
+        tiles = int(window / resolution)
+        most_allowed = _least_ratio(slo, tier) * tiles * looks
+        if tier.over is None:
+            least = max(int(most_allowed.to_integral_value(ROUND_CEILING)), budget.LEAST_OF_BUDGET)
+        else:
+            least = max(int(most_allowed) + 1, tier.min_bad if window in long_enough else 0)
+        late = 1 if tier.over is None or slo.sampling.reads_rollups(window) else 0
+        found.append(_Window(tiles, late, least))
+    return found
+
+
+def _sliced_time(slo: Slo, tier: Tier, ratio: Decimal) -> Duration | None:
+    """The first evaluation at which every window holds enough bad slices; whole slices, which come evenly.
+
+    They come in the same way again and again, so what has not fired after a window and a period never does.
+    """
+    bad, looked = (ratio * _looks(slo)).as_integer_ratio()
+    windows, step = _sliced(slo, tier), int(interval(slo, tier) / slo.sampling.resolution)
+
+    def counted(tile: int) -> int:
+        return bad * max(0, tile) // looked
+
+    longest = max(window.tiles for window in windows)
+    last = longest + step * min(looked, 2 * longest) + step
+    first = max(-(-window.least_bad * looked // bad) for window in windows)
+    for tile in range(-(-first // step) * step, last + 1, step):
+        ends = [(tile - window.late, window) for window in windows]
+        if all(counted(end) - counted(end - window.tiles) >= window.least_bad for end, window in ends):
+            return slo.sampling.resolution * tile
+    return None
 
 
 def _least_ratio(slo: Slo, tier: Tier) -> Decimal:
     """The error ratio over its long window at which a tier fires; for one by the budget left over the whole window."""
     threshold = budget.error_threshold(tier, slo.objective)
     return threshold * slo.objective.error_budget if tier.over is None else threshold
-
-
-def _few(slo: Slo, tier: Tier, ratio: Decimal) -> Duration:
-    """Until so many slices or samples are bad that they count; a roll-up shows them a tile later."""
-    slices = -(-Decimal(tier.min_bad) // (ratio * _looks(slo)))
-    return slo.sampling.resolution * (int(slices) + reads_rollups(slo, tier))
 
 
 def _looks(slo: Slo) -> Decimal:

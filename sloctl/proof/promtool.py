@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import re
@@ -13,12 +14,14 @@ from collections.abc import Iterable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import cached_property
 from pathlib import Path
 from queue import Empty, SimpleQueue
 from typing import Final
 
 from sloctl.errors import OutsideError
 from sloctl.model.quantities import ZERO, Duration
+from sloctl.proof.known import digest
 from sloctl.proof.proof import Case, Proof
 
 OLDEST: Final = (2, 42)
@@ -31,7 +34,7 @@ _FAILURE: Final = re.compile(r"^ +(?:name: .*,\n +)?(alertname|expr): (.*?), tim
 
 _LONGEST_WAIT: Final = 0.5
 """Seconds."""
-_ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "48MiB"}
+_ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "80MiB"}
 """One core for each process, and some memory for speed: there are as many at a time as cores."""
 
 
@@ -54,11 +57,16 @@ class Outcome:
 class Promtool:
     """The program, found on PATH or in `.cache/debian/` of the folder it runs in.
 
+    Args:
+        program: another one.
+        explains: what failed is run again, so that it is told what was expected and what was seen.
+
     Raises:
         OutsideError: it is absent, too old, or does not answer.
     """
 
-    def __init__(self, program: str | None = None) -> None:
+    def __init__(self, program: str | None = None, *, explains: bool = True) -> None:
+        self._explains = explains
         self.path = shutil.which(program) or program if program else _found()
         if os.sep in self.path:
             self.path = str(Path(self.path).resolve())  # it runs in the folder of each proof
@@ -74,6 +82,7 @@ class Promtool:
         except (OSError, subprocess.TimeoutExpired) as error:
             raise OutsideError(f"{self.path} does not answer: {error}") from error
         found = _VERSION.search(said.stdout + said.stderr)
+        self.version = said.stdout + said.stderr
         if found is None:
             raise OutsideError(f"{self.path} --version does not name a version; is it Prometheus' promtool?")
         version = int(found[1]), int(found[2])
@@ -81,6 +90,20 @@ class Promtool:
             raise OutsideError(
                 f"{self.path} is version {version[0]}.{version[1]}; sloctl test needs {OLDEST[0]}.{OLDEST[1]} or later"
             )
+
+    @cached_property
+    def identity(self) -> str:
+        """The digest of the program's version and file."""
+        try:
+            with Path(self.path).open("rb") as file:
+                content = hashlib.file_digest(file, "sha256").hexdigest()
+        except OSError as error:
+            raise OutsideError(f"cannot read {self.path}: {error.strerror or error}") from error
+        return digest([self.version, content])
+
+    def key(self, proof: Proof) -> str:
+        """The digest of all that the outcome of a proof follows from."""
+        return digest([self.identity, proof.refuted, *contents(proof)])
 
     def prove(self, proofs: Sequence[Proof], folder: Path, workers: int = 0) -> Iterator[Outcome]:
         """Every proof's outcome as soon as its batch's are known, once for each program. Files are written to `folder`.
@@ -168,6 +191,9 @@ class Promtool:
 
     def _explained(self, proof: Proof, tests: Path, output: str) -> Iterator[str]:
         """Each history by itself, so that the sentence says which one, what was expected and what was seen."""
+        if not self._explains:
+            yield _first_difference(output)
+            return
         told = False
         for number, case in enumerate(proof.cases):
             alone = write(proof, tests.parent.parent, cases=[case], suffix=f"-failed-{number}")
@@ -241,21 +267,30 @@ def _found() -> str:
     )
 
 
-def write(proof: Proof, folder: Path, cases: Iterable[Case] | None = None, suffix: str = "") -> Path:
-    """The rule file and the test file of a proof; the path of the latter. JSON is YAML."""
-    stem = re.sub(r"[^A-Za-z0-9.-]", "-", proof.name.replace("/", "."))
-    place = folder / stem
-    place.mkdir(parents=True, exist_ok=True)
-    group = {"name": stem, "interval": str(proof.every), "rules": list(proof.rules)}
-    (place / "rules.json").write_text(json.dumps({"groups": [group]}, indent=1), encoding="utf-8")
+def contents(proof: Proof, cases: Iterable[Case] | None = None) -> tuple[str, str]:
+    """The rule file and the test file of a proof. JSON is YAML."""
+    group = {"name": _stem(proof), "interval": str(proof.every), "rules": list(proof.rules)}
     test = {
         "rule_files": ["rules.json"],
         "evaluation_interval": str(proof.every),
         "tests": [case.value() for case in (proof.cases if cases is None else cases)],
     }
+    return json.dumps({"groups": [group]}, indent=1), json.dumps(test, indent=1)
+
+
+def write(proof: Proof, folder: Path, cases: Iterable[Case] | None = None, suffix: str = "") -> Path:
+    """Write both files of a proof; the path of the test file."""
+    rules, test = contents(proof, cases)
+    place = folder / _stem(proof)
+    place.mkdir(parents=True, exist_ok=True)
+    (place / "rules.json").write_text(rules, encoding="utf-8")
     tests = place / f"test{suffix}.json"
-    tests.write_text(json.dumps(test, indent=1), encoding="utf-8")
+    tests.write_text(test, encoding="utf-8")
     return tests
+
+
+def _stem(proof: Proof) -> str:
+    return re.sub(r"[^A-Za-z0-9.-]", "-", proof.name.replace("/", "."))
 
 
 def _first_difference(output: str, about: str = "") -> str:

@@ -29,6 +29,7 @@ def specs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     (tmp_path / "slo-specs").mkdir()
     (tmp_path / "slo-specs" / "api.yaml").write_text(SPEC.replace("BURN", "5m"))
     monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
     return tmp_path
 
 
@@ -106,6 +107,43 @@ def test_what_cannot_be_derived_is_named_with_its_reason_and_its_tiers_are_prove
     assert "not provable: default/api/ok slo:sli_total:increase1m: a query is the user's own PromQL" in said
     assert "1 of 1 tiers proven" in said
     assert ", 2 not provable, 0 failed" in said
+
+
+@pytest.mark.server
+def test_what_was_proven_is_proven_again_only_where_it_changed(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs, tool = specs / "runs", specs / "counting"
+    tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {runs}\nexec {program("promtool")} "$@"\n')
+    tool.chmod(0o755)
+
+    def tested(*more: str) -> tuple[int, str]:
+        runs.write_text("")
+        assert main(["test", "--promtool", str(tool), *more]) == 0
+        return runs.read_text().count("test.json"), capsys.readouterr().out
+
+    first, said = tested()
+    assert first > 10
+    assert tested() == (0, said)
+    assert tested("--no-cache") == (first, said)
+    assert tested("--keep", "kept") == (first, said)
+    file = specs / "slo-specs" / "api.yaml"
+    file.write_text(file.read_text().replace("burn: 14.2", "burn: 13"))
+    again, _ = tested()
+    assert 0 < again < first
+    tool.write_text(tool.read_text() + "# another program\n")
+    assert tested()[0] == first
+
+
+@pytest.mark.server
+def test_what_failed_is_not_kept(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["generate", "--only", "prometheus"]) == 0
+    rules = specs / "rules/prometheus/default/api.yaml"
+    rules.write_text(rules.read_text().replace("interval: 1m", "interval: 5m"))
+    for _ in range(2):
+        capsys.readouterr()
+        assert main(["test", "--promtool", str(program("promtool")), "--rules", "rules/prometheus"]) == 1
+        said = capsys.readouterr().out
+        assert "failed: default/api/ok rules: group slo-default-api-ok-fast: interval expected 1m, seen 5m" in said
+        assert said.endswith("13 proven, 0 not provable, 1 failed\n")
 
 
 def test_explain_names_the_slos_there_are(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -3,23 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_FLOOR, Decimal
+from itertools import pairwise
 from typing import Any
 
 import pytest
 
 from sloctl import conventions
 from sloctl.compiler import load
-from sloctl.conventions.inventory import reads_rollups
 from sloctl.diagnostics import Diagnostics
-from sloctl.explain.detection import RATIOS, pending_time
+from sloctl.explain.detection import explain_slo, pending_time, smallest_ratio
 from sloctl.explain.simulation import interval, simulate
 from sloctl.model.alerting import Tier
-from sloctl.model.catalogue import Slo
-from sloctl.model.quantities import ZERO
+from sloctl.model.quantities import MINUTE, ZERO
 from sloctl.proof.edges import edges
-from sloctl.proof.proof import Case, Expected, Proof, Rule, rules_of
-from sloctl.proof.recorded import tile_series
+from sloctl.proof.proof import Case, Expected, Proof, Rule, SloRules, holds, rules_of
+from sloctl.proof.recorded import own_series, tile_series
 from sloctl.proof.slos import proofs, slo_proofs
 from tests.conftest import TESTS
 from tests.proof.conftest import FINFLOW, RATIO, Prove, Written
@@ -130,35 +129,74 @@ def test_explain_and_the_simulated_engine_agree_to_the_evaluation(written: Writt
             assert seen == said, (tier, ratio)
 
 
-def told(slo: Slo, tier: Tier, ratio: Decimal) -> Case:
-    """Clean tiles and then trouble: silent before the moment that `explain` says, and firing at it."""
-    step, resolution = interval(slo, tier), slo.sampling.resolution
-    group = int(step / resolution)
-    begin = -(-int(tier.averaged_over / resolution) // group) * group + group
-    said = pending_time(slo, tier, ratio)
-    after = int((said or tier.averaged_over) / resolution) + 2 * group
-    events = Decimal(10**9)
-    tiles = [(events, Decimal(0))] * (begin + 1) + [(events, events * ratio)] * after
-    firing = f'count(ALERTS{{alertname="{conventions.tier_alert(slo, tier)}", alertstate="firing"}})'
-    fires: Expected = (resolution * begin + (said or ZERO), firing, [{"labels": "{}", "value": 1}])
-    silent: Expected = (fires[0] - step if said else resolution * (begin + after - group), firing, [])
-    values = [silent, fires] if said else [silent]
-    return Case(f"{ratio}", resolution, tile_series(slo, tiles, {}), (), values)
+def told(rules: SloRules, tier: Tier, ratio: Decimal, looks: int) -> Case:
+    """Clean tiles and then trouble: silent before the moment that `explain` says, and firing at it.
+
+    Looked at there only: recordings that the alert reads are written into its expression.
+    """
+    slo, resolution, rollup = rules.slo, rules.slo.sampling.resolution, rules.slo.sampling.rollup
+    step, said = interval(slo, tier), pending_time(slo, tier, ratio)
+    over, group = int((tier.over or slo.window.length) / resolution), int(step / resolution)
+    begin = -(-over // group) * group + group
+    after = int((said or resolution * over) / resolution) + 4 * group
+    events = Decimal(looks or 10**9)
+    exact = [events * ratio * tile for tile in range(after + 1)]
+    counted = [bad.to_integral_value(ROUND_FLOOR) for bad in exact] if looks else exact
+    tiles = [(events, Decimal(0))] * (begin + 1) + [(events, now - before) for before, now in pairwise(counted)]
+    series = tile_series(slo, tiles, {})
+    for side, name in enumerate((conventions.total_tile(rollup), conventions.errors_tile(rollup))):
+        rolled = [sum(tile[side] for tile in tiles[max(0, at - 4) : at]) for at in range(len(tiles))]
+        series[own_series(slo, name, {})] = [
+            Decimal(value) if at and at % 4 == 0 else None for at, value in enumerate(rolled)
+        ]
+    expr = rules.seen[conventions.tier_alert(slo, tier)]["expr"]
+    for name, rule in rules.seen.items():
+        if "record" in rule and ":ratio_" in name:
+            expr = expr.replace(f'{name}{{platform="default", slo="api-ok"}}', f"({rule['expr']})")
+    fires = resolution * begin + (said or ZERO)
+    silent = fires - step if said else resolution * (begin + after - group)
+    values: list[Expected] = [(silent, f"count({expr})", [])]
+    values += [holds(fires, f"count({expr})")] if said else []
+    return Case(f"{conventions.burn_tier(tier)} at {ratio}", resolution, series, (), values)
+
+
+SLICES = ["probe", "freshness", "throughput", "saturation", "threshold"]
+LOW = (
+    "[{severity: P1, burn: 14.4, over: 30m, also_over: 5m, min_bad: 3}, "
+    "{severity: P3, burn: 1, over: 1d, also_over: 2h}]"
+)
 
 
 @pytest.mark.server
-@pytest.mark.parametrize("alerts", ["google", FINFLOW])
-def test_explain_and_promtools_engine_agree_to_the_evaluation(written: Written, prove: Prove, alerts: str) -> None:
-    platform, slo = written(RATIO, alerts)
-    rules, rollup = rules_of(platform, slo), slo.sampling.rollup
-    tiles = [conventions.total_tile(rollup), conventions.errors_tile(rollup)]
+def test_explain_and_promtools_engine_agree_to_the_evaluation_at_every_ratio_that_explain_prints(
+    written: Written, prove: Prove
+) -> None:
+    """All SLOs in two processes: nothing is evaluated but the moments that `explain` tells."""
     claims = list[Proof]()
-    for tier in slo.tiers:
-        windows = [conventions.error_ratio(window) for window in (tier.over, tier.also_over) if window is not None]
-        names = [*(tiles if reads_rollups(slo, tier) else []), *windows, conventions.tier_alert(slo, tier)]
-        cases = [told(slo, tier, ratio) for ratio in (*RATIOS, Decimal("0.002"))]
-        claims.append(rules.proof(conventions.burn_tier(tier), interval(slo, tier), names, cases))
-    assert [(outcome.proof.part, outcome.failures) for outcome in prove(claims) if outcome.failures] == []
+    for number, (kind, alerts) in enumerate(
+        [("ratio of two metrics", "google"), ("ratio of two metrics", FINFLOW), ("latency", LOW)]
+        + [(kind, alerts) for kind in SLICES for alerts in (LOW, FINFLOW)]
+        + [("probe", BUDGET_LEFT)]
+    ):
+        platform, slo = written(KINDS[kind], alerts, "    window: 1d\n" if alerts is BUDGET_LEFT else "")
+        looks = 2 if kind == "probe" else 1
+        rules = rules_of(platform, slo)
+        cases = [
+            told(rules, tier.tier, ratio, looks if slo.counts_slices else 0)
+            for tier in explain_slo(slo).tiers
+            for ratio in dict.fromkeys(detection.ratio for detection in tier.detections)
+        ]
+        claims.append(Proof(kind, str(number), MINUTE, (), cases))
+    assert [(outcome.proof.name, outcome.failures) for outcome in prove(claims) if outcome.failures] == []
+
+
+def test_explain_promises_no_page_where_too_few_bad_slices_fit_into_a_window(written: Written) -> None:
+    _, slo = written(KINDS["probe"], "[{severity: P1, burn: 14.4, over: 5m, min_bad: 3}]")
+    (tier,) = slo.tiers
+    assert pending_time(slo, tier, Decimal("0.05")) is None
+    assert pending_time(slo, tier, Decimal("0.1")) is None
+    assert pending_time(slo, tier, Decimal("0.3")) == MINUTE * 5
+    assert smallest_ratio(slo, tier) == Decimal("0.3")
 
 
 @pytest.mark.parametrize("alerts", ["google", FINFLOW])
