@@ -63,7 +63,7 @@ def histograms(rng: Generator, shift: Shift, looks: int, look_seconds: float) ->
 def _arm(
     rng: Generator, shift: Shift, pods: list[str], requests: float, factor: Floats, slow: float, *, fresh: bool = False
 ) -> ArmSamples:
-    series = [one for pod in pods for one in _pod(rng, shift, pod, requests / len(pods), factor, slow, fresh=fresh)]
+    series = [each for pod in pods for each in _pod(rng, shift, pod, requests / len(pods), factor, slow, fresh=fresh)]
     return ArmSamples({BUCKET: tuple(series)}, len(factor) + 1, ("instance",))
 
 

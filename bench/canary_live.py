@@ -178,10 +178,10 @@ def write_targets(targets: Path, versions: Sequence[Version]) -> None:
     """Tell Prometheus which versions run; the file is replaced whole."""
     groups = [
         {
-            "targets": [f"127.0.0.1:{one.port}"],
-            "labels": {"job": one.name, "rollouts_pod_template_hash": one.hash},
+            "targets": [f"127.0.0.1:{version.port}"],
+            "labels": {"job": version.name, "rollouts_pod_template_hash": version.hash},
         }
-        for one in versions
+        for version in versions
     ]
     new = targets.with_suffix(".new")
     new.write_text(json.dumps(groups), encoding="utf-8")
@@ -266,7 +266,7 @@ def rows() -> Iterator[Row]:
         with tempfile.TemporaryDirectory(prefix="sloctl-canary-") as name, ThreadPoolExecutor(2) as pool:
             names = [f"pay{run}" for run in range(runs)]
             found = list(pool.map(bad_canary, repeat(Path(name)), names, repeat(scrape)))
-        print(f"{scrape} s scrapes, seconds until rollback:", *(f"{one.seconds:.0f}" for one in found))
+        print(f"{scrape} s scrapes, seconds until rollback:", *(f"{finding.seconds:.0f}" for finding in found))
         yield Row(f"{scrape} s scrapes, 3% errors: rolled back, of {runs}", _rolled_back(found), at_least=runs)
         yield Row(f"{scrape} s scrapes, 3% errors: median seconds", _median(found), at_most=SECONDS[scrape])
 
@@ -277,11 +277,11 @@ def bad_canary(folder: Path, run: str, scrape: int) -> Ended:
 
 
 def _rolled_back(found: Sequence[Ended]) -> int:
-    return sum(one.verdict == "rollback" for one in found)
+    return sum(finding.verdict == "rollback" for finding in found)
 
 
 def _median(found: Sequence[Ended]) -> float:
-    return statistics.median(one.seconds if one.verdict == "rollback" else math.inf for one in found)
+    return statistics.median(finding.seconds if finding.verdict == "rollback" else math.inf for finding in found)
 
 
 if __name__ == "__main__":

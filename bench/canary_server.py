@@ -53,13 +53,13 @@ def rows() -> Iterator[Row]:
 def _gates(revision: str = "1", rollouts: int = ROLLOUTS) -> list[dict[str, Any]]:
     """What the gates of so many rollouts ask."""
     common = {"canary": CANARY, "stable": STABLE, "revision": revision, "step": 0}
-    return [{"service": one, **common} for one in names(rollouts)]
+    return [{"service": name, **common} for name in names(rollouts)]
 
 
 def _gates_and_guards(revision: str = "1", rollouts: int = ROLLOUTS) -> list[dict[str, Any]]:
     """What Argo asks at once: for each rollout its gate, which names the step, and its guard, which does not."""
     gates = _gates(revision, rollouts)
-    return [one for gate in gates for one in (gate, {name: value for name, value in gate.items() if name != "step"})]
+    return [each for gate in gates for each in (gate, {name: value for name, value in gate.items() if name != "step"})]
 
 
 def _speed(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
@@ -107,7 +107,7 @@ async def _bursts(url: str, asked: Sequence[dict[str, Any]], times: int, pause: 
         took.append(time.perf_counter() - began)
         verdicts.append(answer.get("verdict", "none"))
 
-    bodies = [json.dumps(one).encode() for one in asked]
+    bodies = [json.dumps(answer).encode() for answer in asked]
     for _ in range(times):
         await asyncio.gather(*map(ask, open_, bodies))
         await asyncio.sleep(pause)
@@ -255,7 +255,7 @@ def _replicas(specs: Path, prometheus: str, folder: Path) -> Iterator[Row]:
         differing = 0
         for revision in range(10):
             asked = _gates_and_guards(str(revision), rollouts=8)
-            found = asyncio.run(_both([one.url for one in replicas], asked))
+            found = asyncio.run(_both([replica.url for replica in replicas], asked))
             differing += sum(left["decision_id"] != right["decision_id"] for left, right in zip(*found, strict=True))
         store = Store.open(url)
         verified = store.verify()

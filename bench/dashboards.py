@@ -23,7 +23,7 @@ MEBIBYTE = 1024 * 1024
 def thousand() -> Catalogue:
     """One platform whose services and SLOs are RouteMesh's, again and again under new names."""
     catalogue = compile_specs([str(SPECS)], []).catalogue
-    platform = next(one for one in catalogue.platforms if one.name == "routemesh")
+    platform = next(platform for platform in catalogue.platforms if platform.name == "routemesh")
     services: list[Service] = []
     count = 0
     while count < SLOS:
@@ -41,13 +41,13 @@ def rows() -> Iterator[Row]:
     """Seven dashboards of one platform with a thousand SLOs, beside the rules of the same SLOs."""
     catalogue = thousand()
     began = time.process_time()
-    files = {one.path: render(one) for one in GrafanaBackend().compile(catalogue)}
+    files = {artifact.path: render(artifact) for artifact in GrafanaBackend().compile(catalogue)}
     seconds = time.process_time() - began
     began = time.process_time()
-    for one in PrometheusBackend().compile(catalogue):
-        render(one)
+    for artifact in PrometheusBackend().compile(catalogue):
+        render(artifact)
     rules = time.process_time() - began
-    maps = [render(one) for one in KubernetesDashboards().compile(catalogue)]
+    maps = [render(artifact) for artifact in KubernetesDashboards().compile(catalogue)]
     yield Row("1000 SLOs as dashboards, s of CPU time", seconds, at_most=3)
     yield Row("1000 SLOs as dashboards, times the rules of the same SLOs", seconds / rules, at_most=1)
     yield Row("largest dashboard of 1000 SLOs, MiB", max(map(len, files.values())) / MEBIBYTE, at_most=1)

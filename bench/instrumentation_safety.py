@@ -71,8 +71,10 @@ async def leaks() -> int:
 
     wrapped = middleware(app)
     ids = [f"request-{number:06}" for number in range(INTERLEAVED)]
-    responses = await asyncio.gather(*(call(wrapped, "/x", [(b"x-request-id", one.encode())]) for one in ids))
-    wrong = sum(response.request_id != one for response, one in zip(responses, ids, strict=True))
+    responses = await asyncio.gather(
+        *(call(wrapped, "/x", [(b"x-request-id", request_id.encode())]) for request_id in ids)
+    )
+    wrong = sum(response.request_id != each for response, each in zip(responses, ids, strict=True))
     return wrong + seen.count(False) + (3 * INTERLEAVED - len(seen)) + (current() is not None)
 
 

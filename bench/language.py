@@ -48,7 +48,7 @@ def cost(*words: str | Path) -> Measured:
 
 def best(runs: Sequence[Measured]) -> Measured:
     """The least CPU and the most memory of some runs."""
-    return replace(runs[0], cpu=min(one.cpu for one in runs), memory=max(one.memory for one in runs))
+    return replace(runs[0], cpu=min(run.cpu for run in runs), memory=max(run.memory for run in runs))
 
 
 def rows() -> Iterator[Row]:
@@ -77,7 +77,7 @@ def _round(base: Path, number: int) -> dict[str, Measured]:
 
 
 def _rows(rounds: Sequence[dict[str, Measured]]) -> Iterator[Row]:
-    of = {name: best([one[name] for one in rounds]) for name in rounds[0]}
+    of = {name: best([round_[name] for round_ in rounds]) for name in rounds[0]}
     load, one = of["load many"].cpu, of["generate one"].cpu
     generate, fewer = of["generate many"], of["generate fewer"]
     yield Row(f"validate {MANY} SLOs, times PyYAML's bare C load", of["validate"].cpu / load, at_most=5)

@@ -42,7 +42,7 @@ def rows(month: Month) -> Iterator[Row]:
             for shape in (rules_others.ratios(sides, budget, slo), rules_others.raw(sides, budget))
         ]
         series = month.server.value(f"count({sides.total})", at[60])
-        table.add_row(f"{what}", f"{ours:,.0f}", *(f"{one:,.0f} ({one / ours:.0f}x)" for one in others))
+        table.add_row(f"{what}", f"{ours:,.0f}", *(f"{other:,.0f} ({other / ours:.0f}x)" for other in others))
         recorded = {rule.record for rule in rules if rule.record}
         found += [
             Row(f"{what}: raw series of the total", series, at_least=6 if sides.good else 28, at_most=30),
@@ -79,7 +79,11 @@ def many_targets() -> Iterator[Row]:
         server.start()
         for what, labels in (("job and instance", "job, instance"), ("namespace too", "job, instance, namespace")):
             catalogue = compiled(_NO_JOB.format(labels=labels), server.folder)
-            groups = [group.value() for one in catalogue.platforms for group in service_groups(one, one.services[0])]
+            groups = [
+                group.value()
+                for platform in catalogue.platforms
+                for group in service_groups(platform, platform.services[0])
+            ]
             read = sum(server.samples_read(rule.expr, at) * 60 / rule.every for rule in _rules(groups, "web-ok"))
             most = 1_000 if "namespace" in labels else 20_000
             yield Row(f"no job, 2 000 targets, target labels {what}: samples read per minute", read, at_most=most)

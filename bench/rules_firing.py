@@ -74,8 +74,8 @@ def rows() -> Iterator[Row]:
         Console(width=WIDTH).print(_table(found))
 
         def off(ratio: Decimal) -> int:
-            quick = [one for one in found[ratio] if not one.slow]
-            patient = [one for one in found[ratio] if one.slow]
+            quick = [finding for finding in found[ratio] if not finding.slow]
+            patient = [finding for finding in found[ratio] if finding.slow]
             return _misses(fast, folder, quick, _raw(ratio), 1) + _misses(slow, folder, patient, _tiles(ratio), 4)
 
         with ThreadPoolExecutor(2) as pool:
@@ -93,8 +93,8 @@ def _watched(catalogue: Catalogue, ratio: Decimal) -> Iterator[Watched]:
 
 def _rule_files(catalogue: Catalogue, folder: Path) -> tuple[Path, Path]:
     """Fast groups; and both groups without the minute tiles, which the slow test brings itself."""
-    artifacts = [one for one in PrometheusBackend().compile(catalogue) if "_sloctl" not in one.path]
-    groups: list[Mapping[str, Any]] = [group for one in artifacts for group in _groups(one.value)]
+    artifacts = [artifact for artifact in PrometheusBackend().compile(catalogue) if "_sloctl" not in artifact.path]
+    groups: list[Mapping[str, Any]] = [group for artifact in artifacts for group in _groups(artifact.value)]
     fast = [group for group in groups if group["name"].endswith("-fast")]
     tiles = {conventions.total_tile(MINUTE), conventions.errors_tile(MINUTE)}
     slow = [
@@ -143,7 +143,9 @@ def _misses(rules: Path, folder: Path, watched: list[Watched], series: Mapping[s
             {
                 "interval": "30s" if step == 1 else "1m",
                 "input_series": [{"series": name, "values": values} for name, values in series.items()],
-                "promql_expr_test": [_check(one, minute, fires) for one in watched for minute, fires in one.checks()],
+                "promql_expr_test": [
+                    _check(watch, minute, fires) for watch in watched for minute, fires in watch.checks()
+                ],
             }
         ],
     }
@@ -168,10 +170,10 @@ def _check(watched: Watched, minute: int, fires: int) -> dict[str, Any]:
 
 def _table(found: Mapping[Decimal, list[Watched]]) -> Table:
     first = next(iter(found.values()))
-    names = [f"{one.slo.name} {conventions.burn_tier(one.tier)}" for one in first]
+    names = [f"{watched.slo.name} {conventions.burn_tier(watched.tier)}" for watched in first]
     table = Table(
         "errors", *names, title="Minutes until each tier fires; slow ones at the next of 4", title_justify="left"
     )
     for ratio, watched in found.items():
-        table.add_row(percent(ratio), *("never" if one.minutes is None else str(one.minutes) for one in watched))
+        table.add_row(percent(ratio), *("never" if watch.minutes is None else str(watch.minutes) for watch in watched))
     return table

@@ -141,10 +141,10 @@ def rows() -> Iterator[Row]:
     outcome = run(FULL)
     Console(width=WIDTH).print(_table(outcome))
     for job in JOBS:
-        both = [one for one in outcome.counted if one.job == job]
+        both = [kind for kind in outcome.counted if kind.job == job]
         total, pods = both[0], 2 if job == "steady" else 1
-        yield Row(f"{job}: most events that one tile holds too much", max(one.worst for one in both), at_most=0)
-        lost = sum(one.scraped - one.tiles for one in both)
+        yield Row(f"{job}: most events that one tile holds too much", max(count.worst for count in both), at_most=0)
+        lost = sum(count.scraped - count.tiles for count in both)
         yield Row(f"{job}: events that tiles lack", lost, at_most=LOST_TO_RESETS if job == "resets" else 0)
         tile = pods * PER_SECOND * TILE_MS / 1000
         yield Row(f"{job}: tiles' worth that two restarts left uncounted", total.between / tile, at_most=2)
@@ -155,8 +155,8 @@ def _table(outcome: Outcome) -> Table:
     table = Table(
         "target", "events", "in tiles", "scraped", "uncounted at restarts", title=_TITLE, title_justify="left"
     )
-    for one in outcome.counted:
-        table.add_row(one.job, one.kind, f"{one.tiles:.0f}", f"{one.scraped:.0f}", f"{one.between:.0f}")
+    for kind in outcome.counted:
+        table.add_row(kind.job, kind.kind, f"{kind.tiles:.0f}", f"{kind.scraped:.0f}", f"{kind.between:.0f}")
     return table
 
 
@@ -211,7 +211,7 @@ class Stage:
         replacements = min(9, int(pace.steady / pace.replace_every))
         acts += [(share * pace.steady, lambda: self._order("resets", "start")) for share in RESETS]
         acts += [(number * pace.replace_every, self._replace(number)) for number in range(1, replacements + 1)]
-        for moment, act in sorted(acts, key=lambda one: one[0]):
+        for moment, act in sorted(acts, key=lambda each: each[0]):
             time.sleep(max(0.0, began + moment - time.monotonic()))
             act()
         time.sleep(max(0.0, began + pace.steady - time.monotonic()))
@@ -282,7 +282,8 @@ class Stage:
         """Stored samples of each series: milliseconds and value."""
         found = self.server.ask("query", query=f"{selector}[1h]")["result"]
         return [
-            (one["metric"], [(round(float(at) * 1000), float(value)) for at, value in one["values"]]) for one in found
+            (finding["metric"], [(round(float(at) * 1000), float(value)) for at, value in finding["values"]])
+            for finding in found
         ]
 
     def _listen(self) -> None:

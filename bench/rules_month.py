@@ -91,12 +91,14 @@ def month() -> Iterator[Month]:
             _load(files, server.data)
             server.start()
             catalogue = compiled(SPEC, folder)
-            artifacts = [one for one in PrometheusBackend().compile(catalogue) if "_sloctl" not in one.path]
+            artifacts = [
+                artifact for artifact in PrometheusBackend().compile(catalogue) if "_sloctl" not in artifact.path
+            ]
             found = stages(artifacts)
             for stage in found:
                 _evaluate(server, list(stage.groups), f"{block_hours(found)}h")
             _evaluate(server, _others(), "162h")
-            groups = {group["name"]: group for one in artifacts for group in _groups(one.value)}
+            groups = {group["name"]: group for artifact in artifacts for group in _groups(artifact.value)}
             yield Month(server, groups, ledgers)
 
 
@@ -138,7 +140,7 @@ def _others() -> list[Mapping[str, Any]]:
     """The ratios that the other shape averages."""
     sides = {job: rules_others.availability(job) for job in JOBS} | {"latency": rules_others.LATENCY}
     rules = [
-        {"record": f"{rules_others.RATIO}5m", "expr": one.ratio("5m"), "labels": {"slo": slo}}
-        for slo, one in sides.items()
+        {"record": f"{rules_others.RATIO}5m", "expr": side.ratio("5m"), "labels": {"slo": slo}}
+        for slo, side in sides.items()
     ]
     return [{"name": "others", "interval": "1m", "rules": rules}]

@@ -65,8 +65,8 @@ def simulated() -> Iterator[Row]:
     table = Table("requests a minute, tier", "guarded", "unguarded", title=_TITLE, title_justify="left")
     for rate, count in RATES.items():
         months = [_month(rate, random.Random(f"{rate}/{number}")) for number in range(count)]
-        guarded = {name: sum(_episodes(one, tier, _guard) for one in months) for name, tier in tiers.items()}
-        bare = {name: sum(_episodes(one, tier, lambda _: 0) for one in months) for name, tier in tiers.items()}
+        guarded = {name: sum(_episodes(month, tier, _guard) for month in months) for name, tier in tiers.items()}
+        bare = {name: sum(_episodes(month, tier, lambda _: 0) for month in months) for name, tier in tiers.items()}
         for name in tiers:
             table.add_row(f"{rate}/min {name}", f"{guarded[name] / count:.2f}", f"{bare[name] / count:.2f}")
         if rate == 1:
@@ -130,19 +130,21 @@ def evaluated(month: Month) -> Iterator[Row]:
     fired = {slo: _fired(month, slo) for slo in ("low", "unguarded", "clean", "gap")}
     table = Table("fired in the month", *fired, title="Episodes of each generated alert", title_justify="left")
     for tier in fired["low"]:
-        table.add_row(tier, *(str(episodes(at / 60 for at in one[tier])) for one in fired.values()))
+        table.add_row(tier, *(str(episodes(at / 60 for at in side[tier])) for side in fired.values()))
     Console(width=WIDTH).print(table)
     yield Row("low: alerts in 30 d, 28 errors in 43 200 requests", sum(map(len, fired["low"].values())), at_most=0)
     for slo in ("clean", "gap"):
         pages = [at for tier, moments in fired[slo].items() if tier.startswith("p1") for at in moments]
         yield Row(f"{slo}: pages outside of incidents", sum(not _in_incident(at) for at in pages), at_most=0)
-        missed = [one.name for one in INCIDENTS if one.ratio > 0.01 and not _paged(one.begin, pages)]
+        missed = [
+            incident.name for incident in INCIDENTS if incident.ratio > 0.01 and not _paged(incident.begin, pages)
+        ]
         yield Row(f"{slo}: incidents above 1 % of errors without a page", len(missed), at_most=0)
 
 
 def _in_incident(at: float) -> bool:
     """Whether an incident goes on, or its windows of 30 min and its late tiles may still be full."""
-    return any(START + one.begin <= at <= START + one.end + 35 * 60 for one in INCIDENTS)
+    return any(START + incident.begin <= at <= START + incident.end + 35 * 60 for incident in INCIDENTS)
 
 
 def _paged(begin: float, pages: Iterable[float]) -> bool:

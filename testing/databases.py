@@ -71,14 +71,14 @@ def _give(folder: Path, user: str | None) -> None:
 
 
 def _require_open(folder: Path, user: str | None) -> None:
-    closed = [one for one in folder.parents if not one.stat().st_mode & 0o001]
+    closed = [parent for parent in folder.parents if not parent.stat().st_mode & 0o001]
     if user is not None and closed:
         raise ServerError(f"PostgreSQL runs as {user}, who cannot enter {closed[-1]}; set TMPDIR to an open folder")
 
 
 def _reachable(program: Path, folder: Path, user: str | None) -> Path:
     """The program, or a copy of its package where the other user cannot enter our folders."""
-    closed = [one for one in program.resolve().parents if not one.stat().st_mode & 0o001]
+    closed = [parent for parent in program.resolve().parents if not parent.stat().st_mode & 0o001]
     if user is None or not closed:
         return program
     if ROOT not in program.parents:

@@ -57,11 +57,13 @@ class Sink:
 
     def of(self, kind: str, to: str = "", says: str = "") -> list[Message]:
         """The messages of a kind, to somebody, that contain a text."""
-        return [one for one in self.messages if one.kind == kind and to in one.to and says in one.text]
+        return [
+            message for message in self.messages if message.kind == kind and to in message.to and says in message.text
+        ]
 
     def events(self, action: str, to: str = "", says: str = "") -> list[Message]:
         """PagerDuty's events of an action."""
-        return [one for one in self.of("pagerduty", to, says) if one.body["event_action"] == action]
+        return [message for message in self.of("pagerduty", to, says) if message.body["event_action"] == action]
 
 
 def pagerduty_faults(event: dict[str, Any], size: int) -> list[str]:
@@ -75,8 +77,10 @@ def pagerduty_faults(event: dict[str, Any], size: int) -> list[str]:
         "summary has 1 to 1024 characters": action == "resolve" or 0 < len(payload.get("summary", "")) <= 1024,
         "source": action == "resolve" or bool(payload.get("source")),
         "severity": payload.get("severity") in {"critical", "error", "warning", "info"},
-        "details are flat": all(isinstance(one, str) for one in payload.get("custom_details", {}).values()),
-        "links": all(is_link(one.get("href")) and one.get("text") for one in event.get("links", [])),
+        "details are flat": all(
+            isinstance(custom_detail, str) for custom_detail in payload.get("custom_details", {}).values()
+        ),
+        "links": all(is_link(link.get("href")) and link.get("text") for link in event.get("links", [])),
         "client_url": is_link(event.get("client_url")),
         "an empty template": "<no value>" not in json.dumps(event),
     }
@@ -86,15 +90,17 @@ def pagerduty_faults(event: dict[str, Any], size: int) -> list[str]:
 def slack_faults(message: dict[str, Any]) -> list[str]:
     """What Slack would refuse or cut."""
     attachments = message.get("attachments", [])
-    actions = [action for one in attachments for action in one.get("actions", [])]
+    actions = [action for attachment in attachments for action in attachment.get("actions", [])]
     rules = {
         "a channel": message.get("channel", " ")[0] in "#@",
         "1 to 20 attachments": 0 < len(attachments) <= 20,
-        "text of at most 8000 characters": all(len(one.get("text", "")) <= 8000 for one in attachments),
-        "a fallback": all(one.get("fallback") for one in attachments),
-        "a title": all(one.get("title") for one in attachments),
-        "at most 5 buttons": all(len(one.get("actions", [])) <= 5 for one in attachments),
-        "buttons": all(one["type"] == "button" and len(one["text"]) <= 30 and is_link(one["url"]) for one in actions),
+        "text of at most 8000 characters": all(len(attachment.get("text", "")) <= 8000 for attachment in attachments),
+        "a fallback": all(attachment.get("fallback") for attachment in attachments),
+        "a title": all(attachment.get("title") for attachment in attachments),
+        "at most 5 buttons": all(len(attachment.get("actions", [])) <= 5 for attachment in attachments),
+        "buttons": all(
+            action["type"] == "button" and len(action["text"]) <= 30 and is_link(action["url"]) for action in actions
+        ),
         "an empty template": "<no value>" not in json.dumps(message),
     }
     return [rule for rule, kept in rules.items() if not kept]

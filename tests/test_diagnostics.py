@@ -10,7 +10,7 @@ def test_findings_come_by_place_then_by_severity() -> None:
     found.note("SLO113", Place("b.yaml"), "third")
     found.warning("SLO102", HERE, "second")
     found.error("SLO101", HERE, "first")
-    assert [one.message for one in found] == ["first", "second", "third"]
+    assert [finding.message for finding in found] == ["first", "second", "third"]
 
 
 def test_what_several_inherit_is_said_once_with_the_places_of_all() -> None:
@@ -18,7 +18,7 @@ def test_what_several_inherit_is_said_once_with_the_places_of_all() -> None:
     for line in (1, 2, 1):
         found.error("SLO054", HERE, "there is no policy `x`", "", Related(Place("b.yaml", line), "used here"))
     (finding,) = found
-    assert [one.place.line for one in finding.related] == [1, 2]
+    assert [note.place.line for note in finding.related] == [1, 2]
 
 
 def test_more_than_three_places_are_counted() -> None:
@@ -26,7 +26,7 @@ def test_more_than_three_places_are_counted() -> None:
     for line in range(1, 101):
         found.error("SLO054", HERE, "there is no policy `x`", "", Related(Place("b.yaml", line), "used here"))
     (finding,) = found
-    assert [one.message for one in finding.related] == ["used here", "used here", "used here, as in 97 more places"]
+    assert [note.message for note in finding.related] == ["used here", "used here", "used here, as in 97 more places"]
 
 
 def test_another_message_at_the_same_place_is_another_finding() -> None:

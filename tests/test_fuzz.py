@@ -100,7 +100,7 @@ def check(text: str | bytes) -> None:
     if code == 0:
         generated, out, err = run(content, "generate", "-", "-o", "-")
         assert generated == 0, err
-        assert all(isinstance(one, dict) for one in yaml.load_all(out, yaml.CSafeLoader))
+        assert all(isinstance(document, dict) for document in yaml.load_all(out, yaml.CSafeLoader))
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -159,9 +159,12 @@ def adjusted(draw: st.DrawFn) -> str:
 def _words() -> tuple[list[str], list[str]]:
     schema = json_schema()
     definitions = [*schema["$defs"].values(), *schema.get("oneOf", ())]
-    keys = {key for one in definitions for key in one.get("properties", {})}
+    keys = {key for definition in definitions for key in definition.get("properties", {})}
     values = {
-        value for one in definitions for each in one.get("properties", {}).values() for value in each.get("enum", ())
+        value
+        for definition in definitions
+        for each in definition.get("properties", {}).values()
+        for value in each.get("enum", ())
     }
     return sorted(keys), sorted(map(str, values))
 
@@ -219,7 +222,7 @@ def structured(draw: st.DrawFn) -> str:
         noise = draw(st.lists(st.sampled_from(FREE), max_size=draw(st.sampled_from([0, 0, 0, 1, 6]))))
         further = draw(st.fixed_dictionaries({}, optional=dict.fromkeys(noise, VALUES)))
         documents.append({"apiVersion": "sloctl/v1", "kind": kind} | further | draw(_likely(kind)))
-    return "\n---\n".join(json.dumps(one, ensure_ascii=False) for one in documents)
+    return "\n---\n".join(json.dumps(document, ensure_ascii=False) for document in documents)
 
 
 WRONG = QUANTITIES + PROMQL + NAMES
@@ -304,7 +307,7 @@ def _likely(kind: str) -> st.SearchStrategy[dict[str, Any]]:
     """What a document needs, so that many get as far as resolving."""
     tier = _tiers()
     alerts = _mostly("google", "none") | st.lists(tier | _mostly("google", "ok"), min_size=1, max_size=3)
-    kinds = st.one_of(*(st.fixed_dictionaries({kind: one}) for kind, one in _kinds()), NAME)
+    kinds = st.one_of(*(st.fixed_dictionaries({kind: each}) for kind, each in _kinds()), NAME)
     slo = st.fixed_dictionaries(
         {"name": NAME, "objective": _mostly("99.9%", "90%", "99.99%"), "sli": kinds},
         optional={
@@ -318,7 +321,7 @@ def _likely(kind: str) -> st.SearchStrategy[dict[str, Any]]:
             "enabled": st.booleans(),
         },
     )
-    slos = st.lists(slo.flatmap(_with_trend), min_size=1, max_size=3, unique_by=lambda one: str(one["name"]))
+    slos = st.lists(slo.flatmap(_with_trend), min_size=1, max_size=3, unique_by=lambda each: str(each["name"]))
     match kind:
         case "Service":
             return st.fixed_dictionaries({"service": NAME, "slos": slos}, optional={"alerts": alerts, "team": NAME})

@@ -195,7 +195,7 @@ FIELDS = [
 
 
 def written(spec: Spec) -> bytes:
-    documents = (json.dumps(one, ensure_ascii=False) for one in spec)
+    documents = (json.dumps(document, ensure_ascii=False) for document in spec)
     return "\n---\n".join(documents).encode("utf-8", "surrogatepass")
 
 
@@ -265,8 +265,10 @@ def expected_shape(expression: str, payload: str, field: Field) -> tuple[str, ..
 def actions(rule: dict[str, Any]) -> list[str]:
     """The template actions of a rule, without what is quoted in them and without the names of labels."""
     texts = [*rule.get("labels", {}).values(), *rule.get("annotations", {}).values()]
-    found = (one for text in texts for one in re.findall(r"\{\{.*?\}\}", text))
-    return [re.sub(r"(?<=\$labels\.)[a-zA-Z_]\w*", "tenant", re.sub(r'"[^"]*"|`[^`]*`', '""', one)) for one in found]
+    found = (match for text in texts for match in re.findall(r"\{\{.*?\}\}", text))
+    return [
+        re.sub(r"(?<=\$labels\.)[a-zA-Z_]\w*", "tenant", re.sub(r'"[^"]*"|`[^`]*`', '""', finding)) for finding in found
+    ]
 
 
 @cache
@@ -302,8 +304,8 @@ def check_paths(files: list[Artifact]) -> None:
 
 
 def check_printed(found: Diagnostics, seen: set[str]) -> None:
-    new = Diagnostics([one for one in found if f"{one.code} {one.message}" not in seen], found.sources)
-    seen.update(f"{one.code} {one.message}" for one in new)
+    new = Diagnostics([finding for finding in found if f"{finding.code} {finding.message}" not in seen], found.sources)
+    seen.update(f"{finding.code} {finding.message}" for finding in new)
     for name, form in FORMS.items() if new.found else ():
         lines = list(form(new))
         for line in "\n".join(lines).split("\n"):
@@ -311,7 +313,9 @@ def check_printed(found: Diagnostics, seen: set[str]) -> None:
             assert plain.isprintable(), line
             assert not plain.lstrip().startswith(("::", "##[", "##vso")) or name == "github"
         if name == "github":
-            assert all(re.match(r"::(error|warning|notice) file=specs/a\.yaml,line=\d+,col=\d+,", one) for one in lines)
+            assert all(
+                re.match(r"::(error|warning|notice) file=specs/a\.yaml,line=\d+,col=\d+,", line) for line in lines
+            )
 
 
 @pytest.mark.parametrize("family", PAYLOADS)
@@ -348,8 +352,8 @@ def test_a_payload_in_what_people_read_is_run_by_no_receiver_and_no_dashboard(fa
             for file in files:
                 harmless, mine = dict(texts_of(theirs[file.path].value)), dict(texts_of(file.value))
                 run = VARIABLE if file.path.startswith("dashboards/") else ACTION
-                own = {one for text in harmless.values() for one in run.findall(text)} | {"${dollar"}
-                assert {one for text in mine.values() for one in run.findall(text)} <= own, payload
+                own = {match for text in harmless.values() for match in run.findall(text)} | {"${dollar"}
+                assert {match for text in mine.values() for match in run.findall(text)} <= own, payload
                 assert not [text for where, text in mine.items() if where[-1] == "content" and "<script" in text]
                 links = [text for where, text in mine.items() if where[-1] in {"url", "href", "link", "webhook_url"}]
                 assert all(re.match(r"https://|/d/|\$|\{\{", link) for link in links), links
@@ -362,12 +366,12 @@ def texts_of(value: object, path: tuple[str | int, ...] = ()) -> Iterator[tuple[
         case str():
             yield path, value
         case Mapping():
-            for key, one in value.items():
+            for key, each in value.items():
                 if key not in {"expr", "query"} and path[-1:] != ("options",):  # value mappings run nothing
-                    yield from texts_of(one, (*path, str(key)))
+                    yield from texts_of(each, (*path, str(key)))
         case list() | tuple():
-            for index, one in enumerate(value):
-                yield from texts_of(one, (*path, index))
+            for index, each in enumerate(value):
+                yield from texts_of(each, (*path, index))
 
 
 def test_there_are_a_hundred_payloads_and_every_text_of_the_language_is_a_field() -> None:
@@ -391,7 +395,7 @@ def allows_text(described: dict[str, Any], schema: dict[str, Any]) -> bool:
         return re.search(r"%|\[smhdw\]|KMG|per_second", described.get("pattern", "")) is None
     inner = [described.get("items"), described.get("additionalProperties")]
     inner += [*described.get("oneOf", ()), *described.get("anyOf", ())]
-    return any(allows_text(one, schema) for one in inner if isinstance(one, dict) and "$ref" not in one)
+    return any(allows_text(each, schema) for each in inner if isinstance(each, dict) and "$ref" not in each)
 
 
 def test_what_is_accepted_is_written_below_the_output_folder_only(

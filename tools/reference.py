@@ -97,8 +97,8 @@ def _names(hint: Any) -> Iterator[str]:
     if origin is Annotated:
         yield from _annotated(arguments)
     elif origin in (Union, types.UnionType):
-        for one in arguments:
-            yield from _names(one)
+        for argument in arguments:
+            yield from _names(argument)
     elif origin is Literal:
         yield ", ".join(f"`{word}`" for word in arguments)
     elif origin is tuple:

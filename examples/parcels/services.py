@@ -118,7 +118,7 @@ def projection(settings: Settings, runtime: Runtime) -> None:
     for record in records(streams, streams.get_shard_iterator(**where)["ShardIterator"]):
         parcel = json.loads(record["dynamodb"]["NewImage"]["data"]["S"])
         incoming = carriers.dynamodb.extract(record)
-        handle(incoming, "project parcel", runtime, parcel, lambda one: send(one, "kafka", lambda: produce(one)))
+        handle(incoming, "project parcel", runtime, parcel, lambda each: send(each, "kafka", lambda: produce(each)))
 
 
 def notifier(settings: Settings, runtime: Runtime) -> None:
@@ -135,7 +135,7 @@ def notifier(settings: Settings, runtime: Runtime) -> None:
             continue
         parcel = json.loads(value)
         incoming = carriers.kafka.extract(message.headers())
-        handle(incoming, "notify van", runtime, parcel, lambda one: send(one, "mqtt", lambda: publish(client, one)))
+        handle(incoming, "notify van", runtime, parcel, lambda each: send(each, "mqtt", lambda: publish(client, each)))
 
 
 def gateway(settings: Settings, runtime: Runtime) -> None:

@@ -148,10 +148,10 @@ def flow(start: Box, end: Box) -> str:
 
 def picture() -> str:
     """The whole SVG."""
-    named = {one.name: one for one in BOXES}
-    parts = [line for one in LANES for line in lane(one)]
+    named = {box.name: box for box in BOXES}
+    parts = [line for each in LANES for line in lane(each)]
     parts += [flow(named[start], named[end]) for start, end in FLOWS]
-    parts += [line for one in BOXES for line in box(one)]
+    parts += [line for each in BOXES for line in box(each)]
     width, height = 8 * COLUMN + 2 * MARGIN - 16, top(Box("", 0, 5, "")) - 10
     head = f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {height:g}" role="img">'
     title = "<title>The parts of sloctl and what flows between them</title>"

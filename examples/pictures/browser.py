@@ -58,7 +58,7 @@ def look(page: Path, width: int) -> Seen:
         console = tuple(line for line in ran.stderr.splitlines() if "CONSOLE" in line)
         events = json.loads(log.read_text())["events"]
         asked = [event["params"] for event in events if "initiator" in event.get("params", {})]
-        urls = {str(one["url"]) for one in asked if one["initiator"] != "not an origin" and "url" in one}
+        urls = {str(answer["url"]) for answer in asked if answer["initiator"] != "not an origin" and "url" in answer}
     measured = re.search(r'<pre id="measured">(.*?)</pre>', ran.stdout, re.DOTALL)
     assert measured is not None, ran.stdout[:500]
     found = json.loads(html.unescape(measured[1]))

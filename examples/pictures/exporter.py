@@ -146,10 +146,10 @@ def _add_slices(exporter: Exporter, indicator: SliceIndicator, split: dict[str, 
             for counter in counters:
                 exporter.add(counter.metric, _labels(counter) | split, _rate(20_000))
         case Saturation(used=used, capacity=capacity):
-            for one in used:
-                exporter.add(one.metric, _labels(one) | split, _filling(index))
-            for one in capacity:
-                exporter.add(one.metric, _labels(one) | split, lambda _: 100.0)
+            for each in used:
+                exporter.add(each.metric, _labels(each) | split, _filling(index))
+            for selector in capacity:
+                exporter.add(selector.metric, _labels(selector) | split, lambda _: 100.0)
         case Threshold(value=value):
             _add_expression(exporter, value, "gauge")
 
@@ -157,15 +157,19 @@ def _add_slices(exporter: Exporter, indicator: SliceIndicator, split: dict[str, 
 def _add_ratio(exporter: Exporter, ratio: Ratio, split: dict[str, str], share: float) -> None:
     for version, heavier in zip(VERSIONS, (1, 2.5), strict=True):
         traffic = TRAFFIC[version]
-        for one in ratio.total or ():
+        for selector in ratio.total or ():
             rate = traffic if isinstance(ratio.counts, RunningTotal) else None
-            exporter.add(one.metric, _labels(one) | split | _version(version), _rate(rate) if rate else _level(traffic))
-        for one in ratio.bad or ():
+            exporter.add(
+                selector.metric, _labels(selector) | split | _version(version), _rate(rate) if rate else _level(traffic)
+            )
+        for selector in ratio.bad or ():
             rate = traffic * share * heavier
             value = _rate(rate) if isinstance(ratio.counts, RunningTotal) else _level(rate)
-            exporter.add(one.metric, _labels(one) | split | _version(version), value)
-        for one in ratio.good or ():
-            exporter.add(one.metric, _labels(one) | split | _version(version), _rate(traffic * (1 - share * heavier)))
+            exporter.add(selector.metric, _labels(selector) | split | _version(version), value)
+        for selector in ratio.good or ():
+            exporter.add(
+                selector.metric, _labels(selector) | split | _version(version), _rate(traffic * (1 - share * heavier))
+            )
 
 
 def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], share: float) -> None:
@@ -173,14 +177,14 @@ def _add_latency(exporter: Exporter, latency: Latency, split: dict[str, str], sh
     for version, slower in zip(VERSIONS, (1.0, 1.12), strict=True):
         traffic = TRAFFIC[version]
         middle = float(latency.at_most) * slower * math.exp(SPREAD * NORMAL.inv_cdf(max(share, 1e-6)))
-        for one in latency.histogram:
-            labels = _labels(one) | split | _version(version) | {"http_response_status_code": "200"}
+        for selector in latency.histogram:
+            labels = _labels(selector) | split | _version(version) | {"http_response_status_code": "200"}
             for bound in bounds:
                 part = _below(bound, middle)
-                exporter.add(f"{one.metric}_bucket", labels | {"le": f"{bound:g}"}, _rate(traffic * part))
-            exporter.add(f"{one.metric}_bucket", labels | {"le": "+Inf"}, _rate(traffic))
-            exporter.add(f"{one.metric}_count", labels, _rate(traffic))
-            exporter.add(f"{one.metric}_sum", labels, _rate(traffic * middle))
+                exporter.add(f"{selector.metric}_bucket", labels | {"le": f"{bound:g}"}, _rate(traffic * part))
+            exporter.add(f"{selector.metric}_bucket", labels | {"le": "+Inf"}, _rate(traffic))
+            exporter.add(f"{selector.metric}_count", labels, _rate(traffic))
+            exporter.add(f"{selector.metric}_sum", labels, _rate(traffic * middle))
 
 
 def _add_verdicts(exporter: Exporter, platform: str, service: str) -> None:

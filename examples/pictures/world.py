@@ -90,15 +90,15 @@ def backfill(server: Prometheus, folder: Path, end: int) -> None:
     """A month of history until `end`, of all that is recorded now."""
     text = folder / "history.txt"
     with text.open("w") as file:
-        series = sorted(server.query('{__name__=~"slo:.+"}'), key=lambda one: one.labels["__name__"])
+        series = sorted(server.query('{__name__=~"slo:.+"}'), key=lambda each: each.labels["__name__"])
         past = Past.of(series)
         last = ""
-        for one in series:
-            name = one.labels["__name__"]
+        for row in series:
+            name = row.labels["__name__"]
             if name != last:
                 file.write(f"# TYPE {name} gauge\n")
                 last = name
-            file.writelines(_history(one, past, end))
+            file.writelines(_history(row, past, end))
         file.write("# EOF\n")
     data = server.running.log.parent / "data"
     promtool = find_program("promtool")
@@ -124,8 +124,10 @@ class Past:
     @classmethod
     def of(cls, series: Sequence[Sample]) -> Past:
         """From what is recorded now."""
-        named = {name: [one for one in series if one.labels["__name__"] == name] for name in (INFO, TOTAL)}
-        return cls({_slo(one): one.value for one in named[INFO]}, {_labels(one): one.value for one in named[TOTAL]})
+        named = {name: [row for row in series if row.labels["__name__"] == name] for name in (INFO, TOTAL)}
+        return cls(
+            {_slo(each): each.value for each in named[INFO]}, {_labels(each): each.value for each in named[TOTAL]}
+        )
 
     def tile(self, one: Sample) -> float:
         """Events of a series in one tile of its own length; the first roll-up saw only a part."""

@@ -74,7 +74,7 @@ def measured_night(found: Mapping[str, SloStatus]) -> float:
 
 def untouched(found: Mapping[str, SloStatus]) -> bool:
     """Whether every budget is recorded and whole."""
-    return all(one.spent == 0 for one in found.values())
+    return all(finding.spent == 0 for finding in found.values())
 
 
 def at_peak(found: Mapping[str, SloStatus], night: float) -> float:

@@ -23,7 +23,7 @@ CHOSEN: Final[Mapping[str, str]] = {"canary": CANARY, "stable": STABLE}
 def take(world: World, dashboard: str, into: Path) -> None:
     """Keep one dashboard as `story-<dashboard>.png`."""
     board = json.loads((world.folder / f"dashboards/tracking-pipeline/{dashboard}.json").read_text(encoding="utf-8"))
-    known = {one["name"] for one in board.get("templating", {}).get("list", [])}
+    known = {variable["name"] for variable in board.get("templating", {}).get("list", [])}
     chosen = {name: value for name, value in CHOSEN.items() if name in known}
     page = world.folder / f"{dashboard}.html"
     with PrometheusClient(world.prometheus.url) as client:

@@ -69,8 +69,8 @@ def read(prometheus: Prometheus) -> Mapping[str, SloStatus]:
 def paging(found: Mapping[str, SloStatus]) -> dict[str, str]:
     """The P1 alerts that are pending or firing: SLO and tier, and state."""
     return {
-        f"{one.slo} {tier}": state
-        for one in found.values()
-        for tier, state in one.alerts.items()
+        f"{finding.slo} {tier}": state
+        for finding in found.values()
+        for tier, state in finding.alerts.items()
         if tier.startswith("p1-")
     }

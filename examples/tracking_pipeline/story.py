@@ -64,9 +64,9 @@ class Story:
                 self.tell(f"alert {name} is {states.get(name, 'resolved')}")
         self.states = states
         messages = list(self.world.sink.messages)
-        for one in messages[self.shown :]:
-            if one.kind != "webhook":
-                self.tell(view.said(one), style="bold")
+        for message in messages[self.shown :]:
+            if message.kind != "webhook":
+                self.tell(view.said(message), style="bold")
         self.shown = len(messages)
         if self.live:
             self.live.update(view.screen(found, messages, self.began, self.verdict))

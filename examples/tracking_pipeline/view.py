@@ -31,11 +31,17 @@ def slo_table(found: Mapping[str, SloStatus]) -> Table:
     table = Table(
         "SLO", "objective", "events/s", "burn 25s", "burn 5m", "budget left", "alerts", box=None, pad_edge=False
     )
-    for one in found.values():
-        states = [f"[{STYLES[state]}]{tier} {state}[/]" for tier, state in sorted(one.alerts.items())]
-        objective = "-" if one.objective is None else f"{100 * one.objective:g} %"
-        row = (objective, f"{one.per_second:.0f}", times(one.burn(SHORT)), times(one.burn(LONG)), left(one.spent))
-        table.add_row(one.slo, *row, ", ".join(states))
+    for finding in found.values():
+        states = [f"[{STYLES[state]}]{tier} {state}[/]" for tier, state in sorted(finding.alerts.items())]
+        objective = "-" if finding.objective is None else f"{100 * finding.objective:g} %"
+        row = (
+            objective,
+            f"{finding.per_second:.0f}",
+            times(finding.burn(SHORT)),
+            times(finding.burn(LONG)),
+            left(finding.spent),
+        )
+        table.add_row(finding.slo, *row, ", ".join(states))
     return table
 
 
@@ -66,9 +72,9 @@ def evidence(check: Mapping[str, Any]) -> str:
 
 def message_lines(messages: Sequence[Message], began: float) -> Iterator[str]:
     """What PagerDuty and Slack were told, one line each."""
-    for one in messages:
-        if one.kind != "webhook":
-            yield f"{one.at - began:6.1f} s  {said(one)}"
+    for message in messages:
+        if message.kind != "webhook":
+            yield f"{message.at - began:6.1f} s  {said(message)}"
 
 
 def said(message: Message) -> str:
@@ -99,7 +105,9 @@ def screen(
 def plain(found: Mapping[str, SloStatus], told: int) -> str:
     """The most important in one line, where there is no terminal."""
     api = found.get("tracking-api-availability", SloStatus(""))
-    states = [f"{one.slo} {tier} {state}" for one in found.values() for tier, state in sorted(one.alerts.items())]
+    states = [
+        f"{finding.slo} {tier} {state}" for finding in found.values() for tier, state in sorted(finding.alerts.items())
+    ]
     return (
         f"{api.per_second:.0f} requests/s, burn {times(api.burn(SHORT))} over 25s and {times(api.burn(LONG))} over 5m, "
         f"budget left {left(api.spent)}, {told} pages, alerts: {', '.join(states) or 'none'}"

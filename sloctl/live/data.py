@@ -85,7 +85,11 @@ def _check_targets(slo: Slo, selector: Selector, client: PrometheusClient, found
     if not needed or not targets or targets < max(_MANY, needed * 2):
         return
     more = [matcher for matcher in selector.matchers if matcher.label not in known]
-    helps = [one.label for one in more if _value(client, f"count({selector_text(up.narrowed(one))}) < {targets / 2}")]
+    helps = [
+        matcher.label
+        for matcher in more
+        if _value(client, f"count({selector_text(up.narrowed(matcher))}) < {targets / 2}")
+    ]
     message = f"rules read `up` of {targets:.0f} targets, and {selector_text(selector)} is on {needed:.0f}"
     if helps:
         labels = ", ".join([*known, *dict.fromkeys(helps)])

@@ -169,7 +169,7 @@ def test_after_a_run_on_one_specification_the_manifest_still_knows_the_others(tw
 
 def test_comparing_one_specification_judges_its_own_files_only(two_services: Path) -> None:
     comparison = compare(PART, at(two_services, "slo-specs/a.yaml"))
-    assert [one.path for one in comparison.drift] == ["rules/prometheus/a.yaml"]
+    assert [difference.path for difference in comparison.drift] == ["rules/prometheus/a.yaml"]
     assert comparison.left_alone == OTHERS
 
 

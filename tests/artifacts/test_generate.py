@@ -79,7 +79,7 @@ def test_of_16_generators_at_once_each_writes_everything_or_nothing(workplace: P
     subprocess.run([*SLOCTL, "generate", "-o", "alone"], check=True, capture_output=True)
     command = [*SLOCTL, "generate", "-o", "out"]
     started = [subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE) for _ in range(16)]
-    ended = [(one.communicate()[1].decode(), one.returncode) for one in started]
+    ended = [(process.communicate()[1].decode(), process.returncode) for process in started]
     codes = [code for _, code in ended]
     assert 0 in codes
     assert set(codes) <= {0, 3}

@@ -36,7 +36,7 @@ def selectors(slo: Slo) -> Iterator[Selector]:
         elif isinstance(value, Expression):
             yield from value.selectors
         elif isinstance(value, tuple):
-            yield from (one for one in value if isinstance(one, Selector))
+            yield from (each for each in value if isinstance(each, Selector))
 
 
 def test_no_two_slos_have_a_selector_in_common(catalogue: Catalogue) -> None:

@@ -45,8 +45,8 @@ def both(query: str, body: Callable[[str], Answer]) -> Answer:
     for version, (status, text) in zip(versions, answers, strict=True):
         try:
             answer = json.loads(text)
-            for one in answer["data"]["result"]:
-                one["metric"] |= {label: version}
+            for series in answer["data"]["result"]:
+                series["metric"] |= {label: version}
         except (ValueError, KeyError, TypeError):
             return status, text
         before = together["data"]["result"] if together else []

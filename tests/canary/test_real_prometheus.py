@@ -72,12 +72,12 @@ def world(prometheus: StartPrometheus, tmp_path: Path) -> Iterator[World]:
         stables = [versions[STABLE] for versions in running.values()]
         write_targets(targets, stables)
         server = prometheus(scraping(targets, SCRAPE))
-        stack.enter_context(Load({one.port: RATE for one in stables}))
+        stack.enter_context(Load({stable.port: RATE for stable in stables}))
         old = f"count(sum_over_time(up[1m]) >= 4) >= {len(stables)}"
         server.wait_for(lambda: server.query(old), "four scrapes of each")
         canaries = [versions[CANARY] for versions in running.values()]
         write_targets(targets, [*stables, *canaries])
-        stack.enter_context(Load({one.port: RATE for one in canaries}))
+        stack.enter_context(Load({canary.port: RATE for canary in canaries}))
         yield World(tmp_path, server.url, server.running.process.pid, running)
 
 
@@ -88,8 +88,8 @@ def test_a_rollout_waits_for_the_right_verdict(world: World) -> None:
     assert str(bad["sentence"]).startswith("errors"), bad["sentence"]
     assert bad["checks"][0]["canary"]["n"] > bad["checks"][0]["canary"]["x"] > 0  # type: ignore[index]
 
-    for one in world.versions["storm"].values():
-        one.fail(0.5)
+    for each in world.versions["storm"].values():
+        each.fail(0.5)
     seen = {(answer["verdict"], answer["reason"]) for answer in (look(world, "storm") for _ in range(6))}
     assert not {verdict for verdict, _ in seen} & {"rollback", "promote"}, seen
 

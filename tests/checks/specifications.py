@@ -33,5 +33,5 @@ def findings(text: str, code: str, today: date | None = None) -> list[Diagnostic
         path.write_text(text)
         found = Diagnostics()
         load([str(path)], found, today=today)
-    assert not [one for one in found.errors if one.code != code], found.errors
-    return [one for one in found if one.code == code]
+    assert not [error for error in found.errors if error.code != code], found.errors
+    return [finding for finding in found if finding.code == code]

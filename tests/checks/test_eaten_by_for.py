@@ -35,7 +35,7 @@ def fires_at(outage: int, limit: Fraction, over: int, also_over: int | None, wai
 
 def found(objective: str, tier: str) -> str:
     text = specification(slo(f"[{{severity: P1, {tier}}}]", objective=objective))
-    return "\n".join(f"{one.message}\n{one.help}" for one in findings(text, CODE))
+    return "\n".join(f"{finding.message}\n{finding.help}" for finding in findings(text, CODE))
 
 
 @pytest.mark.property

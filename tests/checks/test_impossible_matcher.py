@@ -24,7 +24,7 @@ from tests.checks.specifications import findings, slo, specification
 )
 def test_every_selector_of_every_kind_is_looked_at_and_placed_at_its_key(sli: str, key: str) -> None:
     text = specification(slo(sli=f"{{{sli}}}", alerts="none"))
-    (found,) = {one.place: one for one in findings(text, CODE)}.values()
+    (found,) = {finding.place: finding for finding in findings(text, CODE)}.values()
     line = text.splitlines()[found.place.line - 1]
     assert line[: found.place.column - 1].endswith(f"{key}: ")
 

@@ -43,7 +43,9 @@ def test_it_is_silent_without_traffic_and_for_slices() -> None:
 def test_the_proposed_time_is_long_enough(rate: Decimal, burn: int, over: int) -> None:
     def found(minutes: int) -> str:
         alerts = f"[{{severity: P2, burn: {burn}, over: {minutes}m, guard: none}}]"
-        return "".join(one.help for one in findings(specification(slo(alerts, more=f"traffic: {rate}/min")), CODE))
+        return "".join(
+            finding.help for finding in findings(specification(slo(alerts, more=f"traffic: {rate}/min")), CODE)
+        )
 
     help_ = found(over)
     assert bool(help_) is (max(rate * over, Decimal(1)) * burn / 1000 < 1)

@@ -26,8 +26,8 @@ def test_fewer_than_fifty_events_are_too_few(traffic: str, more: str, count: int
 
 
 def test_it_is_silent_without_traffic_without_alerts_and_for_slices() -> None:
-    for one in (slo(), slo("none", more="traffic: 1/h"), slo(sli=FRESH, more="traffic: 1/h")):
-        assert findings(specification(one), CODE) == []
+    for each in (slo(), slo("none", more="traffic: 1/h"), slo(sli=FRESH, more="traffic: 1/h")):
+        assert findings(specification(each), CODE) == []
 
 
 @pytest.mark.property

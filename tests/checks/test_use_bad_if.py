@@ -39,4 +39,4 @@ def test_it_proposes_the_matchers_that_are_left(ratio: str, better: str) -> None
 def test_an_slo_that_refers_to_it_is_told_once() -> None:
     ratio = "{ratio: {total: a_total, bad: 'a_total{code=\"5\"}'}}"
     text = specification(slo(sli=ratio), slo(sli="ok", name="quarter"))
-    assert len({(one.place, one.code) for one in findings(text, CODE)}) == 1
+    assert len({(finding.place, finding.code) for finding in findings(text, CODE)}) == 1

@@ -17,21 +17,21 @@ def outcome() -> Outcome:
 
 @pytest.mark.server
 def test_everything_was_measured(outcome: Outcome) -> None:
-    events = {(one.job, one.kind): one.scraped for one in outcome.counted}
+    events = {(kind.job, kind.kind): kind.scraped for kind in outcome.counted}
     assert set(events) == {(job, kind) for job in JOBS for kind in ("total", "errors")}
     assert [what for what, scraped in events.items() if not scraped] == [("down", "errors")]  # it never fails
 
 
 @pytest.mark.server
 def test_nothing_is_ever_counted_twice(outcome: Outcome) -> None:
-    assert [one for one in outcome.counted if one.worst > 0] == []
+    assert [kind for kind in outcome.counted if kind.worst > 0] == []
 
 
 @pytest.mark.server
 def test_tiles_hold_what_was_scraped_but_for_the_end_of_a_crashed_process(outcome: Outcome) -> None:
-    assert [one for one in outcome.counted if one.tiles != one.scraped and one.job != "resets"] == []
-    resets = [one for one in outcome.counted if one.job == "resets"]
-    assert sum(one.scraped - one.tiles for one in resets) <= LOST_TO_RESETS
+    assert [kind for kind in outcome.counted if kind.tiles != kind.scraped and kind.job != "resets"] == []
+    resets = [kind for kind in outcome.counted if kind.job == "resets"]
+    assert sum(kind.scraped - kind.tiles for kind in resets) <= LOST_TO_RESETS
 
 
 @pytest.mark.server

@@ -111,7 +111,7 @@ def test_from_the_first_bad_request_to_the_page_and_its_resolve(prometheus: Star
         until(lambda: sink.of("slack", "#web-pages", "checkout-ok"), told, "its copy in the chat")
         until(lambda: sink.of("slack", "#lost", "unowned-ok"), told, "the fallback")
         until(lambda: having(told, burn_tier="p2-10s"), told, "the lower tier")
-        assert [one["status"]["state"] for one in having(told, burn_tier="p2-10s")] == ["suppressed"]
+        assert [alert["status"]["state"] for alert in having(told, burn_tier="p2-10s")] == ["suppressed"]
         until(lambda: sink.of("slack", "#incident", "SLA credits at risk: 0.10 USD"), told, "the incident channel")
         until(lambda: sink.events("trigger", "web", "checkout-business"), told, "the page about credits")
         assert having(told, slo="newcomer-ok")
@@ -120,9 +120,9 @@ def test_from_the_first_bad_request_to_the_page_and_its_resolve(prometheus: Star
         until(lambda: sink.events("resolve", "web", CHECKOUT), told, "the resolve")
         until(lambda: sink.of("slack", "#web-pages", "[resolved]"), told, "the resolve in the chat")
         check_page(sink, specs)
-        assert [one for one in sink.messages if "newcomer" in one.text] == []
+        assert [message for message in sink.messages if "newcomer" in message.text] == []
         # the lower tier looks back longer than the page, so it may have its turn when the page is over
-        assert [one for one in sink.of("slack") if one.to == "#web" and one.at < healed] == []
+        assert [message for message in sink.of("slack") if message.to == "#web" and message.at < healed] == []
         assert sink.of("slack", "#everybody") == []
         until(lambda: sink.of("webhook", "slo-shop-watchdog"), told, "the heartbeat, each minute")
         assert sink.faults == []
@@ -133,7 +133,7 @@ CHECKOUT = '"slo": "checkout-ok"'
 
 def having(server: Alertmanager, **labels: str) -> list[dict[str, Any]]:
     """The alerts that Alertmanager has with these labels."""
-    return [one for one in server.alerts() if labels.items() <= one["labels"].items()]
+    return [alert for alert in server.alerts() if labels.items() <= alert["labels"].items()]
 
 
 def check_page(sink: Sink, specs: Path) -> None:
@@ -141,7 +141,7 @@ def check_page(sink: Sink, specs: Path) -> None:
     page = sink.events("trigger", "web", CHECKOUT)[0].body
     payload = page["payload"]
     labels = {"sloctl": "v1", "platform": "shop", "slo": "checkout-ok", "team": "web", "severity": "P1"}
-    assert {one.body["dedup_key"] for one in sink.of("pagerduty", "web", CHECKOUT)} == {key_of(specs, labels)}
+    assert {message.body["dedup_key"] for message in sink.of("pagerduty", "web", CHECKOUT)} == {key_of(specs, labels)}
     assert payload["severity"] == "critical"
     assert payload["class"] == "CheckoutOkBudgetBurnP1Over5s"
     assert payload["component"] == "checkout"
@@ -223,7 +223,7 @@ def test_tickets_wait_for_office_hours_and_lower_tiers_for_the_page(tmp_path: Pa
             [alert("Urgent", datetime.now(UTC) - timedelta(seconds=1), **here, severity="P2", burn_tier="p2-14m")]
         )
         until(lambda: sink.events("resolve", "here"), told, "the resolve after a merge that added a team")
-        assert {one.body["dedup_key"] for one in sink.of("pagerduty", "here")} == {key}
+        assert {message.body["dedup_key"] for message in sink.of("pagerduty", "here")} == {key}
         assert sink.faults == []
 
 

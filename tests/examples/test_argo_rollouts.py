@@ -29,17 +29,17 @@ def merged(base: Any, patch: Any) -> Any:
 
 def patched(value: Any, operations: list[dict[str, Any]]) -> Any:
     """JSON patch, RFC 6902, as far as it is used: `add` of a new key, or at the end of an array."""
-    for one in operations:
-        assert one["op"] == "add"
-        *path, key = one["path"].strip("/").split("/")
+    for operation in operations:
+        assert operation["op"] == "add"
+        *path, key = operation["path"].strip("/").split("/")
         place = value
         for part in path:
             place = place[int(part)] if isinstance(place, list) else place[part]
         if key == "-":
-            place.append(one["value"])
+            place.append(operation["value"])
             continue
         assert key not in place
-        place[key] = one["value"]
+        place[key] = operation["value"]
     return value
 
 
@@ -57,17 +57,17 @@ def test_argo_s_schema_accepts_the_rollout_with_and_without_dry_run() -> None:
 
 
 def test_in_a_dry_run_every_metric_of_every_analysis_is_one() -> None:
-    templates = {one["metadata"]["name"]: one for one in read("rules/argo/default/checkout-canary.yaml")["items"]}
+    templates = {item["metadata"]["name"]: item for item in read("rules/argo/default/checkout-canary.yaml")["items"]}
     canary = rollout(dry=True)["spec"]["strategy"]["canary"]
     analyses = [canary["analysis"], *(step["analysis"] for step in canary["steps"] if "analysis" in step)]
     assert len(analyses) == 3
-    for one in analyses:
-        [used] = one["templates"]
+    for analysis in analyses:
+        [used] = analysis["templates"]
         metrics = templates[used["templateName"]]["spec"]["metrics"]
-        assert one["dryRun"] == [{"metricName": metric["name"]} for metric in metrics]
+        assert analysis["dryRun"] == [{"metricName": metric["name"]} for metric in metrics]
         declared = {each["name"] for each in templates[used["templateName"]]["spec"]["args"]}
-        assert {each["name"] for each in one["args"]} <= declared
-        assert ({"name": "dry_run", "value": "true"} in one["args"]) == ("dry_run" in declared)
+        assert {each["name"] for each in analysis["args"]} <= declared
+        assert ({"name": "dry_run", "value": "true"} in analysis["args"]) == ("dry_run" in declared)
 
 
 def test_the_rules_are_what_the_specification_compiles_to(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -87,10 +87,10 @@ def test_the_parts_fit_together() -> None:
     }
     labels = deployment["spec"]["template"]["metadata"]["labels"]
     assert labels == service["spec"]["selector"] == scraped["spec"]["selector"]["matchLabels"]
-    ports = {one["name"] for one in container["ports"]}
-    assert {one["port"] for one in scraped["spec"]["podMetricsEndpoints"]} <= ports
+    ports = {port["name"] for port in container["ports"]}
+    assert {endpoint["port"] for endpoint in scraped["spec"]["podMetricsEndpoints"]} <= ports
     [template, *_] = read("rules/argo/default/checkout-canary.yaml")["items"]
-    [address] = [one["value"] for one in template["spec"]["args"] if one["name"] == "server"]
+    [address] = [argument["value"] for argument in template["spec"]["args"] if argument["name"] == "server"]
     assert address == f"http://{service['metadata']['name']}.sloctl:{service['spec']['ports'][0]['port']}"
     words = [word.partition("=")[0] for word in container["args"]]
     assert {"--prometheus", "--listen", "--tokens", "--drain", "--root"} < set(words)

@@ -35,22 +35,22 @@ def texts(value: Any) -> Iterator[str]:
         case ["sloctl", *_]:
             yield shlex.join(value)
         case list():
-            for one in value:
-                yield from texts(one)
+            for each in value:
+                yield from texts(each)
         case dict():
             if isinstance(value.get("command"), list) and isinstance(value.get("args"), list):
                 yield shlex.join([*value["command"], *value["args"]])
-            for one in value.values():
-                yield from texts(one)
+            for each in value.values():
+                yield from texts(each)
 
 
 def commands(path: Path) -> set[str]:
     """The commands of a recipe, in its values and in its comments."""
     text = path.read_text(encoding="utf-8")
-    written = [one for document in yaml.safe_load_all(text) for one in texts(document)]
+    written = [each for document in yaml.safe_load_all(text) for each in texts(document)]
     comments = [line.split("#", 1)[1] for line in text.splitlines() if line.lstrip().startswith("#   sloctl ")]
-    found = [match for one in (*written, *comments) for match in COMMAND.findall(one)]
-    return {re.sub(r"  +.*", "", one).strip() for one in [*found, *QUOTED.findall(text)]}
+    found = [match for each in (*written, *comments) for match in COMMAND.findall(each)]
+    return {re.sub(r"  +.*", "", each).strip() for each in [*found, *QUOTED.findall(text)]}
 
 
 def unknown(command: str) -> str | None:
@@ -75,7 +75,11 @@ def test_every_sloctl_command_of_a_recipe_exists(path: Path) -> None:
 def test_the_reader_of_commands_sees_them_and_what_is_wrong_with_them() -> None:
     assert "sloctl routes merge --base alertmanager.yml -o alertmanager.yml" in commands(RECIPES / "alertmanager.yml")
     assert len(commands(RECIPES / "github-actions.yaml")) == 4
-    [serve] = [one for one in commands(RECIPES / "argo-rollouts/canary-server.yaml") if "serve" in one and "--" in one]
+    [serve] = [
+        command
+        for command in commands(RECIPES / "argo-rollouts/canary-server.yaml")
+        if "serve" in command and "--" in command
+    ]
     assert "--tokens /etc/sloctl/tokens" in serve
     assert unknown("sloctl generate --chek") == "--chek"
     assert unknown("sloctl canary sreve slo-specs") == "sreve"
@@ -157,8 +161,8 @@ def test_the_workflow_fails_where_generated_files_were_not_committed(repository:
 def test_the_hooks_are_a_manifest_of_pre_commit() -> None:
     command = [sys.executable, "-m", "pre_commit", "validate-manifest", ROOT / ".pre-commit-hooks.yaml"]
     config = [sys.executable, "-m", "pre_commit", "validate-config", RECIPES / "pre-commit-config.yaml"]
-    for one in (command, config):
-        ran = subprocess.run(one, capture_output=True, text=True, check=False)
+    for each in (command, config):
+        ran = subprocess.run(each, capture_output=True, text=True, check=False)
         assert ran.returncode == 0, ran.stdout + ran.stderr
     hooks = {hook["id"] for hook in yaml.safe_load((ROOT / ".pre-commit-hooks.yaml").read_text())}
     [repository] = yaml.safe_load((RECIPES / "pre-commit-config.yaml").read_text())["repos"]
@@ -192,7 +196,7 @@ def test_prometheus_takes_its_configuration_with_all_rules(tmp_path: Path, promt
 def test_alertmanager_takes_its_configuration_with_all_routes(tmp_path: Path) -> None:
     shutil.copy(RECIPES / "alertmanager.yml", tmp_path)
     shutil.copytree(ROOT / "slo-specs", tmp_path / "slo-specs")
-    [merge] = [one for one in commands(RECIPES / "alertmanager.yml") if "merge" in one]
+    [merge] = [command for command in commands(RECIPES / "alertmanager.yml") if "merge" in command]
     run(tmp_path, merge)
     amtool = program("amtool")
     checked = subprocess.run(
@@ -208,7 +212,7 @@ ARGO = RECIPES / "argo-rollouts"
 def documents(path: Path) -> list[dict[str, Any]]:
     """The Kubernetes objects of a file; those of a List one by one."""
     found = list(yaml.safe_load_all(path.read_text(encoding="utf-8")))
-    return [one for document in found for one in (document["items"] if document["kind"] == "List" else [document])]
+    return [each for document in found for each in (document["items"] if document["kind"] == "List" else [document])]
 
 
 def named(path: str) -> Path:
@@ -218,35 +222,37 @@ def named(path: str) -> Path:
 
 def test_the_kustomization_puts_the_generated_steps_into_the_rollout() -> None:
     [kustomization] = documents(ARGO / "kustomization.yaml")
-    objects = [one for path in kustomization["resources"] for one in documents(named(path))]
-    [patch] = documents(named(*[one["path"] for one in kustomization["patches"]]))
-    [rollout] = [one for one in objects if one["kind"] == "Rollout"]
+    objects = [document for path in kustomization["resources"] for document in documents(named(path))]
+    [patch] = documents(named(*[patch["path"] for patch in kustomization["patches"]]))
+    [rollout] = [resource for resource in objects if resource["kind"] == "Rollout"]
     assert (patch["apiVersion"], patch["kind"]) == (rollout["apiVersion"], rollout["kind"])
     assert patch["metadata"]["name"] == rollout["metadata"]["name"]
     assert set(patch["spec"]) == {"strategy"}
     own, generated = rollout["spec"]["strategy"]["canary"], patch["spec"]["strategy"]["canary"]
     assert "steps" not in own
-    used = {one["templateName"] for one in generated["analysis"]["templates"]}
+    used = {template["templateName"] for template in generated["analysis"]["templates"]}
     used |= {
-        one["templateName"] for step in generated["steps"] for one in step.get("analysis", {}).get("templates", [])
+        template["templateName"]
+        for step in generated["steps"]
+        for template in step.get("analysis", {}).get("templates", [])
     }
-    assert used == {one["metadata"]["name"] for one in objects if one["kind"] == "AnalysisTemplate"}
+    assert used == {resource["metadata"]["name"] for resource in objects if resource["kind"] == "AnalysisTemplate"}
 
 
 def test_the_canary_server_is_where_the_generated_templates_ask() -> None:
-    objects = {one["kind"]: one for one in documents(ARGO / "canary-server.yaml")}
+    objects = {document["kind"]: document for document in documents(ARGO / "canary-server.yaml")}
     service, deployment = objects["Service"], objects["Deployment"]
     [port] = service["spec"]["ports"]
     address = f"http://{service['metadata']['name']}.{service['metadata']['namespace']}:{port['port']}"
     templates = documents(ROOT / "rules/argo/routemesh/tracking-api-canary.yaml")
-    arguments = [{one["name"]: one for one in template["spec"]["args"]} for template in templates]
-    assert {one["server"]["value"] for one in arguments} == {address}
+    arguments = [{argument["name"]: argument for argument in template["spec"]["args"]} for template in templates]
+    assert {argument["server"]["value"] for argument in arguments} == {address}
     comments = (ARGO / "canary-server.yaml").read_text()
-    for secret in (one["token"]["valueFrom"]["secretKeyRef"] for one in arguments):
+    for secret in (argument["token"]["valueFrom"]["secretKeyRef"] for argument in arguments):
         assert f"secret generic {secret['name']} --from-literal={secret['key']}=SECRET" in comments
     pod = deployment["spec"]["template"]
     assert pod["metadata"]["labels"] == service["spec"]["selector"] == deployment["spec"]["selector"]["matchLabels"]
     [container] = pod["spec"]["containers"]
-    mounted = {one["mountPath"] for one in container["volumeMounts"]}
+    mounted = {mount["mountPath"] for mount in container["volumeMounts"]}
     assert mounted == {"/etc/slo-specs", "/etc/sloctl"}
     assert {container["command"][3], str(Path(container["args"][5]).parent)} == mounted

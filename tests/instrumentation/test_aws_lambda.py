@@ -448,13 +448,13 @@ def test_durations_are_sent_by_otlp_before_the_process_is_frozen(collector: Coll
     assert finished.returncode == 0, finished.stderr
     body = next(body for path, body in collector.received if path == "/v1/metrics")
     (resource,) = ExportMetricsServiceRequest.FromString(body).resource_metrics
-    who = {one.key: one.value.string_value for one in resource.resource.attributes}
+    who = {attribute.key: attribute.value.string_value for attribute in resource.resource.attributes}
     assert who["service.name"] == "billing"
     assert len(who["service.instance.id"]) == 36
     metrics = {metric.name: metric for scope in resource.scope_metrics for metric in scope.metrics}
     duration = metrics["messaging.process.duration"]
     counts = {
-        tuple(sorted((one.key, one.value.string_value) for one in point.attributes)): point.count
+        tuple(sorted((attribute.key, attribute.value.string_value) for attribute in point.attributes)): point.count
         for point in duration.histogram.data_points
     }
     good = (("messaging.destination.name", "q"), ("messaging.system", "aws_sqs"))

@@ -350,7 +350,7 @@ def test_the_stream_of_a_table_names_the_writer_and_on_removal_the_last_one(aws:
     where = {"StreamArn": arn, "ShardId": shard, "ShardIteratorType": "TRIM_HORIZON"}
     found = streams.get_records(ShardIterator=streams.get_shard_iterator(**where)["ShardIterator"])["Records"]
     read = [carriers.dynamodb.extract(record) for record in found]
-    assert [(one.fields["x-request-id"], one.last_writer) for one in read] == [(ID, False), (ID, True)]
+    assert [(row.fields["x-request-id"], row.last_writer) for row in read] == [(ID, False), (ID, True)]
 
 
 def test_without_a_request_nothing_is_added(aws: Any) -> None:

@@ -67,16 +67,20 @@ def selectors() -> Iterator[tuple[str, dict[str, str]]]:
     for slo in catalogue.slos:
         match slo.indicator:
             case Ratio(total=total, bad=bad):
-                read = [(one.metric, one.matchers) for one in (*(total or ()), *(bad or ()))]
+                read = [(each.metric, each.matchers) for each in (*(total or ()), *(bad or ()))]
             case Latency(histogram=histogram, at_most=at_most):
-                read = [(f"{one.metric}_bucket", one.matchers) for one in histogram]
+                read = [(f"{selector.metric}_bucket", selector.matchers) for selector in histogram]
                 yield from ((metric, {"le": f"{float(at_most)}"}) for metric, _ in read)
             case _:
                 raise AssertionError(slo.indicator)
         for metric, matchers in read:
-            exact = {one.label: one.value for one in matchers if one.operator.value == "=" and one.label != "job"}
+            exact = {
+                matcher.label: matcher.value
+                for matcher in matchers
+                if matcher.operator.value == "=" and matcher.label != "job"
+            }
             yield metric, exact
-            others = {one.label for one in matchers} - {"job"}
+            others = {matcher.label for matcher in matchers} - {"job"}
             yield metric, dict.fromkeys(others, "")
 
 

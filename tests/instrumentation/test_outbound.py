@@ -43,7 +43,7 @@ def test_a_recorded_call_has_a_client_span_that_the_callee_continues(observed: C
     instrument_httpx(http, there.runtime)
     with there.runtime.tracer.start_as_current_span("work") as span, entered(CONTEXT):
         http.get("http://user:secret@orders:8080/list?x=1")
-    call = next(one for one in there.spans if one.name == "GET")
+    call = next(span for span in there.spans if span.name == "GET")
     context = call.get_span_context()
     assert context is not None
     assert (
@@ -71,10 +71,10 @@ def test_the_span_of_a_call_is_the_same_whether_the_sdk_or_we_make_it(observed: 
             http.get("http://orders/bad")
         there.provider.force_flush()
         found = [json.loads(span.to_json()) for span in exporter.get_finished_spans()]
-        work = next(one["context"]["span_id"] for one in found if one["name"] == "work")
-        assert [one["parent_id"] for one in found if one["name"] == "GET"] == [work] * 2
+        work = next(finding["context"]["span_id"] for finding in found if finding["name"] == "work")
+        assert [finding["parent_id"] for finding in found if finding["name"] == "GET"] == [work] * 2
         varying = ("context", "parent_id", "start_time", "end_time")
-        return [{key: value for key, value in one.items() if key not in varying} for one in found]
+        return [{key: value for key, value in finding.items() if key not in varying} for finding in found]
 
     of_sdk, exporter = observed(), InMemorySpanExporter()
     ours = configure(
@@ -123,7 +123,7 @@ def test_a_failed_call_is_on_its_span_and_the_error_goes_on(observed: Configure)
     instrument_httpx(http, there.runtime)
     with there.runtime.tracer.start_as_current_span("work"), entered(CONTEXT), pytest.raises(httpx.ConnectError):
         http.get("http://orders/")
-    call = next(one for one in there.spans if one.name == "GET")
+    call = next(span for span in there.spans if span.name == "GET")
     assert call.status.status_code is StatusCode.ERROR
     assert (call.attributes or {})["error.type"] == "ConnectError"
 
@@ -141,7 +141,7 @@ async def test_asynchronous_clients_too(observed: Configure) -> None:
         with there.runtime.tracer.start_as_current_span("work"), entered(CONTEXT):
             assert (await http.get("http://orders/")).status_code == 503
     assert seen[0].headers["x-request-id"] == "request-0001"
-    assert next(one for one in there.spans if one.name == "GET").status.status_code is StatusCode.ERROR
+    assert next(span for span in there.spans if span.name == "GET").status.status_code is StatusCode.ERROR
 
 
 def test_what_is_no_client_and_what_is_instrumented_already_is_refused(observed: Configure) -> None:

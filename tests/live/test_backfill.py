@@ -59,7 +59,7 @@ def test_every_recording_of_a_catalogue_of_all_kinds_has_one_stage(tmp_path: Pat
     spec = Path(__file__).parents[1] / "golden" / "kinds" / "spec"
     catalogue = compile_specs([str(spec)], []).catalogue
     artifacts = list(PrometheusBackend().compile(catalogue))
-    rules = [rule for one in artifacts for group in one.value["groups"] for rule in group["rules"]]  # type: ignore[index]
+    rules = [rule for artifact in artifacts for group in artifact.value["groups"] for rule in group["rules"]]  # type: ignore[index]
     found = stages(artifacts)
     assert sum(len(group["rules"]) for stage in found for group in stage.groups) == sum("record" in r for r in rules)
     assert 2 <= len(found) <= 6

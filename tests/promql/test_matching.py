@@ -39,15 +39,15 @@ def matchers(draw: st.DrawFn) -> list[Matcher]:
 @given(matchers())
 def test_what_is_called_a_contradiction_matches_no_value(several: list[Matcher]) -> None:
     if contradiction(several) is not None:
-        assert not [value for value in VALUES if all(matches(one, value) for one in several)]
+        assert not [value for value in VALUES if all(matches(selector, value) for selector in several)]
 
 
 @pytest.mark.property
 @given(matchers())
 def test_what_holds_is_what_a_regular_expression_says(several: list[Matcher]) -> None:
-    for one in several:
-        held = [holds(one, value) for value in VALUES]
-        assert held == [matches(one, value) for value in VALUES] or held == [None] * len(VALUES)
+    for selector in several:
+        held = [holds(selector, value) for value in VALUES]
+        assert held == [matches(selector, value) for value in VALUES] or held == [None] * len(VALUES)
 
 
 def test_of_a_value_that_holds_a_line_break_nothing_is_claimed() -> None:

@@ -17,7 +17,7 @@ names = st.from_regex(r"[a-zA-Z_][a-zA-Z0-9_]{0,20}", fullmatch=True).filter(
 )
 values = st.text(st.characters(exclude_categories=["Cc", "Cs"], exclude_characters="\u2028\u2029\ufeff"), max_size=40)
 matchers = st.builds(Matcher, names, st.sampled_from([MatchOperator.EQUAL, MatchOperator.NOT_EQUAL]), values)
-selectors = st.builds(Selector, names, st.lists(matchers, max_size=4, unique_by=lambda one: one.label).map(tuple))
+selectors = st.builds(Selector, names, st.lists(matchers, max_size=4, unique_by=lambda each: each.label).map(tuple))
 
 
 @pytest.mark.property

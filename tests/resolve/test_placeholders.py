@@ -44,7 +44,7 @@ def resolved(text: str, slos: str = OWN) -> tuple[list[str], list[str]]:
         for rule in group["rules"]
         if "BudgetBurn" in rule.get("alert", "")
     ]
-    said = [one.message for one in found if one.code == codes.PLACEHOLDER]
+    said = [finding.message for finding in found if finding.code == codes.PLACEHOLDER]
     return [rule["annotations"]["summary"] for rule in rules], said
 
 

@@ -69,7 +69,7 @@ def test_an_example_is_valid(line: int, example: str, tmp_path: Path) -> None:
     if "kind: Service" not in text:
         files.append(SERVICE.replace("team: web\n", "") + JUDGED)
     catalogue, found = loaded(tmp_path, *files)
-    assert [f"{one.place.line}: {one.message}" for one in found.errors] == []
+    assert [f"{error.place.line}: {error.message}" for error in found.errors] == []
     assert any(catalogue.slos)
 
 

@@ -122,7 +122,9 @@ class _Paused(Counted):
     def _new(self) -> str:
         """Zero for series that began in the pause while their process went on."""
         looks = self._looks
-        goes_on = self._by_target("group", [f"{self._now(one)} >= {self._seen(one, looks)}" for one in self.family])
+        goes_on = self._by_target(
+            "group", [f"{self._now(selector)} >= {self._seen(selector, looks)}" for selector in self.family]
+        )
         ended = f"{self._seen(self.selector, looks)} unless {self._now(self.selector)}"
         now = self._now(self.selector)
         return f"0 * ({now} and {self._on} {goes_on} unless ({now} > {SMALL} and {self._on} ({ended})))"

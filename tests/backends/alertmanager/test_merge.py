@@ -102,8 +102,8 @@ def test_the_route_comes_first_and_is_what_was_generated(style: str) -> None:
     assert value["receivers"][-1]["name"] in {"ops", "db", "two", "more"}
     read = read_routes(text, "alertmanager.yml")
     assert read is not None
-    assert [(one.receiver, one.key) for one in all_routes(read)] == [
-        (one.receiver, one.key) for one in all_routes(route_tree(shop("web")))
+    assert [(route.receiver, route.key) for route in all_routes(read)] == [
+        (route.receiver, route.key) for route in all_routes(route_tree(shop("web")))
     ]
 
 

@@ -48,7 +48,8 @@ def labels_of(alert: Alert) -> dict[str, str]:
 def incidents(made: Catalogue, alerts: list[Alert]) -> list[list[tuple[str | None, str]]]:
     tree = route_tree(made)
     return [
-        [(one.receiver, one.incident(labels_of(alert))) for one in matched(tree, labels_of(alert))] for alert in alerts
+        [(route.receiver, route.incident(labels_of(alert))) for route in matched(tree, labels_of(alert))]
+        for alert in alerts
     ]
 
 
@@ -67,7 +68,7 @@ def test_every_alert_reaches_its_team_and_every_route_is_matched(catalogues: tup
         tree = route_tree(made)
         verify(made, tree)
         for alert in chain.from_iterable(map(platform_alerts, made.platforms)):
-            names = [one.receiver or "" for one in matched(tree, labels_of(alert))]
+            names = [route.receiver or "" for route in matched(tree, labels_of(alert))]
             if team := alert.labels.get("team"):
                 assert names
                 assert all(f"-{team}-" in name for name in names)
@@ -82,9 +83,9 @@ def test_a_tier_that_notifies_reaches_its_route_and_its_severity() -> None:
         )
     )
     labels = {"sloctl": "v1", "platform": "shop", "team": "web", "severity": "P2", "notify": "incident"}
-    assert [one.receiver for one in matched(tree, labels)] == ["slo-shop-web-incident", "slo-shop-web-P2"]
+    assert [route.receiver for route in matched(tree, labels)] == ["slo-shop-web-incident", "slo-shop-web-P2"]
     both = {**labels, "notify": "costs,incident"}
-    assert [one.receiver for one in matched(tree, both)] == ["slo-shop-web-incident", "slo-shop-web-P2"]
+    assert [route.receiver for route in matched(tree, both)] == ["slo-shop-web-incident", "slo-shop-web-P2"]
 
 
 def test_an_observed_slo_tells_nobody() -> None:
@@ -134,7 +135,11 @@ def test_alertmanager_mutes_lower_tiers_only_where_it_is_asked_to(inhibition: In
 def test_one_key_serves_all_teams_of_an_orchestration() -> None:
     shop = platform("shop", ["a", "b"], [Owned("x", "a", {"ok": []}), Owned("y", "b", {"ok": []})])
     made = Catalogue((replace(shop, pagerduty=PagerDutyKeys.SINGLE_ORCHESTRATION),))
-    configs = [one["pagerduty_configs"] for one in receivers(made, route_tree(made)) if "pagerduty_configs" in one]
+    configs = [
+        receiver["pagerduty_configs"]
+        for receiver in receivers(made, route_tree(made))
+        if "pagerduty_configs" in receiver
+    ]
     assert len(configs) == 2
     for config in configs:
         assert isinstance(config, list)

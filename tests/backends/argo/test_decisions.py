@@ -45,7 +45,11 @@ def story(
     template: dict[str, Any], *answers: dict[str, Any], gauges: tuple[dict[str, Any], ...] = (NOTHING,), **more: Any
 ) -> dict[str, Any]:
     spec = template["spec"]
-    given = {one["name"]: one["value"] for one in spec["args"] if "value" in one and one["name"] not in ADDRESSES}
+    given = {
+        argument["name"]: argument["value"]
+        for argument in spec["args"]
+        if "value" in argument and argument["name"] not in ADDRESSES
+    }
     arguments = {**given, **ARGUMENTS, "token": "secret"}
     told = {"Metrics": spec["metrics"], "Args": arguments, "Answers": answers, "Gauges": gauges, "Seconds": HOUR}
     return {**told, **more}
@@ -122,8 +126,11 @@ def test_the_model_of_the_loop_agrees_with_argo(templates: dict[str, Any]) -> No
     for name in (GATE, GUARD):
         template = templates[name]
         alone = {**template, "spec": {**template["spec"], "metrics": template["spec"]["metrics"][:1]}}
-        told = [{"Status": 0, "Hangs": True} if one is None else {"Status": one[0], "Body": one[1]} for one in answers]
-        real = endings([story(alone, one) for one in told])
+        told = [
+            {"Status": 0, "Hangs": True} if answer is None else {"Status": answer[0], "Body": answer[1]}
+            for answer in answers
+        ]
+        real = endings([story(alone, each) for each in told])
         for answer, end in zip(answers, real, strict=True):
             phase, when = Run(template, ARGUMENTS, lambda *_, said=answer: said).until(HOUR)
             assert (phase.value, when) == (end["Phase"], pytest.approx(end["Seconds"], abs=60)), (name, answer)

@@ -68,14 +68,16 @@ def test_the_steps_name_templates_that_are_there(files: dict[str, Any], template
             [used] = analysis["templates"]
             given = {argument["name"] for argument in analysis["args"]}
             declared = templates[used["templateName"]]["spec"]["args"]
-            assert {one["name"] for one in declared if "value" not in one and "valueFrom" not in one} == given
+            assert {
+                argument["name"] for argument in declared if "value" not in argument and "valueFrom" not in argument
+            } == given
 
 
 def test_the_token_comes_from_a_secret_only(templates: dict[str, Any]) -> None:
     for template in templates.values():
         metric = template["spec"]["metrics"][0]
         assert metric["provider"]["web"]["headers"] == [{"key": "Authorization", "value": "Bearer {{args.token}}"}]
-        [token] = [one for one in template["spec"]["args"] if one["name"] == "token"]
+        [token] = [argument for argument in template["spec"]["args"] if argument["name"] == "token"]
         assert token["valueFrom"] == {"secretKeyRef": {"name": "sloctl-canary", "key": "token"}}
 
 

@@ -51,16 +51,16 @@ def compiled(folder: Path, text: str = "A shop.") -> dict[str, Any]:
 
 
 def panel(dashboard: dict[str, Any], title: str) -> dict[str, Any]:
-    return next(one for one in dashboard["panels"] if one["title"] == title)
+    return next(panel for panel in dashboard["panels"] if panel["title"] == title)
 
 
 def test_the_alerts_own_thresholds_are_lines(tmp_path: Path) -> None:
     detail = compiled(tmp_path)["dashboards/shop/detail.json"]
-    lines = {one["legendFormat"]: one["expr"] for one in panel(detail, "Burn rate by window")["targets"]}
+    lines = {target["legendFormat"]: target["expr"] for target in panel(detail, "Burn rate by window")["targets"]}
     gate = '0 * max(slo:objective:info{platform="shop", slo="$slo", slo=~"%s"})'
     assert lines["P1 above 14.4x over 1h and 5m"] == f"14.4 + {gate % 'api-availability'}"
     assert lines["P2 above 2x over 30m"] == f"2 + {gate % 'api-reads'}"
-    left = {one["legendFormat"]: one["expr"] for one in panel(detail, "Budget burn-down")["targets"]}
+    left = {target["legendFormat"]: target["expr"] for target in panel(detail, "Budget burn-down")["targets"]}
     assert left["P3 below 25 % left"] == f"0.25 + {gate % 'api-availability'}"
 
 
@@ -68,14 +68,14 @@ def test_the_runbook_and_the_promise_of_the_chosen_slo_are_shown(tmp_path: Path)
     detail = compiled(tmp_path)["dashboards/shop/detail.json"]
     overrides = panel(detail, "Promise")["fieldConfig"]["overrides"]
     words = {
-        one["matcher"]["options"]: {
+        override["matcher"]["options"]: {
             key: found["text"]
-            for prop in one["properties"]
+            for prop in override["properties"]
             if prop["id"] == "mappings"
             for mapping in prop["value"]
             for key, found in mapping["options"].items()
         }
-        for one in overrides
+        for override in overrides
     }
     assert words["Promise"] == {"api-availability": "A shop."}
     assert words["Runbook"] == {
@@ -88,7 +88,11 @@ def test_the_runbook_and_the_promise_of_the_chosen_slo_are_shown(tmp_path: Path)
 def test_words_of_a_specification_never_become_variables_or_markup(tmp_path: Path) -> None:
     dashboards = compiled(tmp_path, NASTY)
     overview = dashboards["dashboards/shop/overview.json"]
-    constants = {one["name"]: one["query"] for one in overview["templating"]["list"] if one["type"] == "constant"}
+    constants = {
+        variable["name"]: variable["query"]
+        for variable in overview["templating"]["list"]
+        if variable["type"] == "constant"
+    }
     assert constants == {"dollar": "$", "bracket": "["}
     shown = overview["description"]
     for name, sign in constants.items():
@@ -96,7 +100,7 @@ def test_words_of_a_specification_never_become_variables_or_markup(tmp_path: Pat
     assert shown == NASTY
     assert "$slo" not in overview["description"]
     canary = dashboards["dashboards/shop/canary.json"]
-    exprs = [target["expr"] for one in canary["panels"] for target in one.get("targets", ())]
+    exprs = [target["expr"] for panel in canary["panels"] for target in panel.get("targets", ())]
     assert any('path=~"^/x$"' in expr and "${bracket}[slo]] ${dollar}slo" in expr for expr in exprs)
     assert not any('"$slo' in expr or " $slo" in expr for expr in exprs)
 
@@ -127,11 +131,11 @@ def test_shuffled_specifications_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_no_dashboard_of_a_thousand_slos_is_over_a_mebibyte() -> None:
     catalogue = catalogue_of(str(ROOT / "slo-specs"))
-    platform = next(one for one in catalogue.platforms if one.name == "routemesh")
-    service = next(one for one in platform.services if one.name == "tracking-api")
+    platform = next(platform for platform in catalogue.platforms if platform.name == "routemesh")
+    service = next(service for service in platform.services if service.name == "tracking-api")
     slos = tuple(replace(service.slos[0], name=f"promise-{number}") for number in range(1000))
     large = replace(catalogue, platforms=(replace(platform, services=(replace(service, slos=slos),)),))
-    sizes = {one.path: len(render(one)) for one in GrafanaBackend().compile(large)}
+    sizes = {artifact.path: len(render(artifact)) for artifact in GrafanaBackend().compile(large)}
     assert max(sizes.values()) < 1024 * 1024, sizes
 
 

@@ -72,8 +72,12 @@ def ask_all(live: World, client: PrometheusClient, now: float) -> Iterator[Asked
 def ask(path: str, dashboard, panel, target, client: PrometheusClient, now: float) -> Asked:  # type: ignore[no-untyped-def]
     series = not_zero = 0
     expr = ""
-    opened = moment_of(dashboard, client, now, {one["name"]: ".*" for one in dashboard["templating"]["list"]})
-    constants = {one["name"]: one["query"] for one in dashboard["templating"]["list"] if one["type"] == "constant"}
+    opened = moment_of(dashboard, client, now, {variable["name"]: ".*" for variable in dashboard["templating"]["list"]})
+    constants = {
+        variable["name"]: variable["query"]
+        for variable in dashboard["templating"]["list"]
+        if variable["type"] == "constant"
+    }
     for chosen in choices(dashboard, target["expr"], client, now):
         moment = replace(opened, values={**opened.values, **constants, **chosen}, rate_interval=30)
         moment = moment.since(panel["timeFrom"]) if "timeFrom" in panel else moment
@@ -88,12 +92,16 @@ def ask(path: str, dashboard, panel, target, client: PrometheusClient, now: floa
 
 def choices(dashboard, expr: str, client: PrometheusClient, now: float) -> Iterator[dict[str, str]]:  # type: ignore[no-untyped-def]
     """Every combination of the variables with one value that the expression uses."""
-    single = [one for one in dashboard["templating"]["list"] if one["type"] == "query" and not one["includeAll"]]
-    used = [one for one in single if f"${one['name']}" in expr]
-    moment = moment_of(dashboard, client, now, {one["name"]: "" for one in dashboard["templating"]["list"]})
-    values = [label_values(one["query"]["query"], client, moment) for one in used]
+    single = [
+        variable
+        for variable in dashboard["templating"]["list"]
+        if variable["type"] == "query" and not variable["includeAll"]
+    ]
+    used = [variable for variable in single if f"${variable['name']}" in expr]
+    moment = moment_of(dashboard, client, now, {variable["name"]: "" for variable in dashboard["templating"]["list"]})
+    values = [label_values(each["query"]["query"], client, moment) for each in used]
     for combination in product(*values):
-        yield {one["name"]: value for one, value in zip(used, combination, strict=True)}
+        yield {each["name"]: value for each, value in zip(used, combination, strict=True)}
 
 
 @pytest.mark.server
@@ -104,15 +112,19 @@ def test_every_expression_returns_what_the_generator_caused(tmp_path: Path) -> N
         assert [rule for rule in live.server.rules() if rule.health == "err"] == []
         asked = list(ask_all(live, client, time.time()))
     assert len(asked) > 400
-    empty = [one for one in asked if not one.series and one.panel not in EMPTY]
-    zero = [one for one in asked if one.series and not one.not_zero and not {one.panel, one.legend} & {*ZERO, *EMPTY}]
-    whole = {(one.dashboard, one.panel) for one in asked if one.not_zero}
-    zero = [one for one in zero if one.legend != "__auto" or (one.dashboard, one.panel) not in whole]
-    never = sorted(panel for panel in EMPTY if not any(one.series for one in asked if one.panel == panel))
+    empty = [answer for answer in asked if not answer.series and answer.panel not in EMPTY]
+    zero = [
+        answer
+        for answer in asked
+        if answer.series and not answer.not_zero and not {answer.panel, answer.legend} & {*ZERO, *EMPTY}
+    ]
+    whole = {(answer.dashboard, answer.panel) for answer in asked if answer.not_zero}
+    zero = [answer for answer in zero if answer.legend != "__auto" or (answer.dashboard, answer.panel) not in whole]
+    never = sorted(panel for panel in EMPTY if not any(answer.series for answer in asked if answer.panel == panel))
     problems = [
         *map(str, empty),
-        *(f"zero everywhere: {one}" for one in zero),
-        *(f"never any series: {one}" for one in never),
+        *(f"zero everywhere: {answer}" for answer in zero),
+        *(f"never any series: {each}" for each in never),
     ]
     if problems:
         pytest.fail("\n\n".join(problems), pytrace=False)

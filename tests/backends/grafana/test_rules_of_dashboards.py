@@ -64,7 +64,8 @@ def test_uids_are_unique_and_short_and_carry_the_tag(dashboards: Dashboards) -> 
     assert len(set(uids)) == len(uids)
     assert max(map(len, uids)) <= 40
     assert all(
-        "slo" in one["tags"] and not one["editable"] and one["schemaVersion"] <= 41 for one in dashboards.values()
+        "slo" in dashboard["tags"] and not dashboard["editable"] and dashboard["schemaVersion"] <= 41
+        for dashboard in dashboards.values()
     )
 
 
@@ -85,7 +86,7 @@ def test_a_link_passes_only_variables_that_its_target_has(dashboards: Dashboards
     for dashboard in dashboards.values():
         for text in strings(dashboard):
             for uid, rest in re.findall(r"/d/([\w-]+)\?(\S*)", text):
-                known = {one["name"] for one in uids[uid]["templating"]["list"]}
+                known = {variable["name"] for variable in uids[uid]["templating"]["list"]}
                 assert set(re.findall(r"var-(\w+)=", rest)) <= known, text
 
 
@@ -107,15 +108,15 @@ def test_panel_ids_are_unique_and_panels_do_not_overlap(dashboards: Dashboards) 
         ids = [panel["id"] for panel in dashboard["panels"]]
         if len(set(ids)) != len(ids):
             yield "an id is used twice"
-        for one, other in combinations(dashboard["panels"], 2):
-            a, b = one["gridPos"], other["gridPos"]
+        for combination, other in combinations(dashboard["panels"], 2):
+            a, b = combination["gridPos"], other["gridPos"]
             if (
                 a["x"] < b["x"] + b["w"]
                 and b["x"] < a["x"] + a["w"]
                 and a["y"] < b["y"] + b["h"]
                 and b["y"] < a["y"] + a["h"]
             ):
-                yield f"{one['title']} and {other['title']} overlap"
+                yield f"{combination['title']} and {other['title']} overlap"
         yield from (
             f"{panel['title']} is too wide"
             for panel in dashboard["panels"]
@@ -137,7 +138,11 @@ def test_panels_have_a_title_a_description_and_a_unit(dashboards: Dashboards) ->
 
 def test_panels_and_targets_read_the_data_source_that_is_chosen(dashboards: Dashboards) -> None:
     def rule(dashboard: Json) -> Iterator[str]:
-        sources = {one["name"]: one["query"] for one in dashboard["templating"]["list"] if one["type"] == "datasource"}
+        sources = {
+            variable["name"]: variable["query"]
+            for variable in dashboard["templating"]["list"]
+            if variable["type"] == "datasource"
+        }
         for panel in drawn(dashboard):
             for place in (panel, *panel["targets"]):
                 source = place["datasource"]
@@ -148,10 +153,10 @@ def test_panels_and_targets_read_the_data_source_that_is_chosen(dashboards: Dash
 
 
 def test_query_variables_are_refreshed_when_the_time_changes(dashboards: Dashboards) -> None:
-    variables = [one for dashboard in dashboards.values() for one in dashboard["templating"]["list"]]
-    asked = [one for one in variables if one["type"] == "query"]
+    variables = [variable for dashboard in dashboards.values() for variable in dashboard["templating"]["list"]]
+    asked = [variable for variable in variables if variable["type"] == "query"]
     assert asked
-    assert all(one["refresh"] == 2 for one in asked)
+    assert all(answer["refresh"] == 2 for answer in asked)
 
 
 def test_counters_are_rates_over_the_interval_that_fits(dashboards: Dashboards) -> None:

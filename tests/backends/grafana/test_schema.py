@@ -36,8 +36,8 @@ def lost(before: Any, after: Any, path: str = "$") -> Iterator[str]:
         if not isinstance(after, list) or len(before) != len(after):
             yield f"{path}: a list of {len(before)} became {after!r}"
             return
-        for index, (one, other) in enumerate(zip(before, after, strict=True)):
-            yield from lost(one, other, f"{path}[{index}]")
+        for index, (each, other) in enumerate(zip(before, after, strict=True)):
+            yield from lost(each, other, f"{path}[{index}]")
     elif before != after:
         yield f"{path}: {before!r} became {after!r}"
 

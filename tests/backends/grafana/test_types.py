@@ -24,8 +24,8 @@ def type_errors(dashboards: dict[str, Any], folder: Path) -> list[str]:
     modules = node_packages(*PACKAGES)
     (folder / "node_modules").symlink_to(modules / "node_modules")
     lines = [
-        f"export const d{index}: Loose<Dashboard> = {json.dumps({**one, 'annotations': {'list': []}})};"
-        for index, one in enumerate(dashboards.values())
+        f"export const d{index}: Loose<Dashboard> = {json.dumps({**dashboard, 'annotations': {'list': []}})};"
+        for index, dashboard in enumerate(dashboards.values())
     ]
     (folder / "all.ts").write_text("\n".join([HEAD, *lines]))
     words = ["--noEmit", "--strict", "--skipLibCheck", "--moduleResolution", "node", "--target", "es2020", "all.ts"]

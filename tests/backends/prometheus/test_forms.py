@@ -25,7 +25,7 @@ for (const object of objects) {
 
 
 def emitted(form: str) -> dict[str, Any]:
-    [backend] = [one for one in FORMS[form] if one.name == "prometheus"]
+    [backend] = [each for each in FORMS[form] if each.name == "prometheus"]
     compilation = compile_specs([str(ROOT / "slo-specs")], [backend])
     return {file.path: yaml.safe_load(file.content) for file in compilation.files}
 
@@ -51,13 +51,13 @@ def test_the_operators_schema_accepts_every_object_and_refuses_a_broken_one() ->
 
 def test_an_object_has_a_name_of_its_own_and_the_rules_of_its_service() -> None:
     objects = emitted("kubernetes")
-    assert len({one["metadata"]["name"] for one in objects.values()}) == len(objects)
-    groups = [group for one in objects.values() for group in one["spec"]["groups"]]
+    assert len({resource["metadata"]["name"] for resource in objects.values()}) == len(objects)
+    groups = [group for resource in objects.values() for group in resource["spec"]["groups"]]
     assert names(groups) == names(plain_groups())
 
 
 def test_mimirs_files_have_a_namespace_of_their_own_and_the_same_rules() -> None:
     files = emitted("mimir")
-    assert len({one["namespace"] for one in files.values()}) == len(files)
-    assert names([group for one in files.values() for group in one["groups"]]) == names(plain_groups())
+    assert len({file["namespace"] for file in files.values()}) == len(files)
+    assert names([group for file in files.values() for group in file["groups"]]) == names(plain_groups())
     assert Path("rules/mimir/finflow/_sloctl.yaml").as_posix() in files

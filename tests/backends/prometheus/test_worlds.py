@@ -104,8 +104,8 @@ class World:
                 sample: object = "stale" if is_failed else "NaN" if self._is(at, "nan") else change.size
                 self._write("500", f"born{change.at}", at, sample)
         counted["500"] += change.size
-        near = [one for one in self.changes if one is not change and abs(one.at - change.at) <= AFTERWARDS]
-        if any(one.kind in {"reset", "relabel", "away", "failed", "nan"} for one in near):
+        near = [each for each in self.changes if each is not change and abs(each.at - change.at) <= AFTERWARDS]
+        if any(each.kind in {"reset", "relabel", "away", "failed", "nan"} for each in near):
             lost["500"] += change.size
 
     def _lose(self, lost: dict[str, int], rate: dict[str, int], tiles: int) -> None:
@@ -113,7 +113,10 @@ class World:
             lost[code] += events * tiles * TILE // SCRAPE
 
     def _is(self, moment: int, kind: str) -> bool:
-        return any(one.kind == kind and one.at <= moment < one.at + one.size % 40 * SCRAPE for one in self.changes)
+        return any(
+            change.kind == kind and change.at <= moment < change.at + change.size % 40 * SCRAPE
+            for change in self.changes
+        )
 
     def _write(self, code: str, team: str, moment: int, sample: object) -> None:
         name = f'requests_total{{job="api", instance="a", code="{code}", team="{team}"}}'

@@ -119,11 +119,11 @@ def test_counters_placed_at_once_are_as_those_placed_alone(
     for ordered, each in drawn:
         times = tuple(dict.fromkeys(t for t, _ in each[0]))
         times = tuple(sorted(times)) if ordered else times
-        scraped += [(times, [dict(one).get(t, index + spoiled) for t in times]) for index, one in enumerate(each)]
+        scraped += [(times, [dict(item).get(t, index + spoiled) for t in times]) for index, item in enumerate(each)]
     alone = [on_grid(times, values, grid) for times, values in scraped]
-    for one, other in zip(all_on_grid(scraped, grid), alone, strict=True):
-        assert np.array_equal(one[0], other[0], equal_nan=True)
-        assert one[1] == other[1]
+    for each, other in zip(all_on_grid(scraped, grid), alone, strict=True):
+        assert np.array_equal(each[0], other[0], equal_nan=True)
+        assert each[1] == other[1]
 
 
 holes = st.lists(st.one_of(st.just(math.nan), st.integers(-1, 50).map(float)), min_size=12, max_size=12)

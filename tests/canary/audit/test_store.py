@@ -50,7 +50,7 @@ def test_a_decision_is_written_once_while_it_holds(store: Store) -> None:
     assert changed.id != first.id
     again = decide(store)
     assert again.id not in {first.id, changed.id}, "it holds again, which is another decision"
-    assert [one.id for one in store.decisions(PAY)] == [again.id, changed.id, first.id]
+    assert [decision.id for decision in store.decisions(PAY)] == [again.id, changed.id, first.id]
 
 
 @pytest.mark.parametrize(
@@ -64,7 +64,7 @@ def test_what_makes_another_decision(store: Store, what: dict[str, object]) -> N
 def test_everything_comes_back_as_it_was_written(store: Store) -> None:
     written = decide(store, body='{"sentence": "größer als 5 %\\u0000"}', evidence=bytes(range(256)))
     assert store.decisions(PAY) == [written]
-    assert [one.evidence for one in store.decisions(Subject("", "pay"))] == [bytes(range(256))]
+    assert [decision.evidence for decision in store.decisions(Subject("", "pay"))] == [bytes(range(256))]
 
 
 def test_what_a_release_has_behind_it(store: Store) -> None:
@@ -151,7 +151,7 @@ def test_many_writers_make_one_chain(open_store: OpenStore) -> None:
         thread.start()
     for thread in threads:
         thread.join()
-    kept = {one.id for one in replicas[0].decisions(Subject("", ""), limit=500)}
+    kept = {decision.id for decision in replicas[0].decisions(Subject("", ""), limit=500)}
     assert len(acknowledged) == 90
     assert kept == acknowledged
     assert replicas[0].verify().problems == ()
@@ -325,7 +325,7 @@ def test_a_full_disk_is_an_error_and_loses_nothing(store: Store, url: str) -> No
     event.listen(store._database._engine, "begin", lambda connection: _limit(connection, pages))
     with pytest.raises(StoreError, match="full"):
         decide(store, verdict="promote", evidence=bytes(100_000))
-    assert [one.id for one in store.decisions(PAY)] == [kept.id]
+    assert [decision.id for decision in store.decisions(PAY)] == [kept.id]
     assert store.verify().problems == ()
 
 

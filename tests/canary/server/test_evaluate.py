@@ -94,7 +94,10 @@ def test_a_changed_decision_is_another_one(hook: Hook) -> None:
     second = hook.evaluate()
     assert second["reason"] == "source_unavailable"
     assert second["decision_id"] != first["decision_id"]
-    assert [one.reason for one in hook.store.decisions(Subject("", "pay"))] == ["source_unavailable", "healthy"]
+    assert [decision.reason for decision in hook.store.decisions(Subject("", "pay"))] == [
+        "source_unavailable",
+        "healthy",
+    ]
 
 
 @pytest.mark.parametrize("name", list(ODD))
@@ -258,9 +261,9 @@ def test_decisions_can_be_read(hook: Hook) -> None:
     hook.evaluate()
     found = hook.client.get("/v1/canary/decisions", params={"service": "pay", "limit": 1}).json()
     has_shape("Decisions", found)
-    assert [one["reason"] for one in found["decisions"]] == ["source_unavailable"]
+    assert [decision["reason"] for decision in found["decisions"]] == ["source_unavailable"]
     older = hook.client.get("/v1/canary/decisions", params={"service": "pay", "before": found["before"]}).json()
-    assert [one["id"] for one in older["decisions"]] == [answer["decision_id"]]
+    assert [decision["id"] for decision in older["decisions"]] == [answer["decision_id"]]
     one = hook.client.get(f"/v1/canary/decisions/{answer['decision_id']}").json()
     assert one["details"]["sentence"] == answer["sentence"]
     assert hook.client.get("/v1/canary/decisions", params={"limit": "many"}).status_code == 422
@@ -374,7 +377,7 @@ def test_both_tokens_of_a_caller_are_valid(hook_of: MakeHook) -> None:
     for secret in ("old-secret", "new-secret", "release"):
         hook.client.headers["Authorization"] = f"Bearer {secret}"
         assert hook.said() == "promote/healthy"
-    assert {one.caller for one in hook.store.decisions(Subject("", "pay"))} == {"argo"}
+    assert {decision.caller for decision in hook.store.decisions(Subject("", "pay"))} == {"argo"}
 
 
 def test_nobody_else_is_answered(hook_of: MakeHook) -> None:
@@ -448,11 +451,11 @@ def test_slow_and_broken_callers_are_sent_away(hook: Hook, monkeypatch: pytest.M
         b"POST /v1/canary/eval": b"408",
     }
     sockets = {data: socket.create_connection(address) for data in sent}
-    for data, one in sockets.items():
-        one.settimeout(5)
-        one.sendall(data)
-    for data, one in sockets.items():
-        head, _, body = everything(one).partition(b"\r\n\r\n")
+    for data, peer in sockets.items():
+        peer.settimeout(5)
+        peer.sendall(data)
+    for data, peer in sockets.items():
+        head, _, body = everything(peer).partition(b"\r\n\r\n")
         assert sent[data] in head.split(b"\r\n")[0], head
         assert set(json.loads(body)) == {"error", "message"}
     assert hook.said() == "promote/healthy"

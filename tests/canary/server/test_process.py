@@ -186,8 +186,8 @@ def test_sighup_takes_a_new_configuration_without_dropping_anybody(world: World)
                 digests.append(response.json().get("config_digest"))
 
     asking = [threading.Thread(target=ask) for _ in range(3)]
-    for one in asking:
-        one.start()
+    for process in asking:
+        process.start()
     for number, limit in enumerate(("0.4%", "0.3%"), 1):
         servers.until(lambda: len(set(digests)) == number)  # noqa: B023 - called at once
         write(world, limit, server)
@@ -196,8 +196,8 @@ def test_sighup_takes_a_new_configuration_without_dropping_anybody(world: World)
     bad = "sloctl_canary_configuration_reload_successful 0.0"
     servers.until(lambda: bad in server.client.get(f"{server.url}/metrics").text)
     done.set()
-    for one in asking:
-        one.join()
+    for process in asking:
+        process.join()
     assert failed == []
     assert len(set(digests)) == 3
     assert server.ask().json()["config_digest"] == digests[-1], "the last one has errors, so the one before stays"
@@ -242,10 +242,10 @@ def test_replicas_on_one_store_give_one_decision_and_one_chain(
                 found[number].append(replicas[number].ask(revision=str(revision)).json())
 
         asking = [threading.Thread(target=ask, args=(number,)) for number in range(2)]
-        for one in asking:
-            one.start()
-        for one in asking:
-            one.join()
+        for process in asking:
+            process.start()
+        for process in asking:
+            process.join()
         for left, right in zip(*found, strict=True):
             assert left["decision_id"] == right["decision_id"]
         assert len({str(answer["decision_id"]) for answer in found[0]}) == 15

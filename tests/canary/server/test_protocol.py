@@ -59,9 +59,9 @@ def test_one_peer_has_a_part_of_the_connections_only(hook: Hook, monkeypatch: py
     monkeypatch.setattr(protocol, "MOST_OF_ONE_PEER", 4)
     with holding(hook, 3, source="127.0.0.3") as polite, holding(hook, 20, source="127.0.0.2"):
         assert hook.said() == "promote/healthy"
-        for one in polite:
-            one.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-            assert one.recv(65536).startswith(b"HTTP/1.1 200 "), "another peer's connections made it give way"
+        for client in polite:
+            client.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 "), "another peer's connections made it give way"
 
 
 def test_health_is_told_when_every_connection_is_at_work(hook: Hook, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -75,8 +75,8 @@ def test_health_is_told_when_every_connection_is_at_work(hook: Hook, monkeypatch
         assert hook.client.get("/healthz").status_code == 200
         refused = hook.client.post("/v1/canary/evaluate", json=ASKED)
         assert (refused.status_code, refused.json()["error"]) == (503, "overloaded")
-        for one in working:
-            assert one.recv(65536).startswith(b"HTTP/1.1 200 ")
+        for client in working:
+            assert client.recv(65536).startswith(b"HTTP/1.1 200 ")
 
 
 @pytest.mark.parametrize("size", [9_000, 100_000])

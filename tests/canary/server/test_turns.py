@@ -26,10 +26,10 @@ def test_no_more_than_so_many_go_at_once() -> None:
                 now -= 1
 
     looks = [threading.Thread(target=look) for _ in range(12)]
-    for one in looks:
-        one.start()
-    for one in looks:
-        one.join()
+    for look in looks:
+        look.start()
+    for look in looks:
+        look.join()
     assert (now, most) == (0, 2)
 
 

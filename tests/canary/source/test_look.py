@@ -260,8 +260,8 @@ def test_samples_that_ended_a_minute_ago_are_stale(evaluate: Evaluate) -> None:
     def old(query: str) -> tuple[int, str]:
         status, body = healthy(query)
         found = json.loads(body)
-        for one in found["data"]["result"]:
-            one["values"] = one["values"][:-8]
+        for series in found["data"]["result"]:
+            series["values"] = series["values"][:-8]
         return status, json.dumps(found)
 
     evaluate.stub.body = old
@@ -323,7 +323,10 @@ def test_the_whole_group_rolls_back(evaluate: Evaluate, capsys: pytest.CaptureFi
         words += ["--service", service, "--canary", "7ddf8", "--stable", "5c577"]
     assert main([*words, "--format", "json"]) == 1
     answers = json.loads(capsys.readouterr().out)
-    assert [(one["verdict"], one["reason"]) for one in answers] == [("rollback", "group"), ("rollback", "harm")]
+    assert [(answer["verdict"], answer["reason"]) for answer in answers] == [
+        ("rollback", "group"),
+        ("rollback", "harm"),
+    ]
 
 
 class Clock:

@@ -127,7 +127,7 @@ def test_a_missing_program_is_named_with_the_command_that_brings_it(
     name: str, target: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     found = servers.find_program
-    monkeypatch.setattr(run, "find_program", lambda one: found(one) if one != name else absent(one, monkeypatch))
+    monkeypatch.setattr(run, "find_program", lambda each: found(each) if each != name else absent(each, monkeypatch))
     assert run.main([]) == 1
     assert f"no {name} in .cache/debian/ or on PATH; `make {target}` downloads it" in capsys.readouterr().out
     assert still_running(tmp_path) == []

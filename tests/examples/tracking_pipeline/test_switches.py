@@ -115,9 +115,9 @@ def test_a_stopped_worker_leaves_a_backlog_and_takes_it_up_again(live: World, sw
     send(live, 1.0)  # for the read that it waits in
     request_ids = [send(live, 1.0) for _ in range(5)]
     until(lambda: metric(live, "ingestion", "stream_backlog_events") >= 5)
-    assert [line for one in request_ids for line in lines_of(live, "ingestion", one)] == []
+    assert [line for request_id in request_ids for line in lines_of(live, "ingestion", request_id)] == []
     switched(stopped=0)
-    until(lambda: all(lines_of(live, "ingestion", one) for one in request_ids))
+    until(lambda: all(lines_of(live, "ingestion", request_id) for request_id in request_ids))
 
 
 def test_without_the_carrier_the_id_ends_at_the_stream(live: World, switched: Callable[..., None]) -> None:
