@@ -148,7 +148,7 @@ def _counting(slo: Slo, raw: RawInput, tiles: Sequence[Tile], *, is_measured: bo
 
 def _quiet(slo: Slo, raw: RawInput) -> Case:
     """No traffic: counters stand still, and there is no ratio, so no NaN and no alert."""
-    expr = f'{{__name__=~"{conventions.ERROR_RATIO}.*"}}'
+    expr = f'{{__name__=~"{conventions.ERROR_RATIO}.*", platform="{slo.platform}", slo="{slo.id}"}}'
     at = slo.sampling.resolution * 25
     series = continued(slo, raw, [EMPTY] * 32, 2)
     return Case("no traffic gives no ratio", raw.clock.interval, series, (), [(at, expr, [])])
