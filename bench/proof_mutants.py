@@ -166,7 +166,7 @@ def form(node: promql_parser.Expr, parts: Sequence[str], **other: Any) -> str:  
             return _selector(node.vector_selector, f"[{_length(other.get('range', node.range))}]", **other)
         case promql_parser.SubqueryExpr():
             step = _length(node.step) if node.step else ""
-            text = f"{parts[0]}[{_length(other.get('range', node.range))}:{step}]"
+            text = f"{parts[0]}[{_length(other.get('range') or node.range)}:{step}]"
             return text + _offset(other.get("offset", node.offset))
         case promql_parser.BinaryExpr():
             return f"({parts[0]}) {other.get('op', str(node.op))} {_modifier(node, **other)} ({parts[1]})"
@@ -231,22 +231,24 @@ def _own(  # noqa: C901, PLR0912 - a branch a node
             if node.modifier is not None and node.modifier.matching is not None:
                 yield from _of_labels(node, list(node.modifier.matching.labels), parts)
         case promql_parser.AggregateExpr():
-            if other := _FUNCTIONS.get(str(node.op)):
-                yield "function", f"{node.op} is {other}", form(node, parts, name=other)
+            if name := _FUNCTIONS.get(str(node.op)):
+                yield "function", f"{node.op} is {name}", form(node, parts, name=name)
             if node.modifier is not None:
                 yield from _of_labels(node, list(node.modifier.labels), parts)
         case promql_parser.Call():
-            if other := _FUNCTIONS.get(node.func.name):
-                yield "function", f"{node.func.name} is {other}", form(node, parts, name=other)
+            if name := _FUNCTIONS.get(node.func.name):
+                yield "function", f"{node.func.name} is {name}", form(node, parts, name=name)
 
 
 def _of_range(
     node: promql_parser.MatrixSelector | promql_parser.SubqueryExpr, parts: Sequence[str]
 ) -> Iterator[tuple[str, str, str]]:
-    for sign, word in ((1, "longer"), (-1, "shorter")):
-        other = node.range + sign * datetime.timedelta(minutes=1 if node.range < datetime.timedelta(days=1) else 4)
-        if other > datetime.timedelta():
-            yield "duration", f"[{_length(node.range)}] is {word}", form(node, parts, range=other)
+    assert node.range is not None
+    length, zero = node.range, datetime.timedelta()
+    tile = datetime.timedelta(minutes=1 if length < datetime.timedelta(days=1) else 4)
+    for other, word in ((length + tile, "longer"), (length - tile, "shorter")):
+        if other > zero:
+            yield "duration", f"[{_length(length)}] is {word}", form(node, parts, range=other)
 
 
 def _of_selector(
@@ -268,7 +270,8 @@ def _of_labels(node: promql_parser.Expr, labels: list[str], parts: Sequence[str]
         yield "label", f"{label} is gone", form(node, parts, labels=[name for name in labels if name != label])
 
 
-def _length(length: datetime.timedelta) -> str:
+def _length(length: datetime.timedelta | None) -> str:
+    assert length is not None
     return f"{round(length.total_seconds() * 1000)}ms"
 
 

@@ -14,6 +14,7 @@ from sloctl.model.quantities import MINUTE
 from sloctl.model.selector import Expression
 from sloctl.promql.expressions import comparison
 from sloctl.promql.selectors import parse_selector
+from sloctl.proof.births import birth_proofs
 from sloctl.proof.blind import blind_proofs
 from sloctl.proof.budgets import budget_proofs
 from sloctl.proof.compared import SeenGroups, differences
@@ -112,6 +113,7 @@ def _counting_proofs(rules: SloRules, raw: RawInput) -> Iterator[Proof]:
     measured = [conventions.VALUE] if raw.measured(EMPTY) is not None and conventions.VALUE in rules.meant else []
     case = _counting(slo, raw, tiles, is_measured=bool(measured))
     yield rules.proof("counts", resolution, [*names, *measured], [case])
+    yield from birth_proofs(rules, raw)
     if not slo.counts_slices:
         yield rules.proof("quiet", resolution, [*names, *_fast_ratios(slo)], [_quiet(slo, raw)])
     read = {parse_selector(name).metric for name in raw.series(tiles, {})}
