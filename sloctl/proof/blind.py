@@ -76,8 +76,9 @@ def _blind(rules: SloRules, raw: RawInput | None, after: Duration) -> Iterator[C
         yield _vanished(rules, "a vanished metric is blind", resolution, series, set(series))
         return
     series, interval = continued(slo, raw, tiles, 2), raw.clock.interval
-    yield _vanished(rules, "a vanished metric is blind", interval, series, set(series))
     needed = [_selected(series, selectors) for selectors in slo.indicator.reads().groups]
+    gone = {name for name in series if parse_selector(name).metric == "up"}.union(*needed)
+    yield _vanished(rules, "a vanished metric is blind", interval, series, gone)
     for gone in needed if len(needed) > 1 else ():
         yield _vanished(rules, "a part of it that vanished is blind", interval, series, gone)
     if slo.by:

@@ -9,7 +9,7 @@ from typing import Final
 from sloctl import conventions
 from sloctl.explain.simulation import Tile
 from sloctl.model.alerting import Sla
-from sloctl.model.catalogue import RECENT_TILES, Slo
+from sloctl.model.catalogue import RECENT_TILES, ROLLUP_TILES, Slo
 from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow
 from sloctl.proof.examples import NotDerivableError, selected
@@ -24,12 +24,14 @@ from sloctl.proof.recorded import (
     tile_names,
     tile_series,
 )
-from sloctl.proof.series import InputSeries, series_text
+from sloctl.proof.series import FewSamples, InputSeries, series_text
 
 _EVENTS: Final = Decimal(1_000_000)
 _CLEAN: Final = 240
 _BAD: Final = 80
 _CONTRACT: Final = Decimal(20_000)
+_APART: Final = 48
+"""Tiles between two evaluations, so that none sees what another one sees or recorded."""
 _NEXT_PERIOD: Final = 36_600
 """A boundary at 610 minutes: no multiple of a day, as after a change of clocks."""
 
@@ -37,6 +39,7 @@ _NEXT_PERIOD: Final = 36_600
 def budget_proofs(rules: SloRules) -> Iterator[Proof]:
     """What is recorded about the budget, over the whole window, at the end of a calendar period, and what is owed."""
     yield _budget(rules)
+    yield _rollups(rules)
     yield _window(rules)
     yield _since(rules)
     if rules.slo.sla is not None:
@@ -103,6 +106,35 @@ def _recordings(slo: Slo, at: Duration, spent: Tile, recent: Tile) -> dict[str, 
         conventions.PERIOD_ERROR_RATIO: errors / total,
         conventions.BUDGET_PREDICTED: predicted,
     }
+
+
+def _rollups(rules: SloRules) -> Proof:
+    """A roll-up holds four tiles, and those of up to three roll-ups that were missed; one evaluation for each.
+
+    Kills: a longer or shorter rung, one that holds beside another, a tile counted that is still being written.
+    """
+    slo, resolution, split = rules.slo, rules.slo.sampling.resolution, split_of(rules.slo)
+    labels = {**conventions.series_labels(slo), **recorded(split)}
+    rolled = {**labels, **({"period": "0"} if slo.calendar else {})}
+    names, tiles = tile_names(slo.sampling.rollup), tile_names(resolution)
+    values, samples = list[Expected](), dict[str, dict[int, Decimal]]()
+    for number, missed in enumerate((0, 1, 2, 3, None), start=1):
+        now = number * _APART
+        held = 1 if missed is None else missed + 1
+        ages = range(_APART // 2)
+        for side, name in enumerate(names):
+            weights = {now - age: Decimal((age + 1) ** 2 + side) for age in ages}
+            samples.setdefault(series_text(tiles[side], labels), {}).update(weights)
+            total = sum(weights[now - age] for age in ages[1 : ROLLUP_TILES * held + 1])
+            values.append((resolution * now, name, [{"labels": series_text(name, rolled), "value": float(total)}]))
+            if missed is not None:
+                samples.setdefault(series_text(name, rolled), {})[now - ROLLUP_TILES * held] = Decimal(1)
+    length = 5 * _APART + 1
+    series: InputSeries = {name: FewSamples(found, length) for name, found in samples.items()}
+    if slo.calendar is not None:
+        series |= period_series(conventions.PERIOD_START, slo, slo.calendar, [Decimal(0)] * length)
+    case = Case("holds what no other roll-up holds", resolution, series, (), values)
+    return rules.proof("roll-ups", resolution * _APART, names, [case])
 
 
 def _window(rules: SloRules) -> Proof:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from decimal import Decimal
@@ -11,12 +12,18 @@ from sloctl import conventions
 from sloctl.backends.prometheus.backend import slo_groups
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import Duration
+from sloctl.promql.selectors import parse_selector
 from sloctl.proof.compared import RuleGroup, SeenGroups, differences
 from sloctl.proof.recorded import AFFECTED, UNAFFECTED, own_series, period_series, split_of
-from sloctl.proof.series import InputSeries, notation
+from sloctl.proof.recorded import recorded as recorded_labels
+from sloctl.proof.series import InputSeries, notation, series_text
 
 A_YEAR_AGO: Final = Decimal(-31_536_000)
 """Histories begin in 1970."""
+NEIGHBOUR: Final = "another"
+"""The platform, and the SLO, whose recordings stand beside those of an SLO."""
+_OWN: Final = re.compile(r"(?<![\w:])slo:[\w:]+(?![\w:{.])")
+"""A recording without matchers."""
 Rule: TypeAlias = Mapping[str, Any]
 Expected: TypeAlias = tuple[Duration, str, Sequence[Mapping[str, Any]]]
 """A moment; the name of an alert or an expression; and the alerts that fire then or its samples."""
@@ -124,7 +131,8 @@ class SloRules:
         if missing is not None:
             return Proof(self.path, part, every, refuted=f"the rule file has no rule {missing}", tiers=tiers)
         rules = [rule for name, rule in self.seen.items() if name in names]  # in the order of their file
-        return Proof(self.path, part, every, rules, [self._measured(rules, case) for case in cases], tiers=tiers)
+        shown = [self._beside(rules, self._measured(rules, case)) for case in cases]
+        return Proof(self.path, part, every, rules, shown, tiers=tiers)
 
     def _measured(self, rules: Sequence[Rule], case: Case) -> Case:
         """The case of an SLO that has been measured for a year, where the rules ask since when and nothing else says.
@@ -145,6 +153,29 @@ class SloRules:
         if conventions.PERIOD_END in read and self.slo.calendar is not None:
             more |= period_series(conventions.PERIOD_END, self.slo, self.slo.calendar, [Decimal(1)] * count)
         return replace(case, series=more | case.series)
+
+    def _beside(self, rules: Sequence[Rule], case: Case) -> Case:
+        """The case in a world with another platform and another SLO, whose recordings nothing may read.
+
+        Kills: a matcher that is gone.
+        """
+        count = max((len(samples) for samples in case.series.values()), default=0)
+        recorded = {f'{rule["record"]}{{x=""}}': [Decimal(1)] * count for rule in rules if "record" in rule}
+        more: InputSeries = {}
+        for name, samples in {**recorded, **case.series}.items():
+            known = parse_selector(name)
+            own = {**conventions.series_labels(self.slo), **recorded_labels(split_of(self.slo))}
+            labels = {matcher.label: matcher.value for matcher in known.matchers if matcher.value}
+            if name in case.series and (labels.get("platform"), labels.get("slo")) != (self.slo.platform, self.slo.id):
+                continue
+            for other in ({"platform": NEIGHBOUR}, {"slo": NEIGHBOUR, "service": NEIGHBOUR}):
+                more[series_text(known.metric, {**(labels or own), **other})] = samples
+        asked = [(at, _OWN.sub(rf"\g<0>{self._matchers}", expr), seen) for at, expr, seen in case.values]
+        return replace(case, series=more | case.series, values=asked)
+
+    @property
+    def _matchers(self) -> str:
+        return f'{{platform="{self.slo.platform}", slo="{self.slo.id}"}}'
 
     def unproven(self, part: str, why: str) -> Proof:
         """A claim for which no history is known."""

@@ -14,6 +14,7 @@ from sloctl.model.quantities import MINUTE
 from sloctl.model.selector import Expression
 from sloctl.promql.expressions import comparison, may_hold_without_data
 from sloctl.promql.selectors import parse_selector
+from sloctl.proof.births import birth_proofs
 from sloctl.proof.blind import blind_proofs
 from sloctl.proof.budgets import budget_proofs
 from sloctl.proof.compared import SeenGroups, differences
@@ -115,6 +116,7 @@ def _counting_proofs(rules: SloRules, raw: RawInput) -> Iterator[Proof]:
     measured = [conventions.VALUE] if raw.measured(EMPTY) is not None and conventions.VALUE in rules.meant else []
     case = _counting(slo, raw, tiles, is_measured=bool(measured))
     yield rules.proof("counts", resolution, [*names, *measured], [case])
+    yield from birth_proofs(rules, raw)
     if not slo.counts_slices:
         yield rules.proof("quiet", resolution, [*names, *_fast_ratios(slo)], [_quiet(slo, raw)])
     read = {parse_selector(name).metric for name in raw.series(tiles, {})}
@@ -151,7 +153,7 @@ def _counting(slo: Slo, raw: RawInput, tiles: Sequence[Tile], *, is_measured: bo
 
 def _quiet(slo: Slo, raw: RawInput) -> Case:
     """No traffic: counters stand still, and there is no ratio, so no NaN and no alert."""
-    expr = f'{{__name__=~"{conventions.ERROR_RATIO}.*"}}'
+    expr = f'{{__name__=~"{conventions.ERROR_RATIO}.*", platform="{slo.platform}", slo="{slo.id}"}}'
     at = slo.sampling.resolution * 25
     series = continued(slo, raw, [EMPTY] * 32, 2)
     return Case("no traffic gives no ratio", raw.clock.interval, series, (), [(at, expr, [])])

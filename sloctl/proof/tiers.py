@@ -16,7 +16,7 @@ from sloctl.model.catalogue import ROLLUP_TILES, Inhibition, Slo
 from sloctl.model.quantities import MINUTE, Duration
 from sloctl.proof.edges import Edge, edges
 from sloctl.proof.history import EMPTY, Traffic, continued, traffic_of
-from sloctl.proof.proof import A_YEAR_AGO, Case, Expected, Proof, Rule, SloRules, holds
+from sloctl.proof.proof import A_YEAR_AGO, NEIGHBOUR, Case, Expected, Proof, Rule, SloRules, holds
 from sloctl.proof.raw_input import RawInput
 from sloctl.proof.recorded import UNAFFECTED, near, own_series, recorded, spent_names, split_of, tile_names, tile_series
 from sloctl.proof.scenarios import decisive, outage
@@ -24,9 +24,8 @@ from sloctl.proof.series import FewSamples, InputSeries, series_text
 from sloctl.proof.texts import SPENT, asked_series, fired
 
 _TILES: Final = Traffic(Decimal(1_000_000))
-_CONDITION: Final = "slo:condition"
+_CONDITION: Final = "condition"
 """Where the value of an alert's expression is recorded, so that it can be looked at without its `for`."""
-_NEIGHBOUR: Final = "another"
 _Samples: TypeAlias = dict[int, Decimal]
 """By the number of their tile."""
 
@@ -143,7 +142,7 @@ def _condition(rule: Rule) -> Rule:
 
 
 def _laid_out(slo: Slo, tier: Tier, moments: Sequence[_Moment], apart: int) -> InputSeries:
-    """The series of every moment: tiles, roll-ups, since when is measured, and neighbours that must not be read."""
+    """The series of every moment: tiles, roll-ups, and since when is measured."""
     now = [apart * number for number in range(1, len(moments) + 1)]
     samples = _told(slo, dict(zip(now, moments, strict=True)))
     tiles, rollups = _placed(dict(zip(now, moments, strict=True)))
@@ -151,9 +150,6 @@ def _laid_out(slo: Slo, tier: Tier, moments: Sequence[_Moment], apart: int) -> I
     samples |= _tiles(slo, slo.sampling.resolution, tiles, beside)
     if reads_rollups(slo, tier):
         samples |= _tiles(slo, slo.sampling.rollup, rollups, beside)
-    for window in tier.windows:
-        for neighbour in _neighbours(slo, conventions.series_labels(slo)):
-            samples[series_text(conventions.error_ratio(window), neighbour)] = dict.fromkeys(beside, Decimal(1))
     return {name: FewSamples(found, now[-1] + 1) for name, found in samples.items()}
 
 
@@ -183,25 +179,17 @@ def _placed(moments: Mapping[int, _Moment]) -> tuple[dict[int, Tile], dict[int, 
 
 
 def _tiles(slo: Slo, length: Duration, tiles: Mapping[int, Tile], beside: Sequence[int]) -> dict[str, _Samples]:
-    """Tiles of one length, those of neighbours, and those of a split value without a bad event."""
+    """Tiles of one length, and those of a split value without a bad event."""
     labels, found = dict(conventions.series_labels(slo)), dict[str, _Samples]()
     if slo.calendar is not None and length != slo.sampling.resolution:
         labels["period"] = "0"
     for side, name in enumerate(tile_names(length)):
         own = {**labels, **recorded(split_of(slo))}
         found[series_text(name, own)] = {at: tile[side] for at, tile in tiles.items()}
-        for neighbour in _neighbours(slo, labels):
-            found[series_text(name, neighbour)] = dict.fromkeys(beside, _TILES.events)
         if slo.by:
             calm = {**labels, **recorded(split_of(slo, UNAFFECTED))}
             found[series_text(name, calm)] = dict.fromkeys(beside, _TILES.clean[side])
     return found
-
-
-def _neighbours(slo: Slo, labels: Mapping[str, str]) -> list[dict[str, str]]:
-    """The same recordings of another platform and of another SLO."""
-    own = {**labels, **recorded(split_of(slo))}
-    return [{**own, "platform": _NEIGHBOUR}, {**own, "slo": _NEIGHBOUR}]
 
 
 def _inhibited(rules: SloRules, tier: Tier, full: Edge) -> Iterator[_Moment]:
@@ -215,7 +203,7 @@ def _inhibited(rules: SloRules, tier: Tier, full: Edge) -> Iterator[_Moment]:
         return
     split = recorded(split_of(slo))
     labels = {"platform": slo.platform, "slo": slo.id, "alertstate": "firing", "burn_tier": f"{higher[-1].lower()}-1h"}
-    differing = [{"platform": _NEIGHBOUR}, {"slo": _NEIGHBOUR}, {"alertstate": "pending"}]
+    differing = [{"platform": NEIGHBOUR}, {"slo": NEIGHBOUR}, {"alertstate": "pending"}]
     differing += [{"burn_tier": f"{own.lower()}-1h"}, *({label: UNAFFECTED} for label in split)]
     others = {series_text("ALERTS", {**labels, **split, **other}): Decimal(1) for other in differing}
     yield _Moment(replace(full, name="all is bad, whatever else fires"), others)

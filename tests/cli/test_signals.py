@@ -106,7 +106,7 @@ def test_an_interrupted_test_leaves_no_folder_and_no_program(
 ) -> None:
     write_specs(20)
     write_promtool(promtool)
-    with started("test", "--promtool", "./promtool") as process:
+    with started("test", "--each", "--no-cache", "--promtool", "./promtool") as process:
         until(moment)
         said = end(process, number)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], said
