@@ -5,19 +5,19 @@ Kills: a guard against relabelling that is gone, one that asks `up`, another bou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from typing import Final
 
-from sloctl import conventions
 from sloctl.model.catalogue import NewSeries
-from sloctl.model.indicator import Ratio, RunningTotal
+from sloctl.model.indicator import RunningTotal
 from sloctl.proof.counters import RatioInput
+from sloctl.proof.examples import Example
 from sloctl.proof.proof import Case, Expected, Proof, SloRules
 from sloctl.proof.raw_input import RawInput
-from sloctl.proof.recorded import own_series, split_of
-from sloctl.proof.series import InputSeries, SampleValues, series_text
+from sloctl.proof.recorded import own_series, split_of, tile_names
+from sloctl.proof.series import SampleValues, series_text
 
 _TILE: Final = 8
 """The tile in which it happens."""
@@ -84,51 +84,33 @@ def _worlds() -> Iterator[_World]:
 
 
 def birth_proofs(rules: SloRules, raw: RawInput) -> Iterator[Proof]:
-    """Where each event is one of one series, whose target is known by a label of its own."""
-    slo = rules.slo
-    free = [label for label in slo.sampling.target_labels if label not in slo.by]
-    if (
-        not isinstance(raw, RatioInput)
-        or not isinstance(slo.indicator, Ratio)
-        or not isinstance(slo.indicator.counts, RunningTotal)
-        or slo.counts_slices
-        or slo.sampling.new_series is not NewSeries.COUNT_IF_UP
-        or len(raw.good) != 1
-    ):
+    """Where an event is one of one series, whose target is known by a label of its own; a bad one is in both tiles."""
+    slo, names = rules.slo, tile_names(rules.slo.sampling.resolution)
+    counts_new = slo.sampling.new_series is NewSeries.COUNT_IF_UP and not slo.counts_slices
+    if not counts_new or not isinstance(raw, RatioInput) or not isinstance(raw.ratio.counts, RunningTotal):
         return
-    part = raw.good[0]
-    free = [label for label in free if label not in dict(part.labels)]
-    if not free:
-        return
-    name, resolution = conventions.total_tile(slo.sampling.resolution), slo.sampling.resolution
-    cases = [_case(rules, raw, world, dict(part.labels), free[0]) for world in _worlds()]
-    yield rules.proof("births", resolution, [name], cases)
+    parts, tiles = (raw.bad, names) if len(raw.bad) == 1 else (raw.good, names[:1])
+    labels = dict(parts[0].labels) | split_of(slo)
+    free = [label for label in slo.sampling.target_labels if label not in labels]
+    if len(parts) == 1 and free:
+        cases = [_case(rules, raw, world, Example(parts[0].metric, labels, ()), free[0], tiles) for world in _worlds()]
+        yield rules.proof("births", slo.sampling.resolution, tiles, cases)
 
 
-def _case(rules: SloRules, raw: RatioInput, world: _World, labels: Mapping[str, str], free: str) -> Case:
+def _case(rules: SloRules, raw: RatioInput, world: _World, example: Example, free: str, tiles: Sequence[str]) -> Case:
     slo, series = rules.slo, dict[str, SampleValues]()
     for number, counter in enumerate(world.counters):
-        target = _target(rules, labels, free, counter.target)
-        own = {**labels, **split_of(slo), **target, "replica": str(number)}
-        series[series_text(raw.good[0].metric, own)] = _samples(raw, counter.before, counter.after)
-        was_up = world.up.get(counter.target)
-        if was_up is None:
-            was_up = any(each.before is not None for each in world.counters if each.target == counter.target)
-            before = Decimal(1) if was_up else None
-        else:
-            before = Decimal(was_up)
-        series[series_text("up", target)] = _samples(raw, before, Decimal(1))
-    total = own_series(slo, conventions.total_tile(slo.sampling.resolution), split_of(slo))
-    counted = [{"labels": total, "value": float(world.counts)}]
-    at = slo.sampling.resolution * _TILE
-    values: list[Expected] = [(at, conventions.total_tile(slo.sampling.resolution), counted)]
-    found: InputSeries = dict(series)
-    return Case(world.name, raw.clock.interval, found, (), values)
-
-
-def _target(rules: SloRules, labels: Mapping[str, str], free: str, name: str) -> dict[str, str]:
-    known = {label: labels.get(label, "proof") for label in rules.slo.sampling.target_labels}
-    return {**known, free: name}
+        known = {label: example.labels.get(label, "proof") for label in slo.sampling.target_labels}
+        target = {**known, free: counter.target}
+        series[example.text({**target, "replica": str(number)})] = _samples(raw, counter.before, counter.after)
+        had_any = any(each.before is not None for each in world.counters if each.target == counter.target)
+        was_up = Decimal(world.up[counter.target]) if counter.target in world.up else Decimal(1) if had_any else None
+        series[series_text("up", target)] = _samples(raw, was_up, Decimal(1))
+    at, value = slo.sampling.resolution * _TILE, float(world.counts)
+    values: list[Expected] = [
+        (at, name, [{"labels": own_series(slo, name, split_of(slo)), "value": value}]) for name in tiles
+    ]
+    return Case(world.name, raw.clock.interval, series, (), values)
 
 
 def _samples(raw: RatioInput, before: Decimal | None, after: Decimal | None) -> SampleValues:

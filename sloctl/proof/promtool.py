@@ -34,7 +34,7 @@ _FAILURE: Final = re.compile(r"^ +(?:name: .*,\n +)?(alertname|expr): (.*?), tim
 
 _LONGEST_WAIT: Final = 0.5
 """Seconds."""
-_ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "80MiB"}
+_ENVIRONMENT: Final = os.environ | {"GOMAXPROCS": "1", "GOGC": "400", "GOMEMLIMIT": "48MiB"}
 """One core for each process, and some memory for speed: there are as many at a time as cores."""
 
 

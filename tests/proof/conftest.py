@@ -14,7 +14,7 @@ from sloctl.proof.promtool import Outcome, Promtool
 from sloctl.proof.proof import Proof
 from tests.conftest import program
 
-Prove = Callable[[list[Proof]], list[Outcome]]
+Prove = Callable[..., list[Outcome]]
 Written = Callable[..., tuple[Platform, Slo]]
 
 SPEC = """
@@ -54,8 +54,8 @@ def written(tmp_path: Path) -> Written:
 def prove(tmp_path: Path) -> Prove:
     path = str(program("promtool"))
 
-    def run(proofs: list[Proof]) -> list[Outcome]:
-        wanted = [proof for proof in proofs if not proof.unproven]
-        return list(Promtool(path).prove(wanted, tmp_path / "proofs", workers=2))
+    def run(proofs: list[Proof], *, explains: bool = True) -> list[Outcome]:
+        wanted = [proof for proof in proofs if proof.is_run]
+        return list(Promtool(path, explains=explains).prove(wanted, tmp_path / "proofs", workers=2))
 
     return run
