@@ -96,8 +96,8 @@ def proofs_begun() -> int:
         ("exec sleep 600", lambda: any(Path("temporary").iterdir())),
         ("touch $HERE/running; exec sleep 600", Path("running").exists),
         ("touch $HERE/running; sleep 600", Path("running").exists),  # a script around promtool
-        ("exec sleep 0.01", lambda: proofs_begun() > 20),
-        ("exec sleep 0.01", lambda: proofs_begun() > 100),
+        ("exec sleep 1", lambda: proofs_begun() > 20),
+        ("exec sleep 1", lambda: proofs_begun() > 100),
     ],
     ids=["version", "folder", "promtool", "its-child", "many", "more"],
 )
@@ -106,7 +106,7 @@ def test_an_interrupted_test_leaves_no_folder_and_no_program(
 ) -> None:
     write_specs(20)
     write_promtool(promtool)
-    with started("test", "--promtool", "./promtool") as process:
+    with started("test", "--each", "--promtool", "./promtool") as process:
         until(moment)
         said = end(process, number)
     assert process.returncode == {signal.SIGINT: 130, signal.SIGTERM: 143}[number], said
