@@ -38,6 +38,7 @@ def proofs(catalogue: Catalogue, seen: SeenGroups | None = None, *, each: bool =
         seen: the groups of rule files, by default what compiles now.
         each: prove every SLO by itself, not one of each shape.
     """
+    yield from _superfluous(catalogue, seen or {})
     shapes = dict[str, list[SloRules]]()
     for platform in catalogue.platforms:
         yield from _shared_proofs(platform, seen)
@@ -53,6 +54,18 @@ def proofs(catalogue: Catalogue, seen: SeenGroups | None = None, *, each: bool =
             else:
                 proven.append(rules)
                 yield from slo_proofs(rules)
+
+
+def _superfluous(catalogue: Catalogue, seen: SeenGroups) -> Iterator[Proof]:
+    """Groups of the catalogue's services, by the labels of their rules, that no SLO compiles to."""
+    meant = {name for slo in catalogue.slos for name in (conventions.fast_group(slo), conventions.slow_group(slo))}
+    services = {(slo.platform, slo.service) for slo in catalogue.slos}
+    for name in [name for name in seen if name not in meant]:
+        labels = [rule.get("labels", {}) for group in seen[name] for rule in group["rules"]]
+        owners = {(found.get("platform"), found.get("service")) for found in labels} & services
+        for platform, service in sorted(owners):
+            why = f"group {name} is none that the specifications compile to"
+            yield Proof(f"{platform}/{service}", "rules", MINUTE, refuted=why)
 
 
 def _like(rules: SloRules, proven: Sequence[SloRules]) -> Proof | None:

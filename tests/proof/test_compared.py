@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
-from sloctl.backends.prometheus.backend import slo_groups
+from sloctl.backends.prometheus.backend import platform_groups, slo_groups
+from sloctl.model.catalogue import Catalogue
 from sloctl.proof.compared import differences
 from sloctl.proof.proof import rules_of
-from sloctl.proof.slos import slo_proofs
+from sloctl.proof.slos import proofs, slo_proofs
 from tests.proof.conftest import Written
 
 Group = dict[str, Any]
@@ -83,3 +84,16 @@ def test_what_is_as_it_must_be_differs_in_nothing(written: Written) -> None:
     platform, slo = written()
     for group in slo_groups(platform, slo):
         assert list(differences(group.value(), {group.name: [group.value()]})) == []
+
+
+def test_a_group_of_a_service_that_no_slo_compiles_to_is_told(written: Written) -> None:
+    platform, slo = written()
+    meant = [group.value() for group in (*slo_groups(platform, slo), *platform_groups(platform))]
+    more = [{**meant[0], "name": "slo-default-api-old-fast"}]
+    others = [{"name": "mine", "interval": "1m", "rules": [{"record": "x", "expr": "1", "labels": {"service": "web"}}]}]
+    seen = {group["name"]: [group] for group in [*meant, *others]}
+    catalogue = Catalogue((platform,))
+    assert [proof.refuted for proof in proofs(catalogue, seen) if proof.refuted] == []
+    assert [proof.refuted for proof in proofs(catalogue, {**seen, more[0]["name"]: more}) if proof.refuted] == [
+        "group slo-default-api-old-fast is none that the specifications compile to"
+    ]
