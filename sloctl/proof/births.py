@@ -12,6 +12,7 @@ from typing import Final
 
 from sloctl.model.catalogue import NewSeries
 from sloctl.model.indicator import RunningTotal
+from sloctl.model.selector import Selector
 from sloctl.proof.counters import RatioInput
 from sloctl.proof.examples import Example
 from sloctl.proof.proof import Case, Expected, Proof, SloRules
@@ -93,7 +94,10 @@ def birth_proofs(rules: SloRules, raw: RawInput) -> Iterator[Proof]:
     labels = dict(parts[0].labels) | split_of(slo)
     free = [label for label in slo.sampling.target_labels if label not in labels]
     if len(parts) == 1 and free:
-        cases = [_case(rules, raw, world, Example(parts[0].metric, labels, ()), free[0], tiles) for world in _worlds()]
+        cases = [
+            _case(rules, raw, world, Example(Selector(parts[0].metric), labels, ()), free[0], tiles)
+            for world in _worlds()
+        ]
         yield rules.proof("births", slo.sampling.resolution, tiles, cases)
 
 
@@ -102,7 +106,7 @@ def _case(rules: SloRules, raw: RatioInput, world: _World, example: Example, fre
     for number, counter in enumerate(world.counters):
         known = {label: example.labels.get(label, "proof") for label in slo.sampling.target_labels}
         target = {**known, free: counter.target}
-        series[example.text({**target, "replica": str(number)})] = _samples(raw, counter.before, counter.after)
+        series[example.text({**target, raw.further: str(number)})] = _samples(raw, counter.before, counter.after)
         had_any = any(each.before is not None for each in world.counters if each.target == counter.target)
         was_up = Decimal(world.up[counter.target]) if counter.target in world.up else Decimal(1) if had_any else None
         series[series_text("up", target)] = _samples(raw, was_up, Decimal(1))

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence, Set
+from collections.abc import Iterator, Mapping, Sequence, Set
 from decimal import Decimal
+from typing import Any
 
 from sloctl import conventions
-from sloctl.backends.prometheus.backend import platform_groups
+from sloctl.backends.prometheus.backend import platform_groups, repair_groups
 from sloctl.conventions.inventory import error_ratio_windows
 from sloctl.explain.simulation import Tile
 from sloctl.model.catalogue import Catalogue, Platform, Slo
@@ -59,6 +60,7 @@ def proofs(catalogue: Catalogue, seen: SeenGroups | None = None, *, each: bool =
 def _superfluous(catalogue: Catalogue, seen: SeenGroups) -> Iterator[Proof]:
     """Groups of the catalogue's services, by the labels of their rules, that no SLO compiles to."""
     meant = {name for slo in catalogue.slos for name in (conventions.fast_group(slo), conventions.slow_group(slo))}
+    meant |= {group["name"] for platform in catalogue.platforms for group in _repairs(platform)}
     services = {(slo.platform, slo.service) for slo in catalogue.slos}
     for name in [name for name in seen if name not in meant]:
         labels = [rule.get("labels", {}) for group in seen[name] for rule in group["rules"]]
@@ -83,10 +85,16 @@ def _shared_proofs(platform: Platform, seen: SeenGroups | None) -> Iterator[Proo
     meant = [group.value() for group in platform_groups(platform)]
     found = meant if seen is None else [group for wanted in meant for group in seen.get(wanted["name"], ())]
     rules = [rule for group in found for rule in group["rules"]]
-    differing = [] if seen is None else [sentence for group in meant for sentence in differences(group, seen)]
+    compared = [*meant, *_repairs(platform)]
+    differing = [] if seen is None else [sentence for group in compared for sentence in differences(group, seen)]
     yield from (Proof(platform.name, "rules", MINUTE, refuted=sentence) for sentence in differing)
     yield from calendar_proofs(platform, rules)
     yield from health_proofs(platform, rules)
+
+
+def _repairs(platform: Platform) -> list[Mapping[str, Any]]:
+    """The groups that repair what services missed; rules of several SLOs, which are compared and not run."""
+    return [group.value() for service in platform.services for group in repair_groups(platform, service)]
 
 
 def slo_proofs(rules: SloRules) -> list[Proof]:

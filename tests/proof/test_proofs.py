@@ -150,8 +150,8 @@ def told(rules: SloRules, tier: Tier, ratio: Decimal, looks: int) -> Case:
             Decimal(value) if at and at % 4 == 0 else None for at, value in enumerate(rolled)
         ]
     expr = rules.seen[conventions.tier_alert(slo, tier)]["expr"]
-    for name, rule in rules.seen.items():
-        if "record" in rule and ":ratio_" in name:
+    for name, rule in reversed(rules.seen.items()):  # what is read stands before what reads it
+        if "record" in rule and (":ratio_" in name or name == conventions.window_total(slo.window)):
             expr = expr.replace(f'{name}{{platform="default", slo="api-ok"}}', f"({rule['expr']})")
     fires = resolution * begin + (said or ZERO)
     silent = fires - step if said else resolution * (begin + after - group)

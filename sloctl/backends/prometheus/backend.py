@@ -48,12 +48,17 @@ def service_rules(platform: Platform, service: Service) -> Artifact:
 def service_groups(platform: Platform, service: Service) -> list[Group]:
     """The groups of all SLOs of a service, then the one that repairs what they missed."""
     groups = [group for slo in service.slos for group in slo_groups(platform, slo)]
-    repairs = tuple(
+    return [*groups, *repair_groups(platform, service)]
+
+
+def repair_groups(platform: Platform, service: Service) -> list[Group]:
+    """The one group that repairs what the SLOs of a service missed; none where nothing can be repaired."""
+    rules = tuple(
         RecordingRule(rule, _EXPRESSIONS[rule.metric](slo)) for slo in service.slos for rule in inventory.repairs(slo)
     )
     every = platform.sampling.resolution * pauses.EVERY_TILES
     limit = max((_limit(slo) for slo in service.slos), default=0)
-    return [*groups, Group(conventions.repairs_group(platform, service), every, repairs, limit)] if repairs else groups
+    return [Group(conventions.repairs_group(platform, service), every, rules, limit)] if rules else []
 
 
 def slo_groups(platform: Platform, slo: Slo) -> tuple[Group, Group]:
