@@ -101,7 +101,7 @@ CANARY = {
     "arms": {"canary": 'version="new"', "baseline": 'version="old"'},
     "steps": [{"weight": "100%"}],
     "checks": [
-        {"name": "errors", "slo": "ok", "by": ["route"], "error_rate": "1%"},
+        {"name": "errors", "slo": "ok", "by": ["route"], "within": ["pod"], "error_rate": "1%"},
         {"name": "same", "mismatches": "m_total", "compared": "c_total"},
     ],
     "after": {"slo": "ok", "by": ["route"], "within": "5m", "success": "100%"},
@@ -184,7 +184,7 @@ def put(spec: Spec, field: Field, text: str) -> Spec:
 
 
 # Words of closed lists and quantities: what is not one of them is refused by patterns of their own.
-NO_TEXT = {"apiVersion", "kind", "severity", "over", "objective", "at_most", "at_least", "max_age", "weight", "within"}
+NO_TEXT = {"apiVersion", "kind", "severity", "over", "objective", "at_most", "at_least", "max_age", "weight"}
 NO_TEXT |= {"success", "error_rate", "below", "credit", "calendar", "days"}
 FIELDS = [
     (number, field)

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sloctl.backends.prometheus.backend import platform_groups, slo_groups
+from sloctl.backends.prometheus.backend import platform_groups, service_groups, slo_groups
 from sloctl.model.catalogue import Catalogue
 from sloctl.proof.compared import differences
 from sloctl.proof.proof import rules_of
@@ -87,8 +87,8 @@ def test_what_is_as_it_must_be_differs_in_nothing(written: Written) -> None:
 
 
 def test_a_group_of_a_service_that_no_slo_compiles_to_is_told(written: Written) -> None:
-    platform, slo = written()
-    meant = [group.value() for group in (*slo_groups(platform, slo), *platform_groups(platform))]
+    platform, _ = written()
+    meant = [group.value() for group in (*service_groups(platform, platform.services[0]), *platform_groups(platform))]
     more = [{**meant[0], "name": "slo-default-api-old-fast"}]
     others = [{"name": "mine", "interval": "1m", "rules": [{"record": "x", "expr": "1", "labels": {"service": "web"}}]}]
     seen = {group["name"]: [group] for group in [*meant, *others]}
