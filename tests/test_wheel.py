@@ -58,7 +58,7 @@ COMMANDS = {
     "explain my-service/availability": (0, "99.9% over 30d"),
     "diff slo-specs slo-specs": (0, "Nothing changes for the person on call."),
     "schema --check": (0, "is up to date"),
-    "test --promtool ./promtool": (0, "25 proven, 0 not provable, 0 failed"),
+    "test --promtool ./promtool": (0, "8 of 8 tiers proven"),
     "status --prometheus PROMETHEUS": (3, "has no rules of sloctl"),
     "backfill --prometheus PROMETHEUS": (0, "promtool"),
     "try --prometheus PROMETHEUS": (0, "my-service/availability"),
