@@ -19,7 +19,7 @@ from bench.rows import Row
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, Platform, Slo
-from sloctl.proof.promtool import Outcome, Promtool
+from sloctl.proof.promtool import Promtool, ProofOutcome
 from sloctl.proof.proof import Proof, rules_of
 from sloctl.proof.slos import proofs, slo_proofs
 
@@ -175,7 +175,7 @@ def _resident(pid: int) -> int:
     return total
 
 
-def _prove(claims: Sequence[Proof]) -> list[Outcome]:
+def _prove(claims: Sequence[Proof]) -> list[ProofOutcome]:
     with tempfile.TemporaryDirectory(prefix="sloctl-bench-") as folder:
         return list(Promtool().prove(claims, Path(folder), workers=min(CORES, os.cpu_count() or 1)))
 

@@ -26,7 +26,7 @@ from rich.table import Table
 from bench.rows import Row
 from bench.rules_accuracy import WIDTH
 from bench.rules_server import Server
-from sloctl.artifacts import Target, write
+from sloctl.artifacts import OutputTarget, write
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.backends.prometheus.counters import SMALL
 from sloctl.compiler import compile_specs
@@ -333,7 +333,7 @@ class Stage:
         file.write_text("".join([SPEC, *slos, SLICES]), encoding="utf-8")
         compilation = compile_specs([str(file)], [PrometheusBackend()], root=self.folder)
         assert not compilation.found.errors, compilation.found.errors
-        written = write(compilation.files, Target(self.folder, ("rules/prometheus",))).written
+        written = write(compilation.files, OutputTarget(self.folder, ("rules/prometheus",))).written
         return [self.folder / path for path in written]
 
 

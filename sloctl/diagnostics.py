@@ -11,7 +11,7 @@ MOST_RELATED: Final = 3
 """So many other places of one finding are shown."""
 
 
-class Severity(IntEnum):
+class FindingSeverity(IntEnum):
     """How bad a finding is; only errors stop a run (warnings too, with `--strict`)."""
 
     ERROR = 0
@@ -57,7 +57,7 @@ class Diagnostic:
         related: the other places involved.
     """
 
-    severity: Severity
+    severity: FindingSeverity
     code: str
     message: str
     place: Place
@@ -81,20 +81,20 @@ class Diagnostics:
 
     def error(self, code: str, place: Place, message: str, help: str = "", *related: Related) -> None:  # noqa: A002
         """Add an error: nothing is written."""
-        self.add(Diagnostic(Severity.ERROR, code, message, place, help, related))
+        self.add(Diagnostic(FindingSeverity.ERROR, code, message, place, help, related))
 
     def warning(self, code: str, place: Place, message: str, help: str = "", *related: Related) -> None:  # noqa: A002
         """Add a warning: shown, and an error with `--strict`."""
-        self.add(Diagnostic(Severity.WARNING, code, message, place, help, related))
+        self.add(Diagnostic(FindingSeverity.WARNING, code, message, place, help, related))
 
     def note(self, code: str, place: Place, message: str, help: str = "", *related: Related) -> None:  # noqa: A002
         """Add a note: shown only."""
-        self.add(Diagnostic(Severity.NOTE, code, message, place, help, related))
+        self.add(Diagnostic(FindingSeverity.NOTE, code, message, place, help, related))
 
     @property
     def errors(self) -> list[Diagnostic]:
         """The findings that stop the run."""
-        return [finding for finding in self.found if finding.severity is Severity.ERROR]
+        return [finding for finding in self.found if finding.severity is FindingSeverity.ERROR]
 
     def __iter__(self) -> Iterator[Diagnostic]:
         """Findings once each, by place, then severity and code; what is said twice shows the places of both."""

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from examples.pictures.exporter import exporter_of, serving
 from sloctl import conventions
-from sloctl.artifacts import Target, write
+from sloctl.artifacts import OutputTarget, write
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
 from sloctl.model.catalogue import Catalogue
@@ -64,7 +64,7 @@ def world(folder: Path, specs: Path = ROOT / "slo-specs", flags: Sequence[str] =
     compilation = compile_specs([str(faster(specs, folder))], backends, root=folder, relative_to=folder)
     if compilation.found.errors:
         raise ValueError(str(compilation.found.errors[0]))
-    files = write(compilation.files, Target(folder, ("rules/prometheus", "dashboards"))).written
+    files = write(compilation.files, OutputTarget(folder, ("rules/prometheus", "dashboards"))).written
     rules = [folder / file for file in files if file.startswith("rules/")]
     exporter = exporter_of(compilation.catalogue)
     with serving(exporter) as address:

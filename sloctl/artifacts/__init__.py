@@ -53,7 +53,7 @@ class Comparison:
 
 
 @dataclass(slots=True)
-class Written:
+class WrittenFiles:
     """What a run did.
 
     Attributes:
@@ -69,7 +69,7 @@ class Written:
 
 
 @dataclass(frozen=True, slots=True)
-class Target:
+class OutputTarget:
     """Where a run writes.
 
     Attributes:
@@ -104,7 +104,7 @@ class Target:
                 yield from (f"{below}/{name}" for name in names if name != MANIFEST)
 
 
-def write(files: Iterable[Rendered], target: Target, *, prune: bool = False) -> Written:
+def write(files: Iterable[Rendered], target: OutputTarget, *, prune: bool = False) -> WrittenFiles:
     """Bring the owned folders up to date.
 
     Args:
@@ -123,7 +123,7 @@ def write(files: Iterable[Rendered], target: Target, *, prune: bool = False) -> 
         raise OutsideError(f"cannot write below {target.output}: {error.strerror or error}") from error
 
 
-def compare(files: Iterable[Rendered], target: Target) -> Comparison:
+def compare(files: Iterable[Rendered], target: OutputTarget) -> Comparison:
     """What `write` would change, without writing.
 
     Raises:
@@ -153,15 +153,15 @@ def compare(files: Iterable[Rendered], target: Target) -> Comparison:
 class _Run:
     """One run of `write`, under the lock."""
 
-    def __init__(self, target: Target, folder: Path) -> None:
+    def __init__(self, target: OutputTarget, folder: Path) -> None:
         self.target, self.staging = target, Folders(folder)
         self.output = Folders(target.output)
         self.known = target.entries()
         self.entries: dict[str, Mapping[str, Any]] = {}  # of the next manifests
         self.staged: list[str] = []
-        self.done = Written()
+        self.done = WrittenFiles()
 
-    def run(self, files: Iterable[Rendered], *, prune: bool) -> Written:
+    def run(self, files: Iterable[Rendered], *, prune: bool) -> WrittenFiles:
         for file in files:
             self._stage(file)
         self._keep_or_prune(prune=prune)

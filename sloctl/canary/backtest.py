@@ -40,7 +40,7 @@ PROMOTED: Final = 0.95
 
 
 @dataclass(frozen=True, slots=True)
-class Window:
+class TrialWindow:
     """One stretch of history: the counts of some pods of the stable version against the others'."""
 
     counts: Mapping[str, CheckCounts]
@@ -48,7 +48,7 @@ class Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class TrialOutcome:
     """Verdicts on windows, of versions that are alike.
 
     Attributes:
@@ -63,7 +63,7 @@ class Outcome:
     why: str = ""
 
 
-def windows(service: Service, prometheus: Queries, now: float, length: float, count: int) -> Iterator[Window]:
+def windows(service: Service, prometheus: Queries, now: float, length: float, count: int) -> Iterator[TrialWindow]:
     """So many windows of the last `length` seconds, each as long as the first step holds.
 
     Those through which fewer than two pods lived are left out.
@@ -85,7 +85,7 @@ def windows(service: Service, prometheus: Queries, now: float, length: float, co
 
 def _window(
     service: Service, canary: Canary, prometheus: Queries, start: float, end: float, number: int
-) -> Window | None:
+) -> TrialWindow | None:
     everything = Arm.alone(common(canary.arms))
     slos, grid = {slo.name: slo for slo in service.slos}, grid_seconds(service)
     query = LookQueries(prometheus, everything, everything, slos, grid, end, HistoryCache(), KeptReleases())
@@ -98,7 +98,7 @@ def _window(
     chosen = set(ranked[: min(max(1, round(float(canary.steps[0].weight) * len(ranked))), len(ranked) - 1)])
     split = {name: _split(found, chosen) for name, found in samples.items()}
     clock = clock_at(canary, start, end, grid, 0, start)
-    return Window(counted(split, canary), clock)
+    return TrialWindow(counted(split, canary), clock)
 
 
 def common(arms: Versions) -> tuple[Matcher, ...]:
@@ -119,7 +119,7 @@ def _split(samples: CheckSamples, chosen: set[LabelValues]) -> CheckSamples:
     return CheckSamples(samples.canary.of(chosen), samples.canary.of(others), history)
 
 
-def outcome(service: Service, found: Iterable[Window], errors: float = 0.0) -> Outcome:
+def outcome(service: Service, found: Iterable[TrialWindow], errors: float = 0.0) -> TrialOutcome:
     """The verdicts on windows.
 
     Args:
@@ -129,7 +129,7 @@ def outcome(service: Service, found: Iterable[Window], errors: float = 0.0) -> O
     verdicts = [_verdict(service, window, errors, rng) for window in found]
     times = [seconds for verdict in verdicts if (seconds := _seconds(verdict)) is not None]
     waits = [verdict.reason.value for verdict in verdicts if verdict.decision is Decision.CONTINUE]
-    return Outcome(
+    return TrialOutcome(
         len(verdicts),
         sum(verdict.decision is Decision.PROMOTE for verdict in verdicts),
         sum(verdict.decision is Decision.ROLLBACK for verdict in verdicts),
@@ -144,7 +144,7 @@ def _seconds(verdict: Verdict) -> float | None:
     return min(crossed) - verdict.clock.start if crossed and verdict.clock is not None else None
 
 
-def _verdict(service: Service, window: Window, errors: float, rng: Generator) -> Verdict:
+def _verdict(service: Service, window: TrialWindow, errors: float, rng: Generator) -> Verdict:
     counts = dict(window.counts)
     if errors:
         assert service.canary is not None
@@ -191,7 +191,7 @@ def _moved(
     return replace(arm, counted={**arm.counted, to: side})
 
 
-def proposal(service: Service, found: Sequence[Window]) -> dict[str, Outcome]:
+def proposal(service: Service, found: Sequence[TrialWindow]) -> dict[str, TrialOutcome]:
     """What unchanged versions would get under other absolute limits, for all checks of error ratios alike."""
     canary = service.canary
     assert canary is not None
@@ -208,7 +208,7 @@ def proposal(service: Service, found: Sequence[Window]) -> dict[str, Outcome]:
     return {limit: outcome(under(Decimal(limit)), found) for limit in LIMITS}
 
 
-def proposed(tried: Mapping[str, Outcome]) -> str | None:
+def proposed(tried: Mapping[str, TrialOutcome]) -> str | None:
     """The strictest limit that promotes unchanged versions; None for none of them."""
     good = (limit for limit, each in tried.items() if each.windows and each.promoted >= PROMOTED * each.windows)
     return min(good, key=float, default=None)

@@ -10,7 +10,7 @@ from __future__ import annotations
 from datetime import date
 from typing import Final
 
-from sloctl.checks.grouped import SLOS, Finding, report
+from sloctl.checks.grouped import SLOS, GroupedFinding, report
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.model.periods import LAST_YEAR
@@ -26,9 +26,9 @@ def check(catalogue: Catalogue, found: Diagnostics, today: date) -> None:
     report(found.warning, CODE, map(_finding, calendars))
 
 
-def _finding(slo: Slo) -> Finding:
+def _finding(slo: Slo) -> GroupedFinding:
     message = f"the calendar table behind {SLOS} ends with {LAST_YEAR}"
     place = slo.at("window" if slo.window == slo.calendar else "sla")
-    return Finding(
+    return GroupedFinding(
         slo, place, message, "install a newer sloctl and run `sloctl generate`, or write a rolling window such as `30d`"
     )

@@ -15,7 +15,7 @@ from collections.abc import Iterator
 from decimal import ROUND_CEILING, Decimal
 from typing import Final
 
-from sloctl.checks.grouped import SLOS, Finding, report, tiers
+from sloctl.checks.grouped import SLOS, GroupedFinding, report, tiers
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.alerting import BudgetLeft, Tier
 from sloctl.model.budget import error_threshold, exhaustion_time, tier_detection_time
@@ -30,7 +30,7 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
     report(found.warning, CODE, (finding for slo, tier in tiers(catalogue) for finding in _of(slo, tier)))
 
 
-def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
+def _of(slo: Slo, tier: Tier) -> Iterator[GroupedFinding]:
     if not tier.for_ or isinstance(tier.trigger, BudgetLeft):
         return
     noticed = tier_detection_time(tier, slo.objective, Decimal(1), slo.sampling.resolution)
@@ -42,11 +42,11 @@ def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
     help_ = f"write `for: {longest}` or less, or leave it out" if longest else "leave `for` out"
     if gone <= fires:
         cause = f"a total outage spends all of it in {_seconds(gone)}, and the tier fires after {fires}"
-        yield Finding(slo, tier.place, f"this tier of {SLOS} fires when the budget is gone: {cause}", help_)
+        yield GroupedFinding(slo, tier.place, f"this tier of {SLOS} fires when the budget is gone: {cause}", help_)
     elif hidden is not None:
         spent = percent((hidden / gone).quantize(Decimal("0.01")))
         cause = f"a total one of {hidden} tells nobody and spends {spent} of the budget"
-        yield Finding(slo, tier.place, f"the `for` of this tier of {SLOS} hides outages: {cause}", help_)
+        yield GroupedFinding(slo, tier.place, f"the `for` of this tier of {SLOS} hides outages: {cause}", help_)
 
 
 def _hidden(slo: Slo, tier: Tier, noticed: Duration) -> Duration | None:

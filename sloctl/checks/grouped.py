@@ -13,7 +13,7 @@ SLOS: Final = "<slos>"
 """Stands for the SLOs in a message."""
 
 
-class Finding(NamedTuple):
+class GroupedFinding(NamedTuple):
     """What is wrong at a place, with `SLOS` where the message names whom it concerns."""
 
     slo: Slo
@@ -28,13 +28,13 @@ def tiers(catalogue: Catalogue) -> Iterator[tuple[Slo, Tier]]:
     return ((slo, tier) for slo in catalogue.slos for tier in slo.tiers)
 
 
-def report(add: Callable[..., None], code: str, findings: Iterable[Finding]) -> None:
+def report(add: Callable[..., None], code: str, findings: Iterable[GroupedFinding]) -> None:
     """Add what differs in its SLO only once; the other places are those of its first SLO.
 
     Args:
         add: `error`, `warning` or `note` of the diagnostics.
     """
-    groups: dict[tuple[Place, str, str], list[Finding]] = {}
+    groups: dict[tuple[Place, str, str], list[GroupedFinding]] = {}
     for finding in findings:
         groups.setdefault((finding.place, finding.message, finding.help), []).append(finding)
     for (place, message, help_), group in groups.items():

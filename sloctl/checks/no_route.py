@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final, assert_never
 
-from sloctl.checks.grouped import SLOS, Finding, report
+from sloctl.checks.grouped import SLOS, GroupedFinding, report
 from sloctl.conventions import inventory
 from sloctl.conventions.inventory import Alert, BuiltIn
 from sloctl.diagnostics import Diagnostics, Related
@@ -36,7 +36,7 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
         _check_health(platform, found)
 
 
-def _missing(platform: Platform) -> Iterator[Finding]:
+def _missing(platform: Platform) -> Iterator[GroupedFinding]:
     for slo in platform.slos:
         team = platform.teams.get(slo.team or "")
         if team is None or slo.mode is Mode.OBSERVE:
@@ -48,10 +48,10 @@ def _missing(platform: Platform) -> Iterator[Finding]:
             message, help_ = _message(f"{what} of {SLOS} is", team, severity), _help(team, severity)
             if place is None:
                 related = Related(slo.place, "this SLO has such an alert")
-                yield Finding(slo, team.place, message, help_, (related,))
+                yield GroupedFinding(slo, team.place, message, help_, (related,))
             else:
                 related = Related(team.place, "the team's routes are here")
-                yield Finding(slo, place, message, help_, (related,))
+                yield GroupedFinding(slo, place, message, help_, (related,))
 
 
 def _what(alert: Alert) -> str:

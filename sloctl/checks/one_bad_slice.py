@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sloctl.checks.grouped import SLOS, Finding, report, tiers
+from sloctl.checks.grouped import SLOS, GroupedFinding, report, tiers
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.alerting import BudgetLeft, Guard, Tier
 from sloctl.model.budget import error_threshold
@@ -25,7 +25,7 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
     report(found.warning, CODE, (finding for slo, tier in tiers(catalogue) for finding in _of(slo, tier)))
 
 
-def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
+def _of(slo: Slo, tier: Tier) -> Iterator[GroupedFinding]:
     if not slo.counts_slices or isinstance(tier.trigger, BudgetLeft) or not _on_one(slo, tier):
         return
     slices = int(tier.averaged_over / slo.sampling.resolution)
@@ -34,7 +34,7 @@ def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
         help_ = "write `min_bad: 3`, or leave it out"
     else:
         help_ = f"write `for: {slo.sampling.resolution * 2}`, or a longer `over`"
-    yield Finding(slo, tier.place, message, help_)
+    yield GroupedFinding(slo, tier.place, message, help_)
 
 
 def _on_one(slo: Slo, tier: Tier) -> bool:

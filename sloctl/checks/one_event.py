@@ -13,7 +13,7 @@ from collections.abc import Iterator
 from decimal import Decimal
 from typing import Final
 
-from sloctl.checks.grouped import SLOS, Finding, report, tiers
+from sloctl.checks.grouped import SLOS, GroupedFinding, report, tiers
 from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.alerting import BudgetLeft, Guard, Tier
 from sloctl.model.budget import error_threshold
@@ -28,14 +28,14 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
     report(found.warning, CODE, _findings(catalogue))
 
 
-def _findings(catalogue: Catalogue) -> Iterator[Finding]:
+def _findings(catalogue: Catalogue) -> Iterator[GroupedFinding]:
     for slo, tier in tiers(catalogue):
         if slo.traffic is None or slo.counts_slices or not _on_one(slo, tier):
             continue
         usual = number(slo.traffic.during(tier.averaged_over).quantize(Decimal("0.1")))
         message = f"one bad event among {usual} ({slo.traffic} over {tier.over}) fires this tier of {SLOS}"
         related = Related(slo.at("traffic"), "the traffic is declared here")
-        yield Finding(slo, tier.place, message, _help(slo, tier), (related,))
+        yield GroupedFinding(slo, tier.place, message, _help(slo, tier), (related,))
 
 
 def _on_one(slo: Slo, tier: Tier) -> bool:

@@ -14,7 +14,7 @@ from decimal import ROUND_CEILING, Decimal
 from itertools import combinations
 from typing import Final
 
-from sloctl.checks.grouped import SLOS, Finding, report
+from sloctl.checks.grouped import SLOS, GroupedFinding, report
 from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.alerting import BudgetLeft, Tier
 from sloctl.model.budget import error_threshold
@@ -32,7 +32,7 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
     report(found.warning, CODE, (finding for slo in slos for finding in _of(slo)))
 
 
-def _of(slo: Slo) -> Iterator[Finding]:
+def _of(slo: Slo) -> Iterator[GroupedFinding]:
     reachable = [tier for tier in slo.tiers if not isinstance(tier.trigger, BudgetLeft)]
     ranked = sorted(reachable, key=lambda tier: tier.severity.value)
     for higher, lower in combinations(ranked, 2):
@@ -41,7 +41,7 @@ def _of(slo: Slo) -> Iterator[Finding]:
             message = f"{words} of {SLOS} always fire in the same minute, and nothing mutes the lower one"
             later = _later(slo, higher, lower)
             help_ = f"write `inhibition: alertmanager` in the Platform, or `over: {later}` here"
-            yield Finding(slo, lower.place, message, help_, (Related(higher.place, "the other tier"),))
+            yield GroupedFinding(slo, lower.place, message, help_, (Related(higher.place, "the other tier"),))
 
 
 def _together(slo: Slo, one: Tier, other: Tier) -> bool:

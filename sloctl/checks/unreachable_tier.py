@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Final
 
-from sloctl.checks.grouped import SLOS, Finding, report, tiers
+from sloctl.checks.grouped import SLOS, GroupedFinding, report, tiers
 from sloctl.diagnostics import Diagnostics, Related
 from sloctl.model.alerting import BudgetLeft, Burn, Tier
 from sloctl.model.budget import error_threshold
@@ -29,7 +29,7 @@ def check(catalogue: Catalogue, found: Diagnostics) -> None:
     report(found.error, CODE, (finding for slo, tier in averaging for finding in _of(slo, tier)))
 
 
-def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
+def _of(slo: Slo, tier: Tier) -> Iterator[GroupedFinding]:
     limit = error_threshold(tier, slo.objective)
     if limit >= 1:
         cause = (
@@ -40,11 +40,11 @@ def _of(slo: Slo, tier: Tier) -> Iterator[Finding]:
         message = f"this tier of {SLOS} can never fire: {cause} {percent(limit)} errors"
         help_ = f"write a burn below {number(1 / slo.objective.error_budget)}"
         related = Related(slo.at("objective"), "the objective is set here")
-        yield Finding(slo, tier.place, message, help_, (related,))
+        yield GroupedFinding(slo, tier.place, message, help_, (related,))
     slices = slo.slices_in(tier.averaged_over) if tier.min_bad or tier.min_events else None
     for key, least in (("min_bad", tier.min_bad), ("min_events", tier.min_events)):
         if slices is not None and least > slices:
             held = f"{slices} slice{'s' * (slices != 1)}"
             message = f"this tier of {SLOS} can never fire: `{key}` asks for {least}, and {tier.over} holds {held}"
             help_ = f"write `{key}: {slices}` or less, or `over: {slo.sampling.resolution * least}`"
-            yield Finding(slo, tier.place, message, help_)
+            yield GroupedFinding(slo, tier.place, message, help_)

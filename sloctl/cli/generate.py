@@ -15,7 +15,7 @@ from sloctl.cli.collector import paused
 from sloctl.cli.report import escaped, report
 
 if TYPE_CHECKING:
-    from sloctl.artifacts import Drift, Target
+    from sloctl.artifacts import Drift, OutputTarget
     from sloctl.backends.backend import Backend
     from sloctl.compiler import Compilation
 
@@ -64,14 +64,14 @@ def generate(
     Nothing is written unless everything is valid. With some of the specifications only, files that come from others
     as well are left alone.
     """
-    from sloctl.artifacts import Target
+    from sloctl.artifacts import OutputTarget
     from sloctl.compiler import compile_specs
 
     backends = _chosen(only) + _forms(emit, only)
     base = Path("." if output == "-" else output)
     compilation = compile_specs(paths, backends, root=root, relative_to=base, today=date.today())
     report(compilation.found, form, strict=strict)
-    target = Target(base, tuple(folder for backend in backends for folder in backend.folders), compilation.read)
+    target = OutputTarget(base, tuple(folder for backend in backends for folder in backend.folders), compilation.read)
     if output == "-":
         _print(compilation)
     elif check:
@@ -106,7 +106,7 @@ def _print(compilation: Compilation) -> None:
         click.echo(file.content.decode(), nl=False)
 
 
-def _check(compilation: Compilation, target: Target) -> int:
+def _check(compilation: Compilation, target: OutputTarget) -> int:
     from sloctl.artifacts import compare
 
     comparison = compare(compilation.files, target)
@@ -148,7 +148,7 @@ def _bounded_diff(file: Drift) -> Iterator[str]:
         yield f"  (more than {_LINES_A_FILE} lines differ)"
 
 
-def _write(compilation: Compilation, target: Target, *, prune: bool) -> None:
+def _write(compilation: Compilation, target: OutputTarget, *, prune: bool) -> None:
     from sloctl.artifacts import write
 
     result = write(compilation.files, target, prune=prune)
@@ -166,7 +166,7 @@ def _write(compilation: Compilation, target: Target, *, prune: bool) -> None:
         )
 
 
-def _tell_left_alone(paths: list[str], target: Target) -> None:
+def _tell_left_alone(paths: list[str], target: OutputTarget) -> None:
     """What a run on some of the specifications cannot know."""
     if paths:
         first, others = target.output / paths[0], f" and {len(paths) - 1} others" if len(paths) > 1 else ""

@@ -9,12 +9,12 @@ from typing import TYPE_CHECKING, Any, Final
 
 import click
 
-from sloctl.diagnostics import Diagnostic, Diagnostics, Place, Severity
+from sloctl.diagnostics import Diagnostic, Diagnostics, FindingSeverity, Place
 
 if TYPE_CHECKING:
     from sloctl.model.catalogue import Catalogue
 
-_COLOURS: Final = {Severity.ERROR: "red", Severity.WARNING: "yellow", Severity.NOTE: "cyan"}
+_COLOURS: Final = {FindingSeverity.ERROR: "red", FindingSeverity.WARNING: "yellow", FindingSeverity.NOTE: "cyan"}
 _WIDTH: Final = 160
 
 
@@ -44,7 +44,7 @@ def report(found: Diagnostics, form: str, *, strict: bool = False, only_errors: 
         only_errors: nothing is printed where nothing stops it.
         code: the exit code.
     """
-    worst = Severity.WARNING if strict else Severity.ERROR
+    worst = FindingSeverity.WARNING if strict else FindingSeverity.ERROR
     failed = any(finding.severity <= worst for finding in found)
     for line in FORMS[form](found) if failed or not only_errors else ():
         click.echo(line, err=True)
@@ -86,7 +86,7 @@ def _text(found: Diagnostics) -> Iterator[str]:
     for finding in found:
         yield from _finding(finding, found.sources)
         yield ""
-    counts = [(severity, sum(finding.severity is severity for finding in found)) for severity in Severity]
+    counts = [(severity, sum(finding.severity is severity for finding in found)) for severity in FindingSeverity]
     if any(count for _, count in counts):
         yield ", ".join(counted(count, severity.word) for severity, count in counts if count)
 
@@ -137,7 +137,7 @@ def _position(place: Place) -> dict[str, Any]:
 
 def _github(found: Diagnostics) -> Iterator[str]:
     """Workflow commands: https://docs.github.com/actions/reference/workflow-commands-for-github-actions."""
-    words = {Severity.ERROR: "error", Severity.WARNING: "warning", Severity.NOTE: "notice"}
+    words = {FindingSeverity.ERROR: "error", FindingSeverity.WARNING: "warning", FindingSeverity.NOTE: "notice"}
     for finding in found:
         place = finding.place
         text = finding.message + (f"\nhelp: {finding.help}" if finding.help else "")

@@ -13,7 +13,7 @@ from sloctl.cli.files import kept_folder
 from sloctl.cli.report import escaped, loaded
 
 if TYPE_CHECKING:
-    from sloctl.backends.alertmanager.tree import Route
+    from sloctl.backends.alertmanager.tree import RouteNode
     from sloctl.conventions.inventory import Alert
     from sloctl.model.catalogue import Catalogue
 
@@ -165,7 +165,7 @@ def _replace(file: Path, text: str) -> None:
         raise OutsideError(f"cannot write {file}: {error.strerror}; it is as it was") from None
 
 
-def _lines(catalogue: Catalogue, tree: Route) -> Iterator[str]:
+def _lines(catalogue: Catalogue, tree: RouteNode) -> Iterator[str]:
     from sloctl.backends.alertmanager.routes import routed
     from sloctl.backends.alertmanager.tree import matched
     from sloctl.conventions.inventory import platform_alerts
@@ -178,7 +178,7 @@ def _lines(catalogue: Catalogue, tree: Route) -> Iterator[str]:
             yield escaped(f"{platform.name}  {alert.name}  {severity} -> {receivers}")
 
 
-def _amtool(catalogue: Catalogue, tree: Route, file: Path) -> str:
+def _amtool(catalogue: Catalogue, tree: RouteNode, file: Path) -> str:
     """Let Alertmanager's own tool check the file and route one alert of each sort; what it found, in words."""
     import shutil
 
@@ -199,7 +199,7 @@ def _amtool(catalogue: Catalogue, tree: Route, file: Path) -> str:
     return f"amtool accepts the file and agrees on all {len(sorts)} sorts of alerts"
 
 
-def _disagreement(program: str, file: Path, tree: Route, default: str, alert: Alert) -> str | None:
+def _disagreement(program: str, file: Path, tree: RouteNode, default: str, alert: Alert) -> str | None:
     from sloctl.backends.alertmanager.tree import matched
 
     ours = ",".join(route.receiver or default for route in matched(tree, alert.labels))

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from sloctl.model.catalogue import Catalogue
     from sloctl.proof.compared import SeenGroups
     from sloctl.proof.known import Known
-    from sloctl.proof.promtool import Outcome, Promtool
+    from sloctl.proof.promtool import Promtool, ProofOutcome
     from sloctl.proof.proof import Proof
 
 _DEEPEST: Final = 32
@@ -170,15 +170,15 @@ def _rules(group: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
     raise ValueError(f"a rule of {group['name']} has another form")
 
 
-def _run(program: Promtool, claims: Sequence[Proof], folder: Path, known: Known) -> list[Outcome]:
+def _run(program: Promtool, claims: Sequence[Proof], folder: Path, known: Known) -> list[ProofOutcome]:
     """The outcome of each claim; of those that an earlier run proved without running them."""
     from rich.console import Console
     from rich.progress import Progress
 
-    from sloctl.proof.promtool import Outcome
+    from sloctl.proof.promtool import ProofOutcome
 
     keys = {id(claim): program.key(claim) for claim in claims} if known.folder else {}
-    outcomes = [Outcome(claim) for claim in claims if keys and known.text(keys[id(claim)]) is not None]
+    outcomes = [ProofOutcome(claim) for claim in claims if keys and known.text(keys[id(claim)]) is not None]
     proven = {id(outcome.proof) for outcome in outcomes}
     with Progress(console=Console(stderr=True), transient=True) as progress:
         task = progress.add_task("proving", total=len(claims), completed=len(outcomes))
@@ -195,7 +195,7 @@ def _run(program: Promtool, claims: Sequence[Proof], folder: Path, known: Known)
     return outcomes
 
 
-def _report(claims: Sequence[Proof], outcomes: Sequence[Outcome], *, is_verbose: bool) -> tuple[list[str], int]:
+def _report(claims: Sequence[Proof], outcomes: Sequence[ProofOutcome], *, is_verbose: bool) -> tuple[list[str], int]:
     """What is said in the end, and the exit code."""
     unproven = sorted((claim for claim in claims if claim.unproven), key=lambda claim: claim.name)
     alike = [claim for claim in claims if claim.like]

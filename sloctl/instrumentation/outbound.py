@@ -40,7 +40,7 @@ if TYPE_CHECKING:
 _MARK: Final = "_sloctl_instrumented"
 _LOGIN: Final = re.compile(r"^([A-Za-z][A-Za-z0-9+.-]*://)[^/?#@]*@")
 _PORTS: Final = {"https": 443, "http": 80}
-_NESTED: Final[ContextVar[Call | None]] = ContextVar("sloctl_call_of_urllib3", default=None)
+_NESTED: Final[ContextVar[OutboundCall | None]] = ContextVar("sloctl_call_of_urllib3", default=None)
 
 
 def instrument_httpx(client: httpx.Client | httpx.AsyncClient, runtime: Runtime | None = None) -> None:
@@ -100,7 +100,7 @@ class _Adapter:
         self._runtime = runtime
 
     def send(self, request: Any, **options: Any) -> Any:
-        call = Call.to(request.method or "GET", request.url or "", request.headers, self._runtime)
+        call = OutboundCall.to(request.method or "GET", request.url or "", request.headers, self._runtime)
         try:
             response = self._adapter.send(request, **options)
         except BaseException as error:
@@ -144,7 +144,7 @@ def instrument_urllib3(
         if outer is not None:  # a retry, or a step of a redirect
             outer.moved(urlsplit(base + url).hostname or "", headers)
             return send(method, url, *arguments, **options)
-        call = Call.to(method, base + url, headers, runtime)
+        call = OutboundCall.to(method, base + url, headers, runtime)
         token = _NESTED.set(call)
         try:
             response = send(method, url, *arguments, **options)
@@ -178,7 +178,7 @@ def instrument_aiohttp(session: aiohttp.ClientSession, runtime: Runtime | None =
     setattr(hooks, _MARK, True)
 
     async def start(_session: Any, about: Any, sent: Any) -> None:
-        about.call = Call.to(sent.method, str(sent.url), sent.headers, runtime)
+        about.call = OutboundCall.to(sent.method, str(sent.url), sent.headers, runtime)
 
     async def redirect(_session: Any, about: Any, sent: Any) -> None:
         # The next request is made of the same headers, and may go to somebody else.
@@ -211,7 +211,7 @@ def _mark(client: object, function: str) -> None:
     setattr(client, _MARK, True)
 
 
-class Call:
+class OutboundCall:
     """One outgoing request.
 
     Args:
@@ -244,7 +244,7 @@ class Call:
             guard.failed("http client request", error)
 
     @classmethod
-    def to(cls, method: str, url: str, headers: Any, runtime: Runtime | None) -> Call:
+    def to(cls, method: str, url: str, headers: Any, runtime: Runtime | None) -> OutboundCall:
         """A call whose target is in its URL."""
         try:
             parts = urlsplit(url)

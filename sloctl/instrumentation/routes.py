@@ -23,7 +23,7 @@ Scope = MutableMapping[str, Any]
 
 
 @dataclass(frozen=True, slots=True)
-class Template:
+class PathTemplate:
     """A route template and how paths that it matches look."""
 
     text: str
@@ -36,10 +36,10 @@ class RouteTable:
 
     def __init__(self, app: Any = None) -> None:
         self._app = app
-        self._by_leaf: dict[int, tuple[Template, ...]] = {}
+        self._by_leaf: dict[int, tuple[PathTemplate, ...]] = {}
         self._leaves: list[object] = []  # keeps them alive, so that no id is used twice
         self._unknown: dict[int, object] = {}
-        self._all: tuple[Template, ...] | None = None  # until they are read
+        self._all: tuple[PathTemplate, ...] | None = None  # until they are read
 
     def template(self, scope: Scope, status: int) -> str:
         """The template of the route that handled this scope, or `_unmatched`.
@@ -54,7 +54,7 @@ class RouteTable:
             return UNMATCHED  # by the application's own routing
         return _matching(self._read() if self._all is None else self._all, scope)
 
-    def _of_leaf(self, scope: Scope) -> tuple[Template, ...]:
+    def _of_leaf(self, scope: Scope) -> tuple[PathTemplate, ...]:
         leaf = scope.get("endpoint")
         if leaf is None:
             return ()
@@ -66,7 +66,7 @@ class RouteTable:
             self._read()
         return any(template.text == path for templates in self._by_leaf.values() for template in templates)
 
-    def _read_again(self, scope: Scope) -> tuple[Template, ...]:
+    def _read_again(self, scope: Scope) -> tuple[PathTemplate, ...]:
         """Routes may be added while running: a leaf that is not known yet costs one walk of the tree."""
         for leaf in (scope.get("route"), scope.get("endpoint")):
             if leaf is None or id(leaf) in self._unknown or len(self._unknown) >= MAX_UNKNOWN:
@@ -77,8 +77,8 @@ class RouteTable:
             self._unknown[id(leaf)] = leaf
         return ()
 
-    def _read(self) -> tuple[Template, ...]:
-        by_leaf: dict[int, list[Template]] = {}
+    def _read(self) -> tuple[PathTemplate, ...]:
+        by_leaf: dict[int, list[PathTemplate]] = {}
         self._leaves = []
         leaves = list(_walk(getattr(self._app, "routes", ()), "", {}, 0))
         self._all = tuple(leaf.template for leaf in leaves)
@@ -96,7 +96,7 @@ class RouteTable:
 class _Leaf:
     """A route that answers; any of its objects may be what the framework leaves in the scope."""
 
-    template: Template
+    template: PathTemplate
     objects: tuple[object, ...]
 
 
@@ -128,7 +128,7 @@ def _holes(route: Any) -> dict[str, str]:
 
 def _leaf(route: Any, shown: Any, text: str, holes: Mapping[str, str]) -> _Leaf:
     methods = getattr(shown, "methods", None)
-    template = Template(text or "/", _compiled(text or "/", holes), frozenset(methods) if methods else None)
+    template = PathTemplate(text or "/", _compiled(text or "/", holes), frozenset(methods) if methods else None)
     endpoint = getattr(shown, "endpoint", None) or getattr(shown, "app", None)
     objects = (getattr(route, "original_route", None), route, shown, endpoint)
     return _Leaf(template, tuple(served for served in objects if served is not None))
@@ -155,7 +155,7 @@ def _compiled(template: str, holes: Mapping[str, str]) -> re.Pattern[str]:
     return re.compile(pattern)
 
 
-def _matching(templates: tuple[Template, ...], scope: Scope) -> str:
+def _matching(templates: tuple[PathTemplate, ...], scope: Scope) -> str:
     path = local_path(scope)
     matching = [template for template in templates if template.pattern.fullmatch(path)]
     allowing = [

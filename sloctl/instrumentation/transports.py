@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import httpx
 
-from sloctl.instrumentation.outbound import Call
+from sloctl.instrumentation.outbound import OutboundCall
 from sloctl.instrumentation.runtime import Runtime
 
 
-def _call(request: httpx.Request, runtime: Runtime | None) -> Call:
+def _call(request: httpx.Request, runtime: Runtime | None) -> OutboundCall:
     url = request.url
-    return Call(request.method, (url.scheme, url.host, url.port), url, request.headers, runtime)
+    return OutboundCall(request.method, (url.scheme, url.host, url.port), url, request.headers, runtime)
 
 
 class SyncTransport(httpx.BaseTransport):

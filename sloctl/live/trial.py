@@ -41,7 +41,7 @@ _SIDES: Final = "side"
 
 
 @dataclass(frozen=True, slots=True)
-class Events:
+class SpanEvents:
     """What one span held; `total` is None where nothing was counted."""
 
     total: float | None
@@ -64,7 +64,7 @@ class Trial:
     """
 
     slo: Slo
-    by_span: Mapping[Duration, Events] = field(default_factory=dict)
+    by_span: Mapping[Duration, SpanEvents] = field(default_factory=dict)
     is_sampled: bool = False
     series: int = 0
 
@@ -95,7 +95,7 @@ def tried(slo: Slo, client: PrometheusClient, tiles: Tiles) -> Trial:
         for (side, span), promql in asked.items()
     )
     values = {sample.labels.get(_SIDES): sample.value for sample in client.query(union)}
-    by_span = {span: Events(values.get(f"total {span}"), values.get(f"bad {span}", 0.0)) for span in spans}
+    by_span = {span: SpanEvents(values.get(f"total {span}"), values.get(f"bad {span}", 0.0)) for span in spans}
     return Trial(slo, by_span, sampled, series)
 
 

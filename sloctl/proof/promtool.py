@@ -43,7 +43,7 @@ class _StoppedError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
+class ProofOutcome:
     """What promtool said of one proof.
 
     Attributes:
@@ -73,7 +73,7 @@ class Promtool:
         self._running: set[subprocess.Popen[str]] = set()
         self._lock = threading.Lock()
         self._stopped = False
-        self._heard = SimpleQueue[Future[list[Outcome]] | BaseException]()
+        self._heard = SimpleQueue[Future[list[ProofOutcome]] | BaseException]()
         self._check_version()
 
     def _check_version(self) -> None:
@@ -105,7 +105,7 @@ class Promtool:
         """The digest of all that the outcome of a proof follows from."""
         return digest([self.identity, proof.refuted, *contents(proof)])
 
-    def prove(self, proofs: Sequence[Proof], folder: Path, workers: int = 0) -> Iterator[Outcome]:
+    def prove(self, proofs: Sequence[Proof], folder: Path, workers: int = 0) -> Iterator[ProofOutcome]:
         """Every proof's outcome as soon as its batch's are known, once for each program. Files are written to `folder`.
 
         Raises:
@@ -126,7 +126,7 @@ class Promtool:
             self._stop()
             pool.shutdown(cancel_futures=True)
 
-    def _next(self) -> Future[list[Outcome]] | BaseException:
+    def _next(self) -> Future[list[ProofOutcome]] | BaseException:
         """What is heard next.
 
         A signal that comes in the instant before a wait, or to another thread, ends no wait: Python handles it
@@ -140,14 +140,14 @@ class Promtool:
         """Let `prove` raise this instead of its next outcome; may be called at any moment, by a signal handler too."""
         self._heard.put(why)
 
-    def _proven(self, batch: Sequence[Proof], folder: Path) -> list[Outcome]:
+    def _proven(self, batch: Sequence[Proof], folder: Path) -> list[ProofOutcome]:
         """What one process says of many proofs; those that fail are looked at again, each by itself."""
-        outcomes = [Outcome(proof, (proof.refuted,)) for proof in batch if proof.refuted]
+        outcomes = [ProofOutcome(proof, (proof.refuted,)) for proof in batch if proof.refuted]
         tests = {write(proof, folder): proof for proof in batch if not proof.refuted}
         failed = self._failed(folder, list(tests)) if tests else {}
         for path, proof in tests.items():
             failures = tuple(self._explained(proof, path, failed[path])) if path in failed else ()
-            outcomes.append(Outcome(proof, failures))
+            outcomes.append(ProofOutcome(proof, failures))
         return outcomes
 
     def _failed(self, folder: Path, tests: Sequence[Path]) -> dict[Path, str]:

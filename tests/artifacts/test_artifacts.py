@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from sloctl.artifacts import MANIFEST, Change, Drift, Target, compare, write
+from sloctl.artifacts import MANIFEST, Change, Drift, OutputTarget, compare, write
 from sloctl.errors import OutsideError
 from sloctl.model.artifact import Rendered
 
@@ -23,8 +23,8 @@ def file(name: str, content: str = "x\n", *specs: str) -> Rendered:
     return Rendered(f"rules/prometheus/{name}", content.encode(), dict.fromkeys(specs or [SPEC], "0" * 64))
 
 
-def at(output: Path, *read: str, owned: tuple[str, ...] = OWNED) -> Target:
-    return Target(output, owned, frozenset(read))
+def at(output: Path, *read: str, owned: tuple[str, ...] = OWNED) -> OutputTarget:
+    return OutputTarget(output, owned, frozenset(read))
 
 
 def tree(folder: Path) -> dict[str, str]:

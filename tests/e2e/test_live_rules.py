@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from examples.demo.checkout import checkout_service, order, scrape_config
-from sloctl.artifacts import Target, write
+from sloctl.artifacts import OutputTarget, write
 from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
 from sloctl.live.status import read_status
@@ -22,7 +22,7 @@ DAY = 24 * 3600
 
 def compile_demo(output: Path) -> list[Path]:
     compilation = compile_specs([str(ROOT / "examples/demo/slo-specs")], [BACKENDS["prometheus"]], relative_to=output)
-    written = write(compilation.files, Target(output, ("rules/prometheus",))).written
+    written = write(compilation.files, OutputTarget(output, ("rules/prometheus",))).written
     return [output / path for path in written]
 
 

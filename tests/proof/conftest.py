@@ -10,11 +10,11 @@ import pytest
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Platform, Slo
-from sloctl.proof.promtool import Outcome, Promtool
+from sloctl.proof.promtool import Promtool, ProofOutcome
 from sloctl.proof.proof import Proof
 from tests.conftest import program
 
-Prove = Callable[..., list[Outcome]]
+Prove = Callable[..., list[ProofOutcome]]
 Written = Callable[..., tuple[Platform, Slo]]
 
 SPEC = """
@@ -54,7 +54,7 @@ def written(tmp_path: Path) -> Written:
 def prove(tmp_path: Path) -> Prove:
     path = str(program("promtool"))
 
-    def run(proofs: list[Proof], *, explains: bool = True) -> list[Outcome]:
+    def run(proofs: list[Proof], *, explains: bool = True) -> list[ProofOutcome]:
         wanted = [proof for proof in proofs if proof.is_run]
         return list(Promtool(path, explains=explains).prove(wanted, tmp_path / "proofs", workers=2))
 

@@ -11,7 +11,7 @@ from typing import Final, TypeAlias
 
 import yaml
 
-from sloctl.backends.alertmanager.tree import Route, read_matcher
+from sloctl.backends.alertmanager.tree import RouteNode, read_matcher
 from sloctl.errors import SloctlError
 
 Node: TypeAlias = yaml.Node
@@ -112,7 +112,7 @@ def plain(node: Node) -> object:
             return str(node.value)
 
 
-def read_routes(text: str, path: str) -> Route | None:
+def read_routes(text: str, path: str) -> RouteNode | None:
     """The route of sloctl's in a configuration or of a generated `routes.yaml`; None where there is none.
 
     Raises:
@@ -124,7 +124,7 @@ def read_routes(text: str, path: str) -> Route | None:
     return next((route for route in routes if any(matcher.label == "sloctl" for matcher in route.matchers)), None)
 
 
-def _route(node: Node, path: str) -> Route:
+def _route(node: Node, path: str) -> RouteNode:
     """A route with what decides where an alert goes, and what its incident is called."""
     written = [str(item.value) for item in items(value_of(node, "matchers"))]
     try:
@@ -132,7 +132,7 @@ def _route(node: Node, path: str) -> Route:
     except SloctlError as error:
         raise refused(path, node, str(error), _AMTOOL) from None
     receiver, continue_ = value_of(node, "receiver"), value_of(node, "continue")
-    return Route(
+    return RouteNode(
         matchers=matchers,
         receiver=None if receiver is None else str(receiver.value),
         group_by=tuple(str(item.value) for item in items(value_of(node, "group_by"))),

@@ -12,7 +12,15 @@ from typing import Final
 
 from sloctl import conventions
 from sloctl.backends.alertmanager.receivers import SECRETS, Destination, receiver
-from sloctl.backends.alertmanager.tree import MatchedRoute, Route, Timing, all_routes, equal, matched, written_matcher
+from sloctl.backends.alertmanager.tree import (
+    MatchedRoute,
+    RouteNode,
+    Timing,
+    all_routes,
+    equal,
+    matched,
+    written_matcher,
+)
 from sloctl.conventions import inventory
 from sloctl.conventions.inventory import Alert, BuiltIn, platform_alerts
 from sloctl.errors import SloctlError
@@ -35,11 +43,11 @@ def routed(catalogue: Catalogue) -> list[Platform]:
     return [platform for platform in catalogue.platforms if platform.teams or platform.fallback or platform.watchdog]
 
 
-def route_tree(catalogue: Catalogue) -> Route:
+def route_tree(catalogue: Catalogue) -> RouteNode:
     """The one child that the base's root route gets."""
     platforms = routed(catalogue)
-    observed = Route(equal(mode=Mode.OBSERVE.value), receiver=conventions.OBSERVED)
-    return Route(
+    observed = RouteNode(equal(mode=Mode.OBSERVE.value), receiver=conventions.OBSERVED)
+    return RouteNode(
         equal(sloctl=conventions.ALERT_VERSION),
         receiver=conventions.FALLBACK if any(platform.fallback for platform in platforms) else None,
         group_by=("platform", "slo", "severity"),
@@ -52,16 +60,16 @@ def _observes(platforms: Iterable[Platform]) -> bool:
     return any(slo.mode is Mode.OBSERVE for platform in platforms for slo in platform.slos)
 
 
-def _platform_route(platform: Platform) -> Route:
+def _platform_route(platform: Platform) -> RouteNode:
     alerts = list(platform_alerts(platform))
-    watchdog = Route(
+    watchdog = RouteNode(
         equal(alertname=conventions.WATCHDOG),
         receiver=conventions.watchdog_receiver(platform),
         group_by=("platform",),
         timing=HEARTBEAT,
     )
     teams = (_team_route(platform, team, alerts) for _, team in sorted(platform.teams.items()))
-    return Route(
+    return RouteNode(
         equal(platform=platform.name),
         receiver=conventions.fallback_receiver(platform) if platform.fallback else None,
         group_by=("platform", "slo", "severity", *split_names(platform)),
@@ -74,7 +82,7 @@ def split_names(platform: Platform) -> list[str]:
     return sorted({label for slo in platform.slos for label in slo.split_labels})
 
 
-def _team_route(platform: Platform, team: Team, alerts: list[Alert]) -> Route:
+def _team_route(platform: Platform, team: Team, alerts: list[Alert]) -> RouteNode:
     """One route for each that an alert takes; those of `notify` first, because they have `continue: true`."""
     raised = (alert.labels for alert in alerts)
     own = [labels for labels in raised if labels.get("team") == team.name and "mode" not in labels]
@@ -86,18 +94,18 @@ def _team_route(platform: Platform, team: Team, alerts: list[Alert]) -> Route:
         for severity in Severity
         if severity in team.severities and conventions.severity_word(platform, severity) in words
     )
-    return Route(equal(team=team.name), routes=(*notified, *severities))
+    return RouteNode(equal(team=team.name), routes=(*notified, *severities))
 
 
-def _notified(platform: Platform, team: Team, name: str) -> Route:
+def _notified(platform: Platform, team: Team, name: str) -> RouteNode:
     named = Matcher("notify", MatchOperator.REGEX, f"(.*,)?{name}(,.*)?")
     to = conventions.team_receiver(platform, team, name)
-    return Route((named,), receiver=to, continue_=True, timing=TIMINGS[Severity.P1])
+    return RouteNode((named,), receiver=to, continue_=True, timing=TIMINGS[Severity.P1])
 
 
-def _severity(platform: Platform, team: Team, severity: Severity) -> Route:
+def _severity(platform: Platform, team: Team, severity: Severity) -> RouteNode:
     waits = severity is Severity.P3 and team.office_hours is not None
-    return Route(
+    return RouteNode(
         equal(severity=conventions.severity_word(platform, severity)),
         receiver=conventions.team_receiver(platform, team, severity.value),
         timing=TIMINGS[severity],
@@ -105,7 +113,7 @@ def _severity(platform: Platform, team: Team, severity: Severity) -> Route:
     )
 
 
-def receivers(catalogue: Catalogue, tree: Route, secrets: str = SECRETS) -> list[dict[str, object]]:
+def receivers(catalogue: Catalogue, tree: RouteNode, secrets: str = SECRETS) -> list[dict[str, object]]:
     """Every receiver that the tree names."""
     destinations = dict(_destinations(catalogue))
     named = dict.fromkeys(route.receiver for route in all_routes(tree) if route.receiver)
@@ -124,7 +132,7 @@ def _destinations(catalogue: Catalogue) -> Iterator[tuple[str, list[Destination]
             yield to.name, [Destination(platform, to.route, to.severity)] if to.route else []
 
 
-def time_intervals(catalogue: Catalogue, tree: Route) -> list[dict[str, object]]:
+def time_intervals(catalogue: Catalogue, tree: RouteNode) -> list[dict[str, object]]:
     """The office hours that the tree names."""
     named = {name for route in all_routes(tree) for name in route.route.time_intervals}
     return [
@@ -165,7 +173,7 @@ def _tiers(platform: Platform, severities: str) -> list[str]:
     return [written_matcher(matcher) for matcher in (*own, tiers)]
 
 
-def verify(catalogue: Catalogue, tree: Route) -> None:
+def verify(catalogue: Catalogue, tree: RouteNode) -> None:
     """Nothing is lost and nothing is written in vain: the fence behind the checks.
 
     Raises:

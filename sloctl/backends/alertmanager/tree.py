@@ -42,7 +42,7 @@ class Timing:
 
 
 @dataclass(frozen=True, slots=True)
-class Route:
+class RouteNode:
     """One node. What is None or empty is inherited, except time intervals."""
 
     matchers: tuple[Matcher, ...]
@@ -51,7 +51,7 @@ class Route:
     continue_: bool = False
     timing: Timing | None = None
     time_intervals: tuple[str, ...] = ()
-    routes: tuple[Route, ...] = ()
+    routes: tuple[RouteNode, ...] = ()
 
     def value(self) -> dict[str, object]:
         """As Alertmanager's keys, the short ones before the children."""
@@ -80,7 +80,7 @@ class MatchedRoute:
         key: the matchers from the root down to it, as Alertmanager writes them.
     """
 
-    route: Route
+    route: RouteNode
     receiver: str | None
     key: str
     group_by: tuple[str, ...]
@@ -91,7 +91,7 @@ class MatchedRoute:
         return hashlib.sha256(f"{self.key}:{{{group}}}".encode()).hexdigest()
 
 
-def matched(route: Route, labels: Mapping[str, str], above: MatchedRoute | None = None) -> list[MatchedRoute]:
+def matched(route: RouteNode, labels: Mapping[str, str], above: MatchedRoute | None = None) -> list[MatchedRoute]:
     """The routes that an alert takes from here: the deepest that match, in order; none when this one does not."""
     if not all(matches(matcher, labels) for matcher in route.matchers):
         return []
@@ -105,7 +105,7 @@ def matched(route: Route, labels: Mapping[str, str], above: MatchedRoute | None 
     return found or [here]
 
 
-def all_routes(route: Route, above: MatchedRoute | None = None) -> Iterator[MatchedRoute]:
+def all_routes(route: RouteNode, above: MatchedRoute | None = None) -> Iterator[MatchedRoute]:
     """This route and all below it."""
     here = _below(route, above)
     yield here
@@ -113,7 +113,7 @@ def all_routes(route: Route, above: MatchedRoute | None = None) -> Iterator[Matc
         yield from all_routes(child, here)
 
 
-def _below(route: Route, above: MatchedRoute | None) -> MatchedRoute:
+def _below(route: RouteNode, above: MatchedRoute | None) -> MatchedRoute:
     return MatchedRoute(
         route=route,
         receiver=route.receiver or (above.receiver if above else None),

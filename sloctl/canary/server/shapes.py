@@ -139,7 +139,7 @@ class DecisionsQuery(_Shape):
     limit: Annotated[int, Field(ge=1, le=500)] = 50
 
 
-class Tally(_Shape):
+class TallyShape(_Shape):
     """Requests and errors of one arm."""
 
     n: float | None
@@ -147,7 +147,7 @@ class Tally(_Shape):
     rate: float | None
 
 
-class Check(_Shape):
+class CheckShape(_Shape):
     """What one check found; see `docs/canary.md`."""
 
     name: str
@@ -155,8 +155,8 @@ class Check(_Shape):
     reason: str
     sentence: str
     series: dict[str, str] | None
-    canary: Tally | None
-    baseline: Tally | None
+    canary: TallyShape | None
+    baseline: TallyShape | None
     e_rollback: float | None
     e_promote: float | None
     threshold: float | None
@@ -170,7 +170,7 @@ class Check(_Shape):
     processes: Annotated[list[int] | None, Field(description="Pods of both versions that were counted.")]
 
 
-class Window(_Shape):
+class WindowShape(_Shape):
     """What was looked at."""
 
     start: AwareDatetime
@@ -201,10 +201,10 @@ class Answer(_Shape):
     stable: str
     revision: str | None
     step: int | None
-    window: Window | None
+    window: WindowShape | None
     look: int | None
     config_digest: str
-    checks: list[Check]
+    checks: list[CheckShape]
     warnings: list[str]
     status: Annotated[
         Literal["SUCCEEDED", "TERMINAL", "RUNNING"], Field(description="The verdict in Spinnaker's words.")
