@@ -8,6 +8,9 @@ from bench.rules_live import JOBS, LOST_TO_RESETS, SHORT, Outcome, run
 from tests.conftest import program
 
 
+pytestmark = pytest.mark.xdist_group("accidents")  # one Prometheus serves all
+
+
 @pytest.fixture(scope="module")
 def outcome() -> Outcome:
     """Births, resets, pods replaced, a target down, a label added, a restart, kill -9: once for all tests here."""

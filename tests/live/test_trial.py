@@ -40,6 +40,9 @@ SOUND = RATIO.format(TOTAL, "bad_if: 'code=~\"5..\"'")
 BEGAN = time.time()
 
 
+pytestmark = pytest.mark.xdist_group("trial")  # one Prometheus serves all
+
+
 class Page(Exposition):
     """Ten requests a second, one of them failed, as both ends of a mesh report them."""
 

@@ -14,7 +14,7 @@ from tests.backends.argo.controller import endings
 from tests.backends.argo.model import Answer, Run
 from tests.backends.argo.test_loop import ARGUMENTS, GATE, GUARD, HOUR, says
 
-pytestmark = pytest.mark.server
+pytestmark = [pytest.mark.server, pytest.mark.xdist_group("argo")]  # it is built once
 
 DEADLINE = 20 * 60.0
 NO_JSON = {
