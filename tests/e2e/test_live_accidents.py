@@ -7,7 +7,6 @@ import pytest
 from bench.rules_live import JOBS, LOST_TO_RESETS, SHORT, Outcome, run
 from tests.conftest import program
 
-
 pytestmark = pytest.mark.xdist_group("accidents")  # one Prometheus serves all
 
 
