@@ -47,11 +47,12 @@ def test(
     paths: tuple[str, ...],
     keep: Path | None,
     rules: Path | None,
-    each: bool,  # noqa: FBT001 - click passes flags
-    verbose: bool,  # noqa: FBT001
     promtool: str | None,
-    no_cache: bool,  # noqa: FBT001
     root: Path | None,
+    *,
+    each: bool,
+    verbose: bool,
+    no_cache: bool,
 ) -> None:
     """Prove every alert of the specifications (default: slo-specs) in promtool's rule engine.
 

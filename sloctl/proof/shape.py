@@ -199,7 +199,7 @@ def substituted(proven: SloRules, other: SloRules) -> Substitution | None:
     found = Substitution(proven.slo, other.slo)
     if len(proven.groups) != len(other.groups):
         return None
-    alike = all(_is_group(found, one, two) for one, two in zip(proven.groups, other.groups, strict=True))
+    alike = all(_is_group(found, ours, theirs) for ours, theirs in zip(proven.groups, other.groups, strict=True))
     return found if alike else None
 
 
@@ -209,7 +209,7 @@ def _is_group(found: Substitution, proven: Mapping[str, Any], other: Mapping[str
         return False
     if any(proven[key] != other[key] for key in proven if key not in {"name", "rules"}):
         return False
-    return all(_is_rule(found, one, two) for one, two in zip(proven["rules"], other["rules"], strict=True))
+    return all(_is_rule(found, ours, theirs) for ours, theirs in zip(proven["rules"], other["rules"], strict=True))
 
 
 def _is_rule(found: Substitution, proven: Rule, other: Rule) -> bool:

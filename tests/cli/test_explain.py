@@ -68,9 +68,9 @@ def test_pages_are_whole_sentences_and_their_titles_are_not(code: str) -> None:
     page = pages()[code]
     assert page.title
     assert not page.title.endswith(".")
-    prose = [one for one in page.text.split("\n\n") if not one.startswith(" ")]
+    prose = [each for each in page.text.split("\n\n") if not each.startswith(" ")]
     assert prose
-    assert all(one.endswith((".", ":")) for one in prose)
+    assert all(each.endswith((".", ":")) for each in prose)
 
 
 EXAMPLES = {code: page.example for code, page in pages().items() if page.example}
@@ -83,7 +83,7 @@ def test_an_example_is_a_part_of_a_specification_that_has_no_such_finding(code: 
     assert isinstance(tree.value, Mapping)
     service = f"apiVersion: sloctl/v1\nkind: Service\nservice: a\n{EXAMPLES[code]}\n"
     parse_documents(service.encode(), "a.yaml", found)
-    assert code not in {one.code for one in found}
+    assert code not in {finding.code for finding in found}
 
 
 @pytest.mark.parametrize("code", pages())

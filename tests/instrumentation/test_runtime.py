@@ -25,8 +25,8 @@ from sloctl.instrumentation import configure, instrument_app
 from testing.asgi import call
 exporter = InMemorySpanExporter()
 app, sub = FastAPI(), FastAPI()
-for one in (app, sub):
-    one.get("/ok")(lambda: None)
+for application in (app, sub):
+    application.get("/ok")(lambda: None)
 app.mount("/sub", sub)
 instrument_app(app, configure("web", processors=[SimpleSpanProcessor(exporter)]), trust="edge")
 for path in ("/ok", "/sub/ok"):

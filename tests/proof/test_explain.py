@@ -30,7 +30,9 @@ tiles = st.integers(min_value=1, max_value=5000)
 
 def test_finflows_tiers_fire_when_the_workbooks_arithmetic_says(written: Written) -> None:
     _, slo = written(RATIO, FINFLOW)
-    at = {(tier.name, one.ratio): one.page for tier in explain_slo(slo).tiers for one in tier.detections}
+    at = {
+        (tier.name, detection.ratio): detection.page for tier in explain_slo(slo).tiers for detection in tier.detections
+    }
     assert at["p1-5m", Decimal(1)] == MINUTE
     assert at["p1-5m", Decimal("0.05")] == MINUTE * 2
     assert at["p1-5m", Decimal("0.01")] is None
@@ -143,7 +145,7 @@ def test_the_guard_keeps_a_quiet_service_from_false_alerts(written: Written) -> 
 
 def test_a_tier_by_the_budget_left_says_when_it_fires_from_a_full_budget(written: Written) -> None:
     _, slo = written(RATIO, "[{severity: P3, budget_left: 25%}]")
-    at = {one.ratio: one for one in explain_slo(slo).tiers[0].detections}
+    at = {detection.ratio: detection for detection in explain_slo(slo).tiers[0].detections}
     assert at[Decimal(1)].page == MINUTE * 36  # three quarters of 43.2 minutes, seen by the next roll-up
     spent = at[Decimal("0.01")].spent
     assert spent is not None

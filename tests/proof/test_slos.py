@@ -134,7 +134,9 @@ def test_a_split_by_a_label_that_the_selector_narrows_is_proven(written: Written
 def test_hours_that_are_excluded_are_not_provable_and_never_red(written: Written, prove: Prove) -> None:
     excluded = "    exclude_when: ['hour() < 8 or hour() >= 18']\n"
     found = slo_proofs(rules_of(*written(RATIO, FINFLOW, excluded)))
-    assert {"slo:sli_total:increase1m", "slo:sli_errors:increase1m"} <= {one.part for one in found if one.unproven}
+    assert {"slo:sli_total:increase1m", "slo:sli_errors:increase1m"} <= {
+        finding.part for finding in found if finding.unproven
+    }
     assert [(outcome.proof.name, outcome.failures) for outcome in prove(found) if outcome.failures] == []
 
 
