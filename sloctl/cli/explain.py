@@ -12,7 +12,7 @@ import click
 
 from sloctl.cli import options
 from sloctl.cli.pages import page
-from sloctl.cli.report import as_json, loaded
+from sloctl.cli.report import as_json, loaded, no_such_slo
 
 if TYPE_CHECKING:
     from sloctl.explain.detection import Detection, SloExplanation, TierExplanation
@@ -39,8 +39,7 @@ def explain(which: str, specs: tuple[str, ...], traffic: str | None, form: str, 
     catalogue = loaded(specs, root)
     explanations = explained(catalogue, which, rate)
     if not explanations:
-        known = ", ".join(f"{slo.service}/{slo.name}" for slo in catalogue.slos)
-        raise click.UsageError(f"there is no SLO {which!r}; there are {known}")
+        raise no_such_slo(which, catalogue.slos)
     _print(explanations, form)
     broken = list(missed(catalogue, which, rate))
     for sentence in broken:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
@@ -12,10 +13,13 @@ import click
 from sloctl.diagnostics import Diagnostic, Diagnostics, FindingSeverity, Place
 
 if TYPE_CHECKING:
-    from sloctl.model.catalogue import Catalogue
+    from rich.console import Console
+
+    from sloctl.model.catalogue import Catalogue, Slo
 
 _COLOURS: Final = {FindingSeverity.ERROR: "red", FindingSeverity.WARNING: "yellow", FindingSeverity.NOTE: "cyan"}
 _WIDTH: Final = 160
+_WIDEST: Final = 1000
 
 
 def loaded(
@@ -34,6 +38,19 @@ def loaded(
     catalogue = load(paths, found, root=root)
     report(found, form, strict=strict, only_errors=only_errors, code=code)
     return catalogue
+
+
+def no_such_slo(which: str, slos: Iterable[Slo]) -> click.UsageError:
+    """What to raise where nothing is called `which`; `slos` are those that are named instead."""
+    known = ", ".join(f"{slo.service}/{slo.name}" for slo in slos)
+    return click.UsageError(f"there is no SLO {which!r}; there are {known}")
+
+
+def plain_console() -> Console:
+    """A console as wide as the terminal; where there is none, no name is folded or cut."""
+    from rich.console import Console
+
+    return Console(width=None if sys.stdout.isatty() else _WIDEST)
 
 
 def report(found: Diagnostics, form: str, *, strict: bool = False, only_errors: bool = False, code: int = 1) -> None:

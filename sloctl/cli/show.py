@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import as_json, escaped, loaded
+from sloctl.cli.report import as_json, escaped, loaded, no_such_slo
 
 if TYPE_CHECKING:
     from sloctl.explain.entries import KeyEntry
@@ -61,8 +61,7 @@ def show(path: str, which: str, form: str, root: Path | None) -> None:
     catalogue = loaded([path], root, only_errors=True)
     tables = list(_tables(catalogue, which))
     if not tables:
-        known = ", ".join(f"{slo.service}/{slo.name}" for slo in islice(catalogue.slos, 20))
-        raise click.UsageError(f"there is no SLO {which!r}; there are {known}")
+        raise no_such_slo(which, islice(catalogue.slos, 20))
     if form == "json":
         _print_json(tables)
     else:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 import time
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Final
@@ -10,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import as_json
+from sloctl.cli.report import as_json, plain_console
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -20,12 +19,8 @@ if TYPE_CHECKING:
 
 _WHOLE: Final = 0.999
 """A window that is covered so far is not young."""
-
-
 _FAILING: Final = {"exhausted": ("exhausted",), "at-risk": ("exhausted", "at risk")}
 """What `--fail-on` takes, with the states that fail."""
-_WIDEST: Final = 1000
-"""Columns where no terminal sets a limit: names are never folded in a pipe."""
 
 
 @click.command()
@@ -58,8 +53,6 @@ def status(
 
 
 def _print(found: list[Status], url: str) -> None:
-    from rich.console import Console
-
     from sloctl.errors import OutsideError
 
     if not found:
@@ -67,7 +60,7 @@ def _print(found: list[Status], url: str) -> None:
             f"{url} has no rules of sloctl: run `sloctl generate`, name its files in `rule_files` of Prometheus' "
             "configuration and reload it; the first numbers come after two minutes"
         )
-    Console(width=None if sys.stdout.isatty() else _WIDEST).print(table(found))
+    plain_console().print(table(found))
 
 
 def _watch(client: PrometheusClient, every: int) -> None:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sloctl.cli import options
-from sloctl.cli.report import as_json, loaded, report
+from sloctl.cli.report import as_json, loaded, no_such_slo, plain_console, report
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
@@ -40,8 +40,7 @@ def try_(
     catalogue, found = loaded(specs, root), Diagnostics()
     chosen = [slo for slo in catalogue.slos if which in {"", slo.service, f"{slo.service}/{slo.name}"}]
     if not chosen:
-        known = ", ".join(f"{slo.service}/{slo.name}" for slo in catalogue.slos)
-        raise click.UsageError(f"there is no SLO {which!r}; there are {known}")
+        raise no_such_slo(which, catalogue.slos)
     with client:
         trials = list(tried_of(catalogue, chosen, client, found))
         before = list(_before(trials, of_revision(against, (specs or ("slo-specs",))[0]), client)) if against else []
@@ -90,9 +89,6 @@ def _before(trials: list[Trial], catalogue: Catalogue, client: PrometheusClient)
 
 def show(trials: list[Trial], before: list[Trial], revision: str) -> None:
     """A table: a row an SLO, and one more where another revision counts something else."""
-    import sys
-
-    from rich.console import Console
     from rich.table import Table
 
     from sloctl.live.trial import SPANS
@@ -107,7 +103,7 @@ def show(trials: list[Trial], before: list[Trial], revision: str) -> None:
         table.add_row(f"{trial.slo.service}/{trial.slo.name}", *_cells(trial))
         if other := older.get((trial.slo.platform, trial.slo.id)):
             table.add_row(f"  in {revision}", *_cells(other), style="dim")
-    Console(width=None if sys.stdout.isatty() else 200, highlight=False).print(table)
+    plain_console().print(table)
     if any(trial.is_sampled for trial in trials):
         click.echo("~ counted in sampled tiles, as raw series of this kind cannot be added up")
     if many := [trial.slo.id for trial in trials if len(trial.by_span) < len(SPANS)]:

@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Final, TypeAlias, assert_never
 
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Slo
-from sloctl.model.indicator import Counts, Every, Latency, PerSecond, Ratio, RunningTotal, le_pattern
+from sloctl.model.indicator import Counts, Every, Latency, PerSecond, Ratio, RunningTotal
 from sloctl.model.quantities import DAY, HOUR, MINUTE, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector, Selectors
 from sloctl.promql.build import over_time
@@ -37,7 +37,8 @@ _MOST: Final = 0.5
 _STATUS: Final = re.compile(r"[1-5]\d\d")
 _STATUSES: Final = tuple(str(int(status)) for status in (*HTTPStatus, 444, 499, *range(520, 531)))
 """Those of HTTP, and what proxies and content networks add."""
-_SIDES: Final = "side"
+_SIDE: Final = "side"
+"""The label that tells the parts of one answer apart."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +92,10 @@ def tried(slo: Slo, client: PrometheusClient, tiles: Tiles) -> Trial:
     if asked is None:
         asked = _sampled(tiles(slo), spans)
     union = "\nor ".join(
-        f'label_replace({promql}, {quote(_SIDES)}, {quote(f"{side} {span}")}, "", "")'
+        f'label_replace({promql}, {quote(_SIDE)}, {quote(f"{side} {span}")}, "", "")'
         for (side, span), promql in asked.items()
     )
-    values = {sample.labels.get(_SIDES): sample.value for sample in client.query(union)}
+    values = {sample.labels.get(_SIDE): sample.value for sample in client.query(union)}
     by_span = {span: SpanEvents(values.get(f"total {span}"), values.get(f"bad {span}", 0.0)) for span in spans}
     return Trial(slo, by_span, sampled, series)
 
@@ -124,20 +125,18 @@ def _sums(slo: Slo, spans: tuple[Duration, ...]) -> dict[tuple[str, Duration], s
 
 
 def _ratio(ratio: Ratio, span: Duration) -> tuple[str, str]:
-    sides = [None if side is None else _sum(side, ratio.counts, span) for side in (ratio.total, ratio.bad, ratio.good)]
-    total, bad, good = sides
+    sides = (ratio.total, ratio.bad, ratio.good)
+    total, bad, good = (None if side is None else _sum(side, ratio.counts, span) for side in sides)
     if total is None:
         return f"({bad} + {good})", str(bad)
     return total, bad if bad is not None else f"({total} - {good})"
 
 
 def _latency(latency: Latency, span: Duration) -> tuple[str, str]:
-    counts = tuple(selector.named(f"{selector.metric}_count") for selector in latency.histogram)
-    le = Matcher("le", MatchOperator.REGEX, le_pattern(latency.at_most))
-    good = tuple(selector.named(f"{selector.metric}_bucket").narrowed(le) for selector in latency.histogram)
-    total, fast = _sum(counts, RunningTotal(), span), _sum(good, RunningTotal(), span)
+    reads = latency.reads()
+    total, fast = _sum(reads.required[0], RunningTotal(), span), _sum(reads.buckets, RunningTotal(), span)
     if latency.bad_if:
-        failed = tuple(selector.narrowed(*latency.bad_if) for selector in good)
+        failed = tuple(selector.narrowed(*latency.bad_if) for selector in reads.buckets)
         fast = f"({fast} - {_sum(failed, RunningTotal(), span)})"
     return total, f"({total} - {fast})"
 
@@ -175,7 +174,7 @@ def check_trial(trial: Trial, client: PrometheusClient, found: Diagnostics) -> N
     hour, place = trial.by_span.get(HOUR), slo.at("sli")
     if any(finding.place == place for finding in found.errors):
         return  # that is why
-    if hour is not None and hour.share is not None and hour.share > _MOST and hour.total:
+    if hour is not None and hour.share is not None and hour.share > _MOST:
         message = f"{hour.share:.1%} of the events of {slo.id} were bad in the last hour"
         help_ = "is the condition inverted, or the bound in another unit? `sloctl try` shows what is counted"
         found.error("SLO220", place, message, help_)

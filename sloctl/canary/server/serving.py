@@ -164,7 +164,7 @@ class CanaryServer(uvicorn.Server):
         try:
             _load_tls(self.config, self._listening)  # connections that are there keep the certificate they have seen
         except SloctlError as error:
-            LOG.error("the certificate is not good, so the last one stays in force: %s", error)  # noqa: TRY400
+            LOG.error("the certificate is not good, so the last one stays in force: %s", error)  # noqa: TRY400 - no traceback
 
     async def _watch(self) -> None:
         """Kubernetes changes mounted files without telling anybody."""

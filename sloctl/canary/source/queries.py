@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Final, Protocol
 
 import numpy as np
@@ -151,7 +152,8 @@ class LookQueries:
         for (wider, since), known in self.counted.items():
             if wider.metric == selector.metric and since == start and set(wider.matchers) <= set(selector.matchers):
                 more = tuple(matcher for matcher in selector.matchers if matcher not in wider.matchers)
-                if (found := known.series((arm, more), lambda labels: _belongs(labels, arm, more))) is not None:  # noqa: B023
+                belongs = partial(_belongs, arm=arm, more=more)
+                if (found := known.series((arm, more), belongs)) is not None:
                     return found
         text = selector_text(selector)
 

@@ -76,7 +76,9 @@ def test_an_answer_that_is_no_json_promotes_nothing(templates: dict[str, Any], b
 
 
 def test_a_gate_goes_on_when_prometheus_has_seen_the_verdict(templates: dict[str, Any]) -> None:
-    seen = lambda now: 1.0 if now >= 60 else None  # noqa: E731
+    def seen(now: float) -> float | None:
+        return 1.0 if now >= 60 else None
+
     assert whole(templates[GATE], ARGUMENTS, always(says("promote")), seen, HOUR) == (Phase.SUCCESSFUL, 60.0)
 
 
