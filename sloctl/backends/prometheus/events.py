@@ -24,13 +24,13 @@ class Tiles:
     errors: str
 
 
-class Read(Protocol):
+class ReadEvents(Protocol):
     """PromQL for the events of each raw series; `without` is a label that may spell one value in two ways."""
 
     def __call__(self, selector: Selector, without: str = "") -> str: ...
 
 
-def event_tiles(slo: Slo, indicator: EventIndicator, read: Read | None = None) -> Tiles:
+def event_tiles(slo: Slo, indicator: EventIndicator, read: ReadEvents | None = None) -> Tiles:
     """All and bad events: of a tile, or as `read` counts them."""
     counts = indicator.counts if isinstance(indicator, Ratio) else RunningTotal()
     read = read or partial(raw.events, slo, counts)
@@ -47,7 +47,7 @@ def event_tiles(slo: Slo, indicator: EventIndicator, read: Read | None = None) -
             assert_never(indicator)
 
 
-def _ratio(slo: Slo, ratio: Ratio, read: Read) -> Tiles:
+def _ratio(slo: Slo, ratio: Ratio, read: ReadEvents) -> Tiles:
     (sides,) = ratio.reads().required
     total = _counted(slo, sides, read)
     if ratio.bad is not None:
@@ -56,7 +56,7 @@ def _ratio(slo: Slo, ratio: Ratio, read: Read) -> Tiles:
     return Tiles(total, _remainder(slo, total, _with_zero(slo, ratio.good, read, sides)))
 
 
-def _counted(slo: Slo, selectors: Selectors, read: Read) -> str:
+def _counted(slo: Slo, selectors: Selectors, read: ReadEvents) -> str:
     """The sum of one tile a selector; without a split each has a zero of its own."""
     tiles = [read(selector) for selector in selectors]
     if slo.by:
@@ -65,7 +65,7 @@ def _counted(slo: Slo, selectors: Selectors, read: Read) -> str:
     return zeroed[0] if len(zeroed) == 1 else "\n+ ".join(f"({tile})" for tile in zeroed)
 
 
-def _with_zero(slo: Slo, selectors: Selectors, read: Read, every: Selectors) -> str:
+def _with_zero(slo: Slo, selectors: Selectors, read: ReadEvents, every: Selectors) -> str:
     """Events, and zero for each value of the split labels that has any event counted, by `every`."""
     counted = _counted(slo, selectors, read)
     return f"{counted}\nor {raw.on_split(slo)} ({raw.zero(slo, every)})" if slo.by else counted
@@ -77,7 +77,7 @@ def _remainder(slo: Slo, total: str, good: str) -> str:
     return f"clamp_min(\n{indent(difference)},\n  0\n)"
 
 
-def _latency(slo: Slo, latency: Latency, read: Read) -> Tiles:
+def _latency(slo: Slo, latency: Latency, read: ReadEvents) -> Tiles:
     """Observations in the bucket of the bound are good; a bucket that does not exist is no data, never errors."""
     (count,), bucket = latency.reads().required, latency.reads().buckets
     present = raw.aggregated(slo, "count", _recent(slo, bucket))
@@ -89,7 +89,7 @@ def _latency(slo: Slo, latency: Latency, read: Read) -> Tiles:
     return Tiles(f"{counted}\nor {quiet}", f"{errors}\nor {quiet}")
 
 
-def _good(slo: Slo, latency: Latency, bucket: Selectors, read: Read) -> str:
+def _good(slo: Slo, latency: Latency, bucket: Selectors, read: ReadEvents) -> str:
     good = _summed(slo, bucket, read, without="le")
     if not latency.bad_if:
         return good
@@ -97,7 +97,7 @@ def _good(slo: Slo, latency: Latency, bucket: Selectors, read: Read) -> str:
     return f"{good}\n- (\n{indent(slow_or_failed)}\n  or (0 * {good})\n)"
 
 
-def _summed(slo: Slo, selectors: Selectors, read: Read, without: str = "") -> str:
+def _summed(slo: Slo, selectors: Selectors, read: ReadEvents, without: str = "") -> str:
     parts = [read(selector, without=without) for selector in selectors]
     return raw.aggregated(slo, "sum", raw.union(parts))
 
