@@ -47,6 +47,7 @@ TABLE: Final = {
     "promql.limits": may(),
     "language": may("model promql.limits diagnostics", others="yaml pydantic pydantic_core"),
     "resolve": may("language model promql diagnostics", others="tzdata"),
+    "dialects": may("language resolve model promql diagnostics", others="yaml"),
     "checks": may("model promql conventions diagnostics"),
     "conventions": may("model diagnostics.Place"),
     "backends": may("model"),

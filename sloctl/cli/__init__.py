@@ -18,6 +18,7 @@ from sloctl.cli.canary import canary
 from sloctl.cli.diff import diff
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
+from sloctl.cli.importing import import_
 from sloctl.cli.init import init
 from sloctl.cli.preview import preview
 from sloctl.cli.routes import routes
@@ -54,6 +55,7 @@ for command in (
     diff,
     explain,
     generate,
+    import_,
     init,
     preview,
     routes,

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import click
 
 _WIDTH: Final = 88
-_STAGES: Final = ("language", "resolve", "live")
+_STAGES: Final = ("language", "resolve", "live", "dialects")
 """Packages with a `codes.md`; a check's page is its docstring."""
 _PAGE: Final = re.compile(r"# (SLO\d+) (.+)\n\n((?:(?!# |```).*\n)+)(?:```yaml\n((?:(?!```).*\n)+)```\n)?")
 

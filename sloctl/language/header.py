@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Final
+from typing import Final, NamedTuple
 
 from sloctl.diagnostics import Diagnostics
 from sloctl.language.problems import did_you_mean
@@ -13,13 +13,30 @@ API_VERSION: Final = "sloctl/v1"
 KINDS: Final = ("Platform", "Service", "Template")
 
 _BEGIN: Final = "begin the document with `apiVersion: sloctl/v1` and `kind: Service`"
+
+
+class Foreign(NamedTuple):
+    """Another tool: how the version of its documents begins, its title, and its name where `sloctl import` reads it."""
+
+    start: str
+    title: str
+    dialect: str = ""
+
+
 _FOREIGN: Final = (
-    ("openslo", "OpenSLO"),
-    ("sloth", "Sloth"),
-    ("prometheus/v1", "Sloth"),
-    ("pyrra", "Pyrra"),
-    ("monitoring.coreos.com", "Prometheus operator"),
+    Foreign("openslo", "OpenSLO", "openslo"),
+    Foreign("sloth", "Sloth", "sloth"),
+    Foreign("prometheus/v1", "Sloth", "sloth"),
+    Foreign("pyrra", "Pyrra", "pyrra"),
+    Foreign("n9/", "Nobl9", "nobl9"),
+    Foreign("monitoring.coreos.com", "Prometheus operator"),
 )
+
+
+def foreign_tool(head: Mapping) -> Foreign | None:
+    """The other tool whose version a document has."""
+    version = str(head.get("apiVersion") or head.get("version"))
+    return next((foreign for foreign in _FOREIGN if version.startswith(foreign.start)), None)
 
 
 def checked_kind(tree: Tree, found: Diagnostics) -> str | None:
@@ -49,9 +66,9 @@ def _is_foreign(tree: Tree, head: Mapping, found: Diagnostics) -> bool:
     version = head.get(key)
     if key not in head or version in (API_VERSION, None, REFUSED):
         return False
-    name = next((name for start, name in _FOREIGN if str(version).startswith(start)), None)
-    if name is not None:
-        message, help_ = f"this is a document of {name}", f"sloctl reads `apiVersion: {API_VERSION}`"
+    if (tool := foreign_tool(head)) is not None:
+        command = f"; `sloctl import {tree.path}` writes that from it" if tool.dialect else ""
+        message, help_ = f"this is a document of {tool.title}", f"sloctl reads `apiVersion: {API_VERSION}`{command}"
     elif key == "version":
         return False
     else:

@@ -42,7 +42,7 @@ class _StopReading(Exception):  # noqa: N818 - control flow, already reported
     """The rest of the file cannot be read."""
 
 
-def read_text(text: bytes, path: str, found: Diagnostics) -> list[Tree]:
+def read_text(text: bytes, path: str, found: Diagnostics, kind: type[Reader] | None = None) -> list[Tree]:
     """The documents of one file, in order; findings about the text are added to `found`.
 
     A value that was refused is `REFUSED` in its tree. After a problem that makes the rest unreadable
@@ -53,7 +53,7 @@ def read_text(text: bytes, path: str, found: Diagnostics) -> list[Tree]:
     clean = checked_text(text, path, found)
     if clean is None:
         return []
-    reader = _Reader(path, found)
+    reader = (kind or Reader)(path, found)
     try:
         reader.read(clean)
     except _StopReading:
@@ -63,18 +63,18 @@ def read_text(text: bytes, path: str, found: Diagnostics) -> list[Tree]:
         if deep is not None and deep < len(shown := clean.decode()):
             # libyaml looks ahead and since 0.2.6 stops at a depth of its own, before it reports the first level.
             # Without what lies deeper it reports them, and the reader refuses the same level for every libyaml.
-            return read_text(shown[:deep].encode(), path, found)
+            return read_text(shown[:deep].encode(), path, found, kind)
         opened = place_at(path, reader.opened[-1]) if reader.opened else None
         found.error("SLO005", *syntax_problem(problem, Place(path), clean.decode(), opened))
     return reader.documents[: reader.complete]
 
 
-def _mark(event: Any) -> int:  # libyaml always sets the marks that the types call optional
+def mark_of(event: Any) -> int:  # libyaml always sets the marks that the types call optional
     start = event.start_mark
     return packed(start.line, start.column)
 
 
-class _Reader:
+class Reader:
     """Builds trees from events. The innermost open collection is `parent`; the others wait in `stack`."""
 
     def __init__(self, path: str, found: Diagnostics) -> None:
@@ -155,7 +155,7 @@ class _Reader:
             self.key, self.key_mark = intern(key), mark
 
     def _start(self, collection: Mapping | Sequence, event: yaml.MappingStartEvent | yaml.SequenceStartEvent) -> None:
-        mark = _mark(event)
+        mark = mark_of(event)
         if event.anchor is not None or event.tag is not None:
             self._refuse_extras(event, mark)
         if len(self.stack) >= MAX_DEPTH:
@@ -206,7 +206,7 @@ class _Reader:
         return int(text) if _INTEGER.fullmatch(text) else Decimal(text)
 
     def _alias(self, event: yaml.AliasEvent) -> None:
-        mark = _mark(event)
+        mark = mark_of(event)
         self._error("SLO008", mark, f"`*{str(event.anchor)[:80]}`: aliases are not read", _ALIAS_HELP)
         self._add(REFUSED, mark)
 
@@ -228,7 +228,7 @@ class _Reader:
 
     def _start_document(self, event: yaml.DocumentStartEvent) -> None:
         if event.version or event.tags:
-            mark = _mark(event)
+            mark = mark_of(event)
             self._error(
                 "SLO009",
                 mark,

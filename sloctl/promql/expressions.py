@@ -34,6 +34,7 @@ _CLOCK: Final = ("time", "minute", "hour", "month", "year", "days_in_month", *(f
 _WITHOUT_DATA: Final = frozenset(("absent", "absent_over_time", "vector", *_CLOCK))
 """Functions that return something where there are no series."""
 _OF_TWO_SAMPLES: Final = frozenset(("delta", "deriv", "idelta", "increase", "irate", "rate"))
+_RATE_OR_STRING: Final = re.compile(rf"{STRING}|\b(i?rate)\(")
 _STRING_OR_WINDOW: Final = re.compile(rf"{STRING}|\$window\b")
 
 
@@ -51,9 +52,33 @@ def parse_expression(text: str, matchers: Iterable[Matcher] = (), *, windowed: b
     _check_window(nodes, text, windowed=windowed)
     if (kind := _kind(tree)) != "vector":
         raise PromqlError(f"this is {_WORDS[kind]} where series are needed", "write PromQL such as `max(queue_length)`")
-    printed = _narrowed(tree, added).prettify().replace(_STAND_IN_PRINTED, WINDOW)
+    narrowed = printed(_narrowed(tree, added))
     selectors = (from_tree(node) for node in nodes if isinstance(node, promql_parser.VectorSelector))
-    return Expression(printed, _grouping(tree), tuple(selector.narrowed(*added) for selector in selectors))
+    return Expression(narrowed, grouping(tree), tuple(selector.narrowed(*added) for selector in selectors))
+
+
+def parse_windowed(text: str) -> promql_parser.Expr:
+    """The syntax tree of an expression in which `$window` stands for a range.
+
+    Raises:
+        PromqlError: it is no PromQL, or uses names or characters that sloctl refuses.
+    """
+    return parse_nodes(_replaced(text, _STAND_IN_WRITTEN))[0]
+
+
+def printed(tree: promql_parser.Expr) -> str:
+    """The text of a tree of `parse_windowed`."""
+    return tree.prettify().replace(_STAND_IN_PRINTED, WINDOW)
+
+
+def is_window(range_: timedelta) -> bool:
+    """Whether a range of a tree of `parse_windowed` was written `$window`."""
+    return range_ == _STAND_IN
+
+
+def counted(text: str) -> str:
+    """The text of an expression with `increase` for each `rate` and `irate`."""
+    return _RATE_OR_STRING.sub(lambda found: "increase(" if found[1] else found[0], text)
 
 
 def with_window(expression: Expression, window: Duration) -> str:
@@ -221,12 +246,13 @@ def _kind(node: promql_parser.Expr) -> str:
             return "vector"
 
 
-def _grouping(node: promql_parser.Expr) -> tuple[str, ...] | None:
+def grouping(node: promql_parser.Expr) -> tuple[str, ...] | None:
+    """The labels that the result of an expression is grouped by; None where the expression does not tell."""
     match node:
         case promql_parser.ParenExpr(expr=inner) | promql_parser.UnaryExpr(expr=inner):
-            return _grouping(inner)
+            return grouping(inner)
         case promql_parser.AggregateExpr(op=op, expr=inner) if str(op) in {"topk", "bottomk"}:
-            return _grouping(inner)
+            return grouping(inner)
         case promql_parser.AggregateExpr(op=op, param=param, modifier=modifier):
             added = [param.val] if str(op) == "count_values" and isinstance(param, promql_parser.StringLiteral) else []
             by = modifier is None or str(modifier.type).endswith("By")
@@ -258,5 +284,5 @@ def _of_function(name: str, arguments: list[promql_parser.Expr]) -> tuple[str, .
 def _common(nodes: list[promql_parser.Expr]) -> tuple[str, ...] | None:
     """The grouping of all operands that are no plain numbers or strings, if they agree."""
     literals = (promql_parser.NumberLiteral, promql_parser.StringLiteral)
-    found = {_grouping(node) for node in nodes if not isinstance(node, literals)}
+    found = {grouping(node) for node in nodes if not isinstance(node, literals)}
     return found.pop() if len(found) == 1 else None

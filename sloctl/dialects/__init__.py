@@ -1,0 +1,1 @@
+"""Specifications of other tools, turned into `sloctl/v1`: a module a dialect, which `sloctl.dialects.table` lists."""
