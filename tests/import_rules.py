@@ -48,6 +48,7 @@ TABLE: Final = {
     "language": may("model promql.limits diagnostics", others="yaml pydantic pydantic_core"),
     "resolve": may("language model promql diagnostics", others="tzdata"),
     "dialects": may("language resolve model promql diagnostics", others="yaml"),
+    "discovery": may("language model promql prometheus"),
     "checks": may("model promql conventions diagnostics"),
     "conventions": may("model diagnostics.Place"),
     "backends": may("model"),

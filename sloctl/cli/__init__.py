@@ -16,6 +16,7 @@ from sloctl.cli import signals
 from sloctl.cli.backfill import backfill
 from sloctl.cli.canary import canary
 from sloctl.cli.diff import diff
+from sloctl.cli.discover import discover
 from sloctl.cli.explain import explain
 from sloctl.cli.generate import generate
 from sloctl.cli.importing import import_
@@ -25,6 +26,7 @@ from sloctl.cli.routes import routes
 from sloctl.cli.schema import schema
 from sloctl.cli.show import show
 from sloctl.cli.status import status
+from sloctl.cli.templates import templates
 from sloctl.cli.test import test
 from sloctl.cli.trace import trace
 from sloctl.cli.trial import try_
@@ -53,6 +55,7 @@ for command in (
     backfill,
     canary,
     diff,
+    discover,
     explain,
     generate,
     import_,
@@ -62,6 +65,7 @@ for command in (
     schema,
     show,
     status,
+    templates,
     test,
     trace,
     try_,

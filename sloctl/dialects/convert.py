@@ -5,10 +5,7 @@ from __future__ import annotations
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from decimal import Decimal
 from typing import Any, Final
-
-import yaml
 
 from sloctl.diagnostics import Diagnostics, Place
 from sloctl.dialects import grafana
@@ -21,7 +18,7 @@ from sloctl.language.header import foreign_tool
 from sloctl.language.lenient import read_foreign_text
 from sloctl.language.tree import Mapping as Written
 from sloctl.language.tree import Sequence, Tree
-from sloctl.model.quantities import number
+from sloctl.language.writing import yaml_text
 from sloctl.resolve import resolve
 
 _SHARED: Final = ("window", "alerts", "labels", "runbook")
@@ -125,7 +122,7 @@ def _check(draft: Draft) -> None:
         UnconvertibleError: it is not.
     """
     found = Diagnostics()
-    documents = parse_documents(_yaml(_document(draft.service, {}, [draft.value])).encode(), "-", found)
+    documents = parse_documents(yaml_text(_document(draft.service, {}, [draft.value])).encode(), "-", found)
     resolve(documents, found)
     if found.errors:
         first = found.errors[0]
@@ -154,12 +151,12 @@ def _services(drafts: Iterable[Draft], found: Diagnostics) -> Iterator[tuple[str
 def _written(service: str, drafts: list[Draft]) -> Imported:
     """A document: what all SLOs share stands at the service, notes stand above their SLO, mistakes first."""
     shared = factored([draft.value for draft in drafts], _SHARED)
-    lines = _HEAD + _yaml(_document(service, shared, [])).removesuffix("slos: []\n") + "slos:\n"
+    lines = _HEAD + yaml_text(_document(service, shared, [])).removesuffix("slos: []\n") + "slos:\n"
     for draft in drafts:
         for note in sorted(draft.notes, key=lambda note: not note.is_mistake):
             kind = "mistake in the source" if note.is_mistake else "changed"
             lines += f"  # {note.place}: {kind}: {note.text}\n"
-        lines += textwrap.indent(_yaml([_ordered(draft.value)]), "  ")
+        lines += textwrap.indent(yaml_text([_ordered(draft.value)]), "  ")
     return Imported(service, lines)
 
 
@@ -169,26 +166,3 @@ def _document(service: str, shared: Mapping[str, Any], slos: list[dict[str, Any]
 
 def _ordered(slo: Mapping[str, Any]) -> dict[str, Any]:
     return {key: slo[key] for key in _ORDER if key in slo}
-
-
-class _Dumper(yaml.SafeDumper):
-    """Block text for what has lines of its own, exact numbers, and no aliases."""
-
-    def ignore_aliases(self, data: object) -> bool:  # noqa: ARG002 - the signature of PyYAML
-        return True
-
-
-_Dumper.add_representer(
-    Decimal,
-    lambda dumper, value: dumper.represent_scalar(
-        f"tag:yaml.org,2002:{'int' if value == int(value) else 'float'}", number(value)
-    ),
-)
-_Dumper.add_representer(
-    str,
-    lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style="|" if "\n" in text else None),
-)
-
-
-def _yaml(value: object) -> str:
-    return yaml.dump(value, Dumper=_Dumper, sort_keys=False, allow_unicode=True, width=1000)

@@ -9,6 +9,7 @@ from typing import Final
 
 from sloctl.dialects.draft import PAGES, TICKETS, Draft, lifted_at
 from sloctl.dialects.source import Cursor, UnconvertibleError
+from sloctl.language.std import PREFIX, std_names
 from sloctl.promql.lift import lift_events, lift_ratio
 
 name: Final = "sloth"
@@ -79,11 +80,11 @@ def _histogram(draft: Draft, latency: Cursor) -> None:
 
 
 def _plugin(plugin: Cursor) -> None:
-    raise UnconvertibleError(
-        plugin["id"].place,
-        f"the SLI comes from the plugin `{plugin['id'].text()}`",
-        "`sloctl templates` lists templates for most of what plugins are written for; use one with `uses`",
-    )
+    name = plugin["id"].text()
+    parts = name.split("/")
+    alike = [each for each in std_names() if each.removeprefix(PREFIX).removeprefix("kube-") in parts]
+    cure = f"write `uses: [{{template: {alike[0]}}}]`" if alike else "`sloctl templates` lists what may count the same"
+    raise UnconvertibleError(plugin["id"].place, f"the SLI comes from the plugin `{name}`", cure)
 
 
 def _alerts(draft: Draft, alerting: Cursor) -> None:

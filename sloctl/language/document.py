@@ -169,7 +169,7 @@ class Platform(Inheritable):
 class Use(Written):
     """SLOs from a template, with the values of its parameters."""
 
-    template: v.Name = required("Name of the template.")
+    template: v.TemplateName = required("Name of the template; those of `sloctl templates` begin with `std/`.")
     with_: Maybe[dict[v.ParameterName, object]] = optional("Values of its parameters.", alias="with")
 
 
@@ -181,7 +181,7 @@ class Service(Inheritable):
     service: v.Name = required("Name of the service; label `service`.")
     cost: Maybe[v.PromQL] = optional("Spend an hour, in currency.")
     matchers: Maybe[Matched] = optional("Added to every selector, beside the platform's.")
-    uses: Maybe[tuple[TextOrMapping[v.Name, Use], ...]] = optional("Templates whose SLOs this service has.")
+    uses: Maybe[tuple[TextOrMapping[v.TemplateName, Use], ...]] = optional("Templates whose SLOs this service has.")
     slos: Maybe[tuple[Slo, ...]] = optional("Its SLOs; one with a template's name overrides its keys.")
     canary: Maybe[Canary] = optional("How a new version is judged.")
 

@@ -23,6 +23,7 @@ MAX_LABEL_VALUE: Final = 1024
 MAX_SELECTORS: Final = 100
 
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
+TEMPLATE: Final = re.compile(rf"(?:std/)?{NAME.pattern}")
 NAME_HELP: Final = "use at most 63 of a-z, 0-9 and `-`, such as `track-latency`"
 LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 PARAMETER: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")

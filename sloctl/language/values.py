@@ -200,6 +200,7 @@ _LATENCY_BOUND: Final = {
 }
 
 Name = Annotated[str, _matching(texts.NAME, "a name", texts.NAME_HELP, "checkout")]
+TemplateName = Annotated[str, _matching(texts.TEMPLATE, "a template's name", texts.NAME_HELP, "std/istio")]
 LabelName = Annotated[str, _matching(texts.LABEL, "a label name", "use letters, digits and `_`", "tenant")]
 ParameterName = Annotated[str, _matching(texts.PARAMETER, "a parameter name", "use letters, digits and `_`", "job")]
 MetricName = Annotated[

@@ -32,6 +32,7 @@ _INVERSE: Final = {
     MatchOperator.NOT_REGEX: MatchOperator.REGEX,
 }
 _UNIT: Final = re.compile(r"_(seconds|milliseconds|ms)(?=_|$)")
+_ENDS_WITH_UNIT: Final = ("_seconds", "_milliseconds", "_ms")
 _IN_MILLISECONDS: Final = {"s": 1000, "ms": 1}
 
 KEPT: Final = "kept as PromQL: the first events of a new series are not counted"
@@ -201,18 +202,24 @@ def _latency(lifted: Lifted, side: str, some: tuple[Selector, ...], every: tuple
         return None
     if side == "bad":
         lifted.mistaken(INVERTED)
-    known = _UNIT.search(histogram)
-    if known is None:
+    unit = unit_in(histogram)
+    if unit is None:
         lifted.changed("the name of the histogram does not tell its unit: seconds are taken")
-    unit = "s" if known is None or known[1] == "seconds" else "ms"
-    sli: Sli = {"histogram": selector_text(Selector(histogram, matchers)), "at_most": _bound(bound, unit)}
-    if known is None or not histogram.endswith(known[0]):
-        sli["unit"] = unit
+    at_most = bound_text(bound, unit or "s")
+    sli: Sli = {"histogram": selector_text(Selector(histogram, matchers)), "at_most": at_most}
+    if not histogram.endswith(_ENDS_WITH_UNIT):
+        sli["unit"] = unit or "s"
     return {"latency": sli}
 
 
-def _bound(bound: Decimal, unit: str) -> str | Decimal:
-    """A duration where it is one of whole milliseconds, else the number that the histogram has."""
+def unit_in(histogram: str) -> str | None:
+    """The unit that the name of a histogram tells: `s`, `ms` or None."""
+    known = _UNIT.search(histogram)
+    return None if known is None else "s" if known[1] == "seconds" else "ms"
+
+
+def bound_text(bound: Decimal, unit: str) -> str | Decimal:
+    """A bound in `s` or `ms` as a duration where it is one of whole milliseconds, else the number itself."""
     length = bound * _IN_MILLISECONDS[unit]
     return str(Duration(int(length))) if length == int(length) and length > 0 else bound
 

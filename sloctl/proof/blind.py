@@ -129,7 +129,7 @@ def _vanished(rules: SloRules, name: str, interval: Duration, series: InputSerie
 
 
 def _split_value(rules: SloRules, raw: RawInput) -> Case:
-    """One split value was counted a day ago and has no raw series now, while another one has."""
+    """One split value was counted a day ago and has no raw series now, while its targets live and another one has."""
     slo, alert, step = rules.slo, conventions.blind_alert(rules.slo), rules.slo.sampling.rollup
     day = _rounded_up(DAY, step)
     count, total = day + 4, conventions.total_tile(step)
@@ -140,6 +140,9 @@ def _split_value(rules: SloRules, raw: RawInput) -> Case:
     for value, until in ((AFFECTED, count // 2), (UNAFFECTED, count)):
         for name, samples in raw.series([traffic_of(slo, raw).clean] * 8, split_of(slo, value)).items():
             series[name] = [samples[-1]] * until
+            known = {matcher.label: matcher.value for matcher in parse_selector(name).matchers}
+            target = {label: known[label] for label in slo.sampling.target_labels if label in known}
+            series[series_text("up", target)] = [Decimal(1)] * count
     alerts: list[Expected] = [
         (step * (day - 1), alert, []),
         (step * (day + 1), alert, [fired(slo, rules.meant[alert], split_of(slo, AFFECTED))]),

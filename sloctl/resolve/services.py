@@ -9,6 +9,7 @@ from sloctl.diagnostics import Diagnostics, Related
 from sloctl.language import document
 from sloctl.language.document import Document
 from sloctl.language.problems import did_you_mean
+from sloctl.language.std import PREFIX, std_names, std_template, std_text
 from sloctl.language.template import Instance, instantiate
 from sloctl.model.canary import Canary
 from sloctl.model.catalogue import Service, Slo
@@ -55,7 +56,7 @@ def service(scope: PlatformScope, written: Document, templates: Mapping[str, Doc
     drafts = _drafts(owner, instances)
     slos = {name: resolve_slo(draft, drafts) for name, draft in drafts.items() if draft.enabled}
     brought = (Part(instance.tree) for instance in instances)
-    used = (templates[name].path for name in _names(spec) if name in templates)
+    used = (templates[name].path for name in _names(spec) if name in templates)  # those of sloctl are no input
     return Service(
         name=spec.service,
         team=owner.layers.value("team"),
@@ -79,14 +80,18 @@ def _names(spec: document.Service) -> list[str]:
 def _instances(owner: _Owner, written: Document, templates: Mapping[str, Document]) -> list[Instance]:
     instances = []
     for index, name in enumerate(_names(owner.spec)):
-        if name not in templates:
-            help_ = did_you_mean(name, list(templates)) or "write a document of kind Template with this name"
+        template = std_template(name) if name in std_names() else templates.get(name)
+        if template is None:
+            known = std_names() if name.startswith(PREFIX) else (*templates, *std_names())
+            help_ = did_you_mean(name, list(known)) or "write a document of kind Template with this name"
             place = written.place("uses", index)
             owner.found.error(codes.UNKNOWN_TEMPLATE, place, f"there is no template `{name}`", help_)
             continue
-        instance = instantiate(templates[name], written, index, owner.found)
+        instance = instantiate(template, written, index, owner.found)
         if instance is not None:
             instances.append(instance)
+        elif name in std_names():
+            owner.found.sources[template.path] = std_text(name)
     return instances
 
 

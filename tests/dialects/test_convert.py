@@ -261,6 +261,7 @@ def test_slos_of_one_service_from_several_files_stand_together_and_none_is_lost(
         ("name: requests_availability", "name: '---'", "holds no letter or digit"),
         ('{code=~"5.."}[{{.window}}]', "[", "this is not PromQL"),
         ("events:", "events: 3\n      other:", "the SLO does not say what it counts"),
+        ("sli:", "sli: {plugin: {id: sloth-common/istio/v1/availability}}\n    other:", "comes from the plugin"),
         ("sli:", "sli: {plugin: {id: acme/x}}\n    other:", "comes from the plugin `acme/x`"),
         ("- name: requests_availability", "- 3\n  - name: x", "`name` is missing"),
     ],

@@ -1,0 +1,110 @@
+"""`sloctl discover`: first specifications for what a running Prometheus holds."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from sloctl.cli import options
+from sloctl.cli.files import write
+from sloctl.cli.report import as_json, counted, plain_console
+from sloctl.errors import SloctlError
+
+if TYPE_CHECKING:
+    from sloctl.discovery.proposals import Proposal
+    from sloctl.model.quantities import Duration
+    from sloctl.prometheus import PrometheusClient
+
+
+@click.command()
+@options.prometheus
+@click.option(
+    "-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write to (default: show it)."
+)
+@click.option("--since", default="30d", show_default=True, help="How far back objectives are looked for.")
+@click.option("--only", metavar="REGEX", default="", help="Only services whose name this is found in.")
+@click.option("--min-rate", default="1/min", show_default=True, help="Quieter services are left out, as comments.")
+@options.text_or_json
+def discover(client: PrometheusClient, out: Path | None, since: str, only: str, min_rate: str, form: str) -> None:
+    """Propose specifications for the services that a Prometheus has metrics of.
+
+    Well-known sources are recognised by the templates that `sloctl templates` lists. Each objective is one that history
+    has kept with a fifth of its budget left, each bound one that the buckets have. Nothing is overwritten.
+    """
+    from sloctl.discovery.proposals import propose
+    from sloctl.discovery.reading import find, history, metric_names, unknown
+    from sloctl.discovery.sources import sources
+    from sloctl.language.quantities import duration, rate
+
+    wanted = _pattern(only)
+    asked, least = duration(since), rate(min_rate)
+    with client:
+        names = metric_names(client)
+        over = history(client, asked)
+        found = [one for source in sources() for one in find(source, names, client, over)]
+        known = frozenset(metric for source in sources() for metric in source.metrics)
+        odd = unknown(names, known, client)
+    proposals = [proposal for proposal in propose(found, over, least) if wanted.search(proposal.service)]
+    if form == "json":
+        click.echo(as_json([_value(proposal) for proposal in proposals]))
+        return
+    _write(proposals, out, f"{client.url} and its last {over}")
+    _show(proposals, odd, over, asked)
+
+
+def _pattern(text: str) -> re.Pattern[str]:
+    try:
+        return re.compile(text)
+    except re.error as error:
+        raise click.BadParameter(f"{text!r} is no regular expression: {error}", param_hint="--only") from error
+
+
+def _write(proposals: list[Proposal], out: Path | None, origin: str) -> None:
+    whole = [proposal for proposal in proposals if proposal.uses]
+    if out is None:
+        click.echo("---\n".join(proposal.text(origin) for proposal in whole), nl=False)
+        return
+    files = {out / f"{proposal.service}.yaml": proposal for proposal in whole}
+    taken = [file for file in files if file.exists()]
+    if taken:
+        raise SloctlError(f"{taken[0]} is there already: name another folder, or narrow it down with --only")
+    for file, proposal in files.items():
+        write(file, proposal.text(origin))
+
+
+def _show(proposals: list[Proposal], odd: list[tuple[str, str]], over: Duration, asked: Duration) -> None:
+    from rich.table import Table
+
+    table = Table(title="What was found", title_justify="left")
+    for head in ("service", "template", "SLOs"):
+        table.add_column(head)
+    for proposal in proposals:
+        for _, use in proposal.uses:
+            table.add_row(proposal.service, use["template"], ", ".join(proposal.slos))
+        for reason, _ in proposal.others:
+            table.add_row(proposal.service, f"left out: {reason}", "")
+    console = plain_console()
+    console.stderr = True
+    console.print(table)
+    if over != asked:
+        click.echo(f"The targets reach back {over}, not {asked}: objectives are from that time.", err=True)
+    for metric, label in odd:
+        click.echo(f"Not recognised: {metric} tells errors by `{label}`, perhaps; `ratio` counts it.", err=True)
+    services = counted(sum(bool(proposal.uses) for proposal in proposals), "service")
+    click.echo(f"{services}, {counted(sum(len(proposal.slos) for proposal in proposals), 'SLO')}.", err=True)
+
+
+def _value(proposal: Proposal) -> dict[str, Any]:
+    return {
+        "service": proposal.service,
+        "uses": [{**_plain(use), "seen": comments} for comments, use in proposal.uses],
+        "left_out": [{**_plain(use), "why": reason} for reason, use in proposal.others],
+        "disabled": proposal.disabled,
+    }
+
+
+def _plain(use: dict[str, Any]) -> dict[str, Any]:
+    return {**use, "with": {key: str(value) for key, value in use["with"].items()}}

@@ -1,0 +1,1 @@
+"""Specifications for what a running Prometheus holds: `sloctl discover`."""
