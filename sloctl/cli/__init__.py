@@ -18,6 +18,7 @@ from sloctl.cli.canary import canary
 from sloctl.cli.diff import diff
 from sloctl.cli.discover import discover
 from sloctl.cli.explain import explain
+from sloctl.cli.exporting import export
 from sloctl.cli.generate import generate
 from sloctl.cli.importing import import_
 from sloctl.cli.init import init
@@ -57,6 +58,7 @@ for command in (
     diff,
     discover,
     explain,
+    export,
     generate,
     import_,
     init,

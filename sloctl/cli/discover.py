@@ -14,7 +14,7 @@ from sloctl.cli.report import as_json, counted, plain_console
 from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
-    from sloctl.discovery.proposals import Proposal
+    from sloctl.discovery.proposals import Discovery, Proposal
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
 
@@ -34,25 +34,19 @@ def discover(client: PrometheusClient, out: Path | None, since: str, only: str, 
     Well-known sources are recognised by the templates that `sloctl templates` lists. Each objective is one that history
     has kept with a fifth of its budget left, each bound one that the buckets have. Nothing is overwritten.
     """
-    from sloctl.discovery.proposals import propose
-    from sloctl.discovery.reading import find, history, metric_names, unknown
-    from sloctl.discovery.sources import sources
+    from sloctl.discovery.proposals import discover as discovered
     from sloctl.language.quantities import duration, rate
 
     wanted = _pattern(only)
     asked, least = duration(since), rate(min_rate)
     with client:
-        names = metric_names(client)
-        over = history(client, asked)
-        found = [one for source in sources() for one in find(source, names, client, over)]
-        known = frozenset(metric for source in sources() for metric in source.metrics)
-        odd = unknown(names, known, client)
-    proposals = [proposal for proposal in propose(found, over, least) if wanted.search(proposal.service)]
+        seen = discovered(client, asked, least)
+    proposals = [proposal for proposal in seen.proposals if wanted.search(proposal.service)]
     if form == "json":
         click.echo(as_json([_value(proposal) for proposal in proposals]))
         return
-    _write(proposals, out, f"{client.url} and its last {over}")
-    _show(proposals, odd, over, asked)
+    _write(proposals, out, f"{client.url} and its last {seen.over}")
+    _show(proposals, seen, asked)
 
 
 def _pattern(text: str) -> re.Pattern[str]:
@@ -75,7 +69,7 @@ def _write(proposals: list[Proposal], out: Path | None, origin: str) -> None:
         write(file, proposal.text(origin))
 
 
-def _show(proposals: list[Proposal], odd: list[tuple[str, str]], over: Duration, asked: Duration) -> None:
+def _show(proposals: list[Proposal], seen: Discovery, asked: Duration) -> None:
     from rich.table import Table
 
     table = Table(title="What was found", title_justify="left")
@@ -89,9 +83,9 @@ def _show(proposals: list[Proposal], odd: list[tuple[str, str]], over: Duration,
     console = plain_console()
     console.stderr = True
     console.print(table)
-    if over != asked:
-        click.echo(f"The targets reach back {over}, not {asked}: objectives are from that time.", err=True)
-    for metric, label in odd:
+    if seen.over != asked:
+        click.echo(f"The targets reach back {seen.over}, not {asked}: objectives are from that time.", err=True)
+    for metric, label in seen.unknown:
         click.echo(f"Not recognised: {metric} tells errors by `{label}`, perhaps; `ratio` counts it.", err=True)
     services = counted(sum(bool(proposal.uses) for proposal in proposals), "service")
     click.echo(f"{services}, {counted(sum(len(proposal.slos) for proposal in proposals), 'SLO')}.", err=True)

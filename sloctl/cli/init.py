@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from decimal import Decimal
 from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -28,7 +29,7 @@ def init(folder: str, client: PrometheusClient | None) -> None:
     """Write a first Platform and a first Service into DIR (default: slo-specs), with comments.
 
     Nothing is overwritten: DIR may not hold specifications yet. With --prometheus the Platform gets the scrape interval
-    and the target labels that are really there.
+    and the target labels that are really there, and the Services are those that `sloctl discover` finds, if any.
     """
     from sloctl.language.schema import schema_text
 
@@ -38,10 +39,22 @@ def init(folder: str, client: PrometheusClient | None) -> None:
     if client is not None:
         with client:
             first["platform.yaml"] = _as_it_is(first["platform.yaml"], client)
+            if services := _discovered(client):
+                first = {"platform.yaml": first["platform.yaml"], **services}
     for name, content in {**first, "slo.schema.json": schema_text()}.items():
         write(target / name, content)
         click.echo(f"wrote {target / name}")
     click.echo(f"Change them, then run `sloctl validate {folder}` and `sloctl generate {folder}`.")
+
+
+def _discovered(client: PrometheusClient) -> dict[str, str]:
+    """The specifications of the services that are recognised, by file name."""
+    from sloctl.discovery.proposals import discover
+    from sloctl.model.quantities import DAY, MINUTE, Rate
+
+    seen = discover(client, DAY * 30, Rate(Decimal(1), MINUTE))
+    origin = f"{client.url} and its last {seen.over}"
+    return {f"{proposal.service}.yaml": proposal.text(origin) for proposal in seen.proposals if proposal.uses}
 
 
 def _as_it_is(platform: str, client: PrometheusClient) -> str:

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any, Final
 
-from sloctl.discovery.reading import Found, Seen
-from sloctl.discovery.sources import Read
+from sloctl.discovery.reading import Found, Seen, find, history, metric_names, unknown
+from sloctl.discovery.sources import Read, sources
 from sloctl.language.writing import yaml_text
 from sloctl.model.quantities import Duration, Rate, percent
+from sloctl.prometheus import PrometheusClient
 from sloctl.promql.lift import bound_text
 
 _OBJECTIVES: Final = tuple(
@@ -54,6 +55,35 @@ class Proposal:
         if self.disabled:
             lines += ["slos:", *_indented([{"name": name, "enabled": False} for name in self.disabled])]
         return "\n".join(lines) + "\n"
+
+
+@dataclass(frozen=True, slots=True)
+class Discovery:
+    """What a Prometheus was found to hold.
+
+    Attributes:
+        proposals: a service each, by name.
+        over: the time that was looked at; shorter than asked for where the targets do not reach back so far.
+        unknown: counters of no known source with a label that looks like a status, and that label.
+    """
+
+    proposals: list[Proposal]
+    over: Duration
+    unknown: list[tuple[str, str]]
+
+
+def discover(client: PrometheusClient, since: Duration, least: Rate) -> Discovery:
+    """Specifications for everything that the templates `std/` are about.
+
+    Args:
+        client: the Prometheus.
+        since: how far back objectives are looked for.
+        least: services with fewer events are left out, as comments.
+    """
+    names, over = metric_names(client), history(client, since)
+    found = [one for source in sources() for one in find(source, names, client, over)]
+    known = frozenset(metric for source in sources() for metric in source.metrics)
+    return Discovery(propose(found, over, least), over, unknown(names, known, client))
 
 
 def propose(found: Iterable[Found], over: Duration, least: Rate) -> list[Proposal]:

@@ -113,3 +113,14 @@ def test_the_time_that_the_targets_reach_back_is_the_time_that_is_looked_at(
 ) -> None:
     _, said = discover(farm, capsys, "--only", "^web$", "--since", "1d")
     assert "The targets reach back 1h30m, not 1d" in said
+
+
+def test_init_begins_with_the_services_that_are_there(
+    farm: Server, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    assert main(["init", str(tmp_path / "specs"), "--prometheus", farm.url]) == 0
+    written = {file.stem for file in (tmp_path / "specs").glob("*.yaml")}
+    assert {"platform", "cart", "orders-api"} <= written
+    assert "my-service" not in written
+    assert main(["validate", str(tmp_path / "specs"), "--root", str(tmp_path)]) == 0
+    assert "error" not in capsys.readouterr().err
