@@ -40,9 +40,10 @@ OUTSIDE: Final = 3
 BUG: Final = 70
 INTERRUPTED: Final = 130
 
-EXTRAS: Final = dict.fromkeys(
-    ("numpy", "opentelemetry", "prometheus_client", "psycopg", "sqlalchemy", "starlette", "uvicorn"), "canary"
-)
+EXTRAS: Final = {
+    "numpy": "history",
+    **dict.fromkeys(("opentelemetry", "prometheus_client", "psycopg", "sqlalchemy", "starlette", "uvicorn"), "canary"),
+}
 """Packages that a plain installation lacks, and the extra whose commands need them."""
 
 
@@ -131,8 +132,12 @@ def _fail(code: int, message: str) -> int:
 
 
 def _extra(error: ImportError) -> str | None:
-    """The extra that brings the package which could not be imported."""
-    return EXTRAS.get((error.name or "").partition(".")[0])
+    """The extra that brings the package which could not be imported; a canary's brings what it shares with others."""
+    import traceback
+
+    extra = EXTRAS.get((error.name or "").partition(".")[0])
+    importing = (frame.f_globals.get("__name__", "") for frame, _ in traceback.walk_tb(error.__traceback__))
+    return "canary" if extra and any(name.startswith("sloctl.canary.") for name in importing) else extra
 
 
 def _quiet() -> int:

@@ -88,6 +88,18 @@ def test_a_command_whose_extra_is_missing_ends_with_2_and_says_what_to_install()
     assert ran.stderr == "sloctl: this command needs more packages: pip install 'sloctl[canary]' (sqlalchemy)\n"
 
 
+@pytest.mark.parametrize(
+    ("module", "extra"), [("sloctl.history.tiles", "history"), ("sloctl.canary.judging", "canary")]
+)
+def test_the_smallest_extra_that_is_enough_is_named(module: str, extra: str) -> None:
+    program = (
+        "import sys; sys.modules['numpy'] = None; from sloctl import cli\n"
+        f"try:\n    import {module}\nexcept ImportError as error:\n    print(cli._extra(error))"
+    )
+    ran = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=False)
+    assert ran.stdout == f"{extra}\n", ran.stderr
+
+
 def test_bad_specifications_leave_earlier_outputs_as_they_were(capsys: pytest.CaptureFixture[str]) -> None:
     assert run("generate", capsys=capsys)[0] == 0
     before = {path: path.read_bytes() for path in Path("rules").rglob("*") if path.is_file()}

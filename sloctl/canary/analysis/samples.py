@@ -19,6 +19,7 @@ from numpy.typing import NDArray
 
 from sloctl.canary.analysis.evidence import CountsOfBoth, IntervalCounts
 from sloctl.canary.analysis.statistics import Floats
+from sloctl.history.counting import grouped, newest, since_reset
 
 GRACE: Final = 2
 """A target that is missing for so many grid points is late; for more it is gone."""
@@ -208,7 +209,7 @@ class ArmSamples:
         """For each target, at which grid points it was scraped."""
         found: dict[LabelValues, NDArray[np.bool_]] = {}
         for rows in self.rows.values():
-            here = _grouped(np.logical_or, rows.known, rows.places)
+            here = grouped(np.logical_or, rows.known, rows.places)
             for target, own in zip(rows.targets, here, strict=True):
                 found[target] = found[target] | own if target in found else own
         return found
@@ -308,18 +309,10 @@ def group_paths(samples: ArmSamples, by: tuple[str, ...]) -> dict[tuple[str, flo
         low, high = all_counted(rows.values, seen)
         if samples.warm_up:
             low, high = _warm(low, high, seen, samples.warm_up)
-        until = [_grouped(np.add, each, groups) for each in ((low,) if high is low else (low, high))]
+        until = [grouped(np.add, each, groups) for each in ((low,) if high is low else (low, high))]
         for (bound, value), group in index.items():
             found.setdefault((role, bound), {})[value] = Path(until[0][group], until[-1][group])
     return found
-
-
-def _grouped(how: np.ufunc, rows: NDArray[Any], groups: NDArray[np.intp]) -> NDArray[Any]:
-    """The rows of each group together; groups are numbered from 0 without gaps."""
-    order = np.argsort(groups, kind="stable")
-    starts = np.flatnonzero(np.diff(groups[order], prepend=-1))
-    together: NDArray[Any] = how.reduceat(rows[order], starts, axis=0)
-    return together
 
 
 def _warm(low: Floats, high: Floats, seen: NDArray[np.bool_], warm_up: int) -> tuple[Floats, Floats]:
@@ -346,8 +339,7 @@ def counted(values: Floats, seen: NDArray[np.bool_]) -> Path:
         return Path.nothing(points)
     first, last = known[0], known[-1]
     steps = np.diff(values[known], prepend=values[first] if first == 0 else 0.0)
-    steps = np.where(steps < 0, values[known], steps)
-    total = np.cumsum(steps)
+    total = np.cumsum(since_reset(steps, values[known]))
     low = np.zeros(points)
     low[known] = total
     low = np.maximum.accumulate(low)
@@ -370,7 +362,7 @@ def all_counted(values: Floats, seen: NDArray[np.bool_]) -> tuple[Floats, Floats
     gaps = np.isnan(values)
     since = np.where(gaps, 0.0, values)
     steps = np.diff(since, prepend=since[:, :1])
-    low = np.cumsum(np.where(steps < 0, since, steps), axis=1)
+    low = np.cumsum(since_reset(steps, since), axis=1)
     uncertain = np.flatnonzero(~((since >= 0).all(axis=1) & _whole_since_they_appeared(gaps, seen)))
     if not len(uncertain):
         return low, low
@@ -403,8 +395,8 @@ def on_grid(times: Sequence[float], values: Sequence[float], grid: Floats) -> tu
     moments, counts = moments[fine], counts[fine]
     found = np.full(len(grid), np.nan)
     if len(moments):
-        here, newest = _newest(moments, grid)
-        found[here] = counts[newest]
+        here, last = _newest(moments, grid)
+        found[here] = counts[last]
     return found, not fine.all()
 
 
@@ -419,16 +411,16 @@ def all_on_grid(scraped: Sequence[tuple[Times, Sequence[float]]], grid: Floats) 
         if not len(moments) or (np.diff(moments) <= 0).any() or not (np.isfinite(counts) & (counts >= 0)).all():
             found |= {index: on_grid(times, scraped[index][1], grid) for index in indices}
             continue
-        here, newest = _newest(moments, grid)
+        here, last = _newest(moments, grid)
         placed = np.full((len(indices), len(grid)), np.nan)
-        placed[:, here] = counts[:, newest]
+        placed[:, here] = counts[:, last]
         found |= {index: (row, False) for index, row in zip(indices, placed, strict=True)}
     return [found[index] for index in range(len(scraped))]
 
 
 def _newest(moments: Floats, grid: Floats) -> tuple[NDArray[np.bool_], NDArray[np.intp]]:
     """At which grid points there is a sample, and for each of these the index of the newest."""
-    index = np.searchsorted(moments, grid, side="right") - 1
+    index = newest(moments, grid)
     fresh = moments[np.maximum(index, 0)] > grid - float(grid[1] - grid[0])
     fresh[0] = True  # where counting begins, any earlier sample will do
     here = (index >= 0) & fresh
