@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-compile test test-newest test-oldest test-pythons fuzz bench pictures lock release
 .PHONY: prometheus alertmanager mosquitto redis rabbitmq nats postgresql
-.PHONY: bench-canary bench-canary-server bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
+.PHONY: bench-why bench-canary bench-canary-server bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -75,6 +75,9 @@ bench-language: .venv/dev.stamp  ## what 10 000 SLOs cost the compiler, beside a
 
 bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
 	@python -m bench rules rules-live
+
+bench-why: .venv/dev.stamp  ## how often the first answer of `sloctl why` is the cause
+	@python -m bench why
 
 bench-routes: .venv/dev.stamp prometheus alertmanager  ## routes of 1 000 services, and a page in real time (5 min)
 	@python -m bench routes routes-live

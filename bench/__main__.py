@@ -20,6 +20,7 @@ from bench import (
     rules,
     rules_live,
     startup,
+    why,
 )
 from bench.rows import Row, show
 
@@ -38,6 +39,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
     "dashboards": dashboards.rows,
     "routes": routes.size_rows,
     "routes-live": routes.waiting_rows,
+    "why": why.rows,
 }
 
 

@@ -66,7 +66,7 @@ TABLE: Final = {
     "explain": may("model conventions promql diagnostics.Place"),
     "proof": may("model conventions diagnostics.Place promql explain backends.prometheus", others="rstr"),
     "history": may("model conventions diagnostics.Place", others="numpy"),
-    "live": may("model conventions prometheus promql diagnostics"),
+    "live": may("model conventions prometheus promql diagnostics history", others="numpy"),
     "canary": may(),
     "canary.analysis": may("model history.counting", others="numpy"),
     "canary.source": may("canary.analysis model prometheus promql", others="numpy"),

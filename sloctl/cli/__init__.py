@@ -32,6 +32,7 @@ from sloctl.cli.test import test
 from sloctl.cli.trace import trace
 from sloctl.cli.trial import try_
 from sloctl.cli.validate import validate
+from sloctl.cli.why import why
 from sloctl.errors import OutsideError, SloctlError
 
 FINDINGS: Final = 1
@@ -73,6 +74,7 @@ for command in (
     trace,
     try_,
     validate,
+    why,
 ):
     cli.add_command(command)
 

@@ -24,29 +24,31 @@ if TYPE_CHECKING:
 @click.option(
     "-o", "--out", type=click.Path(file_okay=False, path_type=Path), help="Folder to write to (default: show it)."
 )
-@click.option("--since", default="30d", show_default=True, help="How far back objectives are looked for.")
+@click.option(
+    "--since", type=options.length, default="30d", show_default=True, help="How far back objectives are looked for."
+)
 @click.option("--only", metavar="REGEX", default="", help="Only services whose name this is found in.")
 @click.option("--min-rate", default="1/min", show_default=True, help="Quieter services are left out, as comments.")
 @options.text_or_json
-def discover(client: PrometheusClient, out: Path | None, since: str, only: str, min_rate: str, form: str) -> None:
+def discover(client: PrometheusClient, out: Path | None, since: Duration, only: str, min_rate: str, form: str) -> None:
     """Propose specifications for the services that a Prometheus has metrics of.
 
     Well-known sources are recognised by the templates that `sloctl templates` lists. Each objective is one that history
     has kept with a fifth of its budget left, each bound one that the buckets have. Nothing is overwritten.
     """
     from sloctl.discovery.proposals import discover as discovered
-    from sloctl.language.quantities import duration, rate
+    from sloctl.language.quantities import rate
 
     wanted = _pattern(only)
-    asked, least = duration(since), rate(min_rate)
+    least = rate(min_rate)
     with client:
-        seen = discovered(client, asked, least)
+        seen = discovered(client, since, least)
     proposals = [proposal for proposal in seen.proposals if wanted.search(proposal.service)]
     if form == "json":
         click.echo(as_json([_value(proposal) for proposal in proposals]))
         return
     _write(proposals, out, f"{client.url} and its last {seen.over}")
-    _show(proposals, seen, asked)
+    _show(proposals, seen, since)
 
 
 def _pattern(text: str) -> re.Pattern[str]:

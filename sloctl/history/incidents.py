@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import pairwise
 from math import ceil
 from typing import Final
 
@@ -113,8 +114,13 @@ def _parted(scores: Floats, allowed: float) -> Iterator[tuple[int, int, float]]:
     index = np.arange(len(scores))
     low, high = np.maximum(index - length + 1, 0), np.minimum(index, len(calm) - 1)
     quiet = calm_until[high + 1] > calm_until[low]
-    for first, after in _runs(~quiet):
-        yield from ((first + begin, first + end, score) for begin, end, score in segments(scores[first:after]))
+    busy = [(int(first), int(after)) for first, after in _runs(~quiet)]
+    # A quiet time may hold the first minutes of a burn that is not steep, so each part reaches to the middle of it.
+    cuts = [0, *((before[1] + then[0]) // 2 for before, then in pairwise(busy)), len(scores)]
+    for (first, after), (low_end, high_end) in zip(busy, pairwise(cuts), strict=False):  # without any, none
+        for begin, end, score in segments(scores[low_end:high_end]):
+            if low_end + begin < after and first <= low_end + end:
+                yield low_end + begin, low_end + end, score
 
 
 def segments(scores: Floats) -> list[tuple[int, int, float]]:

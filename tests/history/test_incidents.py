@@ -66,3 +66,10 @@ def test_segments_are_maximal_and_disjoint(scores: list[int]) -> None:
         assert all(until[index] < until[last + 1] for index in range(first, last + 1))
     covered = {index for first, last, _ in found for index in range(first, last + 1)}
     assert {index for index, score in enumerate(scores) if score > 0} <= covered
+
+
+@pytest.mark.parametrize("ratio", [0.0025, 0.005, 0.02])
+def test_a_burn_that_is_not_steep_begins_with_its_first_minute(ratio: float) -> None:
+    found = incidents(SLO, outages(3, (2_000, 40, ratio), base=0.0005))
+    large = max(found, key=lambda incident: incident.spent)
+    assert ((large.start - BEGIN) // MINUTE, (large.end - BEGIN) // MINUTE) == (1_999, 2_039)
