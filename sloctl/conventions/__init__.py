@@ -12,7 +12,7 @@ from typing import Final
 
 from sloctl.model.alerting import BudgetLeft, Severity, Tier
 from sloctl.model.catalogue import Platform, Service, Slo
-from sloctl.model.ownership import Team
+from sloctl.model.ownership import Route, Team
 from sloctl.model.quantities import Duration, number
 from sloctl.model.window import CalendarWindow, Window
 
@@ -261,17 +261,22 @@ OBSERVED: Final = "slo-observe"
 
 def fallback_receiver(platform: Platform) -> str:
     """Receiver of a platform's alerts that no route of a team takes."""
-    return f"{OWN_PREFIX}{platform.name}-fallback"
+    return _own_or_theirs(platform.fallback, f"{OWN_PREFIX}{platform.name}-fallback")
 
 
 def watchdog_receiver(platform: Platform) -> str:
     """Receiver of a platform's heartbeat."""
-    return f"{OWN_PREFIX}{platform.name}-watchdog"
+    return _own_or_theirs(platform.watchdog, f"{OWN_PREFIX}{platform.name}-watchdog")
 
 
 def team_receiver(platform: Platform, team: Team, route: str) -> str:
     """Receiver of one route of a team: of `P1`, `P2`, `P3`, or of a further one by its name."""
-    return f"{OWN_PREFIX}{platform.name}-{team.name}-{route}"
+    return _own_or_theirs(team.named(route), f"{OWN_PREFIX}{platform.name}-{team.name}-{route}")
+
+
+def _own_or_theirs(route: Route | None, own: str) -> str:
+    """A receiver of ours, unless the route names one that the Alertmanager configuration has already."""
+    return own if route is None or route.receiver is None else route.receiver
 
 
 def office_hours(platform: Platform, team: Team) -> str:

@@ -32,6 +32,9 @@ CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
 EMAIL: Final = re.compile(r"[^\s@<>\x22',;{}]+@[^\s@<>\x22',;{}]+\.[^\s@<>\x22',;{}]+")
 CHANNEL: Final = re.compile(r"[#@]?[^\s#@:/{}\x22'`<>,]+")
+CHAT: Final = re.compile(r"-?[0-9]{1,19}")
+CHAT_HELP: Final = "write its number, such as -1001234567890"
+RECEIVER: Final = re.compile(r"[^\x00-\x1f\"'`{}<>]{1,200}")
 ADDRESS: Final = re.compile(r"[^\s{}\x22'`<>,]+")
 ALERT_PLACEHOLDERS: Final = (
     "service",
@@ -54,6 +57,11 @@ _URL: Final = re.compile(
     r"https://(?:[a-zA-Z0-9](?:[-a-zA-Z0-9.]*[a-zA-Z0-9])?|\[[0-9a-fA-F:.]+\])(?::[0-9]{1,5})?"
     r"(?:[/?#][^\s\x22'<>`\\]*)?"
 )
+_INSIDE: Final = re.compile(
+    r"http://(?:[a-z0-9-]+(?:\.[a-z0-9-]+)*\.(?:svc|local|internal)|[a-z0-9-]+|127\.[0-9.]+|10\.[0-9.]+"
+    r"|192\.168\.[0-9.]+|\[::1\])(?::[0-9]{1,5})?(?:/.*)?"
+)
+"""Plain http where it stays within a cluster, a private network or this machine."""
 _USER: Final = re.compile(r"[a-zA-Z]+://[^/?#]*@")
 PLACEHOLDER: Final = re.compile(r"\$(?!labels\.)([a-zA-Z][a-zA-Z0-9_]*)")
 LABEL_PLACEHOLDER: Final = re.compile(r"\$labels\.([a-zA-Z_][a-zA-Z0-9_]*)")
@@ -146,6 +154,19 @@ def url(value: object) -> str:
     if len(checked) <= 2048 and _URL.fullmatch(checked):
         return checked
     raise refusal("SLO027", f"{shown(value)} is not an https link", "write `https://host/path`")
+
+
+def webhook_url(value: object) -> str:
+    """As `url`; within a cluster or on this machine plain http will do."""
+    if isinstance(value, str) and _INSIDE.fullmatch(value):
+        url(value.replace("http", "https", 1))
+        return value
+    return url(value)
+
+
+def chat_id(value: object) -> str:
+    """The number of a chat, in quotes or not."""
+    return matching(CHAT, str(value) if isinstance(value, int) else value, "SLO021", "a chat's number", CHAT_HELP)
 
 
 def runbook(value: object) -> str:

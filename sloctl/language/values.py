@@ -231,6 +231,13 @@ Address = Annotated[
         "arn:aws:sns:eu-west-1:123456789012:on-call",
     ),
 ]
+ChatId = Annotated[
+    str,
+    Read(texts.chat_id, "number of a chat", {"anyOf": [{"type": "integer"}, _pattern(texts.CHAT, "-1001234567890")]}),
+]
+ReceiverName = Annotated[
+    str, _matching(texts.RECEIVER, "a receiver's name", "write it as in `alertmanager.yml`", "on-call")
+]
 OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
 PolicyName = Annotated[Name, AfterValidator(own_policy)]
 
@@ -239,6 +246,7 @@ AlertText = Annotated[str, Read(texts.alert_text, "text", _text(texts.MAX_TEXT))
 LabelValue = Annotated[str, Read(texts.label_value, "text", _text(texts.MAX_LABEL_VALUE))]
 MatchedValue = Annotated[str, Read(texts.matched_value, "text", _text(texts.MAX_LABEL_VALUE, least=0))]
 Url = Annotated[str, Read(texts.url, "https link", _LINK)]
+WebhookUrl = Annotated[str, Read(texts.webhook_url, "link", {"type": "string", "pattern": "^https?://"})]
 Runbook = Annotated[str, Read(texts.runbook, "https link", _LINK)]
 
 PromQL = Annotated[str, Read(texts.promql, "PromQL", _PROMQL)]

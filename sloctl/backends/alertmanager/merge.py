@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -163,8 +163,28 @@ def _check(root: base.Mapping, path: str, fragment: Fragment) -> None:
         for node in _named_receivers(item):
             if is_own_name(str(node.value)):
                 raise refused(path, node, f"this route leads to `{node.value}`, a receiver of sloctl's", help_)
+    _check_theirs(root, path, fragment)
     _check_details(root, path)
     _check_mail(root, path, fragment)
+
+
+def _check_theirs(root: base.Mapping, path: str, fragment: Fragment) -> None:
+    """A receiver that a route names as the base's own is there."""
+    receivers = base.value_of(root, "receivers")
+    names = [str(name.value) for item in base.items(receivers) if (name := base.value_of(item, "name")) is not None]
+    for wanted in dict.fromkeys(_receivers_of(fragment["routes"])):
+        if not is_own_name(wanted) and wanted not in names:
+            help_ = (
+                f"write one of {', '.join(f'`{name}`' for name in names)} as `receiver` of the route, or add it here"
+            )
+            raise refused(path, receivers or root, f"there is no receiver `{wanted}`, which a route names", help_)
+
+
+def _receivers_of(routes: Iterable[Mapping[str, Any]]) -> Iterator[str]:
+    for route in routes:
+        if "receiver" in route:
+            yield str(route["receiver"])
+        yield from _receivers_of(route.get("routes", ()))
 
 
 def _named_receivers(route: base.Node) -> list[base.Node]:

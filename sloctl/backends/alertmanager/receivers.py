@@ -20,6 +20,10 @@ from sloctl.model.ownership import Route
 SECRETS: Final = "/etc/alertmanager/secrets"
 _URGENCY: Final = {Severity.P1: "critical", Severity.P2: "warning", Severity.P3: "info"}
 """Events v2 severities; PagerDuty treats critical and error as high urgency, warning and info as low."""
+_PRIORITY: Final = {Severity.P1: "P1", Severity.P2: "P2", Severity.P3: "P3"}
+"""Opsgenie has the same words."""
+_EMERGENCY: Final = '{{ if eq .Status "firing" }}2{{ else }}0{{ end }}'
+"""Pushover repeats priority 2 until somebody acknowledges it."""
 _COLOUR: Final = '{{ if eq .Status "firing" }}danger{{ else }}good{{ end }}'
 _UNSAFE: Final = re.compile(r"[^A-Za-z0-9._-]")
 
@@ -136,21 +140,116 @@ def _sns(to: Destination, secrets: str) -> Config | None:
     return {"topic_arn": address, "sigv4": {"region": address.split(":")[3]}, **message}
 
 
+def _opsgenie(to: Destination, secrets: str) -> Config | None:
+    if to.route.opsgenie is None:
+        return None
+    return {
+        "api_key_file": f"{secrets}/opsgenie-{to.route.opsgenie}",
+        "send_resolved": True,
+        "message": texts.HEADLINE,
+        "description": texts.PLAIN,
+        "source": "sloctl",
+        "priority": _PRIORITY[to.severity] if to.severity else "",
+        "entity": texts.COMPONENT,
+        "details": texts.DETAILS,
+    }
+
+
+def _victorops(to: Destination, secrets: str) -> Config | None:
+    if to.route.victorops is None:
+        return None
+    urgency = _URGENCY[to.severity] if to.severity else "critical"
+    return {
+        "api_key_file": f"{secrets}/victorops",
+        "routing_key": to.route.victorops,
+        "send_resolved": True,
+        "message_type": urgency.upper(),
+        "entity_display_name": texts.HEADLINE,
+        "state_message": texts.PLAIN,
+        "monitoring_tool": "sloctl",
+    }
+
+
+def _pushover(to: Destination, secrets: str) -> Config | None:
+    if to.route.pushover is None:
+        return None
+    return {
+        "user_key_file": f"{secrets}/pushover-{to.route.pushover}",
+        "token_file": f"{secrets}/pushover-{to.route.pushover}-token",
+        "send_resolved": True,
+        "title": texts.HEADLINE,
+        "message": texts.SHORT,
+        "url": texts.link("dashboard_url"),
+        "priority": _EMERGENCY if to.severity is Severity.P1 else "0",
+    }
+
+
+def _msteams(to: Destination, secrets: str) -> Config | None:
+    if to.route.msteams is None:
+        return None
+    return {
+        "webhook_url_file": f"{secrets}/msteams-{to.route.msteams}",
+        "send_resolved": True,
+        "title": texts.HEADLINE,
+        "text": texts.PLAIN,
+    }
+
+
+def _telegram(to: Destination, secrets: str) -> Config | None:
+    if to.route.telegram is None:
+        return None
+    return {
+        "bot_token_file": f"{secrets}/telegram",
+        "chat_id": int(to.route.telegram),
+        "send_resolved": True,
+        "parse_mode": "",
+        "message": f"{texts.HEADLINE}\n{texts.PLAIN}",
+    }
+
+
+def _discord(to: Destination, secrets: str) -> Config | None:
+    if to.route.discord is None:
+        return None
+    return {
+        "webhook_url_file": f"{secrets}/discord-{to.route.discord}",
+        "send_resolved": True,
+        "title": texts.HEADLINE,
+        "message": texts.PLAIN,
+    }
+
+
+def _webex(to: Destination, secrets: str) -> Config | None:
+    if to.route.webex is None:
+        return None
+    return {
+        "room_id": to.route.webex,
+        "send_resolved": True,
+        "message": f"{texts.HEADLINE}\n{texts.PLAIN}",
+        "http_config": {"authorization": {"credentials_file": f"{secrets}/webex"}},
+    }
+
+
 def _webhook(to: Destination, secrets: str) -> Config | None:
     if to.route.webhook is None:
         return None
-    host = urlsplit(to.route.webhook).hostname or "webhook"
-    credentials = f"{secrets}/{_file('webhook', host)}"
-    return {
-        "url": to.route.webhook,
-        "send_resolved": True,
-        "http_config": {"authorization": {"credentials_file": credentials}},
-    }
+    link = urlsplit(to.route.webhook)
+    config: Config = {"url": to.route.webhook, "send_resolved": True}
+    if link.scheme == "http":  # within the cluster, where no credential would be safe
+        return config
+    credentials = f"{secrets}/{_file('webhook', link.hostname or 'webhook')}"
+    return {**config, "http_config": {"authorization": {"credentials_file": credentials}}}
 
 
 _INTEGRATIONS: Final[Mapping[str, Callable[[Destination, str], Config | None]]] = {
     "pagerduty": _pagerduty,
+    "opsgenie": _opsgenie,
+    "victorops": _victorops,
+    "pushover": _pushover,
     "slack": _slack,
+    "msteams": _msteams,
+    "telegram": _telegram,
+    "discord": _discord,
+    "webex": _webex,
     "email": _email,
     "webhook": _webhook,
     "sns": _sns,

@@ -26,7 +26,7 @@ from sloctl.conventions.inventory import Alert, BuiltIn, platform_alerts
 from sloctl.errors import SloctlError
 from sloctl.model.alerting import Mode, Severity
 from sloctl.model.catalogue import Catalogue, Inhibition, Platform
-from sloctl.model.ownership import Team
+from sloctl.model.ownership import Route, Team
 from sloctl.model.selector import Matcher, MatchOperator
 
 TIMINGS: Final = {
@@ -49,7 +49,7 @@ def route_tree(catalogue: Catalogue) -> RouteNode:
     observed = RouteNode(equal(mode=Mode.OBSERVE.value), receiver=conventions.OBSERVED)
     return RouteNode(
         equal(sloctl=conventions.ALERT_VERSION),
-        receiver=conventions.FALLBACK if any(platform.fallback for platform in platforms) else None,
+        receiver=conventions.FALLBACK if any(map(_own_fallback, platforms)) else None,
         group_by=("platform", "slo", "severity"),
         timing=TIMINGS[Severity.P2],
         routes=(*([observed] if _observes(platforms) else []), *map(_platform_route, platforms)),
@@ -117,7 +117,7 @@ def receivers(catalogue: Catalogue, tree: RouteNode, secrets: str = SECRETS) -> 
     """Every receiver that the tree names."""
     destinations = dict(_destinations(catalogue))
     named = dict.fromkeys(route.receiver for route in all_routes(tree) if route.receiver)
-    return [receiver(name, destinations[name], secrets) for name in named]
+    return [receiver(name, destinations[name], secrets) for name in named if is_own_name(name)]
 
 
 def _destinations(catalogue: Catalogue) -> Iterator[tuple[str, list[Destination]]]:
@@ -125,11 +125,16 @@ def _destinations(catalogue: Catalogue) -> Iterator[tuple[str, list[Destination]
     yield conventions.OBSERVED, []
     yield (
         conventions.FALLBACK,
-        [Destination(platform, platform.fallback) for platform in platforms if platform.fallback],
+        [Destination(platform, route) for platform in platforms if (route := _own_fallback(platform))],
     )
     for platform in platforms:
         for to in inventory.receivers(platform):
             yield to.name, [Destination(platform, to.route, to.severity)] if to.route else []
+
+
+def _own_fallback(platform: Platform) -> Route | None:
+    """The fallback of a platform where it is a receiver of ours."""
+    return platform.fallback if platform.fallback and platform.fallback.receiver is None else None
 
 
 def time_intervals(catalogue: Catalogue, tree: RouteNode) -> list[dict[str, object]]:
