@@ -8,7 +8,7 @@ from sloctl.backends.alertmanager.backend import AlertmanagerBackend
 from sloctl.backends.argo.backend import ArgoBackend
 from sloctl.backends.backend import Backend
 from sloctl.backends.grafana.backend import GrafanaBackend
-from sloctl.backends.grafana.kubernetes import KubernetesDashboards
+from sloctl.backends.grafana.kubernetes import KubernetesDashboards, OperatorDashboards
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.backends.prometheus.forms import KubernetesRules, MimirRules
 
@@ -18,6 +18,7 @@ BACKENDS: Final[dict[str, Backend]] = {
 
 FORMS: Final[dict[str, tuple[Backend, ...]]] = {
     "kubernetes": (KubernetesRules(), KubernetesDashboards()),
+    "grafana-operator": (OperatorDashboards(),),
     "mimir": (MimirRules(),),
 }
 """Further forms of the same outputs, by what `--emit` takes."""

@@ -33,12 +33,14 @@ _COMPARED: Final = 20_000  # lines; comparing longer files takes minutes
     metavar="DIR",
     help="Folder below which rules/ and dashboards/ are written; - prints them.  [default: .]",
 )
-@click.option("--only", metavar="BACKEND", multiple=True, help="Write only this backend's output; may be repeated.")
+@click.option(
+    "--only", metavar="NAME", multiple=True, help="Write only this backend's or form's output; may be repeated."
+)
 @click.option(
     "--emit",
     metavar="FORM",
     multiple=True,
-    help="Write another form as well: kubernetes (operator objects) or mimir; may be repeated.",
+    help="Write another form as well: kubernetes (operator objects), grafana-operator or mimir; may be repeated.",
 )
 @click.option("--check", is_flag=True, help="Write nothing; exit with 1 and name the files that differ.")
 @click.option("--prune", is_flag=True, help="Remove files that no specification produces any more.")
@@ -81,9 +83,9 @@ def generate(
 
 
 def _chosen(only: tuple[str, ...]) -> list[Backend]:
-    from sloctl.backends.table import BACKENDS
+    from sloctl.backends.table import BACKENDS, FORMS
 
-    _check_known(only, BACKENDS, "--only", "backend")
+    _check_known(only, (*BACKENDS, *FORMS), "--only", "backend or form")
     return [backend for name, backend in BACKENDS.items() if not only or name in only]
 
 
@@ -91,7 +93,12 @@ def _forms(emit: tuple[str, ...], only: tuple[str, ...]) -> list[Backend]:
     from sloctl.backends.table import FORMS
 
     _check_known(emit, FORMS, "--emit", "form")
-    return [form for name in FORMS if name in emit for form in FORMS[name] if not only or form.name in only]
+    return [
+        form
+        for name in FORMS
+        for form in FORMS[name]
+        if name in only or (name in emit and (not only or form.name in only))
+    ]
 
 
 def _check_known(names: tuple[str, ...], known: Collection[str], option: str, what: str) -> None:

@@ -58,6 +58,7 @@ def _distinct(labels: tuple[str, ...]) -> tuple[str, ...]:
     return labels
 
 
+KubernetesPairs: TypeAlias = dict[v.KubernetesKey, v.KubernetesValue]
 LabelNames: TypeAlias = Annotated[tuple[v.LabelName, ...], AfterValidator(_distinct)]
 Matched: TypeAlias = dict[v.LabelName, v.MatchedValue]
 
@@ -119,6 +120,30 @@ class Dashboards(Written):
     deploys: Maybe[v.PromQL] = optional("PromQL whose samples mark a deployment.")
 
 
+class KubernetesDashboards(Written):
+    """What Grafana's sidecar or operator looks for."""
+
+    labels: Maybe[KubernetesPairs] = optional("Labels of each object.", otherwise='`grafana_dashboard: "1"`')
+    annotations: Maybe[KubernetesPairs] = optional("Annotations of each object.")
+    folder_annotation: Maybe[v.KubernetesKey] = optional(
+        "The annotation that names the folder, such as `grafana_folder`."
+    )
+    instances: Maybe[KubernetesPairs] = optional(
+        "Labels of the Grafana that the operator puts them into.", otherwise="`dashboards: grafana`"
+    )
+
+
+class Kubernetes(Written):
+    """Where the objects go that `--emit kubernetes` writes, and what finds them."""
+
+    namespace: Maybe[v.Name] = optional("Namespace of each object.", otherwise="that of the command that applies them")
+    labels: Maybe[KubernetesPairs] = optional(
+        "Labels of each PrometheusRule: what `ruleSelector` wants, such as `release: kube-prometheus-stack`."
+    )
+    annotations: Maybe[KubernetesPairs] = optional("Annotations of each PrometheusRule.")
+    dashboards: Maybe[KubernetesDashboards] = optional("Labels and annotations of dashboards.")
+
+
 class Expect(Written):
     """What `explain` must be able to show."""
 
@@ -153,6 +178,7 @@ class Platform(Inheritable):
     severities: Maybe[Severities] = optional("Values of the alert label `severity`.")
     texts: Maybe[Texts] = optional("Texts of the alerts.")
     dashboards: Maybe[Dashboards] = optional("Links in alerts and dashboards.")
+    kubernetes: Maybe[Kubernetes] = optional("Namespace and labels of Kubernetes objects.")
     buckets: Maybe[dict[v.MetricName, BucketBounds]] = optional("Known bucket bounds of histograms.")
     teams: Maybe[dict[v.Name, Team]] = optional("Teams by name.")
     fallback: Maybe[Route] = optional("Where alerts without a route go.")

@@ -32,6 +32,9 @@ CLOCK: Final = re.compile(r"(?:[01][0-9]|2[0-3]):[0-5][0-9]|24:00")
 ZONE: Final = re.compile(r"[A-Za-z][A-Za-z0-9_+-]*(?:/[A-Za-z0-9_+-]+){0,2}")
 EMAIL: Final = re.compile(r"[^\s@<>\x22',;{}]+@[^\s@<>\x22',;{}]+\.[^\s@<>\x22',;{}]+")
 CHANNEL: Final = re.compile(r"[#@]?[^\s#@:/{}\x22'`<>,]+")
+KUBERNETES_KEY: Final = re.compile(
+    r"(?:[a-z0-9](?:[-a-z0-9.]{0,251}[a-z0-9])?/)?[A-Za-z0-9](?:[-A-Za-z0-9_.]{0,61}[A-Za-z0-9])?"
+)
 CHAT: Final = re.compile(r"-?[0-9]{1,19}")
 CHAT_HELP: Final = "write its number, such as -1001234567890"
 RECEIVER: Final = re.compile(r"[^\x00-\x1f\"'`{}<>]{1,200}")
@@ -132,6 +135,13 @@ def label_value(value: object) -> str:
 def matched_value(value: object) -> str:
     """The value that a label must have; an empty one means that the label is absent."""
     return "" if value == "" else label_value(value)
+
+
+def kubernetes_value(value: object) -> str:
+    """The value of a label or annotation; Kubernetes takes texts only."""
+    if isinstance(value, bool | int):
+        raise refusal("SLO026", f"a text is needed, not {shown(value)}", f'put it in quotes: "{str(value).lower()}"')
+    return matched_value(value)
 
 
 def matching(pattern: re.Pattern[str], value: object, code: str, what: str, example: str) -> str:

@@ -238,6 +238,16 @@ ChatId = Annotated[
 ReceiverName = Annotated[
     str, _matching(texts.RECEIVER, "a receiver's name", "write it as in `alertmanager.yml`", "on-call")
 ]
+KubernetesKey = Annotated[
+    str,
+    _matching(
+        texts.KUBERNETES_KEY,
+        "a label's name",
+        "write it as Kubernetes has it: `release` or `example.com/team`",
+        "release",
+    ),
+]
+KubernetesValue = Annotated[str, Read(texts.kubernetes_value, "text", _text(texts.MAX_LABEL_VALUE, least=0))]
 OwnLabel = Annotated[LabelName, AfterValidator(not_reserved)]
 PolicyName = Annotated[Name, AfterValidator(own_policy)]
 

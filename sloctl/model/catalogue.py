@@ -205,6 +205,34 @@ class Dashboards:
 
 
 @dataclass(frozen=True, slots=True)
+class KubernetesDashboards:
+    """What Grafana's sidecar or operator looks for; `instances` are labels of the Grafana that gets them."""
+
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
+    folder_annotation: str | None = None
+    instances: Mapping[str, str] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Kubernetes:
+    """Where Kubernetes objects go, and what finds them."""
+
+    namespace: str | None = None
+    labels: Mapping[str, str] | None = None
+    annotations: Mapping[str, str] | None = None
+    dashboards: KubernetesDashboards = KubernetesDashboards()
+
+    def metadata(
+        self, name: str, labels: Mapping[str, str], annotations: Mapping[str, str] | None = None
+    ) -> dict[str, object]:
+        """The `metadata` of an object."""
+        placed = {} if self.namespace is None else {"namespace": self.namespace}
+        noted = {} if not annotations else {"annotations": dict(annotations)}
+        return {"name": name, **placed, "labels": dict(labels), **noted}
+
+
+@dataclass(frozen=True, slots=True)
 class Expect:
     """What `sloctl explain` must find, or it fails."""
 
@@ -245,6 +273,7 @@ class Platform:
     place: Place
     texts: Texts = Texts()
     dashboards: Dashboards = Dashboards()
+    kubernetes: Kubernetes = Kubernetes()
     buckets: Mapping[str, tuple[Decimal, ...]] = field(default_factory=dict)
     expect: Expect = Expect()
     fallback: Route | None = None

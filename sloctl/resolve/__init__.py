@@ -62,6 +62,7 @@ def _platform(scope: PlatformScope, templates: dict[str, Document], found: Diagn
         place=scope.place,
         texts=built(Texts, layers.whole("texts", document.Texts)),
         dashboards=platforms.dashboards(layers, found),
+        kubernetes=platforms.kubernetes(layers),
         buckets={name: bounds for name, (bounds, _) in layers.merged("buckets").items()},
         expect=built(Expect, layers.whole("expect", document.Expect)),
         fallback=platforms.route(layers.value("fallback")),

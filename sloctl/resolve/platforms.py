@@ -16,7 +16,7 @@ from sloctl.language.document import Document
 from sloctl.language.files import STDIN, RealPaths
 from sloctl.language.problems import did_you_mean, nearest
 from sloctl.model.alerting import Severity
-from sloctl.model.catalogue import Dashboards, NewSeries, Sampling
+from sloctl.model.catalogue import Dashboards, Kubernetes, KubernetesDashboards, NewSeries, Sampling
 from sloctl.model.ownership import OfficeHours, Route, Team
 from sloctl.model.periods import zone_names
 from sloctl.model.quantities import MINUTE, SECOND
@@ -107,6 +107,15 @@ def severities(layers: Layers) -> dict[Severity, str]:
 def dashboards(layers: Layers, found: Diagnostics) -> Dashboards:
     """Where links lead."""
     return built(Dashboards, layers.whole("dashboards", document.Dashboards), deploys=_deploys(layers, found))
+
+
+def kubernetes(layers: Layers) -> Kubernetes:
+    """Where Kubernetes objects go."""
+    written = layers.whole("kubernetes", document.Kubernetes)
+    dashboards = (
+        KubernetesDashboards() if written.dashboards is None else built(KubernetesDashboards, written.dashboards)
+    )
+    return built(Kubernetes, written, dashboards=dashboards)
 
 
 def _deploys(layers: Layers, found: Diagnostics) -> Expression | None:

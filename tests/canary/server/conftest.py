@@ -117,7 +117,7 @@ def hook_of(tmp_path: Path) -> Iterator[MakeHook]:
             stack.callback(store.close)
             in_force = CurrentConfiguration(configuration, metrics)
             shared = Shared(lambda: in_force.current.prometheus, metrics)
-            evaluation = Evaluator(store, shared, metrics, **{"clock": lambda: NOW, **limits})
+            evaluation = Evaluator(store, shared, metrics, **{"clock": lambda: NOW, "look_seconds": PATIENCE, **limits})
             webhook = Webhook(in_force, evaluation, metrics)
             client = stack.enter_context(
                 httpx.Client(base_url=stack.enter_context(listening(webhook)), timeout=PATIENCE)
