@@ -15,8 +15,10 @@ import click
 from sloctl.cli import signals
 from sloctl.cli.backfill import backfill
 from sloctl.cli.canary import canary
+from sloctl.cli.check import check
 from sloctl.cli.diff import diff
 from sloctl.cli.discover import discover
+from sloctl.cli.drill import drill
 from sloctl.cli.explain import explain
 from sloctl.cli.exporting import export
 from sloctl.cli.generate import generate
@@ -57,8 +59,10 @@ def cli() -> None:
 for command in (
     backfill,
     canary,
+    check,
     diff,
     discover,
+    drill,
     explain,
     export,
     generate,
