@@ -185,6 +185,7 @@ def _pushover(to: Destination, secrets: str) -> Config | None:
 
 
 def _msteams(to: Destination, secrets: str) -> Config | None:
+    """By a workflow: the connectors of before are retired."""
     if to.route.msteams is None:
         return None
     return {
@@ -246,7 +247,7 @@ _INTEGRATIONS: Final[Mapping[str, Callable[[Destination, str], Config | None]]] 
     "victorops": _victorops,
     "pushover": _pushover,
     "slack": _slack,
-    "msteams": _msteams,
+    "msteamsv2": _msteams,
     "telegram": _telegram,
     "discord": _discord,
     "webex": _webex,

@@ -24,7 +24,7 @@ KINDS = {
     "opsgenie": ("opsgenie: web", {"api_key_file": "/etc/alertmanager/secrets/opsgenie-web", "priority": "P1"}),
     "victorops": ("victorops: web", {"routing_key": "web", "message_type": "CRITICAL"}),
     "pushover": ("pushover: web", {"user_key_file": "/etc/alertmanager/secrets/pushover-web"}),
-    "msteams": ("msteams: web, wakes: true", {"webhook_url_file": "/etc/alertmanager/secrets/msteams-web"}),
+    "msteamsv2": ("msteams: web, wakes: true", {"webhook_url_file": "/etc/alertmanager/secrets/msteams-web"}),
     "telegram": ("telegram: -1001, wakes: true", {"chat_id": -1001}),
     "discord": ("discord: web, wakes: true", {"webhook_url_file": "/etc/alertmanager/secrets/discord-web"}),
     "webex": ("webex: Y2lzY29, wakes: true", {"room_id": "Y2lzY29"}),
