@@ -58,6 +58,7 @@ TABLE: Final = {
     "backends.grafana.preview": may(BACKEND + " backends.grafana", others="jinja2", inside_calls="prometheus"),
     "backends.alertmanager": may(BACKEND),
     "backends.alertmanager.base": may(BACKEND + " backends.alertmanager", others="yaml"),
+    "backends.alertmanager.foreign": may(BACKEND + " backends.alertmanager"),
     "backends.alertmanager.merge": may(BACKEND + " backends.alertmanager", others="yaml"),
     "backends.argo": may(BACKEND),
     "rendering": may("model", others="orjson"),

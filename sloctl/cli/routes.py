@@ -126,8 +126,33 @@ def _merged(catalogue: Catalogue, base: Path | None, secrets: str) -> str:
     from sloctl.backends.alertmanager.merge import merged
     from sloctl.rendering import to_yaml
 
-    text = MINIMAL if base is None else _read(base)
-    return merged(text, str(base or "alertmanager.yml"), fragment(catalogue, secrets), to_yaml)
+    text, path = MINIMAL if base is None else _read(base), str(base or "alertmanager.yml")
+    found = merged(text, path, fragment(catalogue, secrets), to_yaml)
+    _look_around(text, path, catalogue)
+    return found
+
+
+def _look_around(text: str, path: str, catalogue: Catalogue) -> None:
+    """Say what the rest of the file does to our alerts.
+
+    Raises:
+        SloctlError: a page would not arrive.
+    """
+    from sloctl.backends.alertmanager.foreign import concerns
+    from sloctl.backends.alertmanager.merge import without
+    from sloctl.errors import SloctlError
+
+    found = concerns(without(text), path, catalogue)
+    for concern in found:
+        if not concern.is_error:
+            click.echo(escaped_lines(f"warning: {concern.message}"), err=True)
+    if errors := [concern.message for concern in found if concern.is_error]:
+        raise SloctlError("\n".join(errors))
+
+
+def escaped_lines(text: str) -> str:
+    """As `escaped`, with its lines kept."""
+    return "\n".join(map(escaped, text.split("\n")))
 
 
 def _read(file: Path) -> str:

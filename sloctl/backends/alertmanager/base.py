@@ -11,8 +11,9 @@ from typing import Final, TypeAlias
 
 import yaml
 
-from sloctl.backends.alertmanager.tree import RouteNode, read_matcher
+from sloctl.backends.alertmanager.tree import RouteNode, read_matchers
 from sloctl.errors import SloctlError
+from sloctl.model.selector import Matcher, MatchOperator
 
 Node: TypeAlias = yaml.Node
 Mapping: TypeAlias = yaml.MappingNode
@@ -44,14 +45,45 @@ def read(text: str, path: str) -> Mapping:
         mark = error.problem_mark or error.context_mark
         place = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
         why = " ".join(part for part in (error.context, error.problem) if part)
+        line = text.splitlines()[mark.line].strip() if mark and mark.line < len(text.splitlines()) else ""
+        if "{%" in line or "{{" in line:
+            raise BaseError(
+                f"{path}:{place}: `{line[:60]}` is a template\n  help: merge into what it renders to"
+            ) from None
         raise BaseError(f"{path}:{place}: the file is no YAML: {why}\n  help: {_AMTOOL}") from None
     except (yaml.YAMLError, RecursionError) as error:
         why = "nested too deeply" if isinstance(error, RecursionError) else str(error).split("\n", maxsplit=1)[0]
         raise BaseError(f"{path}:1:1: the file is no YAML: {why}\n  help: {_AMTOOL}") from None
+    if len(documents) == 1 and (wrapped := _wrapper(documents[0])) is not None:
+        where, what = wrapped
+        message = f"this is {what}, with Alertmanager's configuration under `{where}`"
+        raise refused(path, documents[0], message, "take that out into a file, merge into it, and put it back")
     if len(documents) != 1 or not isinstance(documents[0], Mapping):
         raise BaseError(f"{path}:1:1: one mapping is needed, with `route` and `receivers`\n  help: {_AMTOOL}")
     _no_key_twice(documents[0], path)
     return documents[0]
+
+
+_WRAPPERS: Final = (
+    (("alertmanager_config",), "a configuration of Mimir"),
+    (("alertmanager", "config"), "values of kube-prometheus-stack"),
+    (("stringData", "alertmanager.yaml"), "a Secret of Kubernetes"),
+    (("data", "alertmanager.yaml"), "a Secret of Kubernetes, in base64"),
+    (("config", "route"), "values of the chart of Alertmanager"),
+    (("spec", "route"), "an AlertmanagerConfig of the Prometheus operator"),
+)
+"""Where people keep a configuration within another file."""
+
+
+def _wrapper(root: Node) -> tuple[str, str] | None:
+    """The key that holds the configuration, and what the file is; None for a plain one."""
+    for keys, what in _WRAPPERS:
+        node: Node | None = root
+        for key in keys:
+            node = value_of(node, key)
+        if node is not None and value_of(root, "route") is None:
+            return ".".join(key for key in keys if key != "route"), what
+    return None
 
 
 _AMTOOL: Final = "`amtool check-config` must accept the file before anything is merged into it"
@@ -62,6 +94,9 @@ def _no_key_twice(mapping: Mapping, path: str) -> None:
     for node in _nodes(mapping, set()):
         seen = set[str]()
         for key, _ in node.value if isinstance(node, Mapping) else ():
+            if not isinstance(key, yaml.ScalarNode):
+                help_ = "if this is a template, such as `{{ password }}`, merge into what it renders to"
+                raise refused(path, key, "a key is a text, not a mapping or a list", help_)
             if key.value in seen and key.value != "<<":
                 raise refused(path, key, f"the key `{key.value}` is there twice", "keep one of them")
             seen.add(str(key.value))
@@ -126,11 +161,7 @@ def read_routes(text: str, path: str) -> RouteNode | None:
 
 def _route(node: Node, path: str) -> RouteNode:
     """A route with what decides where an alert goes, and what its incident is called."""
-    written = [str(item.value) for item in items(value_of(node, "matchers"))]
-    try:
-        matchers = tuple(map(read_matcher, written))
-    except SloctlError as error:
-        raise refused(path, node, str(error), _AMTOOL) from None
+    matchers = matchers_of(node, path, "matchers", "match", "match_re")
     receiver, continue_ = value_of(node, "receiver"), value_of(node, "continue")
     return RouteNode(
         matchers=matchers,
@@ -139,6 +170,27 @@ def _route(node: Node, path: str) -> RouteNode:
         continue_=continue_ is not None and continue_.value == "true",
         routes=tuple(_route(child, path) for child in items(value_of(node, "routes"))),
     )
+
+
+def matchers_of(node: Node, path: str, key: str, equals: str, patterns: str) -> tuple[Matcher, ...]:
+    """The matchers of a route or a side of an inhibit rule: under `key`, or under the two older keys.
+
+    Raises:
+        BaseError: one of them is none.
+    """
+    written = value_of(node, key)
+    texts = items(written) if isinstance(written, Sequence) else [written] if written is not None else []
+    found = list[Matcher]()
+    for text in texts:
+        try:
+            found += read_matchers(str(text.value))
+        except SloctlError as error:
+            raise refused(path, text, str(error), _AMTOOL) from None
+    for older, operator in ((equals, MatchOperator.EQUAL), (patterns, MatchOperator.REGEX)):
+        mapping = value_of(node, older)
+        pairs = mapping.value if isinstance(mapping, Mapping) else ()
+        found += [Matcher(str(name.value), operator, str(value.value)) for name, value in pairs]
+    return tuple(found)
 
 
 def default_receiver(text: str, path: str) -> str:

@@ -19,7 +19,10 @@ from sloctl.model.selector import Matcher, MatchOperator
 ROOT: Final = "{}"
 """Key of the root route, which has no matchers."""
 
-_WRITTEN: Final = re.compile(r'\s*([a-zA-Z_][a-zA-Z0-9_]*)\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"\s]*))\s*')
+_WRITTEN: Final = re.compile(
+    r'\s*(?:"((?:[^"\\]|\\.)+)"|([a-zA-Z_][a-zA-Z0-9_]*))\s*(=~|!~|!=|=)\s*(?:"((?:[^"\\]|\\.)*)"|([^"\s,{}]*))\s*'
+)
+"""A matcher, its name in quotes where it has other characters, as in the UTF-8 mode."""
 _PLAIN: Final = re.compile(r"[A-Za-z0-9._-]+")
 _ESCAPED: Final = re.compile(r"\\(.)")
 
@@ -149,18 +152,29 @@ def matcher_text(matcher: Matcher) -> str:
     return f'{matcher.label}{matcher.operator.value}"{escaped}"'
 
 
-def read_matcher(text: str) -> Matcher:
-    """A matcher as written.
+def read_matchers(text: str) -> tuple[Matcher, ...]:
+    """Matchers as one text: one, or several between commas, in braces or not.
 
     Raises:
         SloctlError: it is none.
     """
-    found = _WRITTEN.fullmatch(text)
-    if found is None:
-        raise SloctlError(f'`{text}` is no matcher of Alertmanager\'s; write one such as severity="P1"')
-    name, operator, quoted, bare = found.groups()
-    value = bare if quoted is None else _ESCAPED.sub(lambda escaped: "\n" if escaped[1] == "n" else escaped[1], quoted)
-    return Matcher(name, MatchOperator(operator), value)
+    inside = text.strip()
+    if inside.startswith("{") and inside.endswith("}"):
+        inside = inside[1:-1]
+    found, at = list[Matcher](), 0
+    while at < len(inside) or not found:
+        one = _WRITTEN.match(inside, at)
+        if one is None or (one.end() < len(inside) and inside[one.end()] != ","):
+            raise SloctlError(f'`{text}` is no matcher of Alertmanager\'s; write one such as severity="P1"')
+        named, plain, operator, quoted, bare = one.groups()
+        value = bare if quoted is None else _unescaped(quoted)
+        found.append(Matcher(plain if named is None else _unescaped(named), MatchOperator(operator), value))
+        at = one.end() + 1
+    return tuple(found)
+
+
+def _unescaped(quoted: str) -> str:
+    return _ESCAPED.sub(lambda escaped: "\n" if escaped[1] == "n" else escaped[1], quoted)
 
 
 def equal(**labels: str) -> tuple[Matcher, ...]:
