@@ -42,6 +42,7 @@ TABLE: Final = {
     "diagnostics": may(),
     "errors": may(),
     "prometheus": may(others="httpx orjson"),
+    "alertmanager": may("prometheus", others="httpx"),
     "model": may("diagnostics.Place"),
     "promql": may("model", others="promql_parser"),
     "promql.limits": may(),

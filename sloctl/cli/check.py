@@ -85,32 +85,14 @@ def _rules(catalogue: Catalogue, client: PrometheusClient) -> Iterator[str]:
 
 def _routes(catalogue: Catalogue, url: str) -> Iterator[str]:
     """Whether an Alertmanager routes as the specifications say; texts and times of receivers are not compared."""
+    from sloctl.alertmanager import configuration
     from sloctl.backends.alertmanager.base import read_routes
     from sloctl.backends.alertmanager.routes import route_tree
     from sloctl.rendering import to_yaml
 
-    there = read_routes(_configuration(url), url)
+    there = read_routes(configuration(url), url)
     meant = read_routes(to_yaml({"route": {"receiver": "x", "routes": [route_tree(catalogue).value()]}}), "routes")
     if there is None:
         yield f"{url} has no routes of sloctl: merge them with `sloctl routes merge`"
     elif there != meant:
         yield f"{url} routes otherwise than the specifications say: see `sloctl routes diff`, then merge them again"
-
-
-def _configuration(url: str) -> str:
-    """The configuration that an Alertmanager has loaded.
-
-    Raises:
-        OutsideError: it does not say.
-    """
-    import httpx
-
-    from sloctl.errors import OutsideError
-    from sloctl.prometheus import without_password
-
-    try:
-        answer = httpx.get(f"{url.rstrip('/')}/api/v2/status", timeout=30)
-        text: str = answer.raise_for_status().json()["config"]["original"]
-    except (httpx.HTTPError, httpx.InvalidURL, ValueError, KeyError, TypeError) as error:
-        raise OutsideError(f"{without_password(url)} does not say its configuration: {error}") from error
-    return text

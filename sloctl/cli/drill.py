@@ -113,10 +113,7 @@ def _send(url: str, labels: dict[str, str], begin: datetime, end: datetime) -> N
     Raises:
         OutsideError: it does not take it.
     """
-    import httpx
-
-    from sloctl.errors import OutsideError
-    from sloctl.prometheus import without_password
+    from sloctl.alertmanager import send
 
     alert: dict[str, Any] = {
         "labels": labels,
@@ -127,7 +124,4 @@ def _send(url: str, labels: dict[str, str], begin: datetime, end: datetime) -> N
         "startsAt": begin.isoformat(),
         "endsAt": end.isoformat(),
     }
-    try:
-        httpx.post(f"{url.rstrip('/')}/api/v2/alerts", json=[alert], timeout=30).raise_for_status()
-    except (httpx.HTTPError, httpx.InvalidURL) as error:
-        raise OutsideError(f"{without_password(url)} does not take the alert: {error}") from error
+    send(url, alert)
