@@ -51,7 +51,7 @@ _WORDS: Final = {"indicator": "sli", "tiers": "alerts", "since": "from", "start"
 """Keys that the model calls otherwise."""
 _NO_KEYS: Final = frozenset(("place", "places", "path", "sources", "services", "slos", "left_out", "platform"))
 _FIRST: Final = (
-    *("name", "service", "description", "objective", "window", "by", "max_series", "timeslices", "traffic"),
+    *("name", "id", "service", "description", "objective", "window", "by", "max_series", "timeslices", "traffic"),
     *("exclude_when", "sli", "alerts"),
 )
 """The order of the reference; all other keys follow as the model has them."""

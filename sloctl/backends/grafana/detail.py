@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
@@ -129,7 +130,7 @@ def _promise(platform: Platform) -> p.Panel:
 
 def runbook(slo: Slo) -> str:
     """The link to an SLO's runbook, its placeholders filled in; empty without one."""
-    words = {"service": slo.service, "slo": slo.id}
+    words = {"service": slo.service, "slo": quote(slo.id)}
     return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), slo.runbook or "")
 
 

@@ -20,7 +20,7 @@ from sloctl.model.quantities import DAY, ZERO, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator
 from sloctl.model.window import CalendarWindow, RollingWindow
 from sloctl.promql.build import indent
-from sloctl.promql.selectors import matchers_text, quote
+from sloctl.promql.selectors import matchers_text, one_of, quote
 
 NOT_BURNING: Final = DAY * 3650
 """Stands for "never" where a table is sorted by the time left."""
@@ -243,7 +243,7 @@ class Ask:
         return {conventions.budget_consumed(slo.window) for slo in self.of}
 
     def _fixed(self, *, splits: bool = True) -> list[Matcher]:
-        own = [] if self.slos is None else [like("slo", "|".join(sorted(slo.id for slo in self.slos)))]
+        own = [] if self.slos is None else [like("slo", one_of(slo.id for slo in self.slos))]
         split = self.split_matchers if splits else ()
         return [equal("platform", self.platform.name), *own, *self.matchers, *split]
 
@@ -258,9 +258,9 @@ def only(platform: Platform, slos: Iterable[Slo], *matchers: Matcher) -> str:
     if not others:
         gate: tuple[Matcher, ...] = ()
     elif len(wanted) <= len(others):
-        gate = (like("slo", "|".join(wanted)),)
+        gate = (like("slo", one_of(wanted)),)
     else:
-        gate = (Matcher("slo", MatchOperator.NOT_REGEX, "|".join(others)),)
+        gate = (Matcher("slo", MatchOperator.NOT_REGEX, one_of(others)),)
     return selector([conventions.OBJECTIVE], [equal("platform", platform.name), *matchers, *gate])
 
 

@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
+from urllib.parse import quote
 
 from sloctl import conventions
 from sloctl.backends.prometheus.raw import own
@@ -190,9 +191,10 @@ def _asked(slo: Slo, expression: str, metric: str, shown: str, otherwise: str, *
     Percentages are rounded by the query and written by the template as they are: without exponents.
     """
     fixed = matchers_text(own(slo, metric).matchers)
+    known = [*(f"$labels.{label}" for label in slo.split_labels), *values]
+    fixed = fixed.replace("%", "%%") if known else fixed  # `printf` fills in what is known
     selector = metric + "{" + ", ".join([fixed, *(f"{label}=%q" for label in slo.split_labels)]) + "}"
     query = f"`{expression.replace('%s', selector)}`"
-    known = [*(f"$labels.{label}" for label in slo.split_labels), *values]
     if known:
         query = f"(printf {query} {' '.join(known)})"
     return f"{{{{ with query {query} }}}}{{{{ . | first | value{shown}{{{{ else }}}}{otherwise}{{{{ end }}}}"
@@ -214,7 +216,7 @@ def _links(platform: Platform, slo: Slo) -> dict[str, str]:
 
 
 def _runbook(slo: Slo) -> str:
-    words = {"service": slo.service, "slo": slo.id}
+    words = {"service": slo.service, "slo": quote(slo.id)}
     return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), slo.runbook or "")
 
 
@@ -223,4 +225,4 @@ def _dashboard(platform: Platform, slo: Slo) -> str:
         return ""
     split = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in slo.split_labels)
     base = platform.dashboards.base_url.rstrip("/")
-    return f"{base}/d/{conventions.dashboard_uid(platform, 'detail')}?var-slo={slo.id}{split}"
+    return f"{base}/d/{conventions.dashboard_uid(platform, 'detail')}?var-slo={quote(slo.id)}{split}"
