@@ -50,6 +50,7 @@ ALERT_PLACEHOLDERS: Final = (
     "value",
     "budget_left",
     "time_to_exhaustion",
+    "young",
     "credits_at_risk",
     "runbook",
     "dashboard",

@@ -143,8 +143,8 @@ class Ask:
         return f"0 * {self.consumed()}\n+ on (slo) group_left () {self.info()}"
 
     def attained(self) -> str:
-        """The share of good events over the SLO's window, for each row."""
-        return f"1 - (\n{indent(self.times_budget(self.consumed()))}\n)"
+        """The share of good events among those that were counted in the SLO's window, for each row."""
+        return f"1 - (\n{indent(self.times_budget(self._rows('max', self._counted_only())))}\n)"
 
     def exhaustion(self) -> str:
         """Seconds until the budget is gone, for each row that burns."""
@@ -206,7 +206,7 @@ class Ask:
             (State.AT_RISK, f"({consumed} > {number(1 - LOW)})"),
             (State.AT_RISK, f"({selector([conventions.TIME_TO_EXHAUSTION], self._fixed())} < {number(SOON.seconds)})"),
             (State.AT_RISK, self.alerts(like("burn_tier", f"p.*|{conventions.DOWN}"))),
-            (State.YOUNG, f"({selector([conventions.WINDOW_COVERED], self._fixed())} < {number(MEASURED)})"),
+            (State.YOUNG, f"({self._covered()} < {number(MEASURED)})"),
             (State.QUIET, f"({self._over('sum', conventions.total_tile, self.recent)} == 0)"),
             (State.FINE, total),
         ]
@@ -235,6 +235,17 @@ class Ask:
 
     def _rows(self, operator: str, inner: str) -> str:
         return f"{operator} {self.by} ({inner})"
+
+    def _counted_only(self) -> str:
+        """What is spent, as if all of the window was like the part that is measured."""
+        return f"{selector(self._consumed_names(), self._fixed())} / {self._covered()}"
+
+    def _covered(self) -> str:
+        return selector([conventions.WINDOW_COVERED], self._fixed())
+
+    def measured(self) -> str:
+        """Seconds since an SLO's first tile, for each row: what of its window was before counts as clean."""
+        return f"time() - {self._rows('max', selector([conventions.MEASURED_SINCE], self._fixed()))}"
 
     def _tile_names(self, name: Callable[[Duration], str]) -> set[str]:
         return {name(slo.sampling.resolution) for slo in self.of}

@@ -18,7 +18,8 @@ from sloctl.model.alerting import BudgetLeft, ErrorRate, Forecast, Regression, S
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import number, percent
-from sloctl.promql.selectors import label_selector, matchers_text
+from sloctl.model.window import CalendarWindow
+from sloctl.promql.selectors import label_selector, matchers_text, selector_text
 
 _PLACEHOLDER: Final = re.compile(r"\$(labels\.[a-zA-Z_][a-zA-Z0-9_]*|[a-z_][a-z0-9_]*)")
 
@@ -26,7 +27,7 @@ _SUMMARY: Final = "$slo$whom: $value of events are bad over $over, above $thresh
 _LEFT_SUMMARY: Final = "$slo$whom: $budget_left of the error budget is left"
 _DESCRIPTION: Final = (
     "$service promises $objective over $window. A few minutes ago $budget_spent of the error budget was spent; "
-    "at the rate of the last $rate_over the rest is gone in $time_to_exhaustion. $next"
+    "at the rate of the last $rate_over the rest is gone in $time_to_exhaustion. $young$next"
 )
 _NEXT: Final = {
     Severity.P1: "Users are affected now, so follow the runbook and open an incident.",
@@ -156,6 +157,7 @@ def _words(platform: Platform, slo: Slo) -> dict[str, str]:
         "budget_spent": _asked(slo, "round(100 * %s, 0.01)", consumed, _PERCENT, _NO_PART),
         "budget_left": _asked(slo, "round(100 - 100 * %s, 0.01)", consumed, _PERCENT, _NO_PART),
         "rate_over": "hour",
+        "young": _young(slo),
         "time_to_exhaustion": _asked(slo, "%s", conventions.TIME_TO_EXHAUSTION, _LENGTH, _NO_TIME),
         "credits_at_risk": _credits(slo),
         "runbook": _runbook(slo),
@@ -185,7 +187,18 @@ def _exhausted(slo: Slo) -> str:
     return _asked(slo, rest, conventions.budget_consumed(slo.window), _LENGTH, _NO_TIME, "$value")
 
 
-def _asked(slo: Slo, expression: str, metric: str, shown: str, otherwise: str, *values: str) -> str:
+def _young(slo: Slo) -> str:
+    """A sentence while a part of the window, or of the period so far, is not measured; else nothing."""
+    begin, whole = f"time() - {number(slo.window.length.seconds)}", str(slo.window)
+    if isinstance(slo.window, CalendarWindow):
+        labels = conventions.calendar_labels(slo.platform, slo.window)
+        start = selector_text(label_selector(conventions.PERIOD_START, labels))
+        begin, whole = f"scalar({start})", f"this {slo.window.calendar.value}"
+    shown = f"{_LENGTH} of {whole} are measured, and what is not counts as clean. "
+    return _asked(slo, f"time() - (%s > {begin})", conventions.MEASURED_SINCE, shown, "", before="Only ")
+
+
+def _asked(slo: Slo, expression: str, metric: str, shown: str, otherwise: str, *values: str, before: str = "") -> str:
     """A fixed template that asks Prometheus for one of our own recordings, `%s`, when the alert is sent.
 
     Percentages are rounded by the query and written by the template as they are: without exponents.
@@ -197,7 +210,8 @@ def _asked(slo: Slo, expression: str, metric: str, shown: str, otherwise: str, *
     query = f"`{expression.replace('%s', selector)}`"
     if known:
         query = f"(printf {query} {' '.join(known)})"
-    return f"{{{{ with query {query} }}}}{{{{ . | first | value{shown}{{{{ else }}}}{otherwise}{{{{ end }}}}"
+    found = f"{before}{{{{ . | first | value{shown}"
+    return f"{{{{ with query {query} }}}}{found}{f'{{{{ else }}}}{otherwise}' if otherwise else ''}{{{{ end }}}}"
 
 
 def _credits(slo: Slo) -> str:
