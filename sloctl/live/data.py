@@ -198,7 +198,7 @@ def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, caus
     seen = Duration(round(third.milliseconds / samples))
     if abs(float(seen / declared) - 1) > _OFF and not _is_young(client, selector):
         length = float(third.seconds)
-        possible = [each for each in _USUAL if length / (samples + 1) < each < length / max(samples - 1, 0.5)]
+        possible = [each for each in _USUAL if length / (samples + 1) < each <= length / max(samples - 1, 0.5)]
         usual = min(possible, key=lambda each: abs(each - length / samples), default=round(seen.seconds))
         message = f"{selector_text(selector)} has a sample each {usual}s, not each {declared}"
         causes.warning("SLO205", slo, "scrape_interval", message, f"write `scrape_interval: {usual}s`")
