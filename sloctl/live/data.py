@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Final
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Catalogue, NewSeries, Platform, Slo
 from sloctl.model.indicator import Latency
-from sloctl.model.quantities import MINUTE, Duration, number
+from sloctl.model.quantities import MINUTE, SECOND, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.promql.build import over_time
 from sloctl.promql.selectors import selector_text
@@ -89,8 +89,9 @@ def _check_selector(
         _check_falls(slo, selector, client, found)
         if slo.sampling.new_series is NewSeries.COUNT_IF_UP:
             _check_creations(slo, selector, client, causes)
-    if not _is_late(slo, selector, client, causes):
-        _check_interval(slo, selector, client, causes)
+    spacing = _spacing(slo, selector, client)
+    if not _is_late(slo, selector, client, causes, spacing or 0) and spacing:
+        _check_interval(slo, selector, client, causes, spacing)
 
 
 def _recent(slo: Slo, function: str, selector: Selector) -> str:
@@ -98,11 +99,11 @@ def _recent(slo: Slo, function: str, selector: Selector) -> str:
     return over_time(function, selector, _RECENT, slo.sampling.late_by)
 
 
-def _is_late(slo: Slo, selector: Selector, client: PrometheusClient, causes: _Causes) -> bool:
+def _is_late(slo: Slo, selector: Selector, client: PrometheusClient, causes: _Causes, spacing: int) -> bool:
     """Whether samples are older than the rules look back when they come: a tile has passed them by then."""
     sampling, looks = slo.sampling, f"{_RECENT + slo.sampling.late_by}:{MINUTE}"
     newest = _value(client, f"time() - max(max_over_time(timestamp({selector_text(selector)})[{looks}]))")
-    in_time = sampling.shift + max(sampling.scrape_interval, MINUTE)  # the next one may be due at once
+    in_time = sampling.shift + max(sampling.scrape_interval, MINUTE, SECOND * spacing)  # the next may be due at once
     if newest is None or newest <= in_time.seconds:
         return False
     late = MINUTE * math.ceil(newest / 60)
@@ -187,21 +188,26 @@ def _grows(slo: Slo, selector: Selector) -> str:
     return " and ".join(parts)
 
 
-def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, causes: _Causes) -> None:
-    """Of the thirds of the time that is looked at, the one with most samples tells: in another, scraping may pause."""
+def _spacing(slo: Slo, selector: Selector, client: PrometheusClient) -> int | None:
+    """Seconds from sample to sample, as people write them; None where too few samples tell.
+
+    Of the thirds of the time that is looked at, the one with most samples tells: in another, scraping may pause.
+    """
     third, late = _RECENT // 3, slo.sampling.late_by
     parts = [f"quantile(0.5, {over_time('count', selector, third, late + third * number)})" for number in range(3)]
     samples = max((_value(client, part) or 0 for part in parts), default=0)
+    if samples < 1 or (samples < 2 and slo.sampling.scrape_interval < third):
+        return None
+    length = float(third.seconds)
+    possible = [each for each in _USUAL if length / (samples + 1) < each <= length / max(samples - 1, 0.5)]
+    return min(possible, key=lambda each: abs(each - length / samples), default=round(length / samples))
+
+
+def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, causes: _Causes, spacing: int) -> None:
     declared = slo.sampling.scrape_interval
-    if samples < 1 or (samples < 2 and declared < third):
-        return
-    seen = Duration(round(third.milliseconds / samples))
-    if abs(float(seen / declared) - 1) > _OFF and not _is_young(client, selector):
-        length = float(third.seconds)
-        possible = [each for each in _USUAL if length / (samples + 1) < each <= length / max(samples - 1, 0.5)]
-        usual = min(possible, key=lambda each: abs(each - length / samples), default=round(seen.seconds))
-        message = f"{selector_text(selector)} has a sample each {usual}s, not each {declared}"
-        causes.warning("SLO205", slo, "scrape_interval", message, f"write `scrape_interval: {usual}s`")
+    if abs(spacing / float(declared.seconds) - 1) > _OFF and not _is_young(client, selector):
+        message = f"{selector_text(selector)} has a sample each {spacing}s, not each {declared}"
+        causes.warning("SLO205", slo, "scrape_interval", message, f"write `scrape_interval: {spacing}s`")
 
 
 def _is_young(client: PrometheusClient, selector: Selector) -> bool:

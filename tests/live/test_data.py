@@ -233,7 +233,9 @@ def test_scrapes_that_are_all_rarer_than_declared_are_told_once_a_platform(
     for number, apart in enumerate((60, 60, 59, 60, 61, 120)):
         labels = f'job="j{number}",instance="a"'
         lines += [f"# TYPE work{number} counter"]
-        lines += [f"work{number}_total{{{labels}}} {at} {now - at * apart}" for at in range(1500 // apart, -1, -1)]
+        lines += [
+            f"work{number}_total{{{labels}}} {1500 - at} {now - at * apart}" for at in range(1500 // apart, -1, -1)
+        ]
         sli = f"{{ratio: {{total: 'work{number}_total{{job=\"j{number}\"}}', bad: work{number}_total}}}}"
         slos.append(f"  - {{name: s{number}, objective: 99%, sli: {sli}}}\n")
     with Server(tmp_path, {}) as server:
@@ -248,7 +250,7 @@ def test_scrapes_that_are_all_rarer_than_declared_are_told_once_a_platform(
         '/spec.yaml:3:7: warning[SLO205]: work0_total{job="j0"} has a sample each 60s, not each 30s; so it is with '
         "checkout-s1, checkout-s2, checkout-s3 and 1 more",
         "  help: write `scrape_interval: 60s`",
-        '/spec.yaml:15:10: warning[SLO205]: work5_total{job="j5"} has a sample each 120s, not each 30s',
+        '/spec.yaml:15:12: warning[SLO205]: work5_total{job="j5"} has a sample each 120s, not each 30s',
         "  help: write `scrape_interval: 120s`",
     ]
     assert err.count("SLO203") == 1
