@@ -74,7 +74,7 @@ class Slo:
     """One objective of a service, with every value in force; equal only to itself, so that texts are cached by it.
 
     Attributes:
-        id: the value of label `slo`, unique within the platform; by default `<service>-<name>`.
+        written_id: its `id` where that is not made of its names.
         places: where each key in force was written, by its path, such as `sli.ratio.bad`; a default has none.
         by: one objective, budget and set of alerts for each value of these labels.
         split_labels: the labels of `by` as recordings and alerts have them.
@@ -93,7 +93,7 @@ class Slo:
     sampling: Sampling
     mode: Mode
     place: Place
-    id: str = ""
+    written_id: str | None = None
     description: str = ""
     by: tuple[str, ...] = ()
     max_series: int = 1000
@@ -115,7 +115,11 @@ class Slo:
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "split_labels", tuple(recorded_label(label) for label in self.by))
-        object.__setattr__(self, "id", self.id or f"{self.service}-{self.name}")
+
+    @property
+    def id(self) -> str:
+        """The value of label `slo`, unique within the platform."""
+        return self.written_id or f"{self.service}-{self.name}"
 
     @property
     def counts_slices(self) -> bool:

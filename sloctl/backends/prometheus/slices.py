@@ -29,7 +29,6 @@ from sloctl.model.selector import Selector
 from sloctl.promql.build import indent, over_time
 from sloctl.promql.selectors import selector_text
 
-
 _SEEN: Final = MINUTE * 5
 """So old are the samples that an instant selector finds."""
 
