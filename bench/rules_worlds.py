@@ -201,7 +201,7 @@ def _play_pod(found: Played, slot: int, chance: random.Random) -> None:
             old = lives.pop(0)
         if process is not None:
             _count(found, process, second, chance)
-            if world.falls == second:
+            if 0 < world.falls == second:
                 process.good, process.bad = process.good - 300, max(0, process.bad - 300)
         shifted = world.scrape // 2 * (second // (40 * MINUTE) % 2) if world.replicas else 0
         if (second - phase - shifted) % world.scrape or _within(second, world.away):
@@ -267,7 +267,7 @@ def _scrape(found: Played, process: Process, at: int, chance: random.Random, *, 
         process.read.discard(gone)
     for name, (_, _, value) in values.items():
         series = found.stored[names[name]]
-        if world.zeros and names[name] not in process.read and value < HISTORY:
+        if world.zeros and process.begin and names[name] not in process.read:
             series[stamp - 1] = 0
         series[stamp] = "NaN" if chance.random() < world.no_number else value
         process.read.add(names[name])
