@@ -203,17 +203,19 @@ class Fate:
 def fates(platform: Platform, slo: Slo, chosen: Sequence[Mutant]) -> Iterator[Fate]:
     """Of each mutant of an SLO, from all proofs that run what is broken."""
     intact = {proof.part: proof.rules for proof in slo_proofs(rules_of(platform, slo))}
-    compared, claims = list[bool](), list[Proof]()
+    compared, lacking, claims = list[bool](), set[int](), list[Proof]()
     for number, mutant in enumerate(chosen):
         rules = rules_of(platform, slo, {group["name"]: [group] for group in mutant.groups})
         compared.append(bool(rules.differences))
         for claim in slo_proofs(rules):
-            if claim.is_run and not claim.refuted and claim.rules != intact[claim.part]:
+            if claim.refuted.startswith("the rule file has no rule"):
+                lacking.add(number)  # a history needs a rule that is not there
+            elif claim.is_run and not claim.refuted and claim.rules != intact[claim.part]:
                 claims.append(replace(claim, slo=str(number)))
     with tempfile.TemporaryDirectory(prefix="sloctl-bench-") as folder:
         tool = Promtool(explains=False)
         outcomes = tool.prove(claims, Path(folder), workers=min(CORES, os.cpu_count() or 1))
-        failed = {int(outcome.proof.slo) for outcome in outcomes if outcome.failures}
+        failed = lacking | {int(outcome.proof.slo) for outcome in outcomes if outcome.failures}
     for number, mutant in enumerate(chosen):
         yield Fate(f"{slo.platform}/{slo.id}", mutant, compared[number], number in failed)
 

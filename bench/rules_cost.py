@@ -89,6 +89,45 @@ def many_targets() -> Iterator[Row]:
             yield Row(f"no job, 2 000 targets, target labels {what}: samples read per minute", read, at_most=most)
 
 
+def throughput() -> Iterator[Row]:
+    """Samples of the tiles of a throughput beside those of a ratio of the same 30 series."""
+    with tempfile.TemporaryDirectory(prefix="sloctl-bench-") as text, Server(Path(text), {}) as server:
+        at = START + 30 * 60
+        labels = [f'job="app",instance="{number}"' for number in range(6)]
+        lines = [f"up{{{target}}} 1 {moment}" for target in labels for moment in range(START, at + 1, 30)]
+        lines += [
+            f'requests_total{{{target},code="{code}00"}} {moment - START + 3600} {moment}'
+            for target in labels
+            for code in range(5)
+            for moment in range(START, at + 1, 30)
+        ]
+        (server.folder / "raw.om").write_text("\n".join([*lines, "# EOF", ""]))
+        promtool("tsdb", "create-blocks-from", "openmetrics", "--quiet", "raw.om", server.data, cwd=server.folder)
+        server.start()
+        (platform,) = compiled(_PACED, server.folder).platforms
+        groups = [group.value() for group in service_groups(platform, platform.services[0])]
+        paced, ratio = (
+            sum(
+                server.samples_read(rule.expr, at)
+                for rule in _rules(groups, f"app-{slo}")
+                if str(rule.record).startswith("slo:sli_") and rule.every == 60
+            )
+            for slo in ("paced", "ratio")
+        )
+        yield Row("throughput, 30 series: samples of its tiles, by those of a ratio", paced / ratio, at_most=1.0)
+
+
+_PACED: Final = """
+apiVersion: sloctl/v1
+kind: Service
+service: app
+slos:
+  - {name: paced, objective: 99.9%, sli: {throughput: {counter: 'requests_total{job="app"}', at_least: 100/min}}}
+  - name: ratio
+    objective: 99.9%
+    sli: {ratio: {total: 'requests_total{job="app"}', bad_if: 'code="500"'}}
+"""
+
 _NO_JOB: Final = """
 apiVersion: sloctl/v1
 kind: Platform

@@ -23,6 +23,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from bench import rules_away
 from bench.rows import Row
 from bench.rules_accuracy import WIDTH
 from bench.rules_server import Server
@@ -149,6 +150,7 @@ def rows() -> Iterator[Row]:
         tile = pods * PER_SECOND * TILE_MS / 1000
         yield Row(f"{job}: tiles' worth that two restarts left uncounted", total.between / tile, at_most=2)
     yield from _quiet_rows(outcome)
+    yield from rules_away.rows()
 
 
 def _table(outcome: Outcome) -> Table:

@@ -21,8 +21,10 @@ FLAGS: Final = ("--storage.tsdb.retention.time=100y", "--query.timeout=10m", "--
 class Server:
     """One Prometheus on loopback with its configuration and data in a folder; use it as a context manager."""
 
-    def __init__(self, folder: Path, config: Mapping[str, object], rules: Sequence[Path] = ()) -> None:
-        self.folder, self.data, self.rules = folder, folder / "data", rules
+    def __init__(
+        self, folder: Path, config: Mapping[str, object], rules: Sequence[Path] = (), flags: Sequence[str] = ()
+    ) -> None:
+        self.folder, self.data, self.rules, self.flags = folder, folder / "data", rules, flags
         self.url = f"http://127.0.0.1:{free_port()}"
         self.logs: list[Path] = []
         self._file = folder / "prometheus.yml"
@@ -57,6 +59,7 @@ class Server:
             f"--storage.tsdb.path={self.data}",
             f"--web.listen-address={self.url.removeprefix('http://')}",
             *FLAGS,
+            *self.flags,
         ]
         process = self._stack.enter_context(running("Prometheus", command, log))
         client = self._stack.enter_context(httpx.Client(timeout=600))

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
@@ -12,7 +13,7 @@ import click
 
 from sloctl.cli import options, signals
 from sloctl.cli.files import kept_folder
-from sloctl.cli.report import counted, escaped, report
+from sloctl.cli.report import as_json, counted, escaped, report
 from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ _DEPENDENCIES: Final = ("promql_parser", "pydantic", "PyYAML", "rstr", "tzdata")
     "--promtool", metavar="PROGRAM", help="The promtool to use (default: that of `make prometheus`, else on PATH)."
 )
 @click.option("--no-cache", is_flag=True, help="Prove anew what an earlier run proved.")
+@options.text_or_json
 @options.root
 def test(
     paths: tuple[str, ...],
@@ -49,6 +51,7 @@ def test(
     rules: Path | None,
     promtool: str | None,
     root: Path | None,
+    form: str,
     *,
     each: bool,
     verbose: bool,
@@ -68,7 +71,7 @@ def test(
 
     program = Promtool(promtool)
     known = Known(None if no_cache or keep else cache_folder())
-    key = _run_key(program, paths, rules, root, [str(each), str(verbose)])
+    key = _run_key(program, paths, rules, root, [str(each), str(verbose), form])
     if key and (said := known.text(key)) is not None:
         click.echo(said)
         click.echo("nothing has changed since this was proven; --no-cache proves it anew", err=True)
@@ -78,12 +81,13 @@ def test(
     run = [claim for claim in claims if claim.is_run]
     with signals.told(program.interrupt), kept_folder(keep, "sloctl-test-") as folder:
         outcomes = _run(program, run, folder.resolve(), known)
-    lines, code = _report(claims, outcomes, is_verbose=verbose)
-    click.echo("\n".join(lines))
-    if key and not code and not findings:
-        known.keep(key, "\n".join(lines))
+    result = _Result.of(claims, outcomes)
+    said = as_json(result.value()) if form == "json" else "\n".join(result.lines(is_verbose=verbose))
+    click.echo(said)
+    if key and not result.wrong and not findings:
+        known.keep(key, said)
     known.forget_unused()
-    raise click.exceptions.Exit(code)
+    raise click.exceptions.Exit(1 if result.wrong else 0)
 
 
 def _catalogue(paths: tuple[str, ...], root: Path | None) -> tuple[bool, Catalogue]:
@@ -196,31 +200,89 @@ def _run(program: Promtool, claims: Sequence[Proof], folder: Path, known: Known)
     return outcomes
 
 
-def _report(claims: Sequence[Proof], outcomes: Sequence[ProofOutcome], *, is_verbose: bool) -> tuple[list[str], int]:
-    """What is said in the end, and the exit code."""
-    unproven = sorted((claim for claim in claims if claim.unproven), key=lambda claim: claim.name)
-    alike = [claim for claim in claims if claim.like]
-    wrong = sorted((outcome for outcome in outcomes if outcome.failures), key=lambda outcome: outcome.proof.name)
-    broken = {outcome.proof.slo for outcome in wrong}
-    followers = [claim for claim in alike if claim.like in broken]
-    tiers = {(claim.slo, tier) for claim in claims for tier in claim.tiers}
-    failed = {(outcome.proof.slo, tier) for outcome in wrong for tier in outcome.proof.tiers}
-    failed |= {(claim.slo, tier) for claim in followers for tier in claim.tiers if (claim.like, tier) in failed}
-    lines = [f"not provable: {escaped(claim.name)}: {escaped(claim.unproven)}" for claim in unproven]
-    if is_verbose:
-        lines += [
-            f"{escaped(claim.slo)}: the rules of {escaped(claim.like)} with {escaped(claim.given)}" for claim in alike
-        ]
-    word = click.style("failed", fg="red")
-    lines += [
-        f"{word}: {escaped(outcome.proof.name)}: {escaped(failure)}"
-        for outcome in wrong
-        for failure in outcome.failures
-    ]
-    lines += [f"{word}: {escaped(claim.slo)}: it has the rules of {escaped(claim.like)}" for claim in followers]
-    lines.append(f"{len(tiers) - len(failed)} of {len(tiers)} tiers proven, each with all of its histories.")
-    if alike:
-        shapes = len({claim.like for claim in alike})
-        lines.append(f"{counted(len(alike), 'SLO')} proven by {counted(shapes, 'other')} of the same shape")
-    lines.append(f"{len(outcomes) - len(wrong)} proven, {len(unproven)} not provable, {len(wrong)} failed")
-    return lines, 1 if wrong else 0
+@dataclass(frozen=True, slots=True)
+class _Result:
+    """What a run decided, by claim and by tier.
+
+    Attributes:
+        followers: claims of SLOs that have the rules of one whose proofs failed.
+        tiers: every tier, as `platform/service/slo` and its name; `failed` are those with a failed proof.
+    """
+
+    claims: Sequence[Proof]
+    outcomes: Sequence[ProofOutcome]
+    wrong: Sequence[ProofOutcome]
+    followers: Sequence[Proof]
+    tiers: Set[tuple[str, str]]
+    failed: Set[tuple[str, str]]
+
+    @classmethod
+    def of(cls, claims: Sequence[Proof], outcomes: Sequence[ProofOutcome]) -> _Result:
+        """Of each claim, and of each that was run its outcome."""
+        wrong = sorted((outcome for outcome in outcomes if outcome.failures), key=lambda outcome: outcome.proof.name)
+        broken = {outcome.proof.slo for outcome in wrong}
+        followers = [claim for claim in claims if claim.like in broken]
+        failed = {(outcome.proof.slo, tier) for outcome in wrong for tier in outcome.proof.tiers}
+        failed |= {(claim.slo, tier) for claim in followers for tier in claim.tiers if (claim.like, tier) in failed}
+        tiers = {(claim.slo, tier) for claim in claims for tier in claim.tiers}
+        return cls(claims, outcomes, wrong, followers, tiers, failed)
+
+    @property
+    def unproven(self) -> list[Proof]:
+        """Claims for which no history is known."""
+        return sorted((claim for claim in self.claims if claim.unproven), key=lambda claim: claim.name)
+
+    @property
+    def alike(self) -> list[Proof]:
+        """Claims that other SLOs of the same shape prove."""
+        return [claim for claim in self.claims if claim.like]
+
+    def lines(self, *, is_verbose: bool) -> Iterator[str]:
+        """As people read it."""
+        yield from (f"not provable: {escaped(claim.name)}: {escaped(claim.unproven)}" for claim in self.unproven)
+        if is_verbose:
+            for claim in self.alike:
+                yield f"{escaped(claim.slo)}: the rules of {escaped(claim.like)} with {escaped(claim.given)}"
+        word = click.style("failed", fg="red")
+        for outcome in self.wrong:
+            yield from (f"{word}: {escaped(outcome.proof.name)}: {escaped(failure)}" for failure in outcome.failures)
+        for claim in self.followers:
+            yield f"{word}: {escaped(claim.slo)}: it has the rules of {escaped(claim.like)}"
+        tiers = len(self.tiers)
+        yield f"{tiers - len(self.failed)} of {tiers} tiers proven, each with all of its histories."
+        if self.alike:
+            shapes = len({claim.like for claim in self.alike})
+            yield f"{counted(len(self.alike), 'SLO')} proven by {counted(shapes, 'other')} of the same shape"
+        wrong, unproven = len(self.wrong), len(self.unproven)
+        yield f"{len(self.outcomes) - wrong} proven, {unproven} not provable, {wrong} failed"
+
+    def value(self) -> dict[str, Any]:
+        """The same for programs."""
+        failures = {id(outcome.proof): outcome.failures for outcome in self.wrong}
+        return {
+            "tiers": {"proven": len(self.tiers) - len(self.failed), "all": len(self.tiers)},
+            "proofs": {
+                "proven": len(self.outcomes) - len(self.wrong),
+                "not_provable": len(self.unproven),
+                "failed": len(self.wrong),
+                "of_known_shape": len(self.alike),
+            },
+            "claims": [
+                self._claim(claim, failures.get(id(claim), ()))
+                for claim in sorted(self.claims, key=lambda claim: claim.name)
+            ],
+        }
+
+    def _claim(self, claim: Proof, failures: Sequence[str]) -> dict[str, Any]:
+        told = list(map(escaped, failures))
+        if claim in self.followers:
+            told = [f"it has the rules of {escaped(claim.like)}"]
+        return {
+            "slo": escaped(claim.slo),
+            "part": escaped(claim.part),
+            "result": "failed" if told else "not_provable" if claim.unproven else "proven",
+            "why": told or ([escaped(claim.unproven)] if claim.unproven else []),
+            "like": escaped(claim.like) or None,
+            "given": escaped(claim.given) or None,
+            "tiers": [{"tier": tier, "proven": (claim.slo, tier) not in self.failed} for tier in claim.tiers],
+        }

@@ -6,6 +6,7 @@ Recordings are named `level:metric:operations`, as Prometheus' own guide for rec
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
@@ -16,6 +17,7 @@ from sloctl.model.ownership import Route, Team
 from sloctl.model.quantities import Duration, number
 from sloctl.model.window import CalendarWindow, Window
 
+_BETWEEN_WORDS: Final = re.compile("[^A-Za-z0-9]")
 ALERT_VERSION: Final = "v1"
 """Value of the label `sloctl` on every alert; users join and route on it."""
 
@@ -151,7 +153,7 @@ def health_group(platform: Platform) -> str:
 @lru_cache(maxsize=64)
 def camel(name: str) -> str:
     """`tracking-api` as `TrackingApi`."""
-    return "".join(part[:1].upper() + part[1:] for part in name.split("-"))
+    return "".join(part[:1].upper() + part[1:] for part in _BETWEEN_WORDS.split(name))
 
 
 def alert_prefix(slo: Slo) -> str:

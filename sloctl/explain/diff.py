@@ -41,6 +41,8 @@ class Changes:
 def compared(old: Catalogue, new: Catalogue) -> list[Changes]:
     """What differs, by path; empty when nothing changes for the person on call."""
     before, after = _by_path(old), _by_path(new)
+    for path, slo in _renamed(before, after):
+        before[path] = before.pop(f"{slo.platform}/{slo.service}/{slo.name}")
     found = (_changes(path, before.get(path), after.get(path)) for path in sorted(before.keys() | after.keys()))
     return [changes for changes in found if changes.values]
 
@@ -61,6 +63,13 @@ def _by_path(catalogue: Catalogue) -> dict[str, Owner]:
     return owners
 
 
+def _renamed(before: Mapping[str, Owner], after: Mapping[str, Owner]) -> list[tuple[str, Slo]]:
+    """The new path of each SLO that has another name and the same `id`, and what it was."""
+    new = {(slo.platform, slo.id): path for path, slo in after.items() if isinstance(slo, Slo) and path not in before}
+    old = [slo for path, slo in before.items() if isinstance(slo, Slo) and path not in after]
+    return [(new[slo.platform, slo.id], slo) for slo in old if (slo.platform, slo.id) in new]
+
+
 def _changes(path: str, old: Owner | None, new: Owner | None) -> Changes:
     before, after = [entries(owner) if owner is not None else [] for owner in (old, new)]
     texts = [{entry.key: entry.text for entry in found} for found in (before, after)]
@@ -75,6 +84,9 @@ def _sentences(old: Owner | None, new: Owner | None, before: list[KeyEntry], aft
         yield from _come_or_gone(old, new)
     elif isinstance(old, Slo) and isinstance(new, Slo):
         yield from _rows(*([entry for entry in found if entry.head not in _TOLD] for found in (before, after)))
+        if conventions.alert_prefix(old) != conventions.alert_prefix(new):
+            names = f"`{conventions.alert_prefix(old)}...` → `{conventions.alert_prefix(new)}...`"
+            yield f"its alerts are called {names}: silences by `alertname` no longer hold"
         yield from _tiers(old, new, _by_row(before), _by_row(after))
         counted = list(_rows(*([entry for entry in found if entry.head in _COUNTED] for found in (before, after))))
         if counted:

@@ -49,9 +49,11 @@ _TEXTS: Final[Mapping[type, Callable[[Any], str]]] = {
 """Classes that are one value of the language, and how it is written."""
 _WORDS: Final = {"indicator": "sli", "tiers": "alerts", "since": "from", "start": "from", "end": "to"}
 """Keys that the model calls otherwise."""
-_NO_KEYS: Final = frozenset(("place", "places", "path", "sources", "services", "slos", "left_out", "platform"))
+_NO_KEYS: Final = frozenset(
+    ("place", "places", "path", "sources", "services", "slos", "left_out", "platform", "written_id")
+)
 _FIRST: Final = (
-    *("name", "service", "description", "objective", "window", "by", "max_series", "timeslices", "traffic"),
+    *("name", "id", "service", "description", "objective", "window", "by", "max_series", "timeslices", "traffic"),
     *("exclude_when", "sli", "alerts"),
 )
 """The order of the reference; all other keys follow as the model has them."""
@@ -159,7 +161,7 @@ def _slo(slo: Slo, parts: Parts) -> Parts:
     del parts["service"]
     kind = slo.indicator.key
     given = {key: part for key, part in _parts(slo.indicator).items() if part is not None}
-    return _sampled(slo, parts | {"sli": {kind: given}, "alerts": _alerts(slo) or None})
+    return _sampled(slo, parts | {"id": slo.id, "sli": {kind: given}, "alerts": _alerts(slo) or None})
 
 
 def _alerts(slo: Slo) -> Parts:

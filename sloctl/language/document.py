@@ -78,9 +78,13 @@ def _at_least_one(number: int) -> int:
 class Slo(Inheritable):
     """One objective: what is counted, and which share of it is promised."""
 
-    name: v.Name = required("Name of the SLO; its id is `<service>-<name>`.")
+    name: v.SloName = required("Name of the SLO, after which its alerts are called.")
+    id: Maybe[v.SloId] = optional(
+        "Label `slo` of its series and alerts; what it was before a new name keeps their history.",
+        otherwise="`<service>-<name>`",
+    )
     objective: Maybe[v.ObjectivePercentage] = optional("The share of good events that is promised.")
-    sli: Maybe[TextOrMapping[v.Name, Sli]] = optional("What is counted: one SLI kind, or the name of another SLO.")
+    sli: Maybe[TextOrMapping[v.SloName, Sli]] = optional("What is counted: one SLI kind, or the name of another SLO.")
     by: LabelNames = optional("One objective, budget and set of alerts for each value of these labels.", ())
     max_series: Annotated[v.Count, AfterValidator(_at_least_one)] = optional(
         "Above so many values of `by` an alert says so.", 1000

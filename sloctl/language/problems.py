@@ -15,12 +15,13 @@ from pydantic_core import ErrorDetails
 from sloctl.diagnostics import Diagnostics, Place, Related
 from sloctl.language.fields import LIST, MAPPING, TEXT, Written, listed
 from sloctl.language.refusals import shown
-from sloctl.language.tree import REFUSED, Key, Tree
+from sloctl.language.tree import REFUSED, Key, Sequence, Tree
 
 MAX_SHOWN: Final = 100  # findings of one document
 
 _SKIPPED: Final = frozenset((TEXT, LIST, MAPPING, "[key]"))
 _SELECTOR_LIKE: Final = re.compile(r"[=~{}\"]")
+_NUMBERED: Final = re.compile(r"[A-Za-z]?[0-9]+")
 _COMMENT: Final = re.compile(r"\s*#\S")
 _OTHER_WORDS: Final = {
     "target": "objective",
@@ -38,10 +39,38 @@ _OTHER_WORDS: Final = {
     "owner": "team",
     "burn_rate": "burn",
     "threshold": "at_most",
+    "below": "at_most",
     "group_by": "by",
     "split_by": "by",
     "from_template": "uses",
 }
+
+_STRICT_BOUND: Final = (
+    "bounds are good values; where the bound itself is bad, ask in PromQL: "
+    "`threshold: {value: 'queue < bool 500', at_least: 1}`"
+)
+_OWN_WORDS: Final = (
+    "words of your own for P1, P2 and P3 stand in `severities` of the Platform of its folder; what one SLO alone has "
+    "is a label of its tier, such as `labels: {pager: web}`, for your routes"
+)
+_BEGIN_OF_PERIOD: Final = (
+    "periods begin at midnight of their `time_zone`, weeks on Monday; one that begins at noon UTC is of "
+    "`time_zone: Etc/GMT-12`"
+)
+_SEVERAL_BOUNDS: Final = (
+    "write one SLO a bound; or count buckets in one: `ratio: {total: ['s_count{route=\"a\"}', 's_count{route=\"b\"}'], "
+    'good: [\'s_bucket{route="a", le="0.3"}\', \'s_bucket{route="b", le="1.0"}\']}`'
+)
+_WAYS: Final = {
+    **dict.fromkeys(("below", "above", "less_than", "more_than", "greater_than", "lt", "gt", "op"), _STRICT_BOUND),
+    **dict.fromkeys(("severities", "severity", "severity_words", "page_severity"), _OWN_WORDS),
+    **dict.fromkeys(
+        ("start", "starts", "starts_at", "start_time", "startTime", "begin", "begins", "hour", "offset", "first_day"),
+        _BEGIN_OF_PERIOD,
+    ),
+    **dict.fromkeys(("at_most", "bounds", "thresholds"), _SEVERAL_BOUNDS),
+}
+"""How to say what has no key of its own, where a key of this name is unknown or its value has another form."""
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -160,7 +189,7 @@ class _Problem:
                     "write `[first, second]`, or a `- ` line for each",
                 )
             case code if code.startswith("SLO"):
-                return code, self.context["message"], self.context["help"]
+                return code, self.context["message"], self._way_of_value() or self.context["help"]
             case _:
                 return "SLO019", f"{given} cannot stand here", ""
 
@@ -174,13 +203,34 @@ class _Problem:
                 "this looks like a part of a selector: put the whole selector in single quotes",
             )
         known = self._known()
-        return "SLO016", message, did_you_mean(name, known) or f"the keys here are {listed(known)}"
+        help_ = self._way(name) or did_you_mean(name, known) or f"the keys here are {listed(known)}"
+        return "SLO016", message, help_
+
+    def _way(self, name: str) -> str:
+        """What to write for a key that some people look for, where it could stand."""
+        about = {_STRICT_BOUND: "at_least", _BEGIN_OF_PERIOD: "calendar", _SEVERAL_BOUNDS: "at_most"}
+        way = _WAYS.get(name, "")
+        if way == _OWN_WORDS:
+            return way if {"objective", "severity"} & set(self._known()) else ""
+        return way if about.get(way) in self._known() else ""
+
+    def _way_of_value(self) -> str:
+        """What to write for a value of another form."""
+        name, value = str(self.path[-1]) if self.path else "", self.details["input"]
+        if self.kind not in {"SLO023", "SLO025"}:
+            return ""
+        if name in {"at_most", "at_least"} and isinstance(value, str) and value.lstrip()[:1] in {"<", ">"}:
+            return _STRICT_BOUND
+        return _SEVERAL_BOUNDS if name == "at_most" and isinstance(value, Sequence) else ""
 
     def _unknown_word(self) -> tuple[str, str, str]:
         words = re.findall(r"'([^']*)'", self.context["expected"])
         value = self.details["input"]
         better = did_you_mean(value, words) if isinstance(value, str) else ""
-        return "SLO020", f"{shown(value)} is not known here", better or f"write {listed(words, 'or')}"
+        help_ = better or f"write {listed(words, 'or')}"
+        if self.path[-1] == "severity" and not _NUMBERED.fullmatch(str(value)):
+            help_ = f"{help_}; {_OWN_WORDS}"
+        return "SLO020", f"{shown(value)} is not known here", help_
 
 
 @lru_cache(maxsize=1)

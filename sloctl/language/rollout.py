@@ -60,7 +60,7 @@ class Check(Written):
     """A limit that the canary must keep: on an SLO, or on the mismatches of a shadow comparison."""
 
     name: v.Name = required("Name of the check.")
-    slo: Maybe[v.Name] = optional("The SLO whose SLI is judged.")
+    slo: Maybe[v.SloName] = optional("The SLO whose SLI is judged.")
     by: tuple[v.LabelName, ...] = optional("Judge it for each value of these labels as well.", ())
     within: tuple[v.LabelName, ...] = optional("Compare the versions within each value of these labels.", ())
     error_rate: Maybe[v.Share] = optional("Absolute limit.")
@@ -101,7 +101,7 @@ class Check(Written):
 class After(Written):
     """What must hold after promotion."""
 
-    slo: v.Name = required("The SLO whose SLI is judged.")
+    slo: v.SloName = required("The SLO whose SLI is judged.")
     by: tuple[v.LabelName, ...] = optional("Judge it for each value of these labels.", ())
     within: v.PositiveDuration = required("How long after promotion it is judged.")
     success: v.PartOrWhole = required("The share of good events that is needed.")

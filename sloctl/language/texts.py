@@ -25,6 +25,12 @@ MAX_SELECTORS: Final = 100
 NAME: Final = re.compile(r"[a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?")
 TEMPLATE: Final = re.compile(rf"(?:std/)?{NAME.pattern}")
 NAME_HELP: Final = "use at most 63 of a-z, 0-9 and `-`, such as `track-latency`"
+SLO_NAME: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.%]{0,61}[A-Za-z0-9%])?")
+SLO_NAME_HELP: Final = (
+    "use at most 63 of letters, digits, `-`, `_`, `.` and `%`, such as `track-latency`; words for people stand in "
+    "`description`"
+)
+SLO_ID: Final = re.compile(r"[A-Za-z0-9](?:[-A-Za-z0-9_.%]{0,125}[A-Za-z0-9%])?")
 LABEL: Final = re.compile(r"[a-zA-Z_][a-zA-Z0-9_]*")
 PARAMETER: Final = re.compile(r"[a-zA-Z][a-zA-Z0-9_]*")
 METRIC: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
@@ -51,6 +57,7 @@ ALERT_PLACEHOLDERS: Final = (
     "value",
     "budget_left",
     "time_to_exhaustion",
+    "young",
     "credits_at_risk",
     "runbook",
     "dashboard",

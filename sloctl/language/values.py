@@ -201,7 +201,18 @@ _LATENCY_BOUND: Final = {
 
 Name = Annotated[str, _matching(texts.NAME, "a name", texts.NAME_HELP, "checkout")]
 TemplateName = Annotated[str, _matching(texts.TEMPLATE, "a template's name", texts.NAME_HELP, "std/istio")]
-LabelName = Annotated[str, _matching(texts.LABEL, "a label name", "use letters, digits and `_`", "tenant")]
+SloName = Annotated[str, _matching(texts.SLO_NAME, "a name of an SLO", texts.SLO_NAME_HELP, "availability")]
+SloId = Annotated[str, _matching(texts.SLO_ID, "an id", texts.SLO_NAME_HELP, "checkout-availability")]
+LabelName = Annotated[
+    str,
+    _matching(
+        texts.LABEL,
+        "a label name",
+        "use letters, digits and `_`; of a name with dots write the underscores to which Prometheus translates OTLP, "
+        "`http_route`",
+        "tenant",
+    ),
+]
 ParameterName = Annotated[str, _matching(texts.PARAMETER, "a parameter name", "use letters, digits and `_`", "job")]
 MetricName = Annotated[
     str, _matching(texts.METRIC, "a metric name", "write it without labels", "http_duration_seconds")

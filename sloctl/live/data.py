@@ -8,12 +8,13 @@ targets than needed.
 from __future__ import annotations
 
 import math
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final
 
 from sloctl.diagnostics import Diagnostics
-from sloctl.model.catalogue import Catalogue, NewSeries, Slo
+from sloctl.model.catalogue import Catalogue, NewSeries, Platform, Slo
 from sloctl.model.indicator import Latency
-from sloctl.model.quantities import MINUTE, Duration, number
+from sloctl.model.quantities import MINUTE, SECOND, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator, Selector
 from sloctl.promql.build import over_time
 from sloctl.promql.selectors import selector_text
@@ -26,35 +27,71 @@ _OFF: Final = 0.25
 """How far, as a ratio, the samples' distance may be from the declared interval."""
 _FALLS: Final = 0.1
 """More of its samples than this, as a ratio, lie below the one before: no process starts again that often."""
+_USUAL: Final = (1, 2, 5, 10, 15, 20, 30, 60, 120, 180, 240)
+"""Intervals that people write, in seconds."""
+_NAMED: Final = 3
+"""So many SLOs of one finding are named."""
 _MANY: Final = 100
 """To read `up` of fewer targets is cheap."""
 
 
 def check_data(catalogue: Catalogue, client: PrometheusClient, found: Diagnostics) -> None:
     """Add what is wrong with the data of each SLO, at the place of its `sli`."""
-    for slo in catalogue.slos:
-        reads = slo.indicator.reads()
-        for selector in (selector for group in reads.required for selector in group):
-            if selector not in reads.optional:
-                _check_selector(slo, selector, client, found)
-        if isinstance(slo.indicator, Latency) and not slo.indicator.native:
-            _check_bucket(slo, slo.indicator, client, found)
+    for platform in catalogue.platforms:
+        causes = _Causes(platform, found)
+        for slo in platform.slos:
+            reads = slo.indicator.reads()
+            for selector in (selector for group in reads.required for selector in group):
+                if selector not in reads.optional:
+                    _check_selector(slo, selector, client, found, causes)
+            if isinstance(slo.indicator, Latency) and not slo.indicator.native:
+                _check_bucket(slo, slo.indicator, client, found)
+        causes.tell()
 
 
-def _check_selector(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+@dataclass(slots=True)
+class _Causes:
+    """Warnings of a platform whose cure is the same: one finding tells of all of them."""
+
+    platform: Platform
+    found: Diagnostics
+    warnings: dict[tuple[str, str], list[tuple[Slo, str, str]]] = field(default_factory=dict)
+
+    def warning(self, code: str, slo: Slo, key: str, message: str, help_: str) -> None:
+        """Note a warning about `key` of an SLO."""
+        self.warnings.setdefault((code, help_), []).append((slo, key, message))
+
+    def tell(self) -> None:
+        """One finding for each cure."""
+        for (code, help_), told in self.warnings.items():
+            (slo, key, message), *_ = told
+            others = [other for other in dict.fromkeys(other.id for other, _, _ in told) if other != slo.id]
+            if not others:
+                self.found.warning(code, slo.at(key), message, help_)
+                continue
+            names = ", ".join(others[:_NAMED]) + (f" and {len(others) - _NAMED} more" if others[_NAMED:] else "")
+            # what holds for many of them is said once, in the Platform
+            place = self.platform.place if key == "sli" else slo.places.get(key, self.platform.place)
+            self.found.warning(code, place, f"{message}; so it is with {names}", help_)
+
+
+def _check_selector(
+    slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics, causes: _Causes
+) -> None:
     if not _value(client, f"count({_recent(slo, 'last', selector)})"):
         help_ = "look for the metric and its labels in Prometheus; is its target scraped?"
         found.error("SLO201", slo.at("sli"), f"{selector_text(selector)} matches no series", help_)
         return
     if slo.by:
         _check_split(slo, selector, client, found)
-    _check_targets(slo, selector, client, found)
+    _check_targets(slo, selector, client, causes)
     if slo.indicator.reads().counters:
         _check_falls(slo, selector, client, found)
         if slo.sampling.new_series is NewSeries.COUNT_IF_UP:
-            _check_creations(slo, selector, client, found)
-    if not _is_late(slo, selector, client, found):
-        _check_interval(slo, selector, client, found)
+            _check_creations(slo, selector, client, causes)
+    spacing = _spacing(slo, selector, client)
+    if not _is_late(slo, selector, client, causes, spacing or 0) and spacing:
+        _check_interval(slo, selector, client, causes, spacing)
 
 
 def _recent(slo: Slo, function: str, selector: Selector) -> str:
@@ -62,21 +99,21 @@ def _recent(slo: Slo, function: str, selector: Selector) -> str:
     return over_time(function, selector, _RECENT, slo.sampling.late_by)
 
 
-def _is_late(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> bool:
+def _is_late(slo: Slo, selector: Selector, client: PrometheusClient, causes: _Causes, spacing: int) -> bool:
     """Whether samples are older than the rules look back when they come: a tile has passed them by then."""
     sampling, looks = slo.sampling, f"{_RECENT + slo.sampling.late_by}:{MINUTE}"
     newest = _value(client, f"time() - max(max_over_time(timestamp({selector_text(selector)})[{looks}]))")
-    in_time = sampling.shift + max(sampling.scrape_interval, MINUTE)  # the next one may be due at once
+    in_time = sampling.shift + max(sampling.scrape_interval, MINUTE, SECOND * spacing)  # the next may be due at once
     if newest is None or newest <= in_time.seconds:
         return False
     late = MINUTE * math.ceil(newest / 60)
     message = f"the newest sample of {selector_text(selector)} is {round(newest)}s old, and tiles are counted {in_time}"
     help_ = f"write `late_by: {late}`; alerts are as much later"
-    found.warning("SLO208", slo.at("late_by"), f"{message} late", help_)
+    causes.warning("SLO208", slo, "late_by", f"{message} late", help_)
     return True
 
 
-def _check_targets(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+def _check_targets(slo: Slo, selector: Selector, client: PrometheusClient, causes: _Causes) -> None:
     """Whether `up` is read of many more targets than the selector has, though one of its matchers would narrow it."""
     known = slo.sampling.target_labels
     up = Selector("up", selector.on(known))
@@ -96,7 +133,7 @@ def _check_targets(slo: Slo, selector: Selector, client: PrometheusClient, found
         help_ = f"write `target_labels: [{labels}]` in the Platform: `up` has them too, so the same matchers narrow it"
     else:
         help_ = "add a matcher on `job` to the selector"
-    found.warning("SLO209", slo.at("sli"), message, help_)
+    causes.warning("SLO209", slo, "sli", message, help_)
 
 
 def _check_split(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
@@ -113,7 +150,7 @@ def _check_split(slo: Slo, selector: Selector, client: PrometheusClient, found: 
         found.warning("SLO204", slo.at("by"), message, f"write `max_series: {int(values * 2)}`, or split by less")
 
 
-def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
+def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, causes: _Causes) -> None:
     labels = slo.sampling.target_labels
     targets = selector.narrowed(*(Matcher(label, MatchOperator.NOT_EQUAL, "") for label in labels))
     on = ", ".join(labels)
@@ -124,7 +161,7 @@ def _check_creations(slo: Slo, selector: Selector, client: PrometheusClient, fou
             f"no `up` shares the labels {on} with {selector_text(selector)}: the first errors of a series are lost"
         )
         help_ = "name the `target_labels` of your scrapes, or write `new_series: count` for pushed metrics"
-        found.warning("SLO203", slo.at("sli"), message, help_)
+        causes.warning("SLO203", slo, "sli", message, help_)
 
 
 def _check_falls(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
@@ -151,19 +188,26 @@ def _grows(slo: Slo, selector: Selector) -> str:
     return " and ".join(parts)
 
 
-def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, found: Diagnostics) -> None:
-    """Of the thirds of the time that is looked at, the one with most samples tells: in another, scraping may pause."""
+def _spacing(slo: Slo, selector: Selector, client: PrometheusClient) -> int | None:
+    """Seconds from sample to sample, as people write them; None where too few samples tell.
+
+    Of the thirds of the time that is looked at, the one with most samples tells: in another, scraping may pause.
+    """
     third, late = _RECENT // 3, slo.sampling.late_by
     parts = [f"quantile(0.5, {over_time('count', selector, third, late + third * number)})" for number in range(3)]
     samples = max((_value(client, part) or 0 for part in parts), default=0)
+    if samples < 1 or (samples < 2 and slo.sampling.scrape_interval < third):
+        return None
+    length = float(third.seconds)
+    possible = [each for each in _USUAL if length / (samples + 1) < each <= length / max(samples - 1, 0.5)]
+    return min(possible, key=lambda each: abs(each - length / samples), default=round(length / samples))
+
+
+def _check_interval(slo: Slo, selector: Selector, client: PrometheusClient, causes: _Causes, spacing: int) -> None:
     declared = slo.sampling.scrape_interval
-    if samples < 1 or (samples < 2 and declared < third):
-        return
-    seen = Duration(round(third.milliseconds / samples))
-    if abs(float(seen / declared) - 1) > _OFF and not _is_young(client, selector):
-        message = f"{selector_text(selector)} has a sample each {round(seen.seconds)}s, not each {declared}"
-        place = slo.at("scrape_interval")
-        found.warning("SLO205", place, message, f"write `scrape_interval: {round(seen.seconds)}s`")
+    if abs(spacing / float(declared.seconds) - 1) > _OFF and not _is_young(client, selector):
+        message = f"{selector_text(selector)} has a sample each {spacing}s, not each {declared}"
+        causes.warning("SLO205", slo, "scrape_interval", message, f"write `scrape_interval: {spacing}s`")
 
 
 def _is_young(client: PrometheusClient, selector: Selector) -> bool:

@@ -56,8 +56,8 @@ class Status:
 
     @property
     def sli(self) -> float | None:
-        """The share of good events in the window."""
-        return None if self.consumed is None else 1 - self.consumed * (1 - self.objective)
+        """The share of good events among those that were counted in the window."""
+        return None if self.consumed is None else 1 - self.consumed / (self.covered or 1) * (1 - self.objective)
 
     @property
     def budget_left(self) -> float | None:

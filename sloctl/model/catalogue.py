@@ -74,6 +74,7 @@ class Slo:
     """One objective of a service, with every value in force; equal only to itself, so that texts are cached by it.
 
     Attributes:
+        written_id: its `id` where that is not made of its names.
         places: where each key in force was written, by its path, such as `sli.ratio.bad`; a default has none.
         by: one objective, budget and set of alerts for each value of these labels.
         split_labels: the labels of `by` as recordings and alerts have them.
@@ -92,6 +93,7 @@ class Slo:
     sampling: Sampling
     mode: Mode
     place: Place
+    written_id: str | None = None
     description: str = ""
     by: tuple[str, ...] = ()
     max_series: int = 1000
@@ -117,7 +119,7 @@ class Slo:
     @property
     def id(self) -> str:
         """The value of label `slo`, unique within the platform."""
-        return f"{self.service}-{self.name}"
+        return self.written_id or f"{self.service}-{self.name}"
 
     @property
     def counts_slices(self) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import lru_cache
 from typing import Final
 
@@ -69,6 +70,11 @@ def quote(value: str) -> str:
     """A string literal of PromQL."""
     escaped = value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n").replace("\t", "\\t")
     return f'"{escaped}"'
+
+
+def one_of(names: Iterable[str]) -> str:
+    """A pattern that matches these names of SLOs and nothing else."""
+    return "|".join(sorted(names)).replace(".", r"\.")
 
 
 @lru_cache(maxsize=64)

@@ -5,15 +5,17 @@ Kills: a guard against relabelling that is gone, one that asks `up`, another bou
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from functools import partial
 from typing import Final
 
-from sloctl.model.catalogue import NewSeries
-from sloctl.model.indicator import RunningTotal
+from sloctl.model.catalogue import NewSeries, Slo
+from sloctl.model.indicator import Across, RunningTotal
+from sloctl.model.quantities import number
 from sloctl.model.selector import Selector
-from sloctl.proof.counters import RatioInput
+from sloctl.proof.counters import LatencyInput, RatioInput, ThroughputInput
 from sloctl.proof.examples import Example
 from sloctl.proof.proof import Case, Expected, Proof, SloRules
 from sloctl.proof.raw_input import RawInput
@@ -55,6 +57,21 @@ class _World:
     counts: Decimal
     up: Mapping[str, bool]
 
+    def counts_where(self, new_series: NewSeries) -> Decimal:
+        """Events of the tile where first values count without being asked whether anything was read, or never."""
+        if not any(counter.before is None for counter in self.counters):
+            return self.counts
+        if new_series is NewSeries.IGNORE:
+            return Decimal(0)
+        if new_series is NewSeries.COUNT and all(counter.before is None for counter in self.counters):
+            return self.counters[0].after or Decimal(0)
+        return self.counts
+
+    @property
+    def judged(self) -> bool:
+        """Whether a throughput is: a target was read that was read before."""
+        return any(counter.before is not None for counter in self.counters) or bool(self.up)
+
 
 def _worlds() -> Iterator[_World]:
     def world(name: str, counts: Decimal, *counters: _Counter, **up: bool) -> _World:
@@ -84,39 +101,99 @@ def _worlds() -> Iterator[_World]:
     yield world("one that was down has none", none, new("a", _SMALL), a=False)
 
 
+@dataclass(frozen=True, slots=True)
+class _Kind:
+    """Counters that begin, and what the tiles of the SLO hold then.
+
+    Attributes:
+        series: what one series holds of an SLO that counts so many events: all of them, or none.
+        tiles: the value of each tile by the events that count; none where it holds nothing.
+    """
+
+    part: str
+    labels: Mapping[str, str]
+    series: Sequence[tuple[Example, bool]]
+    tiles: Mapping[str, Callable[[Decimal], Decimal | None]]
+
+
 def birth_proofs(rules: SloRules, raw: RawInput) -> Iterator[Proof]:
-    """Where an event is one of one series, whose target is known by a label of its own; a bad one is in both tiles."""
-    slo, names = rules.slo, tile_names(rules.slo.sampling.resolution)
-    counts_new = slo.sampling.new_series is NewSeries.COUNT_IF_UP and not slo.counts_slices
-    if not counts_new or not isinstance(raw, RatioInput) or not isinstance(raw.ratio.counts, RunningTotal):
-        return
-    parts, tiles = (raw.bad, names) if len(raw.bad) == 1 else (raw.good, names[:1])
-    labels = dict(parts[0].labels) | split_of(slo)
-    free = [label for label in slo.sampling.target_labels if label not in labels]
-    if len(parts) == 1 and free:
-        cases = [
-            _case(rules, raw, world, Example(Selector(parts[0].metric), labels, ()), free[0], tiles)
-            for world in _worlds()
-        ]
-        yield rules.proof("births", slo.sampling.resolution, tiles, cases)
+    """What first values count for, wherever an SLI reads counters whose target is known by a label of its own."""
+    slo = rules.slo
+    for kind in _kinds(slo, raw):
+        free = [label for label in slo.sampling.target_labels if label not in kind.labels]
+        if free:
+            cases = [_case(rules, raw, world, kind, free[0]) for world in _worlds()]
+            yield rules.proof(kind.part, slo.sampling.resolution, tuple(kind.tiles), cases)
 
 
-def _case(rules: SloRules, raw: RatioInput, world: _World, example: Example, free: str, tiles: Sequence[str]) -> Case:
+def _kinds(slo: Slo, raw: RawInput) -> Iterator[_Kind]:
+    total, errors = tile_names(slo.sampling.resolution)
+    match raw:
+        case RatioInput() if isinstance(raw.ratio.counts, RunningTotal):
+            parts, is_bad = (raw.bad, True) if len(raw.bad) == 1 else (raw.good, False)
+            if len(parts) == 1:
+                labels = dict(parts[0].labels) | split_of(slo)
+                series = [(Example(Selector(parts[0].metric), labels, ()), True)]
+                yield _Kind("births", labels, series, _counted(slo, total, errors if is_bad else ""))
+        case LatencyInput():
+            labels = {**raw.answered, **split_of(slo)}
+            yield _Kind("births", labels, _histogram(raw, labels, is_fast=False), _counted(slo, total, errors))
+            if slo.timeslices is None:
+                good = {**_counted(slo, total, ""), errors: lambda _: Decimal(0)}
+                yield _Kind("births-good", labels, _histogram(raw, labels, is_fast=True), good)
+        case ThroughputInput() if isinstance(raw.throughput.counts, RunningTotal) and not slo.by:
+            if raw.throughput.across is Across.SUM:
+                labels = dict(raw.example.labels)
+                series = [(Example(raw.example.selector, labels, ()), True)]
+                yield _Kind("births", labels, series, {total: lambda _: Decimal(1), errors: partial(_is_bad, raw)})
+
+
+def _counted(slo: Slo, total: str, errors: str) -> dict[str, Callable[[Decimal], Decimal | None]]:
+    """Events of the tiles; where slices are counted, one that is bad as all of its events are."""
+    names = [name for name in (total, errors) if name]
+    if slo.timeslices is None:
+        return dict.fromkeys(names, lambda events: events)
+    return dict.fromkeys(names, lambda events: Decimal(1) if events else None) if errors else {}
+
+
+def _histogram(raw: LatencyInput, labels: Mapping[str, str], *, is_fast: bool) -> list[tuple[Example, bool]]:
+    metric = raw.latency.histogram[0].metric
+    bounds = {"+Inf": True, number(raw.latency.at_most): is_fast}
+    count = Example(Selector(f"{metric}_count"), dict(labels), ())
+    bucket = Selector(f"{metric}_bucket")
+    return [(count, True), *((Example(bucket, {**labels, "le": le}, ()), has) for le, has in bounds.items())]
+
+
+def _is_bad(raw: ThroughputInput, events: Decimal) -> Decimal:
+    tile, throughput = raw.slo.sampling.resolution, raw.throughput
+    few = throughput.at_least is not None and events < throughput.at_least.during(tile)
+    return Decimal(few or (throughput.at_most is not None and events > throughput.at_most.during(tile)))
+
+
+def _case(rules: SloRules, raw: RawInput, world: _World, kind: _Kind, free: str) -> Case:
     slo, series = rules.slo, dict[str, SampleValues]()
-    for number, counter in enumerate(world.counters):
-        known = {label: example.labels.get(label, "proof") for label in slo.sampling.target_labels}
+    for number_, counter in enumerate(world.counters):
+        known = {label: kind.labels.get(label, "proof") for label in slo.sampling.target_labels}
         target = {**known, free: counter.target}
-        series[example.text({**target, raw.further: str(number)})] = _samples(raw, counter.before, counter.after)
+        for example, has_events in kind.series:
+            before, after = (
+                sample if sample is None or has_events else Decimal(0) for sample in (counter.before, counter.after)
+            )
+            series[example.text({**target, raw.further: str(number_)})] = _samples(raw, before, after)
         had_any = any(each.before is not None for each in world.counters if each.target == counter.target)
         was_up = Decimal(world.up[counter.target]) if counter.target in world.up else Decimal(1) if had_any else None
         series[series_text("up", target)] = _samples(raw, was_up, Decimal(1))
-    at, value = slo.sampling.resolution * _TILE, float(world.counts)
-    values: list[Expected] = [
-        (at, name, [{"labels": own_series(slo, name, split_of(slo)), "value": value}]) for name in tiles
-    ]
+    at, counts = slo.sampling.resolution * _TILE, world.counts_where(slo.sampling.new_series)
+    values = list[Expected]()
+    for name, told in kind.tiles.items():
+        value = told(counts)
+        if slo.indicator.key == "throughput" and not world.judged:
+            value = None
+        seen = [] if value is None else [{"labels": own_series(slo, name, split_of(slo)), "value": float(value)}]
+        values.append((at, name, seen))
     return Case(world.name, raw.clock.interval, series, (), values)
 
 
-def _samples(raw: RatioInput, before: Decimal | None, after: Decimal | None) -> SampleValues:
+def _samples(raw: RawInput, before: Decimal | None, after: Decimal | None) -> SampleValues:
     numbers = [raw.clock.tile(sample) for sample in range(raw.clock.samples(_TILES))]
     return [before if number < _TILE else after for number in numbers]

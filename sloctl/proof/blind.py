@@ -13,7 +13,7 @@ from sloctl.promql.selectors import parse_selector
 from sloctl.proof.examples import NotDerivableError, matches, selected
 from sloctl.proof.history import EMPTY, continued, traffic_of
 from sloctl.proof.proof import Case, Expected, Proof, SloRules
-from sloctl.proof.raw_input import RawInput
+from sloctl.proof.raw_input import INSTANCE, RawInput
 from sloctl.proof.recorded import AFFECTED, UNAFFECTED, own_series, split_of, tile_series
 from sloctl.proof.series import InputSeries, series_text
 from sloctl.proof.texts import fired
@@ -110,22 +110,40 @@ def _selected(series: InputSeries, selectors: Selectors) -> set[str]:
 
 
 def _vanished(rules: SloRules, name: str, interval: Duration, series: InputSeries, gone: set[str]) -> Case:
-    """Some series end, the others go on; the alert is pending after 15 min and fires an evaluation later."""
+    """Some series end, the others go on: pending after 15 min, firing an evaluation later, gone once they are back.
+
+    The same happens to another target.
+    """
     alert, step = conventions.blind_alert(rules.slo), rules.slo.sampling.rollup
     assert rules.slo.blind is not None
+    gone = {name for text in gone for name in (text, _of_another_target(rules.slo, text))}
+    series = {name: samples for text, samples in series.items() for name in (text, _of_another_target(rules.slo, text))}
     last = max(len(samples) for samples in series.values()) - 1
     until = interval * last
     pending = step * _rounded_up(until + rules.slo.blind + Duration(1), step)
-    more = (pending + step * 2).milliseconds // interval.milliseconds - last
-    kept = {text: samples if text in gone else [*samples, *([samples[-1]] * more)] for text, samples in series.items()}
+    until_back = (pending + step).milliseconds // interval.milliseconds - last
+    more = until_back + (step * 2).milliseconds // interval.milliseconds + 1
+    kept: InputSeries = {
+        text: [*samples, *([None] * until_back if text in gone else [samples[-1]] * until_back)]
+        + [samples[-1]] * (more - until_back)
+        for text, samples in series.items()
+    }
     tile = own_series(rules.slo, conventions.total_tile(rules.slo.sampling.resolution), split_of(rules.slo))
-    kept |= {tile: [Decimal(1)] * (last + 1)}
+    kept |= {tile: [Decimal(1)] * (last + 1) + [None] * until_back + [Decimal(1)] * (more - until_back)}
     alerts: list[Expected] = [
         (step * (until.milliseconds // step.milliseconds), alert, []),
         (pending, alert, []),
         (pending + step, alert, [fired(rules.slo, rules.meant[alert], {})]),
+        (pending + step * 3, alert, []),
     ]
     return Case(name, interval, kept, alerts)
+
+
+def _of_another_target(slo: Slo, series: str) -> str:
+    """The same series of another target; itself where its selector names the target."""
+    free = (label for label in slo.sampling.target_labels if f'{label}="{INSTANCE}"' in series)
+    label = next(free, "")
+    return series.replace(f'{label}="{INSTANCE}"', f'{label}="{INSTANCE}-2"') if label else series
 
 
 def _split_value(rules: SloRules, raw: RawInput) -> Case:

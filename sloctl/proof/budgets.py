@@ -111,25 +111,30 @@ def _recordings(slo: Slo, at: Duration, spent: Tile, recent: Tile) -> dict[str, 
 def _rollups(rules: SloRules) -> Proof:
     """A roll-up holds four tiles, and those of up to three roll-ups that were missed; one evaluation for each.
 
-    Kills: a longer or shorter rung, one that holds beside another, a tile counted that is still being written.
+    Then the same without a tile since the last roll-up: what that one held is not counted again.
+
+    Kills: a longer or shorter rung, one that holds beside another or where a shorter one does, a tile counted that is
+    still being written.
     """
     slo, resolution, split = rules.slo, rules.slo.sampling.resolution, split_of(rules.slo)
     labels = {**conventions.series_labels(slo), **recorded(split)}
     rolled = {**labels, **({"period": "0"} if slo.calendar else {})}
     names, tiles = tile_names(slo.sampling.rollup), tile_names(resolution)
     values, samples = list[Expected](), dict[str, dict[int, Decimal]]()
-    for number, missed in enumerate((0, 1, 2, 3, None), start=1):
+    worlds = [(missed, has_new) for has_new in (True, False) for missed in (0, 1, 2, 3, None)]
+    for number, (missed, has_new) in enumerate(worlds, start=1):
         now = number * _APART
         held = 1 if missed is None else missed + 1
-        ages = range(_APART // 2)
+        ages = range(0 if has_new else ROLLUP_TILES * held + 1, _APART // 2)
         for side, name in enumerate(names):
             weights = {now - age: Decimal((age + 1) ** 2 + side) for age in ages}
             samples.setdefault(series_text(tiles[side], labels), {}).update(weights)
-            total = sum(weights[now - age] for age in ages[1 : ROLLUP_TILES * held + 1])
-            values.append((resolution * now, name, [{"labels": series_text(name, rolled), "value": float(total)}]))
+            total = sum(weights.get(now - age, Decimal(0)) for age in range(1, ROLLUP_TILES * held + 1))
+            seen = [{"labels": series_text(name, rolled), "value": float(total)}] if has_new else []
+            values.append((resolution * now, name, seen))
             if missed is not None:
                 samples.setdefault(series_text(name, rolled), {})[now - ROLLUP_TILES * held] = Decimal(1)
-    length = 5 * _APART + 1
+    length = len(worlds) * _APART + 1
     series: InputSeries = {name: FewSamples(found, length) for name, found in samples.items()}
     if slo.calendar is not None:
         series |= period_series(conventions.PERIOD_START, slo, slo.calendar, [Decimal(0)] * length)

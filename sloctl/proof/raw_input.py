@@ -17,7 +17,7 @@ from sloctl.proof.series import InputSeries, SampleValues, ScrapeClock, series_t
 
 BUSY: Final = Decimal(1_200_000_000)
 """Events in a tile of a busy SLO: a multiple of all usual sample counts and lengths."""
-_INSTANCE: Final = "proof"
+INSTANCE: Final = "proof"
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +81,7 @@ class RawInput(ABC):
 
     def scraped(self, metric: str, labels: SeriesLabels, samples: SampleValues) -> InputSeries:
         """A series with the labels of a target, and that target's `up`."""
-        target = {label: labels.get(label, _INSTANCE) for label in self.slo.sampling.target_labels}
+        target = {label: labels.get(label, INSTANCE) for label in self.slo.sampling.target_labels}
         return {
             series_text(metric, {**labels, **target}): samples,
             series_text("up", target): [Decimal(1)] * len(samples),

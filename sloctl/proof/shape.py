@@ -62,6 +62,7 @@ def dressed(platform: Platform, slo: Slo) -> tuple[Platform, Slo]:
         platform="platform",
         service="service",
         name="slo",
+        written_id=None,
         objective=_OBJECTIVE,
         indicator=replace(indicator, **bounds),
         tiers=tuple(_bare_tier(tier) for tier in slo.tiers),

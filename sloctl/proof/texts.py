@@ -105,4 +105,6 @@ def _expanded(action: str, value: Decimal | None, split: Mapping[str, str], spen
         return humanized_duration(floor(seconds + 0.5))  # as Prometheus rounds
     if conventions.BUDGET_CONSUMED in action and "`round(100" in action:
         return f"{_rounded(1 - spent if '`round(100 - ' in action else spent)}%"
+    if conventions.MEASURED_SINCE in action:
+        return ""  # histories are those of SLOs that have been measured for a year
     raise AssertionError(f"an annotation holds an action that the proof does not know: {action}")

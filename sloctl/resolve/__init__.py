@@ -85,7 +85,8 @@ def _unique_services(members: list[Service], found: Diagnostics) -> None:
 
 def _unique_ids(slos: list[Slo], found: Diagnostics) -> None:
     for slo, other in duplicates(slos, attrgetter("id")):
-        if other.service != slo.service:
+        if (other.service, other.name) != (slo.service, slo.name):
             message = f"two SLOs have the id `{slo.id}`"
-            related = Related(other.place, f"also made of `{other.service}` and `{other.name}`")
-            found.error(codes.TWO_IDS, slo.place, message, "rename one of them", related)
+            related = Related(other.place, f"also that of `{other.name}` of `{other.service}`")
+            help_ = "write another `id` in one of them, or rename it"
+            found.error(codes.TWO_IDS, slo.places.get("id", slo.place), message, help_, related)

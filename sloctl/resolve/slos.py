@@ -127,6 +127,7 @@ def resolve_slo(draft: Draft, siblings: dict[str, Draft]) -> Slo | None:
         left_out=alerting.left_out,
         sampling=sampling,
         place=draft.place,
+        written_id=own.value("id"),
         description=own.value("description") or "",  # a service's is about the service
         by=draft.by,
         timeslices=_timeslices(draft, indicator),

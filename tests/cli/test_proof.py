@@ -110,6 +110,36 @@ def test_what_cannot_be_derived_is_named_with_its_reason_and_its_tiers_are_prove
 
 
 @pytest.mark.server
+def test_programs_read_each_claim_and_its_tiers(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """One SLO is proven, a second has its shape, and the rules of a third were edited."""
+    file = specs / "slo-specs" / "api.yaml"
+    one = file.read_text()
+    two = one + one.partition("slos:\n")[2].replace("name: ok", "name: two").replace("_total", "_two_total")
+    file.write_text(two)
+    command = ["test", "--promtool", str(program("promtool")), "--format", "json"]
+    assert main(command) == 0
+    said = json.loads(capsys.readouterr().out)
+    assert said["tiers"] == {"proven": 2, "all": 2}
+    assert said["proofs"]["proven"] > 10
+    assert (said["proofs"]["failed"], said["proofs"]["of_known_shape"]) == (0, 1)
+    (like,) = [claim for claim in said["claims"] if claim["like"]]
+    assert (like["slo"], like["like"], like["result"]) == ("default/api/two", "default/api/ok", "proven")
+    assert like["tiers"] == [{"tier": "p1-5m", "proven": True}]
+    assert main(command) == 0
+    assert json.loads(capsys.readouterr().out) == said  # nothing has changed, and nothing is proven anew
+    assert main(["generate", "--only", "prometheus"]) == 0
+    rules = specs / "rules/prometheus/default/api.yaml"
+    rules.write_text(rules.read_text().replace("> 0.0142", "> 0.02", 1))
+    capsys.readouterr()
+    assert main([*command, "--rules", "rules/prometheus"]) == 1
+    said = json.loads(capsys.readouterr().out)
+    assert said["tiers"] == {"proven": 1, "all": 2}
+    failed = {claim["part"]: claim["why"] for claim in said["claims"] if claim["result"] == "failed"}
+    assert {"rules", "p1-5m"} <= failed.keys()
+    assert "is not the rule that the specification compiles to" in failed["rules"][0]
+
+
+@pytest.mark.server
 def test_what_was_proven_is_proven_again_only_where_it_changed(specs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     runs, tool = specs / "runs", specs / "counting"
     tool.write_text(f'#!/bin/sh\nprintf "%s\\n" "$@" >> {runs}\nexec {program("promtool")} "$@"\n')

@@ -172,16 +172,16 @@ def test_documents_do_not_change() -> None:
 
 
 def test_all_problems_of_all_documents_are_found_at_once() -> None:
-    _, found = parse(f"{HEAD}slos: [{{name: A, objective: 1}}]\n---\n{HEAD}slos: [{{name: b, windw: 30d}}]\n")
+    _, found = parse(f"{HEAD}slos: [{{name: Ä, objective: 1}}]\n---\n{HEAD}slos: [{{name: b, windw: 30d}}]\n")
     assert found == [
-        "4:15 SLO021 `A` is not a name",
+        "4:15 SLO021 `Ä` is not a name of an SLO",
         "4:29 SLO022 a percentage is needed, and `1` has no percent sign",
         "9:18 SLO016 unknown key `windw`",
     ]
 
 
 def test_good_documents_beside_bad_ones_are_returned() -> None:
-    documents, found = parse(f"{HEAD}slos: [{{name: A}}]\n---\n{HEAD}slos: [{{name: b}}]\n")
+    documents, found = parse(f"{HEAD}slos: [{{name: Ä}}]\n---\n{HEAD}slos: [{{name: b}}]\n")
     assert len(documents) == len(found) == 1
 
 

@@ -210,3 +210,47 @@ def test_the_counters_of_several_workers_behind_one_target_are_told_as_such(
     assert "as several workers behind one target do" in err
     assert "PROMETHEUS_MULTIPROC_DIR" in err
     assert "per_5m" not in err
+
+
+MANY = """apiVersion: sloctl/v1
+kind: Platform
+name: shop
+---
+apiVersion: sloctl/v1
+kind: Service
+service: checkout
+alerts: none
+slos:
+"""
+
+
+@pytest.mark.server
+def test_scrapes_that_are_all_rarer_than_declared_are_told_once_a_platform(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Five jobs are scraped each minute, give or take a lost scrape; a sixth is not scraped each 30 s either."""
+    now, slos, lines = int(time.time()), list[str](), list[str]()
+    for number, apart in enumerate((60, 60, 59, 60, 61, 120)):
+        labels = f'job="j{number}",instance="a"'
+        lines += [f"# TYPE work{number} counter"]
+        lines += [
+            f"work{number}_total{{{labels}}} {1500 - at} {now - at * apart}" for at in range(1500 // apart, -1, -1)
+        ]
+        sli = f"{{ratio: {{total: 'work{number}_total{{job=\"j{number}\"}}', bad: work{number}_total}}}}"
+        slos.append(f"  - {{name: s{number}, objective: 99%, sli: {sli}}}\n")
+    with Server(tmp_path, {}) as server:
+        (tmp_path / "data.om").write_text("\n".join([*lines, "# EOF", ""]))
+        promtool("tsdb", "create-blocks-from", "openmetrics", "--quiet", "data.om", server.data, cwd=tmp_path)
+        server.start()
+        (tmp_path / "spec.yaml").write_text(MANY + "".join(slos))
+        main(["validate", str(tmp_path / "spec.yaml"), "--prometheus", server.url])
+    err = capsys.readouterr().err.replace(str(tmp_path), "")
+    told = [line for line in err.splitlines() if "SLO205" in line or "scrape_interval" in line]
+    assert told == [
+        '/spec.yaml:3:7: warning[SLO205]: work0_total{job="j0"} has a sample each 60s, not each 30s; so it is with '
+        "checkout-s1, checkout-s2, checkout-s3 and 1 more",
+        "  help: write `scrape_interval: 60s`",
+        '/spec.yaml:15:12: warning[SLO205]: work5_total{job="j5"} has a sample each 120s, not each 30s',
+        "  help: write `scrape_interval: 120s`",
+    ]
+    assert err.count("SLO203") == 1

@@ -50,6 +50,12 @@ def test_budget_left_is_told_in_percent_and_minutes_of_total_failure() -> None:
     assert status.team == "web"
 
 
+def test_what_is_attained_is_the_share_of_what_was_counted_however_little_that_is() -> None:
+    info, covered = (OBJECTIVE, labels("cart-ok", window="30d"), 0.9), ("slo:window_covered:ratio", labels("cart-ok"))
+    [status] = read_status(Recorded(info, (CONSUMED, labels("cart-ok"), 0.05), (*covered, 0.1)))
+    assert (status.sli, status.budget_left) == (pytest.approx(0.95), pytest.approx(0.95))
+
+
 def test_burn_rates_are_ratios_by_budget_shortest_window_first() -> None:
     info = (OBJECTIVE, labels("cart-ok", window="30d"), 0.999)
     ratios = [(f"slo:sli_error:ratio_increase{over}", labels("cart-ok"), 0.002) for over in ("1h", "3d", "5m", "1h30m")]

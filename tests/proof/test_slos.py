@@ -119,6 +119,52 @@ def test_a_broken_rule_fails_its_proof(written: Written, prove: Prove) -> None:
     assert [row for number, row in enumerate(BREAKS) if number not in failed] == []
 
 
+BIRTHS = {
+    "latency": (LATENCY, ""),
+    "split-latency": (LATENCY.replace("}}", ", bad_if: 'code=\"500\"'}}"), SPLIT),
+    "throughput": ("{throughput: {counter: 'done_total{job=\"api\"}', at_least: 101/min}}", ""),
+    "pushed": (RATIO, "    new_series: count\n"),
+    "federated": (RATIO, "    new_series: ignore\n"),
+    "slices": (RATIO, "    timeslices: {target: 99%}\n"),
+}
+ERRORS = "slo:sli_errors:increase1m"
+BROKEN_BIRTHS = [
+    ("latency", "births", TOTAL, "> 100 and on", "> 1e9 and on"),
+    ("latency", "births", ERRORS, "<= 100 unless", "<= 1e9 unless"),
+    ("latency", "births-good", ERRORS, "0.3", "0.31"),
+    ("split-latency", "births", TOTAL, "== 1 or", ">= 0 or"),
+    ("throughput", "births", ERRORS, "> 100 and on", "> 1e9 and on"),
+    ("throughput", "births", ERRORS, "<= 100 unless", "<= 1e9 unless"),
+    ("pushed", "births", TOTAL, "<= 100 unless", "<= 99 unless"),
+    ("federated", "births", TOTAL, "/ 2, 100", "/ 1, 100"),
+    ("slices", "births", ERRORS, "> 100 and on", "> 1e9 and on"),
+]
+
+
+@pytest.mark.server
+def test_first_values_are_proven_for_every_kind_that_reads_counters(written: Written, prove: Prove) -> None:
+    """Sound rules and broken ones, all of them in one promtool."""
+    sound = {kind: rules_of(*written(sli, FINFLOW, more)) for kind, (sli, more) in BIRTHS.items()}
+    claims = [
+        replace(proof, slo=kind, part="sound")
+        for kind, rules in sound.items()
+        for proof in slo_proofs(rules)
+        if proof.part.startswith("births")
+    ]
+    assert [claim.slo for claim in claims] == [
+        *("latency", "latency", "split-latency", "split-latency"),
+        *("throughput", "pushed", "federated", "slices"),
+    ]
+    for number, (kind, part, name, old, new) in enumerate(BROKEN_BIRTHS):
+        broken = dict(sound[kind].meant[name])
+        broken["expr"] = broken["expr"].replace(old, new)
+        assert broken != sound[kind].meant[name], (kind, old)
+        proof = proof_of(replace(sound[kind], seen={**sound[kind].seen, name: broken}), part)
+        claims.append(replace(proof, slo=str(number), part="broken"))
+    failed = {outcome.proof.name for outcome in prove(claims, explains=False) if outcome.failures}
+    assert failed == {f"{number} broken" for number in range(len(BROKEN_BIRTHS))}
+
+
 MATCHED = "{{ratio: {{total: 'requests_total{{job=\"p\", handler{}}}', bad_if: 'code=~\"5..\"'}}}}"
 
 

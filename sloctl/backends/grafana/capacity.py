@@ -15,6 +15,7 @@ from sloctl.conventions import inventory
 from sloctl.model.catalogue import Platform, Service, Slo
 from sloctl.model.indicator import Saturation, Threshold
 from sloctl.model.quantities import DAY, number
+from sloctl.promql.selectors import one_of
 
 
 def capacity(platform: Platform) -> DashboardPage:
@@ -28,7 +29,7 @@ def capacity(platform: Platform) -> DashboardPage:
 
 
 def _values(ask: Ask, metric: str) -> str:
-    ids = "|".join(sorted(slo.id for slo in ask.of))
+    ids = one_of(slo.id for slo in ask.of)
     return selector([metric], [equal("platform", ask.platform.name), like("slo", ids), *ask.split_matchers])
 
 

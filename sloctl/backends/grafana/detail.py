@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Sequence
 from pathlib import PurePosixPath
+from urllib.parse import quote
 
 from sloctl import conventions
 from sloctl.backends.grafana import panels as p
@@ -57,18 +58,26 @@ def _stats(ask: Ask) -> Iterator[p.Panel]:
     worst: p.PanelFields = {"words": shared.STATES, "steps": shared.STATE_STEPS, "width": 3}
     ratio: p.PanelFields = {"decimals": 3, "width": 3}
     left: p.PanelFields = {"decimals": 1, "steps": shared.LEFT_STEPS, "width": 3}
-    outage: p.PanelFields = {"decimals": 1, "steps": p.more_is_better(green=60)}
-    events: p.PanelFields = {"decimals": 0, "steps": p.more_is_better(green=1)}
-    lasts: p.PanelFields = {"decimals": 1, "words": (shared.NEVER, shared.GONE), "steps": shared.SOON_STEPS}
+    outage: p.PanelFields = {"decimals": 1, "steps": p.more_is_better(green=60), "width": 3}
+    events: p.PanelFields = {"decimals": 0, "steps": p.more_is_better(green=1), "width": 3}
+    lasts: p.PanelFields = {"decimals": 1, "words": (shared.NEVER, shared.GONE), "steps": shared.SOON_STEPS, "width": 3}
+    measured: p.PanelFields = {"decimals": 1, "steps": (p.ColorStep(p.GREY),), "width": 3}
     at_this_rate, until_gone = "Until the budget is gone at the rate of the last hour.", ask.exhaustion_or_never()
     rows = (
         ("State", f"The worst of the chosen series. {shared.MEANING}", f"max({ask.state()})", p.COUNT, worst),
         ("Objective", "The share of good events that is promised.", f"max({ask.info()})", p.PERCENT, ratio),
-        ("Attained", "The share of good events in the SLO's window.", f"min({ask.attained()})", p.PERCENT, ratio),
+        (
+            "Attained",
+            "The share of good events among those counted in the window.",
+            f"min({ask.attained()})",
+            p.PERCENT,
+            ratio,
+        ),
         ("Budget left", "Below zero it is overspent.", f"min({ask.left()})", p.PERCENT, left),
         ("Left in time", "A total outage may still last this long.", _time_left(ask), p.SECONDS, outage),
         ("Left in events", "So many bad events may still happen.", _events_left(ask), p.COUNT, events),
         ("Lasts", at_this_rate, f"min({until_gone})", p.SECONDS, lasts),
+        ("Measured for", shared.MEASURED_FOR, f"min({ask.measured()})", p.SECONDS, measured),
     )
     return (p.stat(title, description, expr, unit, **look) for title, description, expr, unit, look in rows)
 
@@ -129,7 +138,7 @@ def _promise(platform: Platform) -> p.Panel:
 
 def runbook(slo: Slo) -> str:
     """The link to an SLO's runbook, its placeholders filled in; empty without one."""
-    words = {"service": slo.service, "slo": slo.id}
+    words = {"service": slo.service, "slo": quote(slo.id)}
     return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), slo.runbook or "")
 
 

@@ -20,7 +20,7 @@ from sloctl.model.quantities import DAY, ZERO, Duration, number
 from sloctl.model.selector import Matcher, MatchOperator
 from sloctl.model.window import CalendarWindow, RollingWindow
 from sloctl.promql.build import indent
-from sloctl.promql.selectors import matchers_text, quote
+from sloctl.promql.selectors import matchers_text, one_of, quote
 
 NOT_BURNING: Final = DAY * 3650
 """Stands for "never" where a table is sorted by the time left."""
@@ -143,8 +143,8 @@ class Ask:
         return f"0 * {self.consumed()}\n+ on (slo) group_left () {self.info()}"
 
     def attained(self) -> str:
-        """The share of good events over the SLO's window, for each row."""
-        return f"1 - (\n{indent(self.times_budget(self.consumed()))}\n)"
+        """The share of good events among those that were counted in the SLO's window, for each row."""
+        return f"1 - (\n{indent(self.times_budget(self._rows('max', self._counted_only())))}\n)"
 
     def exhaustion(self) -> str:
         """Seconds until the budget is gone, for each row that burns."""
@@ -206,7 +206,7 @@ class Ask:
             (State.AT_RISK, f"({consumed} > {number(1 - LOW)})"),
             (State.AT_RISK, f"({selector([conventions.TIME_TO_EXHAUSTION], self._fixed())} < {number(SOON.seconds)})"),
             (State.AT_RISK, self.alerts(like("burn_tier", f"p.*|{conventions.DOWN}"))),
-            (State.YOUNG, f"({selector([conventions.WINDOW_COVERED], self._fixed())} < {number(MEASURED)})"),
+            (State.YOUNG, f"({self._covered()} < {number(MEASURED)})"),
             (State.QUIET, f"({self._over('sum', conventions.total_tile, self.recent)} == 0)"),
             (State.FINE, total),
         ]
@@ -236,6 +236,17 @@ class Ask:
     def _rows(self, operator: str, inner: str) -> str:
         return f"{operator} {self.by} ({inner})"
 
+    def _counted_only(self) -> str:
+        """What is spent, as if all of the window was like the part that is measured."""
+        return f"{selector(self._consumed_names(), self._fixed())} / {self._covered()}"
+
+    def _covered(self) -> str:
+        return selector([conventions.WINDOW_COVERED], self._fixed())
+
+    def measured(self) -> str:
+        """Seconds since an SLO's first tile, for each row: what of its window was before counts as clean."""
+        return f"time() - {self._rows('max', selector([conventions.MEASURED_SINCE], self._fixed()))}"
+
     def _tile_names(self, name: Callable[[Duration], str]) -> set[str]:
         return {name(slo.sampling.resolution) for slo in self.of}
 
@@ -243,7 +254,7 @@ class Ask:
         return {conventions.budget_consumed(slo.window) for slo in self.of}
 
     def _fixed(self, *, splits: bool = True) -> list[Matcher]:
-        own = [] if self.slos is None else [like("slo", "|".join(sorted(slo.id for slo in self.slos)))]
+        own = [] if self.slos is None else [like("slo", one_of(slo.id for slo in self.slos))]
         split = self.split_matchers if splits else ()
         return [equal("platform", self.platform.name), *own, *self.matchers, *split]
 
@@ -258,9 +269,9 @@ def only(platform: Platform, slos: Iterable[Slo], *matchers: Matcher) -> str:
     if not others:
         gate: tuple[Matcher, ...] = ()
     elif len(wanted) <= len(others):
-        gate = (like("slo", "|".join(wanted)),)
+        gate = (like("slo", one_of(wanted)),)
     else:
-        gate = (Matcher("slo", MatchOperator.NOT_REGEX, "|".join(others)),)
+        gate = (Matcher("slo", MatchOperator.NOT_REGEX, one_of(others)),)
     return selector([conventions.OBJECTIVE], [equal("platform", platform.name), *matchers, *gate])
 
 

@@ -39,6 +39,7 @@ RISK: Final = (
     f"At risk: a burn alert fires, less than {percent(LOW)} of the budget is left, or it lasts less than "
     f"{SOON} at the rate of the last hour."
 )
+MEASURED_FOR: Final = "Since the first tile; what of the window was before counts as clean."
 MEANING: Final = (
     f"{RISK} Exhausted: more is spent than the budget. Quiet: no events in the last hour. "
     f"Young: less than {percent(MEASURED)} of the window is measured, too little to judge. "
@@ -101,6 +102,7 @@ def slo_table(title: str, description: str, ask: Ask) -> p.Panel:
             p.Style("Lasts", unit=p.SECONDS, decimals=1, words=(NEVER, GONE), steps=SOON_STEPS, width=110),
         ),
         (ask.burn(), p.Style("Burn rate", unit=p.TIMES, decimals=2, width=100)),
+        (ask.measured(), p.Style("Measured for", unit=p.SECONDS, decimals=1, width=110)),
     )
     return p.table(
         title,

@@ -34,6 +34,7 @@ class Counted:
         family: the selectors of all events, whose series tell what a new series of `selector` means.
         native: whether samples are native histograms, whose count is the number of events.
         without: a label of `selector` that may spell one value in two ways, such as `le="1"` and `le="1.0"`.
+        bridges: pauses up to this long are counted in the first tile after them; by default the look-back.
     """
 
     selector: Selector
@@ -42,13 +43,17 @@ class Counted:
     tile: Duration
     native: bool = False
     without: str = ""
+    bridges: Duration | None = None
 
     def increase(self) -> str:
         """Events of the tile for each series.
 
         A sample that is no number is skipped: the highest one of a tile is its newest number.
         """
-        now, baseline = self.last, self._over("last", self.selector, self.sampling.lookback, self.before)
+        now, baseline = (
+            self.last,
+            self._over("last", self.selector, self.bridges or self.sampling.lookback, self.before),
+        )
         numbers = f"({now} >= 0 or {self._in_tile('max', self.selector)})"
         known = f"({baseline} >= 0 or {self._over('max', self.selector, self.tile, self.before)})"
         branches = [
@@ -88,6 +93,11 @@ class Counted:
     def earlier(self) -> str:
         """A sample from before the tile, not always the newest one: the cheap question whether there was any."""
         return self._earlier(self.selector)
+
+    @property
+    def long_before(self) -> str:
+        """As `earlier`, but that the newest of such samples are not asked for."""
+        return self._within_lookback(self.selector)
 
     @property
     def _on(self) -> str:

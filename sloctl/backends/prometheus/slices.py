@@ -6,9 +6,10 @@ no event is what must be told.
 
 from __future__ import annotations
 
-from typing import assert_never
+from typing import Final, assert_never
 
 from sloctl.backends.prometheus import raw
+from sloctl.backends.prometheus.counters import Counted
 from sloctl.backends.prometheus.events import Tiles, event_tiles
 from sloctl.model.catalogue import NewSeries, Slo
 from sloctl.model.indicator import (
@@ -23,10 +24,13 @@ from sloctl.model.indicator import (
     Threshold,
     Throughput,
 )
-from sloctl.model.quantities import Duration, number
+from sloctl.model.quantities import MINUTE, Duration, number
 from sloctl.model.selector import Selector
 from sloctl.promql.build import indent, over_time
 from sloctl.promql.selectors import selector_text
+
+_SEEN: Final = MINUTE * 5
+"""So old are the samples that an instant selector finds."""
 
 
 def slice_tiles(slo: Slo, indicator: SliceIndicator) -> Tiles:
@@ -134,26 +138,29 @@ def _throughput(slo: Slo, throughput: Throughput) -> Tiles:
 
 def _paced(slo: Slo, selector: Selector, counts: Counts) -> str:
     """Events of a tile, by the distance of the samples: a late or lost scrape is no slow and no busy slice."""
-    events = raw.events(slo, counts, selector)
     if not isinstance(counts, RunningTotal):
-        return events
-    newest, before = _times(slo, raw.split(slo, selector))
-    now, earlier = _edges(slo, raw.split(slo, selector))
-    pace = f"({number(slo.sampling.resolution.seconds)} / ({newest} - {before} > 0) or 0 * {now} + 1 unless {earlier})"
-    return f"(\n{indent(events)}\n) * {pace}"
+        return raw.events(slo, counts, selector)
+    own, sampling = raw.split(slo, selector), slo.sampling
+    family = slo.indicator.reads().required[0]
+    counted = Counted(own, family, sampling, sampling.resolution, bridges=min(sampling.lookback, _SEEN))
+    newest, before = _times(slo, own)
+    now, _ = _edges(slo, own)
+    of_new = f"0 * {now} + 1 unless {counted.long_before}"  # after a longer pause nothing tells the pace
+    pace = f"({number(sampling.resolution.seconds)} / ({newest} - {before} > 0) or {of_new})"
+    return f"(\n{indent(counted.increase())}\n) * {pace}"
 
 
 def _times(slo: Slo, selector: Selector) -> tuple[str, str]:
     """When the newest sample of a tile was read, and that before it; a scrape that fails ends a series for a while."""
     sampling, text = slo.sampling, selector_text(selector)
-    tile, interval, now, earlier = sampling.resolution, sampling.scrape_interval, *_edges(slo, selector)
+    interval = sampling.scrape_interval
 
-    def looked_for(length: Duration, offset: Duration) -> str:
-        return f"max_over_time(timestamp({text})[{length}:{interval // 3}] offset {offset})"
+    def last(edge: str, offset: Duration) -> str:
+        looks = f"[{interval * 2}:{interval // 3}] offset {offset}"
+        return f"(timestamp({edge}) or max_over_time(timestamp({text}){looks}))"
 
-    newest = f"(timestamp({now}) or {looked_for(tile, sampling.shift)})"
-    before = f"(timestamp({earlier}) or {looked_for(tile + interval, tile + sampling.shift)})"
-    return newest, before
+    now, earlier = _edges(slo, selector)
+    return last(now, sampling.shift), last(earlier, sampling.resolution + sampling.shift)
 
 
 def _edges(slo: Slo, selector: Selector) -> tuple[str, str]:
@@ -167,6 +174,9 @@ def _edges(slo: Slo, selector: Selector) -> tuple[str, str]:
 def _numbered(slo: Slo, throughput: Throughput) -> str:
     """Not slices that begin or end with a sample that is no number."""
     edges = [edge for selector in throughput.counter for edge in _edges(slo, raw.split(slo, selector))]
+    if not slo.by:
+        sums = "(" + " + ".join(f"(sum({edge}) or vector(0))" for edge in edges) + ")"  # with one of them it is none
+        return f"\nand on () {raw.numbers(sums)}"
     no_numbers = " or ".join(f"{edge} != {edge}" for edge in edges)
     return f"\nunless {raw.on_split(slo)} {raw.aggregated(slo, 'count', no_numbers)}"
 

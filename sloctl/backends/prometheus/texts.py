@@ -10,6 +10,7 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from typing import Final
+from urllib.parse import quote
 
 from sloctl import conventions
 from sloctl.backends.prometheus.raw import own
@@ -17,7 +18,8 @@ from sloctl.model.alerting import BudgetLeft, ErrorRate, Forecast, Regression, S
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
 from sloctl.model.quantities import number, percent
-from sloctl.promql.selectors import label_selector, matchers_text
+from sloctl.model.window import CalendarWindow
+from sloctl.promql.selectors import label_selector, matchers_text, selector_text
 
 _PLACEHOLDER: Final = re.compile(r"\$(labels\.[a-zA-Z_][a-zA-Z0-9_]*|[a-z_][a-z0-9_]*)")
 
@@ -25,7 +27,7 @@ _SUMMARY: Final = "$slo$whom: $value of events are bad over $over, above $thresh
 _LEFT_SUMMARY: Final = "$slo$whom: $budget_left of the error budget is left"
 _DESCRIPTION: Final = (
     "$service promises $objective over $window. A few minutes ago $budget_spent of the error budget was spent; "
-    "at the rate of the last $rate_over the rest is gone in $time_to_exhaustion. $next"
+    "at the rate of the last $rate_over the rest is gone in $time_to_exhaustion. $young$next"
 )
 _NEXT: Final = {
     Severity.P1: "Users are affected now, so follow the runbook and open an incident.",
@@ -155,6 +157,7 @@ def _words(platform: Platform, slo: Slo) -> dict[str, str]:
         "budget_spent": _asked(slo, "round(100 * %s, 0.01)", consumed, _PERCENT, _NO_PART),
         "budget_left": _asked(slo, "round(100 - 100 * %s, 0.01)", consumed, _PERCENT, _NO_PART),
         "rate_over": "hour",
+        "young": _young(slo),
         "time_to_exhaustion": _asked(slo, "%s", conventions.TIME_TO_EXHAUSTION, _LENGTH, _NO_TIME),
         "credits_at_risk": _credits(slo),
         "runbook": _runbook(slo),
@@ -184,18 +187,31 @@ def _exhausted(slo: Slo) -> str:
     return _asked(slo, rest, conventions.budget_consumed(slo.window), _LENGTH, _NO_TIME, "$value")
 
 
-def _asked(slo: Slo, expression: str, metric: str, shown: str, otherwise: str, *values: str) -> str:
+def _young(slo: Slo) -> str:
+    """A sentence while a part of the window, or of the period so far, is not measured; else nothing."""
+    begin, whole = f"time() - {number(slo.window.length.seconds)}", str(slo.window)
+    if isinstance(slo.window, CalendarWindow):
+        labels = conventions.calendar_labels(slo.platform, slo.window)
+        start = selector_text(label_selector(conventions.PERIOD_START, labels))
+        begin, whole = f"scalar({start})", f"this {slo.window.calendar.value}"
+    shown = f"{_LENGTH} of {whole} are measured, and what is not counts as clean. "
+    return _asked(slo, f"time() - (%s > {begin})", conventions.MEASURED_SINCE, shown, "", before="Only ")
+
+
+def _asked(slo: Slo, expression: str, metric: str, shown: str, otherwise: str, *values: str, before: str = "") -> str:
     """A fixed template that asks Prometheus for one of our own recordings, `%s`, when the alert is sent.
 
     Percentages are rounded by the query and written by the template as they are: without exponents.
     """
     fixed = matchers_text(own(slo, metric).matchers)
+    known = [*(f"$labels.{label}" for label in slo.split_labels), *values]
+    fixed = fixed.replace("%", "%%") if known else fixed  # `printf` fills in what is known
     selector = metric + "{" + ", ".join([fixed, *(f"{label}=%q" for label in slo.split_labels)]) + "}"
     query = f"`{expression.replace('%s', selector)}`"
-    known = [*(f"$labels.{label}" for label in slo.split_labels), *values]
     if known:
         query = f"(printf {query} {' '.join(known)})"
-    return f"{{{{ with query {query} }}}}{{{{ . | first | value{shown}{{{{ else }}}}{otherwise}{{{{ end }}}}"
+    found = f"{before}{{{{ . | first | value{shown}"
+    return f"{{{{ with query {query} }}}}{found}{f'{{{{ else }}}}{otherwise}' if otherwise else ''}{{{{ end }}}}"
 
 
 def _credits(slo: Slo) -> str:
@@ -214,7 +230,7 @@ def _links(platform: Platform, slo: Slo) -> dict[str, str]:
 
 
 def _runbook(slo: Slo) -> str:
-    words = {"service": slo.service, "slo": slo.id}
+    words = {"service": slo.service, "slo": quote(slo.id)}
     return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), slo.runbook or "")
 
 
@@ -223,4 +239,4 @@ def _dashboard(platform: Platform, slo: Slo) -> str:
         return ""
     split = "".join(f"&var-{label}={{{{ $labels.{label} | urlquery }}}}" for label in slo.split_labels)
     base = platform.dashboards.base_url.rstrip("/")
-    return f"{base}/d/{conventions.dashboard_uid(platform, 'detail')}?var-slo={slo.id}{split}"
+    return f"{base}/d/{conventions.dashboard_uid(platform, 'detail')}?var-slo={quote(slo.id)}{split}"

@@ -117,7 +117,7 @@ def _late(slo: Slo, selectors: Selectors) -> str:
     """
     sampling, after = slo.sampling, _blind_after(slo)
     old = number((sampling.shift + sampling.resolution + sampling.scrape_interval * 2).seconds)
-    looks, every = f"{after + sampling.late_by}:{sampling.resolution * 2}", matching_on(sampling.target_labels)
+    looks, every = f"{after + sampling.late_by}:{sampling.rollup}", matching_on(sampling.target_labels)
     now, seen = list[str](), list[str]()
     for selector in selectors:
         text = selector_text(selector)

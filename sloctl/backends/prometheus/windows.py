@@ -138,6 +138,7 @@ def measured_since(slo: Slo) -> str:
 
     Older tiles that a backfill wrote are found by looking at so many moments, and so is where a server's memory ends.
     They reach further back than the window, so that a pause of Prometheus at its beginning does not make it young.
+    A split value that left is known for as long as the window holds its events.
     """
     resolution, rolled_up = slo.sampling.resolution, conventions.total_tile(slo.sampling.rollup)
     recorded, tile, rolled = (
@@ -150,7 +151,9 @@ def measured_since(slo: Slo) -> str:
     found = f"min_over_time(timestamp({rolled})[{step * (_MOMENTS + 4)}:{step}])"
     found = f"min without (period) ({found})" if slo.calendar else found
     before = f"({found} - {number(step.seconds)})"
-    return f"{known} <= {found} >= {before}\nor {before}\nor {known}"
+    window = selector_text(own(slo, conventions.window_total(slo.window)))
+    counted = f"({tile} or last_over_time({window}[{hour}:{hour // 12}]))"
+    return f"{known} <= {found} >= {before}\nor {before}\nor {known} and {counted}"
 
 
 def _longest(slo: Slo) -> Duration:

@@ -37,6 +37,7 @@ def annotations(folder: Path, alert: str, platform: str = "", slo: str = "") -> 
 
 def test_a_page_says_what_is_promised_what_is_spent_how_long_the_rest_lasts_and_what_to_do(tmp_path: Path) -> None:
     consumed = 'slo:error_budget_consumed:ratio_increase30d{platform="shop", slo="cart-ok"}'
+    since = consumed.replace("error_budget_consumed:ratio_increase30d", "measured_since:timestamp_seconds")
     left = f"round(2592 * clamp_min(1 - max({consumed} or vector(0)), 0) / %g)"
     assert annotations(tmp_path, "CartOkBudgetBurnP1Over1h") == {
         "summary": "cart-ok: {{ $value | humanizePercentage }} of events are bad over 1h, above 14.4x the error budget",
@@ -45,6 +46,8 @@ def test_a_page_says_what_is_promised_what_is_spent_how_long_the_rest_lasts_and_
         "not yet counted{{ end }} of the error budget was spent; at the rate of the last 1h the rest is gone in "
         f"{{{{ with query (printf `{left}` $value) }}}}{{{{ . | first | value | humanizeDuration }}}}{{{{ else }}}}"
         "a time that is not yet counted{{ end }}. "
+        f"{{{{ with query `time() - ({since} > time() - 2592000)` }}}}Only "
+        "{{ . | first | value | humanizeDuration }} of 30d are measured, and what is not counts as clean. {{ end }}"
         "Users are affected now, so follow the runbook and open an incident.",
         "runbook_url": "https://runbooks.example.com/cart/cart-ok",
         "dashboard_url": "https://grafana.example.com/d/slo-shop-detail?var-slo=cart-ok",

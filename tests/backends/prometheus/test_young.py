@@ -92,3 +92,73 @@ def test_what_a_server_has_forgotten_is_not_covered(rule_test: RuleTest) -> None
         only="fast",
         interval="4m",
     )
+
+
+def test_a_split_value_that_left_is_forgotten_with_its_last_tile(rule_test: RuleTest) -> None:
+    """Until then nobody takes it for a new one, however rarely it comes: `seldom` is seen by none of the few looks."""
+    here = {"stays": "1x900", "left": "1x90", "seldom": "_x2 1x1 _x900"}
+    window = {"stays": "1x900", "left": f"1x{90 + 360}", "seldom": "_x2 1x900"}
+    series = {
+        f'slo:sli_total:increase{length}{{platform="default", service="api", slo="api-ok", tenant="{tenant}"}}': values
+        for lengths, shown in ((("1m", "4m"), here), (("1d",), window))
+        for length in lengths
+        for tenant, values in shown.items()
+    }
+
+    def known(*tenants: str) -> list[dict[str, object]]:
+        return [{"labels": f'{{tenant="{tenant}"}}', "value": 1} for tenant in tenants]
+
+    since = "count by (tenant) (slo:measured_since:timestamp_seconds)"
+    rule_test(
+        SPEC.format(slo="by: [tenant]\n    window: 1d"),
+        series,
+        values=[
+            ("24h", since, known("left", "seldom", "stays")),
+            ("48h", since, known("seldom", "stays")),
+            ("48h", *between("sum(slo:measured_since:timestamp_seconds{tenant='seldom'})", 400, 500)),
+        ],
+        interval="4m",
+        every="4m",
+        only="fast",
+    )
+
+
+@pytest.mark.parametrize("by", [False, True])
+def test_a_page_says_how_much_of_its_period_is_measured(rule_test: RuleTest, by: bool) -> None:
+    """Of a month that began at zero; what of it is still to come is not missing."""
+    outage = requests("0+300x40 12000x400", "0x40 300+300x400", ', tenant="x"')
+    more = {"tenant": "x"} if by else {}
+    own = "platform='default'" + (", tenant='x'" if by else "")
+    slo = "window: {calendar: month, time_zone: UTC}\n    annotations: {note: '$young.'}"
+    slo += "\n    alerts: [{severity: P2, burn: 2, over: 5m}]"
+    labels = {"platform": "default", "service": "api", "slo": "api-ok", "sloctl": "v1", "severity": "P2"}
+
+    def told(since: int, note: str) -> None:
+        at = "slo:measured_since:timestamp_seconds{" + own.replace("'", '"') + ', service="api", slo="api-ok"}'
+        description = (
+            "api promises 99.9% over month (UTC). A few minutes ago a part that is not yet counted of the error "
+            "budget was spent; at the rate of the last 5m the rest is gone in 43m 12s. "
+            f"{note}Follow the runbook before the budget is gone."
+        )
+        summary = f"api-ok{' for tenant x' if by else ''}: 100% of events are bad over 5m, above 2x the error budget"
+        texts = {"summary": summary, "description": description, "note": f"{note}."}
+        rule_test(
+            SPEC.format(slo=slo + ("\n    by: [tenant]" if by else "")),
+            UP
+            | outage
+            | {
+                at: f"{since}x90",
+                'slo:period_start:timestamp_seconds{platform="default", calendar="month_UTC"}': "0x90",
+            },
+            alerts=[
+                (
+                    "40m",
+                    "ApiOkBudgetBurnP2Over5m",
+                    [{"exp_labels": {**labels, **more, "burn_tier": "p2-5m"}, "exp_annotations": texts}],
+                )
+            ],
+            only="fast",
+        )
+
+    told(600, "Only 30m 0s of this month are measured, and what is not counts as clean. ")
+    told(-31_536_000, "")
