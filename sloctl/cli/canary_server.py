@@ -68,6 +68,13 @@ def _address(text: str) -> tuple[str, int]:
     help="Certificate, with those of its issuers: speak HTTPS. A new one is read as it comes.",
 )
 @click.option("--tls-key", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Its key.")
+@click.option(
+    "--keep-evidence",
+    type=options.length,
+    default="90d",
+    show_default=True,
+    help="How long the counts of decisions are kept; what was decided stays for ever.",
+)
 def serve(
     paths: tuple[str, ...],
     root: Path | None,
@@ -78,6 +85,7 @@ def serve(
     drain: float,
     tls_cert: Path | None,
     tls_key: Path | None,
+    keep_evidence: Duration,
 ) -> None:
     """Answer Argo Rollouts: POST /v1/canary/evaluate.
 
@@ -94,7 +102,7 @@ def serve(
     host, port = listen
     watched = [file for file in (tokens, tls_cert, tls_key) if file is not None]
     listening = Listening(host, port, drain, tls_cert, tls_key)
-    serve(listening, Store.open(store), load, lambda: _stamp(paths, watched))
+    serve(listening, Store.open(store), load, lambda: _stamp(paths, watched), float(keep_evidence.seconds))
 
 
 def _configuration(

@@ -200,7 +200,7 @@ class ArmSamples:
     def _rows_of(self, series: Sequence[CounterSeries]) -> Rows:
         index: dict[LabelValues, int] = {}
         places = [index.setdefault(self.target(each), len(index)) for each in series]
-        values = np.stack([each.values for each in series])
+        values = np.concatenate([each.values for each in series]).reshape(len(series), -1)  # sooner than a stack
         return Rows(values, ~np.isnan(values), list(index), np.array(places))
 
     @cached_property
@@ -300,16 +300,20 @@ class CheckSamples:
 def group_paths(samples: ArmSamples, by: tuple[str, ...]) -> dict[tuple[str, float | None], dict[LabelValues, Path]]:
     """Events of each role, of each bucket's bound where it is a histogram, and of each value of the labels `by`."""
     found: dict[tuple[str, float | None], dict[LabelValues, Path]] = {}
+    named = (*by, "le")
     for role, rows in samples.rows.items():
-        index: dict[tuple[float | None, LabelValues], int] = {}
-        keys = [(_bound(each), _picked(each.labels, by)) for each in samples.series[role]]
-        groups = np.array([index.setdefault(key, len(index)) for key in keys])
+        texts: dict[LabelValues, int] = {}
+        places = [texts.setdefault(_picked(each.labels, named), len(texts)) for each in samples.series[role]]
+        index: dict[tuple[LabelValues, float | None], int] = {}
+        bounds = ((value, float(bound) if bound else None) for *value, bound in texts)
+        group_of = np.array([index.setdefault((tuple(value), bound), len(index)) for value, bound in bounds])
+        groups = group_of[places]
         seen = np.stack([samples.seen[target] for target in rows.targets])[rows.places]
         low, high = all_counted(rows.values, seen)
         if samples.warm_up:
             low, high = _warm(low, high, seen, samples.warm_up)
         until = [_grouped(np.add, each, groups) for each in ((low,) if high is low else (low, high))]
-        for (bound, value), group in index.items():
+        for (value, bound), group in index.items():
             found.setdefault((role, bound), {})[value] = Path(until[0][group], until[-1][group])
     return found
 
@@ -439,11 +443,6 @@ def pooled(values: Iterable[tuple[LabelValues, float]], most: int) -> list[Label
     """The values with the most requests, at most so many, sorted; the others are pooled by the caller."""
     ranked = sorted(values, key=lambda pair: (-pair[1], pair[0]))
     return sorted(value for value, _ in ranked[:most])
-
-
-def _bound(series: CounterSeries) -> float | None:
-    bound = series.labels.get("le")
-    return None if bound is None else float(bound)
 
 
 def _name(series: CounterSeries) -> str:
