@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Final, TypeAlias
 
@@ -18,6 +18,8 @@ from numpy.typing import NDArray
 
 from sloctl.canary.analysis.samples import CounterSeries, Labels, all_on_grid
 from sloctl.canary.analysis.statistics import Floats
+from sloctl.canary.source.copies import copy_that_counts, counting, scraped_apart
+from sloctl.model.selector import Matcher
 from sloctl.prometheus import Series as Raw
 
 AGAIN: Final = 2
@@ -42,6 +44,7 @@ class KeptCounters:
         invalid: the last grid point until which a sample of it was no counter's value; -1 for none.
         whole_at: Unix seconds of the last point when all was read.
         distance: seconds between samples of the target that is scraped least often; 0 while that is not known.
+        copy: what the series have that count, where several servers scrape the same targets.
     """
 
     labels: Sequence[Labels]
@@ -49,12 +52,15 @@ class KeptCounters:
     invalid: NDArray[np.intp]
     whole_at: float
     distance: float
+    copy: Matcher | None
     _rows: Mapping[str, int]
     _chosen: dict[Hashable, tuple[int, tuple[int, ...] | None]] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, raws: Sequence[Raw], grid: Floats) -> KeptCounters:
+    def read(cls, raws: Sequence[Raw], grid: Floats, target_labels: tuple[str, ...]) -> KeptCounters:
         """From samples of the whole grid."""
+        copy = copy_that_counts(raws, target_labels)
+        raws = counting(raws, copy)
         placed = all_on_grid([(raw.times, raw.values) for raw in raws], grid)
         values = np.stack([row for row, _ in placed]) if placed else np.empty((0, len(grid)))
         rows = {_identity(raw.labels): index for index, raw in enumerate(raws)}
@@ -63,7 +69,7 @@ class KeptCounters:
             if flag and raw.times[-1] > grid[0]:
                 invalid[index] = _last_invalid(raw, grid)
         labels = [Labels(raw.labels) for raw in raws]
-        return cls(labels, values, invalid, float(grid[-1]), distance(raw.times for raw in raws), rows)
+        return cls(labels, values, invalid, float(grid[-1]), distance(raw.times for raw in raws), copy, rows)
 
     def grown(self, raws: Sequence[Raw], grid: Floats, first: int) -> KeptCounters:
         """With samples from the grid point `first` on instead of what was known of that time."""
@@ -85,7 +91,11 @@ class KeptCounters:
         for place, raw, (_, flag) in zip(places, raws, placed, strict=True):
             if flag:
                 invalid[place] = _last_invalid(raw, grid)
-        return KeptCounters(labels, values, invalid, self.whole_at, self.distance, rows, dict(self._chosen))
+        return KeptCounters(labels, values, invalid, self.whole_at, self.distance, self.copy, rows, dict(self._chosen))
+
+    def known_of(self, raws: Sequence[Raw]) -> list[Raw]:
+        """Those that were there before."""
+        return [raw for raw in raws if _identity(raw.labels) in self._rows]
 
     def series(
         self, key: Hashable, belongs: Callable[[Mapping[str, str]], bool | None]
@@ -162,21 +172,33 @@ class KeptReleases:
             while len(self._kept) > 1 and sum(len(each.labels) for each in self._kept.values()) > self._most:
                 self._kept.popitem(last=False)
 
-    def look(self, key: Hashable, grid: Floats, ask: Callable[[float], Sequence[Raw]], earlier: float) -> KeptCounters:
+    def look(
+        self,
+        key: Hashable,
+        grid: Floats,
+        ask: Callable[[float], Sequence[Raw]],
+        earlier: float,
+        target_labels: tuple[str, ...],
+    ) -> KeptCounters:
         """The counters on a grid that begins where it did at the last look.
 
         Args:
             ask: the samples of so many seconds until the grid's end.
             earlier: seconds before the grid in which the sample at its first point may lie.
+            target_labels: the labels that tell processes apart.
         """
         known, end, step = self.get(key), float(grid[-1]), float(grid[1] - grid[0])
         first = 0 if known is None else min(known.values.shape[1], len(grid)) - AGAIN
         new: Sequence[Raw] = ()
         if known is not None and first >= 1 and 0 <= end - known.whole_at < _until_whole(known, grid):
-            new = ask(end - float(grid[first]) + step)
+            new = counting(ask(end - float(grid[first]) + step), known.copy)
         if known is not None and new:
             found = known.grown(new, grid, first)
+            if len(found.labels) > len(known.labels) and any(scraped_apart(new, target_labels)):
+                # One more server may have begun to scrape the same targets: whoever reads all next time can tell.
+                found = replace(known.grown(known.known_of(new), grid, first), whole_at=-np.inf)
         else:  # also where there is nothing new at all: then what was there before may be gone as well
-            found = KeptCounters.read([raw for raw in ask(end - float(grid[0]) + earlier) if raw.times], grid)
+            every = [raw for raw in ask(end - float(grid[0]) + earlier) if raw.times]
+            found = KeptCounters.read(every, grid, target_labels)
         self.put(key, found)
         return found
