@@ -236,6 +236,14 @@ class ArmSamples:
         }
         return replace(self, series=series)
 
+    def first(self, points: int) -> ArmSamples:
+        """Only what was until a grid point, so many from the first on."""
+        series = {
+            role: tuple(CounterSeries(each.labels, each.values[:points], each.invalid) for each in found)
+            for role, found in self.series.items()
+        }
+        return replace(self, series=series, points=min(points, self.points))
+
     def last_seen(self) -> dict[LabelValues, int]:
         """The last grid point at which each target was scraped."""
         return {target: int(np.flatnonzero(here)[-1]) for target, here in self.seen.items() if here.any()}
