@@ -78,6 +78,7 @@ def serve(
     load: Callable[[], Configuration],
     stamp: Callable[[], object],
     evidence_seconds: float,
+    public_url: str = "",
 ) -> None:
     """Serve until SIGTERM or SIGINT.
 
@@ -85,6 +86,7 @@ def serve(
         load: reads the configuration; raises `SloctlError` when it is not good.
         stamp: differs when a file of the configuration has changed.
         evidence_seconds: how long the counts of a decision are kept.
+        public_url: the server's address for people, to which verdicts link.
 
     Raises:
         SloctlError: the configuration is not good, or nobody would have to authenticate.
@@ -94,7 +96,8 @@ def serve(
     runtime = configure(SERVICE, registry=CollectorRegistry(), sample_ratio=0.0, set_global=False)
     metrics = ServerMetrics(runtime.registry)
     configuration = CurrentConfiguration(lambda: _safe(load(), listening), metrics)
-    evaluation = Evaluator(store, Shared(lambda: configuration.current.prometheus, metrics), metrics)
+    shared = Shared(lambda: configuration.current.prometheus, metrics)
+    evaluation = Evaluator(store, shared, metrics, public_url=public_url)
     webhook = Webhook(configuration, evaluation, metrics)
     app = webhook.app()
     instrument_app(app, runtime, trust="edge")

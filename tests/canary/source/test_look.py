@@ -426,3 +426,16 @@ def test_a_pair_of_servers_without_deduplication_counts_every_request_once(evalu
     assert "of each series the one with prometheus_replica='a' counts" in "".join(answer["warnings"])
     evaluate.stub.fails = lambda query: '"7ddf8"' in query
     assert evaluate() == (1, "rollback/harm")
+
+
+def test_a_look_can_be_a_page_with_a_picture_as_well(evaluate: Evaluate, tmp_path: Path) -> None:
+    file = tmp_path / "look.html"
+    evaluate.stub.fails = lambda query: '"7ddf8"' in query
+    assert evaluate("--html", str(file)) == (1, "rollback/harm")
+    page = file.read_text(encoding="utf-8")
+    assert page.count("<svg") == 1
+    assert "<b class=rollback>" in page
+    assert "harm shown at" in page
+    evaluate.stub.body = lambda _: (503, "")
+    assert evaluate("--html", str(file)) == (3, "continue/source_unavailable")
+    assert "<svg" not in file.read_text(encoding="utf-8")
