@@ -86,7 +86,6 @@ def _web_address(text: str) -> str:
 @click.option(
     "--public-url",
     type=options.Parsed("address", _web_address),
-    default="",
     metavar="URL",
     help="Where people reach this server: verdicts and dashboards then link to pictures of the evidence.",
 )
@@ -101,7 +100,7 @@ def serve(
     tls_cert: Path | None,
     tls_key: Path | None,
     keep_evidence: Duration,
-    public_url: str,
+    public_url: str | None,
 ) -> None:
     """Answer Argo Rollouts: POST /v1/canary/evaluate.
 
@@ -119,7 +118,7 @@ def serve(
     watched = [file for file in (tokens, tls_cert, tls_key) if file is not None]
     listening = Listening(host, port, drain, tls_cert, tls_key)
     evidence_seconds = float(keep_evidence.seconds)
-    serve(listening, Store.open(store), load, lambda: _stamp(paths, watched), evidence_seconds, public_url)
+    serve(listening, Store.open(store), load, lambda: _stamp(paths, watched), evidence_seconds, public_url or "")
 
 
 def _configuration(
