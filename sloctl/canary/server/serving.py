@@ -42,8 +42,8 @@ PRUNE_SECONDS: Final = 3600.0
 """Evidence that is too old is looked for so often."""
 _ADDRESS_IS_TAKEN: Final = (1, 3)
 """How uvicorn exits then, by its version; its log says so."""
-COLLECT_AFTER: Final = 50_000
-"""New objects after which garbage is looked for; a look makes tens of thousands, and hardly any cycle."""
+COLLECT_AFTER: Final = 250_000
+"""New objects after which garbage is looked for; a look of a large service makes 100 000, and hardly any cycle."""
 
 
 @dataclass(frozen=True, slots=True)

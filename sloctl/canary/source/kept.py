@@ -16,7 +16,7 @@ from typing import Final, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from sloctl.canary.analysis.samples import CounterSeries, Labels, all_on_grid
+from sloctl.canary.analysis.samples import CounterTable, Grouping, all_on_grid
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.source.copies import copy_that_counts, counting, scraped_apart
 from sloctl.model.selector import Matcher
@@ -34,6 +34,20 @@ Belongs: TypeAlias = Callable[[Mapping[str, str]], bool | None]
 """Whether a series with these labels does; None where that cannot be told."""
 
 
+_NONE: Final = np.array([], dtype=np.intp)
+
+
+@dataclass(frozen=True, slots=True)
+class _Chosen:
+    """Which of the first `known` series belong to something, None where that cannot be told, and those shown last."""
+
+    known: int = 0
+    rows: NDArray[np.intp] | None = field(default_factory=lambda: _NONE)
+    shown: NDArray[np.intp] = field(default_factory=lambda: _NONE)
+    labels: Sequence[Mapping[str, str]] = ()
+    groupings: dict[tuple[str, ...], Grouping] = field(default_factory=dict)
+
+
 @dataclass(frozen=True, slots=True)
 class KeptCounters:
     """The counters of one selector.
@@ -47,14 +61,14 @@ class KeptCounters:
         copy: what the series have that count, where several servers scrape the same targets.
     """
 
-    labels: Sequence[Labels]
+    labels: Sequence[Mapping[str, str]]
     values: Floats
     invalid: NDArray[np.intp]
     whole_at: float
     distance: float
     copy: Matcher | None
     _rows: Mapping[str, int]
-    _chosen: dict[Hashable, tuple[int, tuple[int, ...] | None]] = field(default_factory=dict)
+    _chosen: dict[Hashable, _Chosen] = field(default_factory=dict)
 
     @classmethod
     def read(cls, raws: Sequence[Raw], grid: Floats, target_labels: tuple[str, ...]) -> KeptCounters:
@@ -68,7 +82,7 @@ class KeptCounters:
         for index, (raw, (_, flag)) in enumerate(zip(raws, placed, strict=True)):
             if flag and raw.times[-1] > grid[0]:
                 invalid[index] = _last_invalid(raw, grid)
-        labels = [Labels(raw.labels) for raw in raws]
+        labels = [raw.labels for raw in raws]
         return cls(labels, values, invalid, float(grid[-1]), distance(raw.times for raw in raws), copy, rows)
 
     def grown(self, raws: Sequence[Raw], grid: Floats, first: int) -> KeptCounters:
@@ -80,7 +94,7 @@ class KeptCounters:
             if place >= len(labels) or labels[place] != raw.labels:
                 key = _identity(raw.labels)
                 if (place := rows.setdefault(key, len(labels))) == len(labels):
-                    labels.append(Labels(raw.labels))
+                    labels.append(raw.labels)
             places.append(place)
         values, invalid = np.full((len(labels), len(grid)), np.nan), np.full(len(labels), -1)
         old = len(self.labels)
@@ -97,21 +111,21 @@ class KeptCounters:
         """Those that were there before."""
         return [raw for raw in raws if _identity(raw.labels) in self._rows]
 
-    def series(
-        self, key: Hashable, belongs: Callable[[Mapping[str, str]], bool | None]
-    ) -> tuple[CounterSeries, ...] | None:
+    def series(self, key: Hashable, belongs: Belongs) -> CounterTable | None:
         """The series that belong to something, which `key` names; None where that cannot be told of each."""
-        known, chosen = self._chosen.get(key, (0, ()))
-        if chosen is not None:
-            told = [belongs(labels) for labels in self.labels[known:]]
-            more = tuple(index for index, here in enumerate(told, known) if here)
-            chosen = None if None in told else chosen + more
-            self._chosen[key] = len(self.labels), chosen
-        if chosen is None:
+        chosen = self._chosen.get(key, _Chosen())
+        if chosen.rows is not None and chosen.known < len(self.labels):
+            told = [belongs(labels) for labels in self.labels[chosen.known :]]
+            more = [index for index, here in enumerate(told, chosen.known) if here]
+            rows = None if None in told else np.concatenate([chosen.rows, np.array(more, dtype=np.intp)])
+            chosen = self._chosen[key] = _Chosen(len(self.labels), rows)
+        if chosen.rows is None:
             return None
-        invalid, seen = (self.invalid >= 0).tolist(), self._seen.tolist()
-        shown = [index for index in chosen if seen[index]]
-        return tuple([CounterSeries(self.labels[index], self.values[index], invalid[index]) for index in shown])
+        shown = chosen.rows[self._seen[chosen.rows]]
+        if not np.array_equal(shown, chosen.shown):
+            named = [self.labels[index] for index in shown.tolist()]
+            chosen = self._chosen[key] = replace(chosen, shown=shown, labels=named, groupings={})
+        return CounterTable(chosen.labels, self.values[shown], self.invalid[shown] >= 0, chosen.groupings)
 
     @property
     def _seen(self) -> NDArray[np.bool_]:

@@ -16,7 +16,7 @@ import numpy as np
 
 from sloctl.canary.analysis.counts import blocks_of
 from sloctl.canary.analysis.evidence import BLOCK_SECONDS, FEW_BLOCKS
-from sloctl.canary.analysis.samples import GRACE, ArmSamples, CheckSamples, CounterSeries, LabelValues
+from sloctl.canary.analysis.samples import GRACE, ArmSamples, CheckSamples, CounterSeries, CounterTable, LabelValues
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.source.arms import Arm, all_but
 from sloctl.canary.source.copies import copy_that_counts, counting
@@ -111,6 +111,7 @@ class LookQueries:
         slo = self.slos[name]
         roles, labels = slo_roles(slo, every_bucket=every_bucket), slo.sampling.target_labels
         versions = (self.canary, self.baseline)
+        series: list[Mapping[str, Sequence[CounterSeries]]]
         if is_counted_anew(slo):
             found = self._counting([self._found(roles, arm, start) for arm in versions], labels)
             edges = native_edges(raw for arm in found for answer in arm.values() for raw in answer)
@@ -150,18 +151,15 @@ class LookQueries:
 
     def _counters(
         self, roles: Roles, arm: Arm, start: float, labels: tuple[str, ...]
-    ) -> dict[str, tuple[CounterSeries, ...]]:
+    ) -> dict[str, Sequence[CounterSeries]]:
         """The counters of a version, by role."""
-        return {
-            role: tuple(
-                series
-                for selector in selectors
-                for series in self._of_arm(selector.narrowed(*arm.asked), arm, start, labels)
-            )
-            for role, selectors in roles.items()
-        }
+        found: dict[str, Sequence[CounterSeries]] = {}
+        for role, selectors in roles.items():
+            tables = [self._of_arm(selector.narrowed(*arm.asked), arm, start, labels) for selector in selectors]
+            found[role] = tables[0] if len(tables) == 1 else [series for table in tables for series in table]
+        return found
 
-    def _of_arm(self, selector: Selector, arm: Arm, start: float, labels: tuple[str, ...]) -> tuple[CounterSeries, ...]:
+    def _of_arm(self, selector: Selector, arm: Arm, start: float, labels: tuple[str, ...]) -> CounterTable:
         """The counters of a selector that belong to a version.
 
         They are chosen from an answer that holds them where there is one, as bad events are among all events.
@@ -207,9 +205,7 @@ class LookQueries:
         grid: Floats = start + self.grid * np.arange(points, dtype=np.float64)
         return grid
 
-    def _arm(
-        self, series: Mapping[str, tuple[CounterSeries, ...]], start: float, labels: tuple[str, ...]
-    ) -> ArmSamples:
+    def _arm(self, series: Mapping[str, Sequence[CounterSeries]], start: float, labels: tuple[str, ...]) -> ArmSamples:
         warm_up = math.ceil(float(self.warm_up.seconds) / self.grid)
         return ArmSamples(series, len(self._grid(start)), labels, warm_up=warm_up)
 
