@@ -179,9 +179,9 @@ SCRAPE = 15.0
 def clusters() -> Iterator[Cell]:
     """What clusters add: scrapes every 15 s, of each pod at its own moment, slow bursts, bad nodes, late failures."""
     scraped = World(0, look_seconds=SCRAPE, looks=40)
-    for rps in (200, 10_000):
+    for rps in (200, 1000, 10_000):
         for canary, all_ in ((1, 20), (1, 4), (1, 2), (10, 20)):
-            for level, seconds in ((0.03, 180), (0.3, 60), (1.0, 180)):
+            for level, seconds in ((0.01, 180), (0.03, 180), (0.3, 60), (1.0, 180)):
                 world = replace(
                     scraped,
                     rps=rps,
@@ -192,8 +192,24 @@ def clusters() -> Iterator[Cell]:
                 )
                 what = f"unchanged, {level:.0%} for {seconds} s, {canary} of {all_} pods, {rps} rps"
                 yield Cell(what, world, rolled_back_at_most=1)
+    yield from errors(scraped)
     yield from bursts(scraped)
     yield from late(scraped)
+
+
+def errors(scraped: World) -> Iterator[Cell]:
+    """Unchanged versions whose errors hang together, at any traffic."""
+    kinds = {
+        "Poisson": scraped,
+        "bursts of 5 s": replace(scraped, burst=BURST, burst_seconds=5.0),
+        "each failure tried four times": replace(scraped, retries=4),
+        "drifting errors, a minute": replace(scraped, wander=0.5),
+        "drifting errors, ten minutes": replace(scraped, wander=0.5, wander_seconds=600.0),
+        "an incident that hits the canary 1.5 times": replace(scraped, incident=INCIDENT, incident_from=300, hit=1.5),
+    }
+    for what, world in kinds.items():
+        for rps in (2, 20, 200, 1000, 10_000):
+            yield Cell(f"unchanged, {what}, {rps} rps", replace(world, rps=rps), rolled_back_at_most=1)
 
 
 def bursts(scraped: World) -> Iterator[Cell]:
@@ -217,6 +233,10 @@ def late(scraped: World) -> Iterator[Cell]:
     """Bad canaries, from the beginning or the end, and cold ones."""
     for rate, rps, seconds in ((0.01, 200, 90), (0.01, 1000, 30), (0.03, 1000, 30)):
         yield Cell(f"{rate:.0%} errors, {rps} rps", replace(scraped, rps=rps, canary=rate), None, 99, seconds)
+    for end, minutes, rps, seconds in ((0.01, 10, 200, 420), (0.01, 10, 1000, 240), (0.02, 60, 200, 750)):
+        leak = replace(scraped, rps=rps, leak=end, looks=4 * minutes)
+        what = f"a leak from 0.1% to {end:.0%} in {minutes} minutes, {rps} rps"
+        yield Cell(what, leak, None, 99, seconds, promoted_at_most=1)
     for rate, rps in ((0.03, 200), (0.01, 1000)):
         for minutes in (10, 60):
             world = replace(scraped, rps=rps, late=rate, late_from=60 * (minutes - 1), looks=4 * minutes)

@@ -1,8 +1,8 @@
 """Simulated canaries: counts of two versions per interval, with what their history would have shown.
 
 A world is Poisson traffic with a common error ratio; it may be *bursty* (each arm's errors swing on their own,
-block by block), have a *shared incident* that multiplies the errors of both arms, pods that are *scraped* at different
-moments, or a canary that *changes* on its way.
+block by block) or *wander* (they drift), have a *shared incident* that multiplies the errors of both arms, pods that
+are *scraped* at different moments, or a canary that *changes* on its way.
 """
 
 from __future__ import annotations
@@ -30,7 +30,12 @@ class World:
         canary: the canary's error ratio; `rate` is the baseline's.
         burst: coefficient of variation of each arm's error intensity, 0 for Poisson arms.
         burst_seconds: how long it stays the same.
+        wander: standard deviation of the logarithm of each arm's error intensity, where it drifts instead (AR(1)).
+        wander_seconds: how long it remembers where it was.
+        retries: how often each failure is counted, as clients try again.
         incident: error ratio of both arms from `incident_from` to `incident_until`, 0 for none.
+        hit: so many times as hard it hits the canary.
+        leak: the canary's error ratio at the end, to which it grows from the beginning; None for no growth.
         pods: of the canary and of the baseline, each scraped at a moment of its own; None scrapes all together.
         late: the canary's error ratio from `late_from` on; None leaves it.
         history_blocks: for how many of the hour's blocks the stable version is there.
@@ -44,7 +49,12 @@ class World:
     weight: float = 0.05
     burst: float = 0.0
     burst_seconds: float = BLOCK_SECONDS
+    wander: float = 0.0
+    wander_seconds: float = 60.0
+    retries: int = 1
     incident: float = 0.0
+    hit: float = 1.0
+    leak: float | None = None
     incident_from: int = 200
     incident_until: int = 380
     pods: tuple[int, int] | None = None
@@ -69,6 +79,10 @@ class World:
         if self.incident:
             rate[self.incident_from : self.incident_until] = self.incident
         canary = rate * self.canary / self.rate
+        if self.incident:
+            canary[self.incident_from : self.incident_until] *= self.hit
+        if self.leak is not None:
+            canary = np.linspace(self.canary, self.leak, seconds)
         if self.late is not None:
             canary[self.late_from :] = self.late
         if self.cold is not None:
@@ -98,28 +112,39 @@ class World:
         shown = [(until[ends + width - phase - 1] - until[ends - phase - 1]) / width for phase in range(width)]
         probability = np.clip(np.stack(shown)[phases], 0, 1)
         n = rng.poisson(requests / phases.shape[1], probability.shape)
-        per_block = max(1, round(self.burst_seconds / self.look_seconds))
-        swing = np.repeat(self._swing(rng, (runs, self.looks // per_block + 1)), per_block, axis=1)[:, : self.looks]
-        x = rng.binomial(n, np.clip(probability * swing[:, None], 0, 1))
+        swing = self._swing(rng, (runs, self.looks), self.look_seconds)
+        x = self.retries * rng.binomial(n, np.clip(probability * swing[:, None] / self.retries, 0, 1))
+        n = n + x - x // self.retries
         return IntervalCounts(x.sum(axis=1).astype(float), n.sum(axis=1).astype(float))
 
-    def _swing(self, rng: Generator, shape: tuple[int, int]) -> Floats:
+    def _swing(self, rng: Generator, shape: tuple[int, int], seconds: float) -> Floats:
+        """What the error intensity of one arm is multiplied by, in each of so many intervals of so many seconds."""
+        if self.wander:
+            return self._drift(rng, shape, seconds)
         if not self.burst:
             return np.ones(shape)
-        square = self.burst**2
-        return rng.gamma(1 / square, square, size=shape)
+        square, intervals = self.burst**2, max(1, round(self.burst_seconds / seconds))
+        blocks = rng.gamma(1 / square, square, size=(shape[0], -(-shape[1] // intervals)))
+        return np.repeat(blocks, intervals, axis=1)[:, : shape[1]]
+
+    def _drift(self, rng: Generator, shape: tuple[int, int], seconds: float) -> Floats:
+        keeps = np.exp(-seconds / self.wander_seconds)
+        noise = rng.standard_normal(shape) * self.wander
+        noise[:, 1:] *= np.sqrt(1 - keeps**2)
+        for index in range(1, shape[1]):
+            noise[:, index] += keeps * noise[:, index - 1]
+        return np.exp(noise - self.wander**2 / 2)
 
     def history(self, rng: Generator, runs: int) -> BaselineHistory:
         """What an hour of the stable version shows of so many runs: two halves of it, each with its own bursts."""
         shape, born = (runs, HISTORY_BLOCKS), HISTORY_BLOCKS - self.history_blocks
-        per_burst = max(1, round(self.burst_seconds / BLOCK_SECONDS))
         halves = []
         for bad in (0.0 if self.bad_node is None else self.bad_node - self.rate, 0.0):
             n = rng.poisson(self.rps * (1 - self.weight) * BLOCK_SECONDS / 2, shape)
             n[:, :born] = 0
-            swing = np.repeat(self._swing(rng, (runs, -(-shape[1] // per_burst))), per_burst, axis=1)[:, : shape[1]]
-            rate = self.rate + bad * 2 / NODES
-            halves.append((rng.poisson(n * rate * swing).astype(float), n.astype(float)))
+            rate = (self.rate + bad * 2 / NODES) * self._swing(rng, shape, BLOCK_SECONDS)
+            x = self.retries * rng.poisson(n * rate / self.retries)
+            halves.append((x.astype(float), (n + x - x // self.retries).astype(float)))
         (x_a, n_a), (x_b, n_b) = halves
         histories = [BaselineHistory.of(x_a[run], n_a[run], x_b[run], n_b[run]) for run in range(runs)]
         columns = zip(*((each.rate, each.phi, each.cv2, each.requests) for each in histories), strict=True)

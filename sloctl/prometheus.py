@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from types import TracebackType
-from typing import Any, Final, Self, TypeVar
+from typing import Any, Final, NamedTuple, Self, TypeVar
 
 import httpx
 import orjson
@@ -66,8 +66,7 @@ class Histogram:
     buckets: tuple[tuple[float, float, float], ...]
 
 
-@dataclass(frozen=True, slots=True)
-class Series:
+class Series(NamedTuple):
     """One series of a range query: Unix seconds in rising order, and the values then; or native histograms."""
 
     labels: Mapping[str, str]
@@ -261,9 +260,10 @@ class PrometheusClient:
 
 def series_of(one: Mapping[str, Any]) -> Series:
     """A series of an answer's JSON."""
-    times, values = zip(*found, strict=True) if (found := one.get("values")) else ((), ())
+    found = one.get("values") or ()
+    times, values = tuple([float(time) for time, _ in found]), tuple([float(value) for _, value in found])
     histograms = tuple(_histogram(*pair) for pair in one["histograms"]) if "histograms" in one else ()
-    return Series(dict(one["metric"]), tuple(map(float, times)), tuple(map(float, values)), histograms)
+    return Series(dict(one["metric"]), times, values, histograms)
 
 
 def _histogram(time: float, sample: Mapping[str, Any]) -> Histogram:

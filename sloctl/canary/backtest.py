@@ -11,6 +11,7 @@ import math
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
+from itertools import product
 from statistics import median
 from typing import Final
 
@@ -31,12 +32,19 @@ from sloctl.canary.source.queries import LookQueries, Queries
 from sloctl.model.canary import Canary, SloCheck, Versions
 from sloctl.model.catalogue import Service
 from sloctl.model.indicator import Indicator, Latency, Ratio
+from sloctl.model.quantities import Duration
 from sloctl.model.selector import Matcher
 
-LIMITS: Final = ("0.001", "0.002", "0.005", "0.01", "0.02", "0.05")
+LIMITS: Final = tuple(map(Decimal, ("0.001", "0.002", "0.005", "0.01", "0.02", "0.05")))
 """Absolute limits that are tried."""
+WEIGHTS: Final = tuple(map(Decimal, ("0.01", "0.05", "0.1", "0.25", "0.5")))
+"""Shares of the pods that are tried; of few pods several are the same."""
+HOLDS: Final = tuple(Duration(minutes * 60_000) for minutes in (2, 5, 10, 20, 30))
+"""Lengths of the first step that are tried."""
 PROMOTED: Final = 0.95
-"""A limit is proposed that promotes so many unchanged versions within a step."""
+"""A plan is proposed that promotes so many unchanged versions within its step."""
+ENOUGH: Final = 20
+"""Of more windows than these, plans are tried on as many, spread over them."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +53,54 @@ class TrialWindow:
 
     counts: Mapping[str, CheckCounts]
     clock: RolloutClock
+
+
+@dataclass(frozen=True, slots=True)
+class PastWindow:
+    """One stretch of history, as long as the longest step that is tried.
+
+    Attributes:
+        samples: of each check by name, of all pods as if they were canaries.
+        number: of the window; decides which pods are taken.
+        start: Unix seconds.
+    """
+
+    samples: Mapping[str, CheckSamples]
+    number: int
+    start: float
+    grid: float
+
+    def trial(self, canary: Canary, weight: Decimal, hold: Duration) -> TrialWindow | None:
+        """Some pods against the others from its beginning on; None where fewer than two lived through it."""
+        intervals = math.ceil(float(hold.seconds) / self.grid)
+        cut = {name: replace(found, canary=found.canary.first(intervals + 1)) for name, found in self.samples.items()}
+        steady = [_steady(found.canary) for found in cut.values() if found.history is not None]
+        targets = sorted(set.intersection(*steady)) if steady else []
+        if len(targets) < 2:
+            return None
+        ranked = sorted(targets, key=lambda target: hashlib.sha256(f"{self.number} {target}".encode()).digest())
+        chosen = set(ranked[: _of_pods(weight, len(ranked))])
+        split = {name: _split(found, chosen) for name, found in cut.items()}
+        first = canary.steps[0]
+        planned = replace(canary, steps=(replace(first, weight=weight, hold=hold, deadline=None), *canary.steps[1:]))
+        end = self.start + intervals * self.grid
+        return TrialWindow(counted(split, canary), clock_at(planned, self.start, end, self.grid, 0, self.start))
+
+    @property
+    def pods(self) -> int:
+        """How many lived through it."""
+        steady = [_steady(found.canary) for found in self.samples.values() if found.history is not None]
+        return len(set.intersection(*steady)) if steady else 0
+
+    @property
+    def seconds(self) -> float:
+        """How long it is."""
+        return max((found.canary.points - 1 for found in self.samples.values()), default=0) * self.grid
+
+
+def _of_pods(weight: Decimal, pods: int) -> int:
+    """How many pods make a share of them, at least one and not all."""
+    return min(max(1, round(float(weight) * pods)), pods - 1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,11 +118,16 @@ class TrialOutcome:
     seconds: float | None = None
     why: str = ""
 
+    @property
+    def passes(self) -> bool:
+        """Whether unchanged versions go on."""
+        return self.windows > 0 and self.promoted >= PROMOTED * self.windows
 
-def windows(service: Service, prometheus: Queries, now: float, length: float, count: int) -> Iterator[TrialWindow]:
-    """So many windows of the last `length` seconds, each as long as the first step holds.
 
-    Those through which fewer than two pods lived are left out.
+def windows(
+    service: Service, prometheus: Queries, now: float, length: float, count: int, hold: Duration
+) -> Iterator[PastWindow]:
+    """So many windows of the last `length` seconds, each as long as `hold`.
 
     Raises:
         PrometheusError: the server gave no answer.
@@ -74,31 +135,22 @@ def windows(service: Service, prometheus: Queries, now: float, length: float, co
     canary = service.canary
     assert canary is not None
     grid = grid_seconds(service)
-    hold = math.ceil(float(canary.shortest(0).seconds) / grid) * grid
+    seconds = math.ceil(float(hold.seconds) / grid) * grid
     last = now - lag_seconds(service)
-    for number in range(count):
-        end = math.floor((last - number * max(length - hold, 0.0) / count) / grid) * grid
-        found = _window(service, canary, prometheus, end - hold, end, number)
-        if found is not None:
-            yield found
-
-
-def _window(
-    service: Service, canary: Canary, prometheus: Queries, start: float, end: float, number: int
-) -> TrialWindow | None:
     everything = Arm.alone(common(canary.arms))
-    slos, grid = {slo.name: slo for slo in service.slos}, grid_seconds(service)
-    query = LookQueries(prometheus, everything, everything, slos, grid, end, HistoryCache(), KeptReleases())
-    samples = {check.name: query.check(check, start) for check in canary.checks}
-    steady = [_steady(found.canary) for found in samples.values() if found.history is not None]
-    targets = sorted(set.intersection(*steady)) if steady else []
-    if len(targets) < 2:
-        return None
-    ranked = sorted(targets, key=lambda target: hashlib.sha256(f"{number} {target}".encode()).digest())
-    chosen = set(ranked[: min(max(1, round(float(canary.steps[0].weight) * len(ranked))), len(ranked) - 1)])
-    split = {name: _split(found, chosen) for name, found in samples.items()}
-    clock = clock_at(canary, start, end, grid, 0, start)
-    return TrialWindow(counted(split, canary), clock)
+    slos = {slo.name: slo for slo in service.slos}
+    for number in range(count):
+        end = math.floor((last - number * max(length - seconds, 0.0) / count) / grid) * grid
+        query = LookQueries(prometheus, everything, everything, slos, grid, end, HistoryCache(), KeptReleases())
+        start = end - seconds
+        yield PastWindow({check.name: query.check(check, start) for check in canary.checks}, number, start, grid)
+
+
+def trials(service: Service, found: Iterable[PastWindow], weight: Decimal, hold: Duration) -> list[TrialWindow]:
+    """The windows with so many of their pods, for so long."""
+    assert service.canary is not None
+    tried = (window.trial(service.canary, weight, hold) for window in found)
+    return [each for each in tried if each is not None]
 
 
 def common(arms: Versions) -> tuple[Matcher, ...]:
@@ -191,27 +243,85 @@ def _moved(
     return replace(arm, counted={**arm.counted, to: side})
 
 
-def proposal(service: Service, found: Sequence[TrialWindow]) -> dict[str, TrialOutcome]:
-    """What unchanged versions would get under other absolute limits, for all checks of error ratios alike."""
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A first step that promotes unchanged versions under an absolute limit, with the least that it exposes.
+
+    Attributes:
+        limit: error ratio.
+        weight: share of the pods.
+        bad: what it does with a version that fails more.
+    """
+
+    limit: Decimal
+    weight: Decimal
+    hold: Duration
+    unchanged: TrialOutcome
+    bad: TrialOutcome
+
+    @property
+    def exposure(self) -> Decimal:
+        """Seconds of the whole traffic that the canary answers."""
+        return self.weight * self.hold.seconds
+
+
+def plans(service: Service, found: Sequence[PastWindow], errors: float) -> list[Plan]:
+    """For each absolute limit, the step that exposes least; limits under which none promotes are left out.
+
+    Args:
+        errors: error ratio that is added, to see what the plan finds.
+    """
     canary = service.canary
     assert canary is not None
+    some = found[:: math.ceil(len(found) / ENOUGH)] if found else ()
+    pods = min((window.pods for window in some), default=0)
+    if pods < 2:
+        return []
+    longest = max((window.seconds for window in some), default=0.0)
+    own = canary.steps[0].weight, canary.shortest(0)
+    weights = sorted({Decimal(_of_pods(weight, pods)) / pods for weight in (*WEIGHTS, own[0])})
+    holds = sorted({hold for hold in (*HOLDS, own[1]) if 0 < float(hold.seconds) <= longest})
+    each = sorted(product(weights, holds), key=lambda pair: (pair[0] * pair[1].seconds, pair[1].seconds))
+    tried: dict[tuple[Decimal, Duration], list[TrialWindow]] = {}
 
-    def under(limit: Decimal) -> Service:
-        checks = tuple(
-            replace(check, error_rate=limit)
-            if isinstance(check, SloCheck) and check.quantile is None and check.error_rate is not None
-            else check
-            for check in canary.checks
-        )
-        return replace(service, canary=replace(canary, checks=checks))
+    def judged(limit: Decimal, step: tuple[Decimal, Duration], more: float = 0.0) -> TrialOutcome:
+        if step not in tried:
+            tried[step] = trials(service, some, *step)
+        return outcome(under(service, limit), tried[step], more)
 
-    return {limit: outcome(under(Decimal(limit)), found) for limit in LIMITS}
+    made = []
+    for limit in LIMITS:
+        if not judged(limit, (weights[-1], holds[-1])).passes:
+            continue
+        for step in each:
+            if (unchanged := judged(limit, step)).passes:
+                made.append(Plan(limit, *step, unchanged, judged(limit, step, errors)))
+                break
+    return made
 
 
-def proposed(tried: Mapping[str, TrialOutcome]) -> str | None:
-    """The strictest limit that promotes unchanged versions; None for none of them."""
-    good = (limit for limit, each in tried.items() if each.windows and each.promoted >= PROMOTED * each.windows)
-    return min(good, key=float, default=None)
+def under(service: Service, limit: Decimal) -> Service:
+    """The same with another absolute limit, for all checks of error ratios alike."""
+    assert service.canary is not None
+    checks = tuple(
+        replace(check, error_rate=limit)
+        if isinstance(check, SloCheck) and check.quantile is None and check.error_rate is not None
+        else check
+        for check in service.canary.checks
+    )
+    return replace(service, canary=replace(service.canary, checks=checks))
+
+
+def proposed(service: Service, made: Sequence[Plan]) -> Plan | None:
+    """The strictest limit that needs no more exposure than the specification's first step; or that needs least."""
+    assert service.canary is not None
+    now = service.canary.steps[0].weight * service.canary.shortest(0).seconds
+    affordable = [plan for plan in made if plan.exposure <= now]
+    return (
+        min(affordable, key=lambda plan: plan.limit)
+        if affordable
+        else min(made, key=lambda plan: (plan.exposure, plan.limit), default=None)
+    )
 
 
 def again(service: Service, counts: Mapping[str, CheckCounts], clock: RolloutClock) -> Verdict | None:

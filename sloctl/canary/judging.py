@@ -59,11 +59,11 @@ def judge_counts(
     return analyse_counts(counts, Question(service.canary, slos, clock, approved))
 
 
-def judge_together(asked: Sequence[tuple[Service, Release]], source: CanarySource) -> list[Verdict]:
-    """The verdict of each service, after those of the others released with it."""
-    verdicts = [judge(service, release, source).verdict for service, release in asked]
-    group = group_verdict(verdicts)
-    return [in_group(verdict, group) for verdict in verdicts]
+def judge_together(asked: Sequence[tuple[Service, Release]], source: CanarySource) -> list[Judged]:
+    """What is said of each service, after those of the others released with it."""
+    judged = [judge(service, release, source) for service, release in asked]
+    group = group_verdict([each.verdict for each in judged])
+    return [replace(each, verdict=in_group(each.verdict, group)) for each in judged]
 
 
 def _of(verdict: Verdict, service: Service, release: Release) -> Verdict:

@@ -32,8 +32,8 @@ from sloctl.diagnostics import Place
 from sloctl.model import canary, catalogue, indicator, quantities, selector, window
 from sloctl.model.catalogue import Service, Slo
 
-METHOD: Final = 2
-"""Counted up when the statistics change; 1 took evidence from the first interval only."""
+METHOD: Final = 3
+"""Counted up when the statistics change; 1 took evidence from the first interval only, 2 also from a single burst."""
 _MOST_BYTES: Final = 256 * 1024 * 1024
 _MODULES: Final = (canary, catalogue, indicator, quantities, selector, window)
 _KINDS: Final = {name: kind for module in _MODULES for name, kind in vars(module).items() if isinstance(kind, type)}

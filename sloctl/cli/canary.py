@@ -23,6 +23,7 @@ from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
     from sloctl.canary.analysis.verdict import Verdict
+    from sloctl.canary.judging import Judged
     from sloctl.canary.source.arms import Release
     from sloctl.canary.source.look import CanarySource
     from sloctl.model.catalogue import Service
@@ -97,6 +98,12 @@ for command in (approve, backtest, history, prune, serve, token, verify):
     show_default=True,
     help="github: annotations, and a summary of the job.",
 )
+@click.option(
+    "--html",
+    "file",
+    type=click.Path(dir_okay=False, writable=True, path_type=Path),
+    help="Write a page with a picture of the evidence as well.",
+)
 def evaluate(
     paths: tuple[str, ...],
     root: Path | None,
@@ -111,6 +118,7 @@ def evaluate(
     at: float | None,
     timeout: Duration | None,
     form: str,
+    file: Path | None,
     *,
     watch: bool,
 ) -> None:
@@ -141,7 +149,13 @@ def evaluate(
 
     with client as prometheus:
         source = CanarySource(prometheus, at=at)
-        verdicts = _watched(asked, source, form, timeout) if watch else judge_together(asked, source)
+        judged = _watched(asked, source, form, timeout) if watch else judge_together(asked, source)
+    verdicts = [each.verdict for each in judged]
+    if file is not None:
+        from sloctl.canary.server.page import looks_page
+
+        looked = [(service, each) for (service, _), each in zip(asked, judged, strict=True)]
+        file.write_text(looks_page(f"Canary of {', '.join(services)}", looked), encoding="utf-8")
     if not watch or form != "text" or not sys.stdout.isatty():
         canary_report.print_verdicts(verdicts, form)
     raise click.exceptions.Exit(_exit_code(verdicts))
@@ -159,7 +173,7 @@ def _usage(make: Callable[[], T]) -> T:
 
 def _watched(
     asked: list[tuple[Service, Release]], source: CanarySource, form: str, timeout: Duration | None
-) -> list[Verdict]:
+) -> list[Judged]:
     """Look with every scrape until everything is decided or overdue, or the time is over."""
     from rich.console import Console
     from rich.live import Live
@@ -173,7 +187,8 @@ def _watched(
     console = Console(stderr=form == "json")
     with Live(console=console, auto_refresh=False) as live:
         while True:
-            verdicts = judge_together(asked, source)
+            judged = judge_together(asked, source)
+            verdicts = [each.verdict for each in judged]
             if console.is_terminal:
                 live.update(canary_report.table(verdicts), refresh=True)
             else:
@@ -181,7 +196,7 @@ def _watched(
             undecided = any(verdict.decision is Decision.CONTINUE for verdict in verdicts)
             overdue = any(verdict.clock is not None and verdict.clock.overdue for verdict in verdicts)
             if not undecided or overdue or time.monotonic() + pause > until:
-                return verdicts
+                return judged
             time.sleep(pause)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from dataclasses import asdict
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +15,7 @@ from sloctl.cli.report import as_json, escaped, loaded
 from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
+    from sloctl.canary.backtest import Plan
     from sloctl.model.catalogue import Catalogue, Service
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
@@ -47,8 +49,9 @@ def backtest(
     """What the canary of a service would have said of the past.
 
     With --prometheus: some pods of the stable version are taken for a canary again and again. What is rolled back then
-    is a false alarm; with errors added to them, it is what would be found. With --store: recorded rollouts are judged
-    anew by this specification.
+    is a false alarm; with errors added to them, it is what would be found. Other limits, weights and holds are tried as
+    well, and those that fit this service are proposed. With --store: recorded rollouts are judged anew by this
+    specification.
     """
     if client is None and store is None:
         raise click.UsageError("write --prometheus, --store or both")
@@ -86,18 +89,39 @@ def service_named(catalogue: Catalogue, name: str) -> Service:
 def _history(
     service: Service, prometheus: PrometheusClient, since: float, count: int, rates: tuple[float, ...]
 ) -> dict[str, Any]:
-    from sloctl.canary.backtest import outcome, proposal, proposed, windows
+    from sloctl.canary.backtest import HOLDS, outcome, plans, proposed, trials, windows
 
-    found = list(windows(service, prometheus, time.time(), since, count))
+    assert service.canary is not None
+    own = service.canary.shortest(0)
+    longest = max([own, *(hold for hold in HOLDS if 2 * hold.seconds <= since)])
+    past = list(windows(service, prometheus, time.time(), since, count, longest))
+    found = trials(service, past, service.canary.steps[0].weight, own)
     if not found:
         raise SloctlError(f"{service.name} had no two pods through any of {count} windows of its history")
-    tried = proposal(service, found)
+    rate = min(rates, default=1.0)
+    made = plans(service, past, rate / 100)
+    best = proposed(service, made)
     return {
         "unchanged": asdict(outcome(service, found)),
         "errors": {f"{rate:g}%": asdict(outcome(service, found, rate / 100)) for rate in rates},
-        "limits": {limit: asdict(each) for limit, each in tried.items()},
-        "proposed_error_rate": proposed(tried),
+        "plan_errors": f"{rate:g}%",
+        "plans": list(map(_plan, made)),
+        "proposed": None if best is None else _plan(best),
     }
+
+
+def _plan(plan: Plan) -> dict[str, Any]:
+    return {
+        "error_rate": _percent(plan.limit),
+        "weight": _percent(plan.weight),
+        "hold": str(plan.hold),
+        "unchanged": asdict(plan.unchanged),
+        "bad": asdict(plan.bad),
+    }
+
+
+def _percent(ratio: Decimal) -> str:
+    return f"{float(100 * ratio):.3g}%"
 
 
 def _recorded(service: Service, url: str) -> list[dict[str, Any]]:
@@ -139,14 +163,11 @@ def _lines(report: dict[str, Any]) -> list[str]:
         lines.append(f"unchanged versions, {report['unchanged']['windows']} windows: {_said(report['unchanged'])}")
         lines += [f"with {rate} errors: {_said(each)}" for rate, each in report["errors"].items()]
         lines += [
-            f"unchanged, error_rate: {100 * float(limit):g}%: {_said(each)}" for limit, each in report["limits"].items()
+            f"error_rate: {plan['error_rate']} needs weight: {plan['weight']}, hold: {plan['hold']}; "
+            f"with {report['plan_errors']} errors: {_said(plan['bad'])}"
+            for plan in report["plans"]
         ]
-        wanted = report["proposed_error_rate"]
-        lines.append(
-            "no limit promotes them: take a larger weight or a longer hold"
-            if wanted is None
-            else f"the strictest that promotes them: error_rate: {100 * float(wanted):g}%"
-        )
+        lines += _proposal(report["proposed"])
     for each in report.get("recorded", ()):
         now = each["now"] or "not judged: it lacks a check"
         changed = "" if each["now"] in {each["then"], None} else f" ({each['sentence']})"
@@ -158,6 +179,17 @@ def _lines(report: dict[str, Any]) -> list[str]:
             f"recorded rollouts: {len(report['recorded'])}, of them {back} rolled back now, {differ} decided otherwise"
         )
     return lines
+
+
+def _proposal(plan: dict[str, Any] | None) -> list[str]:
+    """What to write, ready to be pasted."""
+    if plan is None:
+        return ["no limit, weight and hold that were tried promote unchanged versions: they have too few requests"]
+    return [
+        "proposed:",
+        f"  steps: [{{weight: {plan['weight']}, hold: {plan['hold']}}}, {{weight: 100%}}]",
+        f"  error_rate: {plan['error_rate']}",
+    ]
 
 
 def _said(outcome: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from contextlib import closing
 from pathlib import Path
@@ -41,6 +42,13 @@ def _address(text: str) -> tuple[str, int]:
     return host.strip("[]") or "0.0.0.0", int(port)  # noqa: S104 - without tokens `serve` refuses it
 
 
+def _web_address(text: str) -> str:
+    """An address without what would follow it."""
+    if not re.fullmatch(r"https?://[^\s/?#@]+(/[^\s?#]*)?", text):
+        raise ValueError(f"{text!r} is no address; write https://canary.example.com")
+    return text.rstrip("/")
+
+
 @click.command()
 @options.paths
 @options.root
@@ -68,6 +76,19 @@ def _address(text: str) -> tuple[str, int]:
     help="Certificate, with those of its issuers: speak HTTPS. A new one is read as it comes.",
 )
 @click.option("--tls-key", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Its key.")
+@click.option(
+    "--keep-evidence",
+    type=options.length,
+    default="90d",
+    show_default=True,
+    help="How long the counts of decisions are kept; what was decided stays for ever.",
+)
+@click.option(
+    "--public-url",
+    type=options.Parsed("address", _web_address),
+    metavar="URL",
+    help="Where people reach this server: verdicts and dashboards then link to pictures of the evidence.",
+)
 def serve(
     paths: tuple[str, ...],
     root: Path | None,
@@ -78,6 +99,8 @@ def serve(
     drain: float,
     tls_cert: Path | None,
     tls_key: Path | None,
+    keep_evidence: Duration,
+    public_url: str | None,
 ) -> None:
     """Answer Argo Rollouts: POST /v1/canary/evaluate.
 
@@ -94,7 +117,8 @@ def serve(
     host, port = listen
     watched = [file for file in (tokens, tls_cert, tls_key) if file is not None]
     listening = Listening(host, port, drain, tls_cert, tls_key)
-    serve(listening, Store.open(store), load, lambda: _stamp(paths, watched))
+    evidence_seconds = float(keep_evidence.seconds)
+    serve(listening, Store.open(store), load, lambda: _stamp(paths, watched), evidence_seconds, public_url or "")
 
 
 def _configuration(
@@ -162,10 +186,11 @@ def history(service: str, store: str, limit: int, replay: str | None, file: Path
 
     with _opened(store) as opened:
         if file is not None:
-            from sloctl.cli.canary_page import page
+            from sloctl.canary.server.page import decisions_page
 
             title = f"Canary decisions of {service}" if service else "Canary decisions"
-            file.write_text(page(title, opened, opened.decisions(Subject.of(service), limit=limit)), encoding="utf-8")
+            shown = opened.decisions(Subject.of(service), limit=limit)
+            file.write_text(decisions_page(title, opened, shown), encoding="utf-8")
             click.echo(f"wrote {file}")
             return
         if replay is not None:

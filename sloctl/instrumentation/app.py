@@ -13,6 +13,7 @@ from sloctl.instrumentation.exchange import ID_HEADERS
 from sloctl.instrumentation.frameworks import entered
 from sloctl.instrumentation.metrics import HttpMetrics, http_metrics, with_edges
 from sloctl.instrumentation.middleware import ContextMiddleware, MetricsRoute
+from sloctl.instrumentation.pushed import Both, Sent, SentHttp
 from sloctl.instrumentation.routes import RouteTable
 from sloctl.instrumentation.runtime import Runtime
 
@@ -71,17 +72,21 @@ def instrument_app(
         "id_headers": id_headers,
         "exclude": exclude,
     }
-    return _stacked(app, runtime, settings, mode) if builds_a_stack else entered(app, runtime, settings)
+    if builds_a_stack:
+        return _stacked(app, runtime, settings, mode)
+    _send(app, runtime, settings["metrics"])
+    return entered(app, runtime, settings)
 
 
 def _stacked(app: Any, runtime: Runtime, settings: dict[str, Any], mode: str) -> Any:
     """FastAPI's and Starlette's applications, which build their stack of middlewares when they begin to serve."""
     settings |= {"routes": RouteTable(app), "span": mode == "fused"}
     ContextMiddleware(app, runtime, **settings)  # a wrong argument is an error here, not at the first request
+    if mode == "fused":
+        _silence(app)
+    _send(app, runtime, settings["metrics"])
     if mode == "otel":
         _instrument_with_otel(app, runtime)
-    else:
-        _silence(app)
     _wrap(app, runtime, settings)
     setattr(app, _MARK, True)
     return app
@@ -111,6 +116,17 @@ def _metrics(
     bounds = with_edges(edges) if buckets is None else tuple(sorted({*map(float, buckets), *edges}))
     runtime.http_metrics = http_metrics(runtime.registry, bounds, tenants)
     return runtime.http_metrics
+
+
+def _send(app: Any, runtime: Runtime, metrics: HttpMetrics) -> None:
+    """Let the metrics be sent as well, in place of those of the same name that FastAPI would send itself."""
+    if not isinstance(runtime.durations, (Sent, Both)) or getattr(app, "_is_instrumented_by_opentelemetry", False):
+        return
+    if metrics.sent is None:
+        metrics.sent = SentHttp(runtime.durations.provider, metrics.buckets)
+    for each in (app, *_mounted(app, MAX_DEPTH)):
+        if isinstance(native := getattr(getattr(each, "_native_telemetry", None), "config", None), dict):
+            native["metrics"] = False
 
 
 def _wrap(app: Any, runtime: Runtime, settings: dict[str, Any]) -> None:

@@ -69,6 +69,11 @@ def exporters() -> list[SpanExporter]:
     return list(_asked_for(SPANS, "otlp" if SPANS.of_otlp("ENDPOINT") else "none"))
 
 
+def wants_metrics() -> bool:
+    """Whether `OTEL_METRICS_EXPORTER` itself asks for metrics by OTLP."""
+    return "otlp" in [name.strip().lower() for name in os.environ.get(METRICS.chosen, "").split(",")]
+
+
 def metric_exporters() -> list[MetricExporter]:
     """The exporters of metrics that the variables ask for, OTLP without any; the same."""
     return list(_asked_for(METRICS, "otlp"))

@@ -13,7 +13,7 @@ from bisect import bisect_left
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import parse_qs
 from weakref import WeakKeyDictionary
 
@@ -29,6 +29,10 @@ ACTIVE: Final = "http_server_active_requests"
 TENANTS: Final = "tenant_requests"
 OPEN_SOCKETS: Final = "websocket_server_active_connections"
 CLOSED_SOCKETS: Final = "websocket_server_connections"
+ACTIVE_HELP: Final = "HTTP server requests in progress."
+OPEN_HELP: Final = "Open websockets."
+CLOSED_HELP: Final = "Websockets that were closed or refused."
+TENANTS_HELP: Final = "HTTP server requests by tenant."
 # Semantic conventions for HTTP metrics, advised bounds of http.server.request.duration.
 SEMCONV_BUCKETS: Final = (0.005, 0.01, 0.025, 0.05, 0.075, 0.1, 0.25, 0.5, 0.75, 1.0, 2.5, 5.0, 7.5, 10.0)
 OTHER_TENANT: Final = "_other"
@@ -36,6 +40,9 @@ NO_TENANT: Final = "_none"
 _LIVE_GAUGE: Final = re.compile(r"gauge_live\w+_(\d+)\.db")
 
 ASGIApp = Callable[[Any, Any, Any], Awaitable[None]]
+
+if TYPE_CHECKING:
+    from sloctl.instrumentation.pushed import SentHttp
 
 
 class _Histogram(Histogram):
@@ -57,6 +64,9 @@ class HttpMetrics:
         registry: where they are registered.
         buckets: bounds of the histogram in seconds.
         tenants: a closed list, or how many different ones get a label; None for no tenant metric.
+
+    Attributes:
+        sent: what sends the same by OTLP, if anything does.
     """
 
     def __init__(
@@ -65,26 +75,23 @@ class HttpMetrics:
         self.buckets = tuple(buckets)
         self.tenants = TenantLabels(tenants) if tenants is not None else None
         labels = ("http_request_method", "http_route", "http_response_status_code", "error_type")
+        self.sent: SentHttp | None = None
         self._duration = _Histogram(
             DURATION, "Duration of HTTP server requests.", labels, registry=registry, buckets=self.buckets
         )
-        self._active = Gauge(
-            ACTIVE, "HTTP server requests in progress.", registry=registry, multiprocess_mode="livesum"
-        )
+        self._active = Gauge(ACTIVE, ACTIVE_HELP, registry=registry, multiprocess_mode="livesum")
         self._in_progress: set[object] | None = None
         if not os.environ.get(DIRECTORY):  # in one process the gauge is how many are in a set, which costs less to keep
             self._in_progress = set()
             self._active.set_function(partial(len, self._in_progress))
-        self._open = Gauge(
-            OPEN_SOCKETS, "Open websockets.", ("http_route",), registry=registry, multiprocess_mode="livesum"
-        )
+        self._open = Gauge(OPEN_SOCKETS, OPEN_HELP, ("http_route",), registry=registry, multiprocess_mode="livesum")
         closing = ("http_route", "websocket_close_code")
-        self._closed = Counter(CLOSED_SOCKETS, "Websockets that were closed or refused.", closing, registry=registry)
+        self._closed = Counter(CLOSED_SOCKETS, CLOSED_HELP, closing, registry=registry)
         self._observe: dict[tuple[str, str, int, str], Callable[..., None]] = {}
         self._count: dict[tuple[str, str, int], Callable[[], None]] = {}
         if self.tenants is not None:
             by_tenant = ("tenant", "http_route", "http_response_status_code")
-            self._tenants = Counter(TENANTS, "HTTP server requests by tenant.", by_tenant, registry=registry)
+            self._tenants = Counter(TENANTS, TENANTS_HELP, by_tenant, registry=registry)
 
     def begun(self, request: object) -> None:
         """A request is in progress, until it is `over`."""
@@ -92,6 +99,8 @@ class HttpMetrics:
             self._in_progress.add(request)
         else:
             self._active.inc()
+        if self.sent is not None:
+            self.sent.in_progress(1)
 
     def over(self, request: object) -> None:
         """It is in progress no more."""
@@ -99,6 +108,8 @@ class HttpMetrics:
             self._in_progress.discard(request)
         else:
             self._active.dec()
+        if self.sent is not None:
+            self.sent.in_progress(-1)
 
     def observe(
         self,
@@ -119,6 +130,8 @@ class HttpMetrics:
         if record is None:
             record = self._observe[key] = self._duration.labels(key[0], route, str(status), error_type).observe
         record(seconds, exemplar)
+        if self.sent is not None:
+            self.sent.observe(key[0], route, status, seconds, error_type)
 
     def count_tenant(self, tenant: str | None, route: str, status: int) -> None:
         """Count one request of a tenant, when tenants are on."""
@@ -129,16 +142,24 @@ class HttpMetrics:
         if count is None:
             count = self._count[key] = self._tenants.labels(key[0], route, str(status)).inc
         count()
+        if self.sent is not None:
+            self.sent.count_tenant(*key)
 
     def opened(self, route: str) -> None:
         """A websocket was accepted."""
         self._open.labels(route).inc()
+        if self.sent is not None:
+            self.sent.connected(route, 1)
 
     def closed(self, route: str, code: str, *, accepted: bool) -> None:
         """A websocket was closed, or refused; codes are bounded by the callers."""
         self._closed.labels(route, code).inc()
         if accepted:
             self._open.labels(route).dec()
+        if self.sent is not None:
+            self.sent.closed(route, code)
+            if accepted:
+                self.sent.connected(route, -1)
 
 
 _of_registry: Final[WeakKeyDictionary[CollectorRegistry, HttpMetrics]] = WeakKeyDictionary()

@@ -8,21 +8,23 @@ from __future__ import annotations
 import json
 import time
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from opentelemetry.metrics import Histogram, MeterProvider, UpDownCounter
 
 from sloctl.instrumentation.durations import (
     ERROR_TYPE,
+    HTTP,
     IN_PROGRESS,
     IN_PROGRESS_HELP,
     MESSAGES,
     Attributes,
     Durations,
     Measure,
+    Scraped,
 )
-from sloctl.instrumentation.metrics import SEMCONV_BUCKETS
+from sloctl.instrumentation.metrics import ACTIVE_HELP, CLOSED_HELP, OPEN_HELP, SEMCONV_BUCKETS, TENANTS_HELP
 
 EMF_VALUES: Final = 100  # of one metric in one line
 METER: Final = "sloctl.instrumentation"
@@ -89,7 +91,7 @@ class Sent(Durations):
 
     def __init__(self, provider: MeterProvider) -> None:
         super().__init__()
-        self._provider: Any = provider
+        self.provider: Any = provider
         self._meter = provider.get_meter(METER)
         self._histograms: dict[str, Histogram] = {}
         self._active: UpDownCounter | None = None
@@ -117,11 +119,87 @@ class Sent(Durations):
 
     def flush(self, milliseconds: int) -> None:
         """Send what was recorded; what does not arrive in time is sent by the next flush."""
-        self._provider.force_flush(milliseconds)
+        self.provider.force_flush(milliseconds)
 
     def close(self) -> None:
         """Send what was recorded, and stop."""
-        self._provider.shutdown()
+        self.provider.shutdown()
+
+
+class Both(Durations):
+    """Scraped by Prometheus, and sent as well."""
+
+    def __init__(self, scraped: Scraped, sent: Sent) -> None:
+        super().__init__()
+        self._each: tuple[Durations, ...] = (scraped, sent)
+        self.provider = sent.provider
+
+    def observe(self, measure: Measure, attributes: Attributes, seconds: float) -> None:
+        """Record one piece of work."""
+        for each in self._each:
+            each.observe(measure, attributes, seconds)
+
+    def begun(self, system: str, destination: str | None) -> Callable[[], None]:
+        """A message is being handled, until what is returned is called."""
+        over = [each.begun(system, destination) for each in self._each]
+
+        def end() -> None:
+            for each in over:
+                each()
+
+        return end
+
+    def flush(self, milliseconds: int) -> None:
+        """Send what was recorded."""
+        for each in self._each:
+            each.flush(milliseconds)
+
+    def close(self) -> None:
+        """Send what was recorded, and stop."""
+        for each in self._each:
+            each.close()
+
+
+class SentHttp:
+    """What `HttpMetrics` has of requests, websockets and tenants, sent as well.
+
+    Args:
+        provider: of the SDK.
+        buckets: bounds of the durations in seconds.
+    """
+
+    def __init__(self, provider: MeterProvider, buckets: Sequence[float]) -> None:
+        meter = provider.get_meter(METER)
+        self._duration = meter.create_histogram(
+            HTTP.name, "s", HTTP.help, explicit_bucket_boundaries_advisory=list(buckets)
+        )
+        self._active = meter.create_up_down_counter("http.server.active_requests", "{request}", ACTIVE_HELP)
+        self._open = meter.create_up_down_counter("websocket.server.active_connections", "{connection}", OPEN_HELP)
+        self._closed = meter.create_counter("websocket.server.connections", "{connection}", CLOSED_HELP)
+        self._tenants = meter.create_counter("tenant.requests", "", TENANTS_HELP)
+
+    def in_progress(self, change: int) -> None:
+        """A request began or is over."""
+        self._active.add(change)
+
+    def observe(self, method: str, route: str, status: int, seconds: float, error_type: str) -> None:
+        """Record one finished request."""
+        said: Attributes = {"http.request.method": method, "http.route": route, "http.response.status_code": status}
+        if error_type:
+            said[ERROR_TYPE] = error_type
+        self._duration.record(seconds, said)
+
+    def count_tenant(self, tenant: str, route: str, status: int) -> None:
+        """Count one request of a tenant."""
+        self._tenants.add(1, {"tenant": tenant, "http.route": route, "http.response.status_code": status})
+
+    def connected(self, route: str, change: int) -> None:
+        """A websocket was accepted, or one that was is closed."""
+        self._open.add(change, {"http.route": route})
+
+    def closed(self, route: str, code: str) -> None:
+        """A websocket was closed, or refused."""
+        self._closed.add(1, {"http.route": route, "websocket.close_code": code})
 
 
 def _typed(value: object, text: str) -> str | int:

@@ -17,11 +17,12 @@ from prometheus_client import REGISTRY, CollectorRegistry
 from sloctl.instrumentation.context import REQUEST_ATTRIBUTE, TENANT_ATTRIBUTE
 from sloctl.instrumentation.counters import serve_from
 from sloctl.instrumentation.durations import Durations, Scraped
+from sloctl.instrumentation.environment import wants_metrics
 from sloctl.instrumentation.hosts import HostPatterns
 from sloctl.instrumentation.identity import IDENTITY, SERVICE, RequestAttributes, identity_of
 from sloctl.instrumentation.metrics import HttpMetrics
 from sloctl.instrumentation.providers import make_global, meter_provider, tracing
-from sloctl.instrumentation.pushed import Printed, Sent
+from sloctl.instrumentation.pushed import Both, Printed, Sent
 from sloctl.instrumentation.request_spans import Origin
 from sloctl.instrumentation.sampling import EntrySpans
 from sloctl.instrumentation.stamps import stamp_records
@@ -92,7 +93,7 @@ def configure(
     request_attribute: str = REQUEST_ATTRIBUTE,
     tenant_attribute: str = TENANT_ATTRIBUTE,
     cloudwatch_namespace: str | None = None,
-    otlp_metrics: bool = False,
+    otlp_metrics: bool | None = None,
     set_global: bool = True,
 ) -> Runtime:
     """Say once in a process who it is and where its spans go.
@@ -122,7 +123,8 @@ def configure(
         cloudwatch_namespace: print the durations of each invocation of a Lambda function, in CloudWatch's embedded
             metric format under this namespace, instead of keeping them for Prometheus.
         otlp_metrics: send the durations by OTLP instead, as `OTEL_METRICS_EXPORTER` and `OTEL_EXPORTER_OTLP_...` say:
-            after each invocation of a Lambda function, and each minute of any other process.
+            after each invocation of a Lambda function, and each minute of any other process. Those of HTTP servers are
+            sent as well as scraped. Without it, `OTEL_METRICS_EXPORTER=otlp` has all sent as well.
         set_global: make its tracer provider that of OpenTelemetry in this process, and add the ID to its propagators.
 
     Raises:
@@ -170,11 +172,17 @@ def configure(
     return runtime
 
 
-def _durations(registry: CollectorRegistry, resource: Resource, namespace: str | None, *, otlp: bool) -> Durations:
-    """Where durations go: one of three."""
+def _durations(
+    registry: CollectorRegistry, resource: Resource, namespace: str | None, *, otlp: bool | None
+) -> Durations:
+    """Where durations go."""
     if namespace is not None:
         return Printed(namespace, {SERVICE: str(resource.attributes[SERVICE])})
-    return Sent(meter_provider(resource)) if otlp else Scraped(registry)
+    if otlp:
+        return Sent(meter_provider(resource))
+    if otlp is None and wants_metrics():
+        return Both(Scraped(registry), Sent(meter_provider(resource)))
+    return Scraped(registry)
 
 
 def default_runtime() -> Runtime:

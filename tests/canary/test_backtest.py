@@ -5,17 +5,19 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator
+from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from sloctl.canary.backtest import outcome, proposal, proposed, windows
+from sloctl.canary.backtest import PastWindow, outcome, plans, proposed, trials, windows
 from sloctl.cli import main
 from sloctl.compiler import load
 from sloctl.diagnostics import Diagnostics
 from sloctl.model.catalogue import Service
+from sloctl.model.quantities import Duration
 from sloctl.prometheus import Sample, Series
 from tests.canary.server.conftest import MakeHook, hook_of
 from tests.canary.source.test_look import SPEC, Evaluate, evaluate
@@ -79,7 +81,7 @@ def service(tmp_path: Path, sli: str = "ratio") -> Service:
 @pytest.mark.parametrize("sli", SLIS)
 def test_unchanged_pods_are_promoted_and_errors_added_to_them_are_found(tmp_path: Path, sli: str) -> None:
     one = service(tmp_path, sli)
-    found = list(windows(one, Past(), NOW, HOUR, 8))
+    found = trials(one, past(one, 8), Decimal("0.05"), Duration.of(minutes=9))
     assert len(found) == 8
     unchanged = outcome(one, found)
     assert (unchanged.windows, unchanged.promoted, unchanged.rolled_back) == (8, 8, 0)
@@ -92,15 +94,39 @@ def test_unchanged_pods_are_promoted_and_errors_added_to_them_are_found(tmp_path
     assert outcome(one, found, 0.03) == bad, "the same on any day"
 
 
-def test_limits_are_proposed_from_what_unchanged_pods_would_get(tmp_path: Path) -> None:
+def past(one: Service, count: int, minutes: int = 9) -> list[PastWindow]:
+    return list(windows(one, Past(), NOW, HOUR, count, Duration.of(minutes=minutes)))
+
+
+def test_limits_weights_and_holds_are_proposed_from_a_service_s_own_history(tmp_path: Path) -> None:
     one = service(tmp_path)
-    tried = proposal(one, list(windows(one, Past(), NOW, HOUR, 6)))
-    assert tried["0.001"].promoted == 0, "the stable version fails as often"
-    assert tried["0.05"].promoted == 6
-    wanted = proposed(tried)
-    assert wanted is not None
-    assert Decimal("0.001") < Decimal(wanted) <= Decimal("0.01")
-    assert proposed({limit: each for limit, each in tried.items() if limit == "0.001"}) is None
+    made = plans(one, past(one, 6, 20), 0.03)
+    assert Decimal("0.001") not in {plan.limit for plan in made}, "the stable version fails as often"
+    assert all(
+        plan.unchanged.promoted == 6 and plan.bad.promoted == 0 for plan in made if plan.limit <= Decimal("0.01")
+    )
+    assert {plan.weight for plan in made} <= {Decimal(pods) / 6 for pods in (1, 2, 3)}
+    by_limit = [plan.exposure for plan in sorted(made, key=lambda plan: plan.limit)]
+    assert by_limit == sorted(by_limit, reverse=True), "the stricter the limit, the more has to be exposed"
+    best = proposed(one, made)
+    assert best is not None
+    assert best.hold <= Duration.of(minutes=20)
+    few = replace(one, canary=replace(one.canary, steps=(replace(one.canary.steps[0], hold=Duration.of(seconds=10)),)))
+    cheapest = proposed(few, made)
+    assert cheapest is not None
+    assert cheapest.exposure == min(plan.exposure for plan in made)
+    assert proposed(one, []) is None
+
+
+def test_a_past_without_two_pods_or_with_hardly_a_request_gives_no_plan(tmp_path: Path) -> None:
+    one = service(tmp_path)
+    [window] = past(one, 1)
+    alone = {
+        name: replace(found, canary=found.canary.of(set(list(found.canary.seen)[:1])))
+        for name, found in window.samples.items()
+    }
+    assert plans(one, [replace(window, samples=alone)], 0.03) == []
+    assert plans(one, [], 0.03) == []
 
 
 def test_the_command_reads_history(evaluate: Evaluate) -> None:
@@ -109,6 +135,8 @@ def test_the_command_reads_history(evaluate: Evaluate) -> None:
     said = evaluate.capsys.readouterr().out
     assert "unchanged versions, 2 windows: 100% promoted, 0% rolled back" in said
     assert "with 3% errors: 0% promoted, 100% rolled back, median" in said
+    assert re.search(r"error_rate: 2% needs weight: 50%, hold: \w+; with 1% errors: ", said)
+    assert re.search(r"proposed:\n  steps: \[\{weight: .*%, hold: .*\}, \{weight: 100%\}\]\n  error_rate: .*%\n", said)
     assert main([*words]) == 2
 
 

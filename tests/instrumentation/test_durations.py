@@ -1,6 +1,7 @@
 """What messages, functions and failures behind a 200 leave in the metrics."""
 
 import asyncio
+import os
 import subprocess
 import sys
 from contextlib import suppress
@@ -201,6 +202,58 @@ print(*sorted(metric.name for scope in resource.scope_metrics for metric in scop
 """
     finished = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert finished.stdout == "messaging.process.active_messages messaging.process.duration\n", finished.stderr
+
+
+SERVED = """
+import asyncio
+from fastapi import FastAPI
+from opentelemetry import metrics
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
+from prometheus_client import CollectorRegistry
+from sloctl.instrumentation import configure, consume, instrument_app
+from sloctl.instrumentation.carriers import Incoming
+from testing.asgi import call
+metrics.set_meter_provider(MeterProvider([reader := InMemoryMetricReader()]))
+app = FastAPI()
+@app.get("/items/{item}")
+async def item(item: int): return item
+runtime = configure("web", "test", registry=CollectorRegistry())
+instrument_app(app, runtime, trust="edge", buckets=(0.25, 1.0), tenants=["acme"])
+for path in ("/items/1", "/items/2", "/nowhere"):
+    asyncio.run(call(app, path))
+with consume(Incoming("kafka")):
+    pass
+(resource,) = reader.get_metrics_data().resource_metrics
+for metric in sorted((metric for scope in resource.scope_metrics for metric in scope.metrics), key=lambda m: m.name):
+    for point in metric.data.data_points:
+        print(metric.name, dict(point.attributes), getattr(point, "count", None) or point.value)
+        if metric.name == "http.server.request.duration":
+            print(*point.explicit_bounds)
+scraped = asyncio.run(call(app, "/metrics")).body
+print(b"messaging_process_duration_seconds_count" in scraped, b'route="/items/{item}"' in scraped)
+"""
+
+
+def test_what_a_server_measures_is_sent_as_well_where_the_standard_variable_asks_for_it() -> None:
+    environment = {**os.environ, "OTEL_METRICS_EXPORTER": "otlp"}
+    command = [sys.executable, "-c", SERVED]
+    finished = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False)
+    item = "{'http.request.method': 'GET', 'http.route': '/items/{item}', 'http.response.status_code': 200}"
+    nowhere = "{'http.request.method': 'GET', 'http.route': '_unmatched', 'http.response.status_code': 404}"
+    kafka = "{'messaging.system': 'kafka'}"
+    assert finished.stdout.splitlines() == [
+        "http.server.active_requests {} 0",
+        f"http.server.request.duration {item} 2",
+        "0.25 1.0",
+        f"http.server.request.duration {nowhere} 1",
+        "0.25 1.0",
+        f"messaging.process.active_messages {kafka} 0",
+        f"messaging.process.duration {kafka} 1",
+        f"tenant.requests {{'tenant': '_none', {item[31:]} 2",
+        f"tenant.requests {{'tenant': '_none', {nowhere[31:]} 1",
+        "True True",
+    ], finished.stderr
 
 
 def test_printing_and_sending_exclude_each_other() -> None:

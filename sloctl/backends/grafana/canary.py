@@ -28,6 +28,8 @@ STYLES: Final = (
     p.Style(f"/^{OLD}/", pattern=True, color=p.BLUE),
     p.Style("/^limit/", pattern=True, color=p.DARK_RED, dashed=True),
 )
+PICTURES: Final = p.Style("/: /", pattern=True, link=("Pictures of the evidence", "${__field.labels.page}"))
+"""At what a server answered that knows by which address people reach it."""
 
 
 def canary(platform: Platform) -> DashboardPage:
@@ -67,7 +69,7 @@ def _service(platform: Platform, service: Service) -> Iterator[p.Panel]:
     for first in range(0, len(charts), wide):
         line = charts[first : first + wide]
         for chart in line:
-            yield p.time_series(*chart, width=24 // len(line), styles=STYLES, height=7)
+            yield p.time_series(*chart[:-1], width=24 // len(line), styles=chart.styles, height=7)
 
 
 def arms(service: Service) -> Versions:
@@ -121,6 +123,7 @@ class Chart(NamedTuple):
     description: str
     targets: list[p.Target]
     unit: str = p.COUNT
+    styles: tuple[p.Style, ...] = STYLES
 
 
 def _qualities(service: Service) -> Iterator[Chart]:
@@ -164,9 +167,9 @@ def _verdicts(platform: Platform, service: Service) -> Iterator[Chart]:
         return
     matchers = (equal("platform", platform.name), equal("service", service.name))
     counts = f"increase({selector([conventions.CANARY_VERDICTS], matchers, '$__rate_interval')})"
-    expr = f"sum by (verdict, reason) ({counts}) > 0"
-    text = "What the canary server answered, and why; its history holds the evidence."
-    yield Chart("Verdicts", text, [p.Target(expr, "{{verdict}}: {{reason}}")])
+    expr = f"sum by (verdict, reason, page) ({counts}) > 0"
+    text = "What the canary server answered, and why; a click leads to pictures of the evidence."
+    yield Chart("Verdicts", text, [p.Target(expr, "{{verdict}}: {{reason}}")], styles=(PICTURES,))
 
 
 def _limits(service: Service, slo: Slo) -> list[p.Target]:

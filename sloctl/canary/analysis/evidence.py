@@ -39,6 +39,8 @@ CAUTIOUS_CV2: Final = 0.3
 """How much errors are taken to vary, a squared coefficient of variation, where history does not tell."""
 FEW_BLOCKS: Final = 40
 """Below so many blocks of history dispersion is hardly known."""
+MANY_ERRORS: Final = 5
+"""Fewer, all of one interval, may be one failure whose client tried three times more, as is usual."""
 EXCLUDED_RATIO: Final = 2.0
 """A check without absolute limit promotes when a canary so many times as bad as allowed can be excluded."""
 
@@ -216,8 +218,16 @@ def harm(
         degraded = degraded & in_both  # a busy day after a quiet night is no incident
         absolute = everything if limits.shared_rolls_back else absolute
         over = absolute > limits.threshold
-    worse, over = _ever(worse), _ever(over)
+    told = _told(arms.canary)
+    worse, over = _ever(worse & told), _ever(over & told)
     return Harm(relative, absolute, degraded, shared, worse & over if limits.both else worse | over)
+
+
+def _told(canary: IntervalCounts) -> NDArray[np.bool_]:
+    """Looks at which the canary's errors are many, or come from more than one interval."""
+    many = np.cumsum(canary.x, axis=-1) >= MANY_ERRORS
+    told = many | (np.cumsum(canary.x > 0, axis=-1) > 1)
+    return np.concatenate([np.zeros_like(told[..., :1]), told[..., :-1]], axis=-1)  # the newest is judged next time
 
 
 def _judged(steps: Floats, phi: Floats, grid_seconds: float, without: NDArray[np.bool_]) -> Floats:

@@ -10,9 +10,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Hashable, Iterable, Mapping, Sequence, Set
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any, Final, TypeAlias
+from typing import Any, Final, TypeAlias, overload
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,25 +29,12 @@ LabelValues: TypeAlias = tuple[str, ...]
 Times: TypeAlias = tuple[float, ...]
 
 
-class Labels(dict[str, str]):
-    """Labels of a series that is looked at again and again: what is picked of them is remembered."""
-
-    __slots__ = ("_picked",)
-
-    def __init__(self, labels: Mapping[str, str]) -> None:
-        super().__init__(labels)
-        self._picked: dict[tuple[str, ...], LabelValues] = {}
-
-    def pick(self, names: tuple[str, ...]) -> LabelValues:
-        """The values of some labels; empty for those that are not there."""
-        found = self._picked.get(names)
-        if found is None:
-            found = self._picked[names] = tuple([self.get(name, "") for name in names])
-        return found
+Grouping: TypeAlias = tuple[list[LabelValues], NDArray[np.intp]]
+"""Different values of some labels, and which of them each series has."""
 
 
 def _picked(labels: Mapping[str, str], names: tuple[str, ...]) -> LabelValues:
-    return labels.pick(names) if isinstance(labels, Labels) else tuple([labels.get(name, "") for name in names])
+    return tuple([labels.get(name, "") for name in names])
 
 
 @dataclass(slots=True)
@@ -66,15 +53,68 @@ class CounterSeries:
 
 
 @dataclass(frozen=True, slots=True)
+class CounterTable(Sequence[CounterSeries]):
+    """Counters on one grid as arrays, for those who have thousands of them.
+
+    Attributes:
+        labels: of each.
+        values: a row each.
+        invalid: whether a sample of it was NaN, infinite or negative.
+        groupings: those that were asked for, by the names of labels; whoever has the same labels again keeps them.
+    """
+
+    labels: Sequence[Mapping[str, str]]
+    values: Floats
+    invalid: NDArray[np.bool_]
+    groupings: dict[tuple[str, ...], Grouping] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, series: Sequence[CounterSeries]) -> CounterTable:
+        """From single ones."""
+        if isinstance(series, CounterTable):
+            return series
+        return cls(
+            [each.labels for each in series],
+            np.stack([each.values for each in series]),
+            np.array([each.invalid for each in series]),
+        )
+
+    def __len__(self) -> int:
+        return len(self.labels)
+
+    @overload
+    def __getitem__(self, index: int) -> CounterSeries: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[CounterSeries]: ...
+
+    def __getitem__(self, index: int | slice) -> CounterSeries | Sequence[CounterSeries]:
+        if isinstance(index, slice):
+            return CounterTable(self.labels[index], self.values[index], self.invalid[index])
+        return CounterSeries(self.labels[index], self.values[index], bool(self.invalid[index]))
+
+    def grouped(self, names: tuple[str, ...]) -> Grouping:
+        """By the values of some labels; empty ones for those that are not there."""
+        found = self.groupings.get(names)
+        if found is None:
+            index: dict[LabelValues, int] = {}
+            places = [index.setdefault(_picked(each, names), len(index)) for each in self.labels]
+            found = self.groupings[names] = list(index), np.array(places)
+        return found
+
+
+@dataclass(frozen=True, slots=True)
 class Rows:
     """The series of one role.
 
     Attributes:
+        table: all of them.
         values: a row each, on the grid; NaN where there is no sample.
         known: where there is one.
         targets: the processes, and `places` which of them each row comes from.
     """
 
+    table: CounterTable
     values: Floats
     known: NDArray[np.bool_]
     targets: list[LabelValues]
@@ -178,7 +218,7 @@ class ArmSamples:
         warm_up: so many grid points after a target's first sample do not count, unless it was there from the beginning.
     """
 
-    series: Mapping[str, tuple[CounterSeries, ...]]
+    series: Mapping[str, Sequence[CounterSeries]]
     points: int
     target_labels: tuple[str, ...] = ("job", "instance", "pod")
     gone: frozenset[LabelValues] = frozenset()
@@ -189,20 +229,13 @@ class ArmSamples:
         return _picked(series.labels, self.target_labels)
 
     @cached_property
-    def everything(self) -> tuple[CounterSeries, ...]:
-        """All series, of every role."""
-        return tuple(series for role in sorted(self.series) for series in self.series[role])
-
-    @cached_property
     def rows(self) -> Mapping[str, Rows]:
         """The series of each role that has any, as arrays."""
         return {role: self._rows_of(self.series[role]) for role in sorted(self.series) if self.series[role]}
 
     def _rows_of(self, series: Sequence[CounterSeries]) -> Rows:
-        index: dict[LabelValues, int] = {}
-        places = [index.setdefault(self.target(each), len(index)) for each in series]
-        values = np.stack([each.values for each in series])
-        return Rows(values, ~np.isnan(values), list(index), np.array(places))
+        table = CounterTable.of(series)
+        return Rows(table, table.values, ~np.isnan(table.values), *table.grouped(self.target_labels))
 
     @cached_property
     def seen(self) -> Mapping[LabelValues, NDArray[np.bool_]]:
@@ -237,6 +270,14 @@ class ArmSamples:
         }
         return replace(self, series=series)
 
+    def first(self, points: int) -> ArmSamples:
+        """Only what was until a grid point, so many from the first on."""
+        series = {
+            role: tuple(CounterSeries(each.labels, each.values[:points], each.invalid) for each in found)
+            for role, found in self.series.items()
+        }
+        return replace(self, series=series, points=min(points, self.points))
+
     def last_seen(self) -> dict[LabelValues, int]:
         """The last grid point at which each target was scraped."""
         return {target: int(np.flatnonzero(here)[-1]) for target, here in self.seen.items() if here.any()}
@@ -254,17 +295,17 @@ class ArmSamples:
             gone_is_fine: whether targets may have gone away, as those of a baseline do.
         """
         last = self.points - 1
-        for series in self.everything:
-            if series.invalid:
-                return f"{_name(series)} has a sample that is no finite number"
+        for rows in self.rows.values():
+            for index in np.flatnonzero(rows.table.invalid):
+                return f"{_name(rows.table[int(index)])} has a sample that is no finite number"
         for target, point in self.last_seen().items():
             if point < last and not (last - point > GRACE and (gone_is_fine or target in self.gone)):
                 return f"{_words(target)} has no sample for {last - point} scrapes"
         gone = {target for target, point in self.last_seen().items() if point < last}
-        for role, rows in self.rows.items():
+        for rows in self.rows.values():
             for index in np.flatnonzero(~rows.known[:, -1] & rows.known.any(axis=1)):
                 if rows.targets[rows.places[index]] not in gone:
-                    return f"{_name(self.series[role][index])} has no fresh sample"
+                    return f"{_name(rows.table[int(index)])} has no fresh sample"
         return None
 
     def lost(self) -> str | None:
@@ -275,12 +316,12 @@ class ArmSamples:
         """
         ends = {target: int(target in self.gone) for target in self.seen}
         restarted = ""
-        for role, rows in self.rows.items():
+        for rows in self.rows.values():
             restarts = rows.restarts
             for index in np.flatnonzero(restarts):
                 target = rows.targets[rows.places[index]]
                 ends[target] = max(ends[target], int(restarts[index]) + (target in self.gone))
-                restarted = restarted or _name(self.series[role][index])
+                restarted = restarted or _name(rows.table[int(index)])
         known_intervals = sum(int(here.sum()) for here in self.seen.values())
         if sum(ends.values()) <= MOST_LOST * known_intervals:
             return None
@@ -301,16 +342,19 @@ class CheckSamples:
 def group_paths(samples: ArmSamples, by: tuple[str, ...]) -> dict[tuple[str, float | None], dict[LabelValues, Path]]:
     """Events of each role, of each bucket's bound where it is a histogram, and of each value of the labels `by`."""
     found: dict[tuple[str, float | None], dict[LabelValues, Path]] = {}
+    named = (*by, "le")
     for role, rows in samples.rows.items():
-        index: dict[tuple[float | None, LabelValues], int] = {}
-        keys = [(_bound(each), _picked(each.labels, by)) for each in samples.series[role]]
-        groups = np.array([index.setdefault(key, len(index)) for key in keys])
+        texts, places = rows.table.grouped(named)
+        index: dict[tuple[LabelValues, float | None], int] = {}
+        bounds = ((value, float(bound) if bound else None) for *value, bound in texts)
+        group_of = np.array([index.setdefault((tuple(value), bound), len(index)) for value, bound in bounds])
+        groups = group_of[places]
         seen = np.stack([samples.seen[target] for target in rows.targets])[rows.places]
         low, high = all_counted(rows.values, seen)
         if samples.warm_up:
             low, high = _warm(low, high, seen, samples.warm_up)
         until = [grouped(np.add, each, groups) for each in ((low,) if high is low else (low, high))]
-        for (bound, value), group in index.items():
+        for (value, bound), group in index.items():
             found.setdefault((role, bound), {})[value] = Path(until[0][group], until[-1][group])
     return found
 
@@ -431,11 +475,6 @@ def pooled(values: Iterable[tuple[LabelValues, float]], most: int) -> list[Label
     """The values with the most requests, at most so many, sorted; the others are pooled by the caller."""
     ranked = sorted(values, key=lambda pair: (-pair[1], pair[0]))
     return sorted(value for value, _ in ranked[:most])
-
-
-def _bound(series: CounterSeries) -> float | None:
-    bound = series.labels.get("le")
-    return None if bound is None else float(bound)
 
 
 def _name(series: CounterSeries) -> str:

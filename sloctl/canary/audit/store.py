@@ -205,10 +205,14 @@ class Store:
         with self._database.writing() as connection:
             connection.execute(text("UPDATE heartbeat SET at = :now"), {"now": _now()})
 
-    def prune(self, before: int) -> int:
+    def prune(self, before: int, *, compact: bool = True) -> int:
         """Remove the evidence of decisions before a moment in Unix milliseconds; returns of how many.
 
         Who decided what and when stays, and the chain is whole; such a decision cannot be made again any more.
+
+        Args:
+            compact: whether the disk gets the space back, for which nobody may be using the store; later entries fill
+                it otherwise.
         """
         old = f"{_SELECT} WHERE kind = 'decision' AND at < :before AND evidence_digest = '' AND sequence > :last"
         gone = "UPDATE entries SET evidence = :evidence, evidence_digest = :evidence_digest WHERE sequence = :sequence"
@@ -225,7 +229,8 @@ class Store:
             if not rows:
                 break
             last = rows[-1].sequence
-        self._database.compact()
+        if compact:
+            self._database.compact()
         return pruned
 
     def verify(self, anchor: str | None = None) -> Verified:

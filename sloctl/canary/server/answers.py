@@ -10,6 +10,8 @@ from sloctl.canary.analysis.verdict import Verdict, as_json
 from sloctl.canary.audit.chain import Entry
 
 STATUSES: Final = {"promote": "SUCCEEDED", "rollback": "TERMINAL", "continue": "RUNNING"}
+PAGES: Final = "/canary"
+"""Where people look at pictures of the evidence."""
 _LONGEST: Final = 200
 _SHORT_ID: Final = 12
 
@@ -23,21 +25,25 @@ def body(verdict: Verdict, platform: str, revision: str, config: str) -> str:
     return json.dumps({**found, **head}, allow_nan=False)
 
 
-def answer(recorded: str, decision: Entry) -> dict[str, Any]:
+def answer(recorded: str, decision: Entry, public_url: str = "") -> dict[str, Any]:
     """The answer of a body that `body` wrote.
 
     Args:
         recorded: of this look, or of the decision itself.
         decision: the one in force.
+        public_url: the server's address for people.
     """
     found: dict[str, Any] = {"advice": "", **json.loads(recorded)}
+    evidence = f"{public_url}{PAGES}/decisions/{decision.id[:_SHORT_ID]}"
     argo = {
         "verdict": found["verdict"],
         "reason": _cut("; ".join([found["sentence"], *found["warnings"]])),
         "look": found["look"],
         "decision_id": decision.id[:_SHORT_ID],
+        "evidence": evidence,
     }
-    return {**found, "decision_id": decision.id, "status": STATUSES[found["verdict"]], "argo": argo}
+    told = {"decision_id": decision.id, "evidence": evidence, "status": STATUSES[found["verdict"]]}
+    return {**found, **told, "argo": argo}
 
 
 def entry(recorded: Entry) -> dict[str, Any]:

@@ -13,17 +13,19 @@ from typing import Any, Final, TypeVar
 from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect, Request
-from starlette.responses import JSONResponse, PlainTextResponse, Response
+from starlette.responses import HTMLResponse, JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from sloctl.canary.audit.chain import Kind, Subject
+from sloctl.canary.audit.chain import Entry, Kind, Subject
 from sloctl.canary.audit.store import StoreError
 from sloctl.canary.server import answers
+from sloctl.canary.server.answers import PAGES
 from sloctl.canary.server.auth import AuthorizedCaller, Role
 from sloctl.canary.server.configuration import Configuration, CurrentConfiguration
 from sloctl.canary.server.evaluation import Evaluator, UnknownError
 from sloctl.canary.server.metrics import ServerMetrics
 from sloctl.canary.server.openapi import description
+from sloctl.canary.server.page import decisions_page
 from sloctl.canary.server.shapes import (
     ApprovalRequest,
     DecisionsQuery,
@@ -43,6 +45,9 @@ AT_ONCE: Final = 64
 ANSWER_SECONDS: Final = 7.8
 """Argo waits 10 s by default; whoever has no answer by now gets a 503."""
 RETRY_SECONDS: Final = 5
+PAGE_DECISIONS: Final = 20
+_NO_SCRIPTS: Final = {"Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'"}
+"""Pages show names that others chose."""
 HOOKS: Final = {
     "rollout": ("promote", "continue"),
     "rollback": ("rollback",),
@@ -88,6 +93,8 @@ class Webhook:
                 Route("/v1/flagger/{hook}", self._guarded(self.flagger), methods=["POST"]),
                 Route("/v1/canary/decisions", self._guarded(self.decisions), methods=["GET"]),
                 Route("/v1/canary/decisions/{id}", self._guarded(self.decision), methods=["GET"]),
+                Route(f"{PAGES}/decisions/{{id}}", self._guarded(self.decision_page), methods=["GET"]),
+                Route(f"{PAGES}/services/{{service:path}}", self._guarded(self.service_page), methods=["GET"]),
                 Route("/v1/canary/approvals", self._guarded(self.approve), methods=["POST"]),
                 Route("/healthz", self.health, methods=["GET"]),
                 Route("/readyz", self._guarded(self.ready), methods=["GET"]),
@@ -159,11 +166,32 @@ class Webhook:
     async def decision(self, request: Request) -> Response:
         """One decision."""
         self._caller(request, Role.EVALUATE)
+        return JSONResponse(answers.entry(await self._decision(request)))
+
+    async def decision_page(self, request: Request) -> Response:
+        """A picture of the evidence of one decision."""
+        self._caller(request, Role.EVALUATE)
+        found, store = await self._decision(request), self.evaluation.store
+        title = f"Canary of {found.subject.service}"
+        return HTMLResponse(await self._started(lambda: decisions_page(title, store, [found])), headers=_NO_SCRIPTS)
+
+    async def service_page(self, request: Request) -> Response:
+        """Pictures of the evidence of a service's last decisions."""
+        self._caller(request, Role.EVALUATE)
+        asked, store = read(DecisionsQuery, {"service": request.path_params["service"]}), self.evaluation.store
+
+        def page() -> str:
+            found = store.decisions(Subject.of(asked.service), limit=PAGE_DECISIONS)
+            return decisions_page(f"Canary decisions of {asked.service}", store, found)
+
+        return HTMLResponse(await self._started(page), headers=_NO_SCRIPTS)
+
+    async def _decision(self, request: Request) -> Entry:
         identity = request.path_params["id"]
         found = await self._started(lambda: self.evaluation.store.find(Kind.DECISION, identity))
         if len(found) != 1:
             raise RefusedError(404, "unknown_decision", "there is no decision with this ID")
-        return JSONResponse(answers.entry(found[0]))
+        return found[0]
 
     async def health(self, _: Request) -> Response:
         """Whether the process runs."""
@@ -210,19 +238,20 @@ class Webhook:
             try:
                 answer: Response = await handler(request)
             except Exception as error:  # noqa: BLE001 - the last fence: whatever happens is a 503 and no verdict
-                return self._refused(_refusal(error))
+                return self._refused(_refusal(error), request.url.path)
             return answer
 
         return guarded
 
-    def _refused(self, refusal: RefusedError) -> Response:
+    def _refused(self, refusal: RefusedError, path: str) -> Response:
         self.metrics.rejected.labels(refusal.error).inc()
         body: dict[str, Any] = {"error": refusal.error, "message": refusal.message}
         if refusal.problems:
             body["problems"] = refusal.problems
         headers = {"Retry-After": str(RETRY_SECONDS)} if refusal.status in {429, 503} else {}
         if refusal.status == 401:
-            headers["WWW-Authenticate"] = "Bearer"
+            is_page = path.startswith(f"{PAGES}/")
+            headers["WWW-Authenticate"] = 'Basic realm="the token is the password"' if is_page else "Bearer"
         return JSONResponse(body, refusal.status, headers)
 
 

@@ -51,6 +51,7 @@ class Evaluator:
     Attributes:
         look_seconds: for all queries of one look.
         clock: Unix seconds.
+        public_url: the server's address for people, to which verdicts link.
     """
 
     store: Store
@@ -58,6 +59,7 @@ class Evaluator:
     metrics: ServerMetrics
     look_seconds: float = LOOK_SECONDS
     clock: Callable[[], float] = time.time
+    public_url: str = ""
     starts: Recent[float] = field(default_factory=lambda: Recent(MOST_STARTS))
     looks: Coalescing = field(default_factory=Coalescing)
     turns: Turns = field(default_factory=Turns)
@@ -76,7 +78,8 @@ class Evaluator:
         state = self._stored(lambda: self.store.release_state(subject, enough))
         if state.rolled_back is not None:
             step = asked.step if asked.step is not None else state.step or 0
-            sent = self._sent(answers.answer(state.rolled_back.body, state.rolled_back), subject, step)
+            back = answers.answer(state.rolled_back.body, state.rolled_back, self.public_url)
+            sent = self._sent(back, subject, step)
             return self._patient(sent, judgeable.canary, step, state.first_at) if asked.dry_run else sent
         release = self._release(asked, judgeable, state, subject)
         approved = state.approved or state.promoted >= judgeable.canary.first_deployments
@@ -101,7 +104,7 @@ class Evaluator:
         evidence = partial(evidence_bytes, judged, approved=approved)
         decision = self._stored(lambda: self.store.decide(draft, evidence, judgeable.packed))
         self.metrics.audit_seconds.observe(time.perf_counter() - began)
-        sent = self._sent(answers.answer(body, decision), subject, release.step)
+        sent = self._sent(answers.answer(body, decision, self.public_url), subject, release.step)
         return self._patient(sent, judgeable.canary, release.step, state.first_at) if asked.dry_run else sent
 
     def _patient(self, sent: dict[str, Any], canary: Canary, step: int, first_at: int | None) -> dict[str, Any]:
@@ -194,7 +197,8 @@ class Evaluator:
     def _sent(self, answer: dict[str, Any], subject: Subject, step: int) -> dict[str, Any]:
         self.metrics.judged(subject, step, answer["verdict"])
         labels = answer["platform"], answer["service"], answer["verdict"], answer["reason"]
-        self.metrics.verdicts.labels(*labels).inc()
+        page = self.public_url and f"{self.public_url}{answers.PAGES}/services/{labels[0]}/{labels[1]}"
+        self.metrics.verdicts.labels(*labels, page).inc()
         return answer
 
     def _stored(self, call: Callable[[], T]) -> T:

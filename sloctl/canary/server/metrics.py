@@ -25,8 +25,8 @@ class ServerMetrics:
     def __init__(self, registry: CollectorRegistry) -> None:
         self.verdicts = Counter(
             names.CANARY_VERDICTS.removesuffix("_total"),
-            "Verdicts that were sent.",
-            ["platform", "service", "verdict", "reason"],
+            "Verdicts that were sent, and the page that shows their evidence.",
+            ["platform", "service", "verdict", "reason", "page"],
             registry=registry,
         )
         self._verdict = Gauge(

@@ -63,6 +63,7 @@ def _paths() -> dict[str, Any]:
     query = DecisionsQuery.model_json_schema()["properties"]
     parameters = [{"name": name, "in": "query", "schema": schema} for name, schema in query.items()]
     by_id = [{"name": "id", "in": "path", "required": True, "schema": {"type": "string"}}]
+    by_service = [{"name": "service", "in": "path", "required": True, "schema": {"type": "string"}}]
     return {
         "/v1/canary/evaluate": {
             "post": _operation("evaluate", "Judge a release", "200", "Answer", "Evaluate"),
@@ -79,6 +80,10 @@ def _paths() -> dict[str, Any]:
         "/v1/canary/decisions/{id}": {
             "get": _operation("decision", "One decision", "200", "Recorded") | {"parameters": by_id}
         },
+        "/canary/decisions/{id}": {"get": _page("decision_page", "Evidence of a decision") | {"parameters": by_id}},
+        "/canary/services/{service}": {
+            "get": _page("service_page", "Evidence of the last decisions") | {"parameters": by_service}
+        },
         "/healthz": {"get": _open("health", "The process runs")},
         "/readyz": {"get": _open("ready", "Verdicts can be given") | {"responses": _ready()}},
         "/metrics": {"get": _open("metrics", "Metrics for Prometheus")},
@@ -92,6 +97,13 @@ def _operation(name: str, summary: str, status: str, answer: str, request: str |
     found: dict[str, Any] = {"operationId": name, "summary": summary, "responses": good | errors}
     if request is not None:
         found["requestBody"] = {"required": True, "content": _json(f"{request}Request")}
+    return found
+
+
+def _page(name: str, summary: str) -> dict[str, Any]:
+    """An HTML page for people."""
+    found = _operation(name, summary, "200", "ErrorAnswer")
+    found["responses"]["200"] = {"description": summary, "content": {"text/html": {"schema": {"type": "string"}}}}
     return found
 
 

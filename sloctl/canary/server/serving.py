@@ -13,6 +13,7 @@ import signal
 import socket
 import ssl
 import sys
+import time
 from collections.abc import Callable, Coroutine
 from contextlib import suppress
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from typing import Any, Final
 import uvicorn
 from prometheus_client import CollectorRegistry
 
-from sloctl.canary.audit.store import Store
+from sloctl.canary.audit.store import Store, StoreError
 from sloctl.canary.server import protocol
 from sloctl.canary.server.app import Webhook
 from sloctl.canary.server.configuration import Configuration, CurrentConfiguration
@@ -37,10 +38,12 @@ LOG: Final = logging.getLogger("sloctl.canary.server")
 SERVICE: Final = "sloctl-canary"
 FINISH_SECONDS: Final = 10.0
 LOOK_AT_FILES_SECONDS: Final = 15.0
+PRUNE_SECONDS: Final = 3600.0
+"""Evidence that is too old is looked for so often."""
 _ADDRESS_IS_TAKEN: Final = (1, 3)
 """How uvicorn exits then, by its version; its log says so."""
-COLLECT_AFTER: Final = 50_000
-"""New objects after which garbage is looked for; a look makes tens of thousands, and hardly any cycle."""
+COLLECT_AFTER: Final = 250_000
+"""New objects after which garbage is looked for; a look of a large service makes 100 000, and hardly any cycle."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,12 +72,21 @@ class Listening:
         return False
 
 
-def serve(listening: Listening, store: Store, load: Callable[[], Configuration], stamp: Callable[[], object]) -> None:
+def serve(
+    listening: Listening,
+    store: Store,
+    load: Callable[[], Configuration],
+    stamp: Callable[[], object],
+    evidence_seconds: float,
+    public_url: str = "",
+) -> None:
     """Serve until SIGTERM or SIGINT.
 
     Args:
         load: reads the configuration; raises `SloctlError` when it is not good.
         stamp: differs when a file of the configuration has changed.
+        evidence_seconds: how long the counts of a decision are kept.
+        public_url: the server's address for people, to which verdicts link.
 
     Raises:
         SloctlError: the configuration is not good, or nobody would have to authenticate.
@@ -84,7 +96,8 @@ def serve(listening: Listening, store: Store, load: Callable[[], Configuration],
     runtime = configure(SERVICE, registry=CollectorRegistry(), sample_ratio=0.0, set_global=False)
     metrics = ServerMetrics(runtime.registry)
     configuration = CurrentConfiguration(lambda: _safe(load(), listening), metrics)
-    evaluation = Evaluator(store, Shared(lambda: configuration.current.prometheus, metrics), metrics)
+    shared = Shared(lambda: configuration.current.prometheus, metrics)
+    evaluation = Evaluator(store, shared, metrics, public_url=public_url)
     webhook = Webhook(configuration, evaluation, metrics)
     app = webhook.app()
     instrument_app(app, runtime, trust="edge")
@@ -101,7 +114,11 @@ def serve(listening: Listening, store: Store, load: Callable[[], Configuration],
         **protocol.settings(),
     )
     _load_tls(config, listening)
-    server = CanaryServer(config, webhook, stamp, listening)
+
+    def prune() -> None:
+        store.prune(int((time.time() - evidence_seconds) * 1000), compact=False)
+
+    server = CanaryServer(config, webhook, stamp, listening, prune)
     gc.collect()
     gc.freeze()  # what is loaded now stays: no look waits for the collector to go through it again
     gc.set_threshold(COLLECT_AFTER, *gc.get_threshold()[1:])
@@ -119,10 +136,15 @@ class CanaryServer(uvicorn.Server):
     """Uvicorn that drains before it stops."""
 
     def __init__(
-        self, config: uvicorn.Config, webhook: Webhook, stamp: Callable[[], object], listening: Listening
+        self,
+        config: uvicorn.Config,
+        webhook: Webhook,
+        stamp: Callable[[], object],
+        listening: Listening,
+        prune: Callable[[], None],
     ) -> None:
         super().__init__(config)
-        self._webhook, self._stamp, self._listening = webhook, stamp, listening
+        self._webhook, self._stamp, self._listening, self._prune = webhook, stamp, listening, prune
         self._loop: asyncio.AbstractEventLoop | None = None
         self._tasks: set[asyncio.Task[None]] = set()
 
@@ -131,6 +153,7 @@ class CanaryServer(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         self._loop.add_signal_handler(signal.SIGHUP, lambda: self._begin(self._reload()))
         self._begin(self._watch())
+        self._begin(self._prune_again_and_again())
         try:
             await super().serve(sockets)
         finally:
@@ -165,6 +188,14 @@ class CanaryServer(uvicorn.Server):
             _load_tls(self.config, self._listening)  # connections that are there keep the certificate they have seen
         except SloctlError as error:
             LOG.error("the certificate is not good, so the last one stays in force: %s", error)  # noqa: TRY400 - no traceback
+
+    async def _prune_again_and_again(self) -> None:
+        while True:
+            try:
+                await asyncio.to_thread(self._prune)
+            except StoreError as error:
+                LOG.warning("old evidence stays for now: %s", error)
+            await asyncio.sleep(PRUNE_SECONDS)
 
     async def _watch(self) -> None:
         """Kubernetes changes mounted files without telling anybody."""

@@ -17,6 +17,7 @@ NAME: Final = r"^([a-z0-9]([-a-z0-9]{0,61}[a-z0-9])?/)?[a-z0-9]([-a-z0-9]{0,61}[
 Shape = TypeVar("Shape", bound=BaseModel)
 Verdict = Literal["promote", "rollback", "continue"]
 Status = Literal["SUCCEEDED", "TERMINAL", "RUNNING"]
+Evidence = Annotated[str, Field(description="Page with a picture of the evidence; absolute with `--public-url`.")]
 Hash = Annotated[str, Field(pattern=f"^{HASH}$", description="Pod template hash or another name of a version.")]
 
 
@@ -185,6 +186,7 @@ class ArgoPart(_Shape):
     reason: Annotated[str, Field(max_length=200)]
     look: int | None
     decision_id: str
+    evidence: Evidence
 
 
 class Answer(_Shape):
@@ -195,6 +197,7 @@ class Answer(_Shape):
     sentence: str
     advice: Annotated[str, Field(description="What to do now.")]
     decision_id: Annotated[str, Field(pattern="^[0-9a-f]{64}$")]
+    evidence: Evidence
     platform: str
     service: str
     canary: str

@@ -116,8 +116,12 @@ class CanarySource:
         scraped = round(min(query.distance(), LOOKBACK * written), 1)
         if scraped > MORE_SELDOM * written:
             # Between samples it is open when events happened; over longer intervals it is known how many they were.
-            _, look = found(scraped)
+            query, look = found(scraped)
             warnings.append(f"samples come every {scraped:g} s, `scrape_interval` says {written:g} s")
+        warnings += [
+            f"several servers scrape the same targets: of each series the one with {copy.label}={copy.value!r} counts"
+            for copy in sorted(query.copies)
+        ]
         return replace(look, warnings=tuple(warnings))
 
     def _now(self) -> tuple[float, list[str]]:

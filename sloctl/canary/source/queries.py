@@ -16,9 +16,10 @@ import numpy as np
 
 from sloctl.canary.analysis.counts import blocks_of
 from sloctl.canary.analysis.evidence import BLOCK_SECONDS, FEW_BLOCKS
-from sloctl.canary.analysis.samples import GRACE, ArmSamples, CheckSamples, CounterSeries, LabelValues
+from sloctl.canary.analysis.samples import GRACE, ArmSamples, CheckSamples, CounterSeries, CounterTable, LabelValues
 from sloctl.canary.analysis.statistics import Floats
 from sloctl.canary.source.arms import Arm, all_but
+from sloctl.canary.source.copies import copy_that_counts, counting
 from sloctl.canary.source.counters import Roles, counters, is_counted_anew, moments, native_edges, slo_roles
 from sloctl.canary.source.evaluated import evaluated
 from sloctl.canary.source.history import SETTLED_SECONDS, HistoryCache
@@ -57,6 +58,7 @@ class LookQueries:
         grid: seconds between scrapes.
         end: Unix seconds of the last grid point.
         warm_up: how long each new process is not judged.
+        copies: what the series have that count, where several servers scrape the same targets.
     """
 
     prometheus: Queries
@@ -71,6 +73,7 @@ class LookQueries:
     answers: dict[tuple[Selector, Duration], tuple[Raw, ...]] = field(default_factory=dict)
     ranged: dict[str, tuple[Raw, ...]] = field(default_factory=dict)
     counted: dict[tuple[Selector, float], KeptCounters] = field(default_factory=dict)
+    copies: set[Matcher] = field(default_factory=set)
 
     def birth(self, slo: str, length: Duration) -> float | None:
         """When the canary's first sample of an SLI was scraped since its last silence, at most `length` ago.
@@ -100,7 +103,7 @@ class LookQueries:
             case MismatchCheck():
                 labels = next((slo.sampling.target_labels for slo in self.slos.values()), ())
                 roles = {"mismatches": check.mismatches, "compared": check.compared}
-                both = self._arm(self._counters(roles, Arm.alone(()), start), start, labels)
+                both = self._arm(self._counters(roles, Arm.alone(()), start, labels), start, labels)
                 return CheckSamples(both, ArmSamples({}, both.points, labels))
 
     def slo(self, name: str, start: float, *, every_bucket: bool = False) -> CheckSamples:
@@ -108,15 +111,17 @@ class LookQueries:
         slo = self.slos[name]
         roles, labels = slo_roles(slo, every_bucket=every_bucket), slo.sampling.target_labels
         versions = (self.canary, self.baseline)
+        series: list[Mapping[str, Sequence[CounterSeries]]]
         if is_counted_anew(slo):
-            found = [self._found(roles, arm, start) for arm in versions]
+            found = self._counting([self._found(roles, arm, start) for arm in versions], labels)
             edges = native_edges(raw for arm in found for answer in arm.values() for raw in answer)
             series = [counters(arm, self._grid(start), edges) for arm in found]
         else:
-            series = [self._counters(roles, arm, start) for arm in versions]
+            series = [self._counters(roles, arm, start, labels) for arm in versions]
         canary, baseline = (self._arm(arm, start, labels) for arm in series)
         canary = replace(canary, gone=self._gone(canary))
-        return CheckSamples(canary, baseline, self._history(roles, start, labels))
+        once = {role: tuple(each.narrowed(*self.copies) for each in selectors) for role, selectors in roles.items()}
+        return CheckSamples(canary, baseline, self._history(once, start, labels))
 
     def _evaluated(self, indicator: WholeIndicator, start: float) -> CheckSamples:
         """What the server makes of expressions since `start`, as one counter of bad events and one of all."""
@@ -135,16 +140,26 @@ class LookQueries:
             for role, selectors in roles.items()
         }
 
-    def _counters(self, roles: Roles, arm: Arm, start: float) -> dict[str, tuple[CounterSeries, ...]]:
-        """The counters of a version, by role."""
-        return {
-            role: tuple(
-                series for selector in selectors for series in self._of_arm(selector.narrowed(*arm.asked), arm, start)
-            )
-            for role, selectors in roles.items()
-        }
+    def _counting(
+        self, found: Sequence[Mapping[str, Sequence[Raw]]], labels: tuple[str, ...]
+    ) -> list[dict[str, Sequence[Raw]]]:
+        """Both versions' series without those that are there once more."""
+        copy = copy_that_counts([raw for arm in found for answer in arm.values() for raw in answer], labels)
+        if copy is not None:
+            self.copies.add(copy)
+        return [{role: counting(answer, copy) for role, answer in arm.items()} for arm in found]
 
-    def _of_arm(self, selector: Selector, arm: Arm, start: float) -> tuple[CounterSeries, ...]:
+    def _counters(
+        self, roles: Roles, arm: Arm, start: float, labels: tuple[str, ...]
+    ) -> dict[str, Sequence[CounterSeries]]:
+        """The counters of a version, by role."""
+        found: dict[str, Sequence[CounterSeries]] = {}
+        for role, selectors in roles.items():
+            tables = [self._of_arm(selector.narrowed(*arm.asked), arm, start, labels) for selector in selectors]
+            found[role] = tables[0] if len(tables) == 1 else [series for table in tables for series in table]
+        return found
+
+    def _of_arm(self, selector: Selector, arm: Arm, start: float, labels: tuple[str, ...]) -> CounterTable:
         """The counters of a selector that belong to a version.
 
         They are chosen from an answer that holds them where there is one, as bad events are among all events.
@@ -161,8 +176,10 @@ class LookQueries:
             return self.prometheus.samples(text, str(Duration(math.ceil(seconds * 1000))), self.end)
 
         grid = self._grid(start)
-        known = self.kept.look((text, start, self.grid), grid, ask, LOOKBACK * self.grid)
+        known = self.kept.look((text, start, self.grid), grid, ask, LOOKBACK * self.grid, labels)
         self.counted[selector, start] = known
+        if known.copy is not None:
+            self.copies.add(known.copy)
         found = known.series((arm, ()), lambda labels: _belongs(labels, arm, ()))
         assert found is not None
         return found
@@ -188,9 +205,7 @@ class LookQueries:
         grid: Floats = start + self.grid * np.arange(points, dtype=np.float64)
         return grid
 
-    def _arm(
-        self, series: Mapping[str, tuple[CounterSeries, ...]], start: float, labels: tuple[str, ...]
-    ) -> ArmSamples:
+    def _arm(self, series: Mapping[str, Sequence[CounterSeries]], start: float, labels: tuple[str, ...]) -> ArmSamples:
         warm_up = math.ceil(float(self.warm_up.seconds) / self.grid)
         return ArmSamples(series, len(self._grid(start)), labels, warm_up=warm_up)
 

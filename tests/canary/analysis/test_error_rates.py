@@ -7,7 +7,7 @@ import pytest
 
 from bench import canary as bench
 from bench.canary_worlds import World
-from sloctl.canary.analysis.evidence import harm
+from sloctl.canary.analysis.evidence import BaselineHistory, CountsOfBoth, IntervalCounts, harm
 
 RUNS = 400
 UNCHANGED = [World(rps, burst=burst, incident=incident)
@@ -58,7 +58,18 @@ def test_without_the_dispersion_bursts_would_be_taken_for_harm() -> None:
     assert broken[:, -1].mean() > 0.2
 
 
-CLUSTERS = [(4000 + seed, cell) for seed, cell in enumerate(bench.clusters())][::2]
+CLUSTERS = [(4000 + seed, cell) for seed, cell in enumerate(bench.clusters())][::4]
+
+
+@pytest.mark.parametrize(
+    ("errors", "rolled_back"), [([0, 4, 0, 0, 0], False), ([0, 5, 0, 0, 0], True), ([0, 3, 0, 3, 0], True)]
+)
+def test_a_single_failure_that_is_tried_again_rolls_nothing_back(errors: list[int], rolled_back: bool) -> None:
+    """Against a baseline that hardly ever fails, three errors are harm by chance alone."""
+    canary = IntervalCounts(np.array(errors, dtype=float), np.full(5, 10.0))
+    baseline = IntervalCounts(np.zeros(5), np.full(5, 1000.0))
+    history = BaselineHistory(1e-5, 1.0, 0.0, 1e6)
+    assert bool(harm(CountsOfBoth(canary, baseline), bench.LIMITS, history, 15.0).rolls_back[-1]) is rolled_back
 
 
 @pytest.mark.parametrize(("seed", "cell"), CLUSTERS, ids=[cell.what for _, cell in CLUSTERS])

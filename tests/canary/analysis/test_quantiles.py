@@ -7,7 +7,9 @@ import numpy as np
 import pytest
 
 from bench.canary_latency import BOUNDS, COARSE, Shift, histograms
-from sloctl.canary.analysis.samples import ArmSamples
+from sloctl.canary.analysis.counts import arm_counts
+from sloctl.canary.analysis.question import BUCKET
+from sloctl.canary.analysis.samples import ArmSamples, CounterSeries
 from sloctl.canary.analysis.verdict import Decision, Reason
 from testing.canaries import LATENCY, canary, errors, judged
 
@@ -75,6 +77,16 @@ def test_a_bound_within_a_bucket_of_a_native_histogram_is_interpolated() -> None
     odd = replace(LATENCY, at_most=Decimal("0.77"), native=True)
     verdict = judged(found, canary(errors(error_rate="0.01")), indicator=odd)
     assert verdict.decision is Decision.PROMOTE
+
+
+def test_one_bound_may_be_written_in_several_ways() -> None:
+    def bucket(pod: str, le: str) -> CounterSeries:
+        return CounterSeries({"instance": pod, "le": le}, np.array([0.0, 10.0]))
+
+    series = (bucket("go", "1"), bucket("python", "1.0"), bucket("go", "+Inf"), bucket("python", "+Inf"))
+    counts = arm_counts(ArmSamples({BUCKET: series}, 2, ("instance",)), ())
+    assert counts.bounds(BUCKET) == {1.0, np.inf}
+    assert counts.path(BUCKET, bound=1.0).low.tolist() == [0.0, 20.0]
 
 
 @pytest.mark.parametrize("arm", ["canary", "baseline"])

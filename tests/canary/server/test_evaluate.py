@@ -18,7 +18,7 @@ import pytest
 from sloctl.canary.audit.chain import Kind, Subject
 from sloctl.canary.recording import replayed, service_from
 from sloctl.canary.server import answers
-from sloctl.canary.server.auth import AuthorizedCaller, Role, Tokens
+from sloctl.canary.server.auth import AuthorizedCaller, Role, Tokens, token_digest
 from sloctl.canary.server.breaker import Breaker
 from sloctl.canary.server.queries import PrometheusClock
 from sloctl.cli import main
@@ -35,6 +35,7 @@ def test_a_healthy_canary_is_promoted(hook: Hook) -> None:
         "reason": answer["sentence"],
         "look": answer["look"],
         "decision_id": answer["decision_id"][:12],
+        "evidence": answer["evidence"],
     }
     assert answer["window"]["end"].endswith("Z")
     assert re.fullmatch("sha256:[0-9a-f]{64}", answer["config_digest"])
@@ -227,6 +228,37 @@ def test_the_history_is_a_page_with_pictures(hook: Hook, tmp_path: Path, capsys:
     assert file.read_text().count("were pruned") == 2
 
 
+def test_every_verdict_links_to_a_picture_of_its_evidence(hook: Hook) -> None:
+    answer = hook.evaluate()
+    assert answer["evidence"] == answer["argo"]["evidence"] == f"/canary/decisions/{answer['decision_id'][:12]}"
+    page = hook.client.get(answer["evidence"])
+    assert (page.status_code, page.headers["content-type"]) == (200, "text/html; charset=utf-8")
+    assert page.text.count("<svg") == 1
+    assert "default-src 'none'" in page.headers["content-security-policy"]
+    hook.evaluate(revision="4", started=NOW - 500)
+    assert hook.client.get("/canary/services/pay").text.count("<svg") == 2
+    assert hook.client.get("/canary/decisions/ffff").status_code == 404
+    assert hook.client.get("/canary/services/<script>").status_code == 422
+
+
+def test_with_a_public_address_links_are_whole_also_those_of_the_dashboard(hook_of: MakeHook) -> None:
+    hook = hook_of(SPEC, public_url="https://canary.example")
+    answer = hook.evaluate()
+    assert answer["argo"]["evidence"].startswith("https://canary.example/canary/decisions/")
+    labels = {"platform": answer["platform"], "service": "pay", "verdict": "promote", "reason": "healthy"}
+    page = f"https://canary.example/canary/services/{answer['platform']}/pay"
+    assert hook.metric("sloctl_canary_verdicts_total", **labels, page=page) == 1
+    path = page.removeprefix("https://canary.example")
+    assert hook.client.get(path).text.count("<svg") == 1
+
+
+def test_a_browser_is_asked_for_the_token_before_it_sees_a_picture(hook_of: MakeHook) -> None:
+    hook = hook_of(tokens=Tokens(((token_digest("secret"), AuthorizedCaller("ada", Role.EVALUATE)),)))
+    refused = hook.client.get("/canary/services/pay")
+    assert (refused.status_code, "Basic realm=" in refused.headers["www-authenticate"]) == (401, True)
+    assert hook.client.get("/canary/services/pay", auth=("", "secret")).status_code == 200
+
+
 def test_warnings_reach_argo_s_own_message(hook: Hook) -> None:
     hook.stub.fails = lambda query: "7ddf8" in query
     assert "one pod" in hook.evaluate()["argo"]["reason"]
@@ -325,7 +357,7 @@ def test_metrics_tell_what_was_said(hook: Hook) -> None:
     hook.evaluate()
     hook.stub.body = lambda _: (500, "boom")
     hook.evaluate()
-    labels = {"platform": "default", "service": "pay"}
+    labels = {"platform": "default", "service": "pay", "page": ""}
     assert hook.metric("sloctl_canary_verdicts_total", **labels, verdict="promote", reason="healthy") == 1
     assert hook.metric("sloctl_canary_verdicts_total", **labels, verdict="continue", reason="source_unavailable") == 1
     assert hook.metric("sloctl_canary_query_duration_seconds_count", outcome="broken") == 1

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 
+from sloctl.canary.audit.chain import Kind
 from sloctl.canary.audit.store import Store
 from sloctl.canary.server.auth import new_token, token_digest
 from sloctl.cli import main
@@ -226,6 +227,31 @@ def test_a_full_disk_makes_the_server_unready_and_silent(world: World) -> None:
     assert server.client.get(f"{server.url}/readyz").status_code == 200
     assert server.ask(revision="full-no-more").status_code == 200
     assert main(["canary", "verify", "--store", world.store]) == 0
+
+
+def test_the_counts_of_old_decisions_go_while_the_server_runs(world: World) -> None:
+    first = world.start()
+    decided = first.ask().json()["decision_id"]
+    stop(first)
+
+    def counts() -> bytes:
+        store = Store.open(world.store)
+        try:
+            return store.find(Kind.DECISION, decided)[0].evidence
+        finally:
+            store.close()
+
+    world.start()
+    assert counts() != b""
+    again = world.start("--keep-evidence", "1ms")
+    servers.until(lambda: counts() == b"")
+    assert again.ask().json()["decision_id"] == decided, "what was decided stays"
+    assert main(["canary", "verify", "--store", world.store]) == 0
+
+
+def stop(server: Server) -> None:
+    server.running.process.terminate()
+    server.running.process.wait(servers.PATIENCE)
 
 
 @pytest.mark.xdist_group("postgresql")

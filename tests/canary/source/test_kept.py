@@ -40,7 +40,7 @@ class Source:
             return self.series(end - seconds, end)
 
         grid = np.arange(START, end + 1, STEP)
-        found = kept.look("release", grid, ask, earlier=100.0).series("all", lambda _: True)
+        found = kept.look("release", grid, ask, 100.0, ("instance",)).series("all", lambda _: True)
         assert found is not None
         return {each.labels["instance"]: each.values.tolist() for each in found if not np.isnan(each.values).all()}
 
@@ -80,7 +80,7 @@ def test_a_sample_that_came_late_is_read_with_the_next_look_or_the_next_whole_on
 def test_what_was_used_last_is_kept() -> None:
     kept, source = KeptReleases(most=2), Source([list(range(40))])
     for release in ("one", "two", "one", "three"):
-        kept.look(release, np.arange(START, START + 101, STEP), lambda s: source.series(0, START + s), 100.0)
+        kept.look(release, np.arange(START, START + 101, STEP), lambda s: source.series(0, START + s), 100.0, ())
     assert [release for release in ("one", "two", "three") if kept.get(release) is not None] == ["one", "three"]
 
 
@@ -90,7 +90,7 @@ def test_a_sample_that_is_no_number_counts_until_it_is_corrected() -> None:
     def invalid(point: int) -> bool:
         end = START + STEP * point
         grid = np.arange(START, end + 1, STEP)
-        found = kept.look("release", grid, lambda s: source.series(end - s, end), 100.0).series("all", lambda _: True)
+        found = kept.look("release", grid, lambda s: source.series(end - s, end), 100.0, ()).series("", lambda _: True)
         assert found is not None
         return found[0].invalid
 
@@ -114,7 +114,7 @@ def test_a_series_is_the_same_in_whatever_order_its_labels_are_told() -> None:
     times = tuple((START + STEP * np.arange(-2, 12)).tolist())
 
     def rows(labels: dict[str, str], points: int) -> int:
-        found = kept.look("one", grid[:points], lambda _: [Series(labels, times, tuple(times))], 100.0)
+        found = kept.look("one", grid[:points], lambda _: [Series(labels, times, tuple(times))], 100.0, ())
         return len(found.labels)
 
     assert rows({"a": "1", "b": "2"}, 9) == rows({"b": "2", "a": "1"}, 11) == 1

@@ -393,3 +393,49 @@ def test_a_step_may_have_a_warm_up_of_its_own(evaluate: Evaluate, step: int, sai
     evaluate.stub.fails = lambda query: '"7ddf8"' in query
     code, _ = evaluate("--step", str(step), "--step-started", str(NOW - 600))
     assert code == said
+
+
+def twice(stub: Stub, since: float = 0.0, until: float = NOW) -> Callable[[str], tuple[int, str]]:
+    """What two servers answer that scrape the same pods, each at its own moments; the second in a part of the time."""
+
+    def answer(query: str) -> tuple[int, str]:
+        status, body = stub.healthy(query)
+        found = json.loads(body)["data"]["result"]
+        together = []
+        for series in found:
+            labels, values = series["metric"], series["values"]
+            each = float(values[1][1]) - float(values[0][1])
+            later = [[time + 4, str(float(value) + 0.4 * each)] for time, value in values if since < time < until]
+            together.append(({**labels, "prometheus_replica": "a"}, values))
+            if later and ('prometheus_replica="a"' not in query):
+                together.append(({**labels, "prometheus_replica": "b"}, later))
+        return status, matrix(*together)
+
+    return answer
+
+
+@pytest.mark.parametrize("since", [0.0, NOW - 200])
+def test_a_pair_of_servers_without_deduplication_counts_every_request_once(evaluate: Evaluate, since: float) -> None:
+    evaluate()
+    [alone] = json.loads(evaluate.out)["checks"]
+    evaluate.stub.body = twice(evaluate.stub, since)
+    assert evaluate() == (0, "promote/healthy")
+    answer = json.loads(evaluate.out)
+    [check] = answer["checks"]
+    assert (check["canary"], check["baseline"], check["phi"]) == (alone["canary"], alone["baseline"], alone["phi"])
+    assert "of each series the one with prometheus_replica='a' counts" in "".join(answer["warnings"])
+    evaluate.stub.fails = lambda query: '"7ddf8"' in query
+    assert evaluate() == (1, "rollback/harm")
+
+
+def test_a_look_can_be_a_page_with_a_picture_as_well(evaluate: Evaluate, tmp_path: Path) -> None:
+    file = tmp_path / "look.html"
+    evaluate.stub.fails = lambda query: '"7ddf8"' in query
+    assert evaluate("--html", str(file)) == (1, "rollback/harm")
+    page = file.read_text(encoding="utf-8")
+    assert page.count("<svg") == 1
+    assert "<b class=rollback>" in page
+    assert "harm shown at" in page
+    evaluate.stub.body = lambda _: (503, "")
+    assert evaluate("--html", str(file)) == (3, "continue/source_unavailable")
+    assert "<svg" not in file.read_text(encoding="utf-8")

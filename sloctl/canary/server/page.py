@@ -1,17 +1,25 @@
-"""Decisions as one HTML page with a picture of the evidence of each; it needs no script and nothing from elsewhere."""
+"""Verdicts as one HTML page with a picture of the evidence of each; it needs no script and nothing from elsewhere."""
 
 from __future__ import annotations
 
 import html
+import json
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
-if TYPE_CHECKING:
-    from sloctl.canary.analysis.story import Story
-    from sloctl.canary.audit.chain import Entry
-    from sloctl.canary.audit.store import Store
+from sloctl.canary.analysis.counts import CheckCounts
+from sloctl.canary.analysis.question import Question
+from sloctl.canary.analysis.story import Story, stories
+from sloctl.canary.analysis.verdict import RolloutClock, as_json
+from sloctl.canary.analysis.wording import grouped, odds, percent
+from sloctl.canary.audit.chain import Entry, Kind
+from sloctl.canary.audit.store import Store
+from sloctl.canary.judging import Judged
+from sloctl.canary.recording import recorded_counts, service_from
+from sloctl.canary.server.answers import moment
+from sloctl.model.catalogue import Service
 
 WIDTH, HEIGHT, LEFT, GAP = 780, 150, 80, 34
 MOST_POWERS: Final = 12
@@ -31,20 +39,23 @@ svg{width:100%;height:auto}svg text{font:11px system-ui,sans-serif;fill:#57606a}
 """
 
 
-def page(title: str, store: Store, decisions: Sequence[Entry]) -> str:
+def decisions_page(title: str, store: Store, decisions: Sequence[Entry]) -> str:
     """The page of these decisions."""
-    sections = "\n".join(section for entry in decisions for section in _section(store, entry))
+    return _page(title, [line for entry in decisions for line in _of_entry(store, entry)])
+
+
+def looks_page(title: str, looked: Sequence[tuple[Service, Judged]]) -> str:
+    """The page of looks that nobody recorded."""
+    return _page(title, [line for service, judged in looked for line in _of_look(service, judged)])
+
+
+def _page(title: str, lines: Sequence[str]) -> str:
     head = f"<!doctype html><html lang=en><meta charset=utf-8><title>{_text(title)}</title><style>{STYLE}</style>"
-    return f"{head}<h1>{_text(title)}</h1>\n{sections or '<p>nothing was decided</p>'}\n"
+    return f"{head}<h1>{_text(title)}</h1>\n{chr(10).join(lines) or '<p>nothing was decided</p>'}\n"
 
 
-def _section(store: Store, entry: Entry) -> Iterator[str]:
-    import json
-
-    from sloctl.canary.server.answers import moment
-
-    subject, details = entry.subject, json.loads(entry.body)
-    at = moment(entry.at / 1000)
+def _of_entry(store: Store, entry: Entry) -> Iterator[str]:
+    subject, at = entry.subject, moment(entry.at / 1000)
     if not entry.verdict:
         yield f"<h2>{_text(subject.service)} revision {_text(subject.revision)}</h2>"
         yield f"<p>approved by {_text(entry.caller)} at {at}</p>"
@@ -52,22 +63,33 @@ def _section(store: Store, entry: Entry) -> Iterator[str]:
     where = f"{subject.platform}/{subject.service}".strip("/")
     what = f"{where}: {subject.canary} against {subject.stable}, revision {subject.revision or '-'}, step {entry.step}"
     yield f'<h2 id="{entry.id}">{_text(what)}</h2>'
-    word = f"<b class={entry.verdict}>{entry.verdict}</b>"
-    yield f"<p>{word} ({_text(entry.reason)}), {at}, asked by {_text(entry.caller)}</p>"
+    yield from _said(json.loads(entry.body), f"{at}, asked by {entry.caller}")
+    if entry.evidence:
+        yield from map(_figure, _recorded_stories(store, entry))
+    else:
+        yield "<p>The counts of this decision were pruned.</p>"
+
+
+def _of_look(service: Service, judged: Judged) -> Iterator[str]:
+    verdict = judged.verdict
+    yield f"<h2>{_text(f'{service.name}: {verdict.canary} against {verdict.stable}')}</h2>"
+    clock = verdict.clock
+    yield from _said(as_json(verdict), "" if clock is None else f"{moment(clock.end)}, step {clock.step}")
+    yield from map(_figure, _stories(service, judged.counts, clock))
+
+
+def _said(details: Mapping[str, Any], when: str) -> Iterator[str]:
+    """A verdict in words and numbers."""
+    word = details["verdict"]
+    yield f"<p><b class={word}>{word}</b> ({_text(details['reason'])}), {_text(when)}</p>"
     yield f"<p>{_text(details['sentence'])}</p>"
     yield from (f"<p>warning: {_text(text)}</p>" for text in details["warnings"])
     if advice := details.get("advice"):
         yield f"<p>Now: {_text(advice)}.</p>"
     yield _numbers(details["checks"])
-    if not entry.evidence:
-        yield "<p>The counts of this decision were pruned.</p>"
-        return
-    yield from map(_figure, _stories(store, entry))
 
 
 def _numbers(checks: Sequence[dict[str, Any]]) -> str:
-    from sloctl.canary.analysis.wording import grouped, odds, percent
-
     rows = []
     for check in checks:
         arms = [
@@ -85,21 +107,18 @@ def _numbers(checks: Sequence[dict[str, Any]]) -> str:
     return f"<table><tr>{names}</tr>{body}</table>"
 
 
-def _stories(store: Store, entry: Entry) -> list[Story]:
-    from sloctl.canary.analysis.question import Question
-    from sloctl.canary.analysis.story import stories
-    from sloctl.canary.audit.chain import Kind
-    from sloctl.canary.recording import recorded_counts, service_from
-
+def _recorded_stories(store: Store, entry: Entry) -> list[Story]:
     found = store.find(Kind.CONFIGURATION, entry.config)
     if len(found) != 1:
         return []
     service = service_from(found[0].evidence)
-    counts, clock = recorded_counts(entry.evidence, service)
+    return _stories(service, *recorded_counts(entry.evidence, service))
+
+
+def _stories(service: Service, counts: Mapping[str, CheckCounts], clock: RolloutClock | None) -> list[Story]:
     if clock is None or service.canary is None or not counts:
         return []
-    slos = {slo.name: slo for slo in service.slos}
-    return list(stories(counts, Question(service.canary, slos, clock)))
+    return list(stories(counts, Question(service.canary, {slo.name: slo for slo in service.slos}, clock)))
 
 
 def _figure(story: Story) -> str:
