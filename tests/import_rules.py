@@ -65,6 +65,7 @@ TABLE: Final = {
     "proof": may("model conventions diagnostics.Place promql explain backends.prometheus", others="rstr"),
     "history": may("model conventions diagnostics.Place", others="numpy"),
     "live": may("model conventions prometheus promql diagnostics"),
+    "live.history": may("live history model conventions prometheus promql", others="numpy"),
     "canary": may(),
     "canary.analysis": may("model history.counting", others="numpy"),
     "canary.source": may("canary.analysis model prometheus promql", others="numpy"),

@@ -14,6 +14,7 @@ import click
 
 from sloctl.cli import signals
 from sloctl.cli.backfill import backfill
+from sloctl.cli.backtest import backtest
 from sloctl.cli.canary import canary
 from sloctl.cli.diff import diff
 from sloctl.cli.explain import explain
@@ -51,6 +52,7 @@ def cli() -> None:
 
 for command in (
     backfill,
+    backtest,
     canary,
     diff,
     explain,
