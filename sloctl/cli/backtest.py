@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -12,12 +10,13 @@ import click
 
 from sloctl.cli import options
 from sloctl.cli.diff import of_revision
+from sloctl.cli.past import Reading, cache_folder, span_of
 from sloctl.cli.report import as_json, loaded, no_such_slo
 from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
     from sloctl.history.backtest import Backtest, KnownIncident, Limits, SloResult, Span
-    from sloctl.live.history import Past, Source
+    from sloctl.live.history import Past
     from sloctl.model.catalogue import Catalogue, Platform, Slo
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
@@ -182,13 +181,14 @@ def backtest(
     asked = Asked(
         catalogue, _policies(paths, root, policies, against), significant, read_incidents(known) if known else ()
     )
-    span = _span(since, start, end)
-    reading = _Reading(client, Source(source), _folder(cache))
+    span = span_of(since, start, end)
+    reading = Reading(client, Source(source), cache_folder(cache))
     results: list[SloResult] = []
     drawn: list[str] = []
     suggested: dict[str, str] = {}
+    tried = [one for slo in chosen for one in asked.tried(slo).values()]
     with client:
-        for past in reading.pasts(chosen, asked, span):
+        for past in reading.pasts(chosen, tried, asked.platform, span):
             looked = asked.of(past, span)
             results.append(backtest_report.described(past, looked.result(asked.tried(past.slo))))
             if suggest:
@@ -226,59 +226,6 @@ def _policies(
             loaded([against], only_errors=True) if folder else of_revision(against, (paths or ("slo-specs",))[0])
         )
     return found
-
-
-def _span(since: Duration, start: float | None, end: float | None) -> Span:
-    from sloctl.history.backtest import Span
-
-    until = round((time.time() if end is None else end) * 1000)
-    begin = until - since.milliseconds if start is None else round(start * 1000)
-    if begin >= until:
-        raise click.UsageError("--start must be before --end")
-    if until > time.time() * 1000 + 60_000:
-        raise click.UsageError("--end is in the future")
-    return Span(begin, until)
-
-
-def _folder(cache: str | None) -> Path | None:
-    """Where answers are kept."""
-    from sloctl.proof.known import cache_folder
-
-    if cache == "none":
-        return None
-    if cache is not None:
-        return Path(cache)
-    proofs = cache_folder()
-    return None if proofs is None else proofs.with_name("history")
-
-
-@dataclass(frozen=True, slots=True)
-class _Reading:
-    client: PrometheusClient
-    source: Source
-    folder: Path | None
-
-    def pasts(self, slos: list[Slo], asked: Asked, span: Span) -> Iterator[Past]:
-        """The past of each SLO, with a bar while somebody waits."""
-        from rich.console import Console
-        from rich.progress import Progress
-
-        from sloctl.live.history import Reach, Reader, longest_window, read_past
-
-        tried = [one for slo in slos for one in asked.tried(slo).values()]
-        reach = Reach(span.start, span.end, longest_window(tried))
-        reader = Reader(self.client, round(time.time() * 1000), self.folder, self.client.tenant or "")
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("reading the past", total=1.0)
-            yield from read_past(
-                slos,
-                reader,
-                reach,
-                lambda slo: options.tile_texts(asked.platform(slo), slo),
-                self.source,
-                lambda share: progress.update(task, completed=share),
-            )
 
 
 def _draw(path: Path, drawn: list[str]) -> None:

@@ -133,6 +133,23 @@ def test_programs_get_seconds_ratios_and_moments(url: str, capsys: pytest.Captur
 
 
 @pytest.mark.server
+def test_status_shows_one_row_with_what_would_have_paged(url: str, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ("--would-page", "--since", "14d", "--at", "2026-09-22", "--specs", SPECS)
+    assert main(["status", "--prometheus", url, *words]) == 0
+    said = " ".join(capsys.readouterr().out.split())
+    row = "2 pages, 2 of them worth it; 1 ticket, 1 of them worth it; 116% of the budget; without the guard 2"
+    assert f"{row}; 1 incident told to nobody" in said
+    assert main(["status", "--prometheus", url, *words, "--format", "json"]) == 0
+    (value,) = json.loads(capsys.readouterr().out)
+    assert (value["slo"], value["pages"], value["pages_worth_it"], value["incidents"]) == (
+        "checkout-availability",
+        2,
+        2,
+        3,
+    )
+
+
+@pytest.mark.server
 def test_a_window_longer_than_the_past_is_not_judged(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", SPECS, "--prometheus", url, "--start", "2026-09-01", "--end", "2026-09-03"]) == 0
     out = capsys.readouterr().out
