@@ -256,6 +256,23 @@ class PrometheusClient:
         """
         return self._data(self._ask(path, parameters))
 
+    def send(self, url: str, content: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Post something to another address of the same service, with the same token and tenant; status and body.
+
+        Raises:
+            PrometheusError: there is no answer.
+        """
+        shown = without_password(url)
+        try:
+            answer = self._http.post(url, content=content, headers=dict(headers), timeout=self._timeout)
+        except httpx.TimeoutException as error:
+            raise PrometheusError(Fault.TIMEOUT, f"{shown} did not answer within {self._timeout:g} s") from error
+        except httpx.InvalidURL as error:
+            raise PrometheusError(Fault.UNREACHABLE, f"{shown} is no address") from error
+        except httpx.HTTPError as error:
+            raise PrometheusError(Fault.UNREACHABLE, f"{shown} cannot be reached: {error}") from error
+        return answer.status_code, answer.text
+
     def _data(self, content: bytes) -> Any:
         try:
             body = orjson.loads(content)  # a canary's samples are large, and somebody waits

@@ -247,13 +247,13 @@ class Prometheus:
         result = self._get("query", query=promql, **moment)["result"]
         return [Sample(series["metric"], float(series["value"][1])) for series in result]
 
-    def value(self, promql: str) -> float | None:
-        """The one value of an expression, or None where it has no series.
+    def value(self, promql: str, at: float | None = None) -> float | None:
+        """The one value of an expression, now or at a Unix time in seconds; None where it has no series.
 
         Raises:
             ServerError: it has more than one.
         """
-        samples = self.query(promql)
+        samples = self.query(promql, at)
         if len(samples) > 1:
             raise ServerError(f"{promql} has {len(samples)} series: {[dict(sample.labels) for sample in samples]}")
         return samples[0].value if samples else None

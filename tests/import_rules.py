@@ -66,6 +66,8 @@ TABLE: Final = {
     "history": may("model conventions diagnostics.Place", others="numpy"),
     "live": may("model conventions prometheus promql diagnostics"),
     "live.history": may("live history model conventions prometheus promql", others="numpy"),
+    "live.remote_write": may("history.tiles prometheus", others="numpy"),
+    "live.backfill": may("live.history live.remote_write history model conventions prometheus promql", others="numpy"),
     "canary": may(),
     "canary.analysis": may("model history.counting", others="numpy"),
     "canary.source": may("canary.analysis model prometheus promql", others="numpy"),

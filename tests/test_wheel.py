@@ -61,7 +61,10 @@ COMMANDS = {
     "test --promtool ./promtool": (0, "8 of 8 tiers proven"),
     "status --prometheus PROMETHEUS": (3, "has no rules of sloctl"),
     "backtest --prometheus PROMETHEUS": (2, "this command needs more packages: pip install 'sloctl[history]'"),
-    "backfill --prometheus PROMETHEUS": (0, "promtool"),
+    "backfill --prometheus PROMETHEUS --remote-write PROMETHEUS": (
+        2,
+        "this command needs more packages: pip install 'sloctl[history]'",
+    ),
     "try --prometheus PROMETHEUS": (0, "my-service/availability"),
     "preview dashboards/my-platform/overview.json -o page.html --prometheus PROMETHEUS": (0, "page.html"),
     "routes merge --base alertmanager.yml": (0, "receivers:"),

@@ -74,11 +74,17 @@ def prometheus(
 def tile_texts(platform: Platform, slo: Slo) -> tuple[str, str]:
     """The PromQL of all events of a tile and of the bad ones, as the rules of an SLO have it."""
     from sloctl import conventions
+
+    rules, resolution = rule_texts(platform, slo), slo.sampling.resolution
+    return rules[conventions.total_tile(resolution)], rules[conventions.errors_tile(resolution)]
+
+
+def rule_texts(platform: Platform, slo: Slo) -> dict[str, str]:
+    """The PromQL of each recording of an SLO, by its name."""
     from sloctl.backends.prometheus.backend import slo_groups
 
-    rules = {rule.get("record"): rule["expr"] for group in slo_groups(platform, slo) for rule in group.value()["rules"]}
-    resolution = slo.sampling.resolution
-    return rules[conventions.total_tile(resolution)], rules[conventions.errors_tile(resolution)]
+    rules = (rule for group in slo_groups(platform, slo) for rule in group.value()["rules"])
+    return {rule["record"]: rule["expr"] for rule in rules if "record" in rule}
 
 
 perhaps_prometheus = functools.partial(prometheus, required=False)

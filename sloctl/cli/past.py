@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -45,6 +46,18 @@ def cache_folder(cache: str | None) -> Path | None:
     return None if proofs is None else proofs.with_name("history")
 
 
+@contextmanager
+def reading() -> Iterator[Callable[[float], None]]:
+    """A bar on a terminal; what is yielded is told the share that is read."""
+    from rich.console import Console
+    from rich.progress import Progress
+
+    console = Console(stderr=True)
+    with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
+        task = progress.add_task("reading the past", total=1.0)
+        yield lambda share: progress.update(task, completed=share)
+
+
 @dataclass(frozen=True, slots=True)
 class Reading:
     """Reads the past of SLOs, with a bar while somebody waits."""
@@ -62,21 +75,16 @@ class Reading:
             tried: all whose tiers are replayed; it is read as far back as they look.
             platform: of an SLO.
         """
-        from rich.console import Console
-        from rich.progress import Progress
-
         from sloctl.live.history import Reach, Reader, longest_window, read_past
 
         reach = Reach(span.start, span.end, longest_window(tried))
         reader = Reader(self.client, round(time.time() * 1000), self.folder, self.client.tenant or "")
-        console = Console(stderr=True)
-        with Progress(console=console, transient=True, disable=not console.is_terminal) as progress:
-            task = progress.add_task("reading the past", total=1.0)
+        with reading() as progress:
             yield from read_past(
                 slos,
                 reader,
                 reach,
                 lambda slo: options.tile_texts(platform(slo), slo),
                 self.source,
-                lambda share: progress.update(task, completed=share),
+                progress,
             )

@@ -78,6 +78,7 @@ class Past:
         measured: the share of the span for which there are tiles.
         notes: what a reader should know of it, in sentences.
         shortest: tiers with a shorter window cannot be judged: the source keeps averages only.
+        recorded_from: the first recorded tile and roll-up, Unix milliseconds; None where nothing is recorded.
     """
 
     slo: Slo
@@ -88,6 +89,7 @@ class Past:
     measured: float = 1.0
     notes: tuple[str, ...] = ()
     shortest: Duration = field(default_factory=lambda: Duration(0))
+    recorded_from: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
@@ -357,6 +359,11 @@ def _together(series: Sequence[Series]) -> tuple[Moments, Floats]:
     return at[first], values[first]
 
 
+def _begins(recorded: History) -> tuple[int, int]:
+    first = int(recorded.tiles.at[0])
+    return first, int(recorded.rollups.at[0]) if len(recorded.rollups) else first
+
+
 @dataclass(frozen=True)
 class _Joining:
     """One SLO: its recordings, and before them what raw samples or the expression tell."""
@@ -399,7 +406,8 @@ class _Joining:
         history, *phases = histories
         history, notes, shortest = self._upsampled(history)
         measured = self._measured(history.tiles)
-        return Past(self.slo, split, history, tuple(phases), sources, measured, notes, shortest)
+        begins = None if recorded is None else _begins(recorded)
+        return Past(self.slo, split, history, tuple(phases), sources, measured, notes, shortest, begins)
 
     def _measured(self, tiles: Tiles) -> float:
         """The share of the span that has tiles."""
