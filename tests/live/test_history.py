@@ -213,6 +213,7 @@ class Limited(BaseHTTPRequestHandler):
     """Answers two hours of samples at most; remembers what it was asked."""
 
     asked: list[Mapping[str, list[str]]]
+    spacing = 60
 
     def do_POST(self) -> None:
         form = parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
@@ -223,7 +224,7 @@ class Limited(BaseHTTPRequestHandler):
             self._send(422, {"status": "error", "errorType": "execution", "error": "query would load too many samples"})
             return
         end = float(form["time"][0])
-        samples = [[end - second, "1"] for second in range(length // 1000, -1, -60)]
+        samples = [[end - second, "1"] for second in range(length // 1000, -1, -self.spacing)]
         metric = {"__name__": "slo:sli_total:increase1m", "platform": "shop", "slo": "cart-availability"}
         self._send(
             200,
@@ -243,7 +244,7 @@ class Limited(BaseHTTPRequestHandler):
 
 @pytest.fixture
 def limited() -> Iterator[str]:
-    Limited.asked = []
+    Limited.asked, Limited.spacing = [], 60
     with ThreadingHTTPServer(("127.0.0.1", 0), Limited) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.05,))
         thread.start()
@@ -265,3 +266,15 @@ def test_a_source_that_refuses_even_an_hour_is_no_half_result(limited: str) -> N
     with PrometheusClient(limited) as client, pytest.raises(PrometheusError) as caught:
         Reader(client, END).points("sum(x[9999999ms])", END - 8 * HOUR.milliseconds, END, HOUR)
     assert caught.value.fault is Fault.TOO_MUCH
+
+
+def test_averages_of_five_minutes_stand_for_as_many_tiles_and_short_tiers_are_left_out(
+    limited: str, catalogue: Catalogue
+) -> None:
+    Limited.spacing = 300
+    past = read(limited, catalogue, "availability", Source.TILES, hours=2)[""]
+    assert set(past.history.tiles.total.tolist()) == {5.0}
+    assert past.notes == ("the source keeps one sample each 5m: tiers shorter than 1h are left out",)
+    assert past.shortest == HOUR
+    # raw samples are asked for first
+    assert all(form["max_source_resolution"] == ["0s"] for form in Limited.asked)
