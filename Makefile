@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-compile test test-newest test-oldest test-pythons fuzz bench pictures lock release
 .PHONY: prometheus alertmanager mosquitto redis rabbitmq nats postgresql
-.PHONY: bench-why bench-canary bench-canary-server bench-dashboards bench-instrumentation bench-language bench-proof bench-routes bench-rules
+.PHONY: bench-why bench-canary bench-canary-server bench-dashboards bench-history bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -51,6 +51,7 @@ pictures: .venv/dev.stamp prometheus alertmanager mosquitto redis postgresql  ##
 	@python -m examples.pictures.architecture
 	@python -m examples.tracking_pipeline.run --pictures docs/pictures
 	@python -m examples.pictures.run
+	@python -m examples.history.run
 
 bench-dashboards: .venv/dev.stamp  ## what a thousand SLOs cost as dashboards
 	@python -m bench dashboards
@@ -78,6 +79,9 @@ bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pag
 
 bench-why: .venv/dev.stamp  ## how often the first answer of `sloctl why` is the cause
 	@python -m bench why
+
+bench-history: .venv/dev.stamp prometheus  ## backtests and backfill: what they cost, and that they are right (some 10 min)
+	@python -m bench history history-live
 
 bench-routes: .venv/dev.stamp prometheus alertmanager  ## routes of 1 000 services, and a page in real time (5 min)
 	@python -m bench routes routes-live

@@ -14,11 +14,11 @@ from typing import Any, Final
 from bench import rules_data, rules_others, rules_traffic
 from bench.rules_data import Ledger
 from bench.rules_server import Server, promtool
+from bench.rules_stages import block_hours, stages
 from bench.rules_traffic import END, START
 from sloctl import conventions
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.compiler import compile_specs
-from sloctl.live.backfill import block_hours, stages
 from sloctl.model.catalogue import Catalogue
 
 SPEC: Final = """

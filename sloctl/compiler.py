@@ -58,18 +58,26 @@ def compile_specs(
     return Compilation(catalogue, _files(catalogue, tuple(backends), sources), found, sources.names())
 
 
-def load(paths: Iterable[str], found: Diagnostics, *, root: Path | None = None, today: date | None = None) -> Catalogue:
+def load(
+    paths: Iterable[str],
+    found: Diagnostics,
+    *,
+    root: Path | None = None,
+    today: date | None = None,
+    policy: str | None = None,
+) -> Catalogue:
     """Read, resolve and check specifications; what is wrong is in `found`.
 
     Args:
         root: the folder above which no Platform is looked for; by default the repository's.
         today: for the one check that looks at the calendar; no artifact depends on it.
+        policy: every SLO has this one, to see what it would do; see `resolve`.
     """
     paths = tuple(paths) or ("slo-specs",)
     selection = discover(paths, found, root=root)
     documents = read_all(selection, found)
     read = {document.path for document in documents}
-    catalogue = resolve(documents, found)
+    catalogue = resolve(documents, found, policy)
     if not found.errors and not any(catalogue.slos):
         _nothing_promised(paths, selection, read, found)
     run_checks(catalogue, found, today)

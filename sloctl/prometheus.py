@@ -7,6 +7,7 @@ half of the data.
 from __future__ import annotations
 
 import copy
+import math
 import re
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -21,6 +22,8 @@ import orjson
 from sloctl.errors import OutsideError
 
 T = TypeVar("T")
+_TOO_MUCH: Final = re.compile(r"too many|too large|limit|exceed|maximum")
+"""In a refusal by the engine: with less at once it would answer."""
 # Annotations of the query engine, not of missing data.
 _ENGINE_REMARKS: Final = ("PromQL info:", "PromQL warning:")
 _MOST_BYTES: Final = 64 * 1024 * 1024
@@ -34,6 +37,7 @@ class Fault(Enum):
     REFUSED = "refused"
     BROKEN = "broken"
     PARTIAL = "partial"
+    TOO_MUCH = "too much"
 
 
 class PrometheusError(OutsideError):
@@ -80,6 +84,14 @@ class Series(NamedTuple):
         return tuple(zip(self.times, self.values, strict=True))
 
 
+@dataclass(frozen=True, slots=True)
+class FlatSeries:
+    """One series as it is read fastest: Unix seconds and values in turn, in rising order of time."""
+
+    labels: Mapping[str, str]
+    numbers: list[float]
+
+
 def without_password(url: str) -> str:
     """An address as it may be shown: with asterisks for the user, the password and whatever stands there instead."""
     return re.sub(r"^([A-Za-z]*://)?.*@", r"\1***@", url, count=1, flags=re.DOTALL)
@@ -90,6 +102,7 @@ class PrometheusClient:
 
     Attributes:
         url: the address without its password, to be shown.
+        tenant: whose samples are asked for.
 
     Args:
         url: address of the API's parent, such as `http://prometheus:9090` or `https://mimir/prometheus`.
@@ -110,6 +123,7 @@ class PrometheusClient:
     ) -> None:
         self._address = url.rstrip("/")
         self.url = without_password(self._address)
+        self.tenant = tenant
         # To compress an answer costs Prometheus more than all the rest of a query.
         headers = {"Accept": "application/json", "Accept-Encoding": "identity"}
         if token:
@@ -173,6 +187,48 @@ class PrometheusClient:
         """
         return self._matrix(self._result("query", {"query": f"{selector}[{length}]", "time": f"{at:.3f}"}))
 
+    def flat_samples(self, selector: str, length: str, at: float) -> tuple[FlatSeries, ...]:
+        """As `samples`, for many of them; what is no number is left out.
+
+        Raises:
+            PrometheusError: there is no complete answer; `Fault.TOO_MUCH` where less at once may be answered.
+        """
+        return self._flat("query", {"query": f"{selector}[{length}]", "time": f"{at:.3f}"})
+
+    def flat_range(self, promql: str, start: float, end: float, step: float) -> tuple[FlatSeries, ...]:
+        """As `query_range`, for many points; what is no number is left out.
+
+        Raises:
+            PrometheusError: as `flat_samples`.
+        """
+        bounds = {"start": f"{start:.3f}", "end": f"{end:.3f}", "step": f"{step:g}"}
+        return self._flat("query_range", {"query": promql} | bounds)
+
+    def _flat(self, path: str, parameters: Mapping[str, str]) -> tuple[FlatSeries, ...]:
+        # Thanos: raw samples, not those of a downsampled block, as far as it has them
+        content = self._ask(path, {**parameters, "max_source_resolution": "0s"})
+        numbers = list[list[float]]()
+        try:
+            skeleton = _without_values(content, numbers)
+        except ValueError:  # a sample that JSON has no number for
+            skeleton = None
+        if skeleton is None:
+            return self._flattened(self._data(content))
+        data = self._data(skeleton)
+        is_matrix = isinstance(data, dict) and data.get("resultType") == "matrix"
+        rows = data.get("result") if is_matrix else None
+        if not isinstance(rows, list) or len(rows) != len(numbers):
+            return self._flattened(self._data(content))
+        return self._read(
+            lambda: tuple(FlatSeries(row["metric"], found) for row, found in zip(rows, numbers, strict=True))
+        )
+
+    def _flattened(self, data: Any) -> tuple[FlatSeries, ...]:
+        if not isinstance(data, dict):
+            raise PrometheusError(Fault.BROKEN, f"{self.url} answered without a result")
+        series = ((one, [point for point in one.points if math.isfinite(point[1])]) for one in self._matrix(data))
+        return tuple(FlatSeries(one.labels, [part for point in points for part in point]) for one, points in series)
+
     def _matrix(self, data: Mapping[str, Any]) -> tuple[Series, ...]:
         if data.get("resultType") != "matrix":
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered {data.get('resultType')} instead of a matrix")
@@ -197,7 +253,26 @@ class PrometheusClient:
         Raises:
             PrometheusError: there is no complete answer.
         """
-        content = self._ask(path, parameters)
+        return self._data(self._ask(path, parameters))
+
+    def send(self, url: str, content: bytes, headers: Mapping[str, str]) -> tuple[int, str]:
+        """Post something to another address of the same service, with the same token and tenant; status and body.
+
+        Raises:
+            PrometheusError: there is no answer.
+        """
+        shown = without_password(url)
+        try:
+            answer = self._http.post(url, content=content, headers=dict(headers), timeout=self._timeout)
+        except httpx.TimeoutException as error:
+            raise PrometheusError(Fault.TIMEOUT, f"{shown} did not answer within {self._timeout:g} s") from error
+        except httpx.InvalidURL as error:
+            raise PrometheusError(Fault.UNREACHABLE, f"{shown} is no address") from error
+        except httpx.HTTPError as error:
+            raise PrometheusError(Fault.UNREACHABLE, f"{shown} cannot be reached: {error}") from error
+        return answer.status_code, answer.text
+
+    def _data(self, content: bytes) -> Any:
         try:
             body = orjson.loads(content)  # a canary's samples are large, and somebody waits
         except ValueError as error:
@@ -205,8 +280,7 @@ class PrometheusClient:
         if not isinstance(body, dict) or body.get("status") not in {"success", "error"}:
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered something that is not Prometheus' API")
         if body["status"] == "error":
-            fault = Fault.TIMEOUT if body.get("errorType") == "timeout" else Fault.REFUSED
-            raise PrometheusError(fault, f"{self.url} refused the query: {body.get('error', 'no reason given')}")
+            raise PrometheusError(_fault(body), f"{self.url} refused the query: {body.get('error', 'no reason given')}")
         self._check_complete(body)
         return body.get("data")
 
@@ -228,6 +302,8 @@ class PrometheusClient:
             raise PrometheusError(Fault.UNREACHABLE, f"{self.url} is no address") from error
         except httpx.HTTPError as error:
             raise PrometheusError(Fault.UNREACHABLE, f"{self.url} cannot be reached: {error}") from error
+        if status == httpx.codes.REQUEST_ENTITY_TOO_LARGE:
+            raise PrometheusError(Fault.TOO_MUCH, f"{self.url} answered HTTP {status}")
         if status >= httpx.codes.INTERNAL_SERVER_ERROR or httpx.codes.is_redirect(status):
             raise PrometheusError(Fault.BROKEN, f"{self.url} answered HTTP {status}")
         if status in {httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN, httpx.codes.NOT_FOUND}:
@@ -247,7 +323,7 @@ class PrometheusClient:
         for piece in answer.iter_bytes():
             size += len(piece)
             if size > _MOST_BYTES:
-                raise PrometheusError(Fault.BROKEN, f"{self.url} answered more than 64 MiB; narrow the selectors")
+                raise PrometheusError(Fault.TOO_MUCH, f"{self.url} answered more than 64 MiB; narrow the selectors")
             if time.monotonic() > deadline:
                 raise httpx.ReadTimeout("too slow", request=answer.request)
             yield piece
@@ -256,6 +332,40 @@ class PrometheusClient:
         missing = [text for text in body.get("warnings") or () if not str(text).startswith(_ENGINE_REMARKS)]
         if missing:
             raise PrometheusError(Fault.PARTIAL, f"{self.url} gave a part of the answer only: {missing[0]}")
+
+
+def _fault(body: Mapping[str, Any]) -> Fault:
+    """Why a server refuses."""
+    kind = body.get("errorType")
+    if kind == "execution" and _TOO_MUCH.search(str(body.get("error", ""))):
+        return Fault.TOO_MUCH
+    return Fault.TIMEOUT if kind == "timeout" else Fault.REFUSED
+
+
+def _without_values(content: bytes, numbers: list[list[float]]) -> bytes | None:
+    """An answer's JSON without the samples of its series, which become flat lists: several times as fast as pairs.
+
+    Returns:
+        None where there are histograms.
+
+    Raises:
+        ValueError: a sample is no number.
+    """
+    if b'"histograms":' in content:
+        return None
+    pieces, at = list[bytes](), 0
+    while (begin := content.find(_VALUES, at)) >= 0:
+        inside = begin + len(_VALUES)
+        end = content.find(b"]]", inside)
+        if end < 0:
+            return None
+        numbers.append(orjson.loads(b"[" + content[inside:end].translate(None, b'[]"') + b"]"))
+        pieces.append(content[at:begin] + b'"values":[]')
+        at = end + 2
+    return b"".join((*pieces, content[at:]))
+
+
+_VALUES: Final = b'"values":[['
 
 
 def series_of(one: Mapping[str, Any]) -> Series:

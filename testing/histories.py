@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import subprocess
+import tempfile
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 
@@ -11,6 +15,7 @@ from sloctl.history.tiles import Tiles
 from sloctl.language.document import parse_documents
 from sloctl.model.catalogue import Catalogue, Slo
 from sloctl.resolve import resolve
+from testing import servers
 
 BEGIN = 1_790_000_160_000
 """Unix milliseconds, whole minutes and roll-ups."""
@@ -63,3 +68,28 @@ def outages(days: float, *times: tuple[float, float, float], rate: float = 600, 
     for begin, length, ratio in times:
         ratios[int(begin) : int(begin + length)] = ratio
     return tiles_of(zip(np.full(len(ratios), rate), np.round(ratios * rate), strict=True))
+
+
+def openmetrics(series: Mapping[str, Iterable[tuple[float, float]]]) -> str:
+    """Samples as `promtool tsdb create-blocks-from openmetrics` reads them, by series with labels: Unix seconds, value.
+
+    Metrics are of unknown type, so that nothing is said of their names.
+    """
+    lines = [f"{name} {value:.17g} {moment:.3f}" for name, samples in series.items() for moment, value in samples]
+    return "\n".join([*lines, "# EOF", ""])
+
+
+@contextmanager
+def past_server(series: Mapping[str, Iterable[tuple[float, float]]], *flags: str) -> Iterator[servers.Prometheus]:
+    """A real Prometheus that remembers these samples and scrapes nothing."""
+    with tempfile.TemporaryDirectory(prefix="sloctl-past-") as name:
+        folder = Path(name)
+        (folder / "past.om").write_text(openmetrics(series), encoding="utf-8")
+        words = ("tsdb", "create-blocks-from", "--max-block-duration=54h", "openmetrics")  # it reads all for each block
+        command: list[str | Path] = [servers.find_program("promtool"), *words, folder / "past.om", folder / "data"]
+        ran = subprocess.run(command, capture_output=True, text=True, check=False, timeout=600)
+        if ran.returncode:
+            raise servers.ServerError(f"promtool failed: {ran.stdout} {ran.stderr}")
+        flags = ("--storage.tsdb.retention.time=100y", *flags)
+        with servers.prometheus({}, flags=flags, data=folder / "data") as server:
+            yield server

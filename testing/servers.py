@@ -247,13 +247,13 @@ class Prometheus:
         result = self._get("query", query=promql, **moment)["result"]
         return [Sample(series["metric"], float(series["value"][1])) for series in result]
 
-    def value(self, promql: str) -> float | None:
-        """The one value of an expression, or None where it has no series.
+    def value(self, promql: str, at: float | None = None) -> float | None:
+        """The one value of an expression, now or at a Unix time in seconds; None where it has no series.
 
         Raises:
             ServerError: it has more than one.
         """
-        samples = self.query(promql)
+        samples = self.query(promql, at)
         if len(samples) > 1:
             raise ServerError(f"{promql} has {len(samples)} series: {[dict(sample.labels) for sample in samples]}")
         return samples[0].value if samples else None
@@ -364,7 +364,11 @@ def alertmanager(config: Path, port: int | None = None) -> Iterator[Alertmanager
 
 @contextmanager
 def prometheus(
-    config: Mapping[str, object], rules: Sequence[Path] = (), flags: Sequence[str] = (), port: int | None = None
+    config: Mapping[str, object],
+    rules: Sequence[Path] = (),
+    flags: Sequence[str] = (),
+    port: int | None = None,
+    data: Path | None = None,
 ) -> Iterator[Prometheus]:
     """A Prometheus on a free loopback port, its data in a temporary folder that goes with it.
 
@@ -373,6 +377,7 @@ def prometheus(
         rules: rule files; the folders above a relative path count from where the caller stands.
         flags: further command-line flags.
         port: a port to take instead.
+        data: its data folder, which stays.
 
     Raises:
         ServerError: it is missing or did not start.
@@ -385,7 +390,7 @@ def prometheus(
         command: list[str | Path] = [
             program,
             f"--config.file={file}",
-            f"--storage.tsdb.path={folder}/data",
+            f"--storage.tsdb.path={data or Path(folder, 'data')}",
             f"--web.listen-address=127.0.0.1:{port}",
             *flags,
         ]

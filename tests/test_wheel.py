@@ -60,7 +60,11 @@ COMMANDS = {
     "schema --check": (0, "is up to date"),
     "test --promtool ./promtool": (0, "8 of 8 tiers proven"),
     "status --prometheus PROMETHEUS": (3, "has no rules of sloctl"),
-    "backfill --prometheus PROMETHEUS": (0, "promtool"),
+    "backtest --prometheus PROMETHEUS": (2, "this command needs more packages: pip install 'sloctl[history]'"),
+    "backfill --prometheus PROMETHEUS --remote-write PROMETHEUS": (
+        2,
+        "this command needs more packages: pip install 'sloctl[history]'",
+    ),
     "try --prometheus PROMETHEUS": (0, "my-service/availability"),
     "preview dashboards/my-platform/overview.json -o page.html --prometheus PROMETHEUS": (0, "page.html"),
     "routes merge --base alertmanager.yml": (0, "receivers:"),

@@ -15,6 +15,7 @@ from examples.tracking_pipeline.switches import DEFAULTS
 from examples.tracking_pipeline.world import JUDGE, SPECS, World
 
 API: Final = "tracking-api-availability"
+API_SLO: Final = "tracking-api/availability"
 VIOLATED: Final = "p1-5s"
 PAGE: Final = "TrackingApiAvailabilityBudgetBurnP1Over5s"
 TWO_MINUTES: Final = 120 / 12
@@ -181,6 +182,16 @@ def run_trace(story: Story, request_id: str) -> str:
     return run_sloctl(story, ["trace", request_id, *files], shown)
 
 
+def hindsight(story: Story) -> None:
+    """The tiers replayed over the story itself tell of the same page."""
+    with story.act("Backtest", "had these alerts been a proposal: what would they have paged in these minutes?"):
+        url = story.world.settings.url("prometheus")
+        words = ["--since", "10m", "--only", API_SLO, "--significant", "0.1%"]
+        shown = f"backtest --prometheus {url} {' '.join(words)}"
+        told = run_sloctl(story, ["backtest", str(SPECS), "--prometheus", url, "--cache", "none", *words], shown)
+        require(true=": 1 page, 1 of them worth it" in told, otherwise=f"it tells of another page:\n{told}")
+
+
 def play(story: Story) -> None:
     """Every act, in order.
 
@@ -193,3 +204,4 @@ def play(story: Story) -> None:
     outage(story)
     resolve(story)
     trace(story)
+    hindsight(story)

@@ -14,6 +14,7 @@ import click
 
 from sloctl.cli import signals
 from sloctl.cli.backfill import backfill
+from sloctl.cli.backtest import backtest
 from sloctl.cli.canary import canary
 from sloctl.cli.check import check
 from sloctl.cli.diff import diff
@@ -58,6 +59,7 @@ def cli() -> None:
 
 for command in (
     backfill,
+    backtest,
     canary,
     check,
     diff,

@@ -13,6 +13,7 @@ import click
 from sloctl.cli.report import FORMS
 
 if TYPE_CHECKING:
+    from sloctl.model.catalogue import Platform, Slo
     from sloctl.model.quantities import Duration
 
 T = TypeVar("T")
@@ -70,9 +71,27 @@ def prometheus(
     return with_client
 
 
+def tile_texts(platform: Platform, slo: Slo) -> tuple[str, str]:
+    """The PromQL of all events of a tile and of the bad ones, as the rules of an SLO have it."""
+    from sloctl import conventions
+
+    rules, resolution = rule_texts(platform, slo), slo.sampling.resolution
+    return rules[conventions.total_tile(resolution)], rules[conventions.errors_tile(resolution)]
+
+
+def rule_texts(platform: Platform, slo: Slo) -> dict[str, str]:
+    """The PromQL of each recording of an SLO, by its name."""
+    from sloctl.backends.prometheus.backend import slo_groups
+
+    rules = (rule for group in slo_groups(platform, slo) for rule in group.value()["rules"])
+    return {rule["record"]: rule["expr"] for rule in rules if "record" in rule}
+
+
 perhaps_prometheus = functools.partial(prometheus, required=False)
 prometheus_soon = functools.partial(prometheus, timeout=5)
 """Where somebody waits for the answer."""
+prometheus_slowly = functools.partial(prometheus, timeout=120)
+"""Where a query reads months."""
 prometheus_again = functools.partial(prometheus, timeout=5, later=True)
 """For a server."""
 

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from sloctl.live.status import Status
+    from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
 
 _WHOLE: Final = 0.999
@@ -31,14 +32,37 @@ _FAILING: Final = {"exhausted": ("exhausted",), "at-risk": ("exhausted", "at ris
 @click.option(
     "--fail-on", type=click.Choice(list(_FAILING)), help="Exit with 1 where an SLO is in this state or worse."
 )
+@click.option(
+    "--would-page", is_flag=True, help="Show what alerts would have sent, one row an SLO, and what of it was worth it."
+)
+@click.option("--since", type=options.length, default="7d", show_default=True, help="How far back, with --would-page.")
+@click.option("--specs", multiple=True, metavar="PATH", help="With --would-page: whose alerts (default: slo-specs).")
 @options.text_or_json
 def status(
-    client: PrometheusClient, at: float | None, every: int, fail_on: str | None, form: str, *, watch: bool
+    client: PrometheusClient,
+    at: float | None,
+    every: int,
+    fail_on: str | None,
+    since: Duration,
+    specs: tuple[str, ...],
+    form: str,
+    *,
+    watch: bool,
+    would_page: bool,
 ) -> None:
-    """Show state, SLI, budget, burn rates and alerts of every SLO, the most urgent first."""
+    """Show state, SLI, budget, burn rates and alerts of every SLO, the most urgent first.
+
+    With --would-page: what the alerts of the specifications would have sent, routed or not, loaded or not. An SLO that
+    only observes shows here what would come; it needs the extra sloctl[history].
+    """
     from sloctl.errors import SloctlError
     from sloctl.live.status import read_status
 
+    if would_page:
+        from sloctl.cli.would_page import show
+
+        show(client, specs, since, at, form)
+        return
     with client:
         if watch and form == "text":
             _watch(client, every)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     from sloctl.diagnostics import Diagnostics
     from sloctl.live.trial import Trial
-    from sloctl.model.catalogue import Catalogue, Platform, Slo
+    from sloctl.model.catalogue import Catalogue, Slo
     from sloctl.model.quantities import Duration
     from sloctl.prometheus import PrometheusClient
 
@@ -59,18 +59,9 @@ def tried_of(
 
     platforms = {platform.name: platform for platform in catalogue.platforms}
     for slo in slos:
-        trial = tried(slo, client, lambda slo: _tiles(platforms[slo.platform], slo))
+        trial = tried(slo, client, lambda slo: options.tile_texts(platforms[slo.platform], slo))
         check_trial(trial, client, found)
         yield trial
-
-
-def _tiles(platform: Platform, slo: Slo) -> tuple[str, str]:
-    from sloctl import conventions
-    from sloctl.backends.prometheus.backend import slo_groups
-
-    rules = {rule.get("record"): rule["expr"] for group in slo_groups(platform, slo) for rule in group.value()["rules"]}
-    resolution = slo.sampling.resolution
-    return rules[conventions.total_tile(resolution)], rules[conventions.errors_tile(resolution)]
 
 
 def _before(trials: list[Trial], catalogue: Catalogue, client: PrometheusClient) -> Iterator[Trial]:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import chain
 from typing import Any, Final, TypeAlias
 
@@ -249,19 +250,6 @@ class _Counting:
         return events
 
 
-@dataclass(frozen=True)
-class _Target:
-    """One scraped process.
-
-    Attributes:
-        family: its series of all events.
-        scrapes: when it was scraped; empty where nothing tells.
-    """
-
-    family: tuple[Series, ...]
-    scrapes: Moments
-
-
 class _Targets:
     """What the other series of a target tell about the first value of a new one."""
 
@@ -270,26 +258,30 @@ class _Targets:
         families: dict[LabelValues, list[Series]] = {}
         for one in family:
             families.setdefault(self._target_of(one), []).append(one)
-        # samples with timestamps of their own get no staleness markers
-        scrapes = {} if slo.sampling.late_by else self._scrapes(ups)
-        self._known = {
-            target: _Target(tuple(families.get(target, ())), scrapes.get(target, np.array([], np.int64)))
-            for target in families.keys() | scrapes.keys()
-        }
+        self._families = {target: tuple(found) for target, found in families.items()}
+        self._own_ups = {self._target_of(one): one for one in ups}
+        self._scrapes: dict[LabelValues, Moments] = {}
         self._family = family
 
-    def _scrapes(self, ups: Sequence[Series]) -> dict[LabelValues, Moments]:
-        """When each target was scraped, and once more where it went away while others were scraped."""
-        every = np.unique(np.concatenate([np.array([], np.int64), *(one.at for one in ups)]))
-        found = dict[LabelValues, Moments]()
-        for one in ups:
-            distances = np.diff(one.at)
-            interval = int(np.median(distances)) if len(distances) else self._sampling.scrape_interval.milliseconds
-            due = one.at + interval
-            others = newest(every, due + interval) > newest(every, due)
-            gone = np.append(distances > interval * 3 // 2, [True]) & others
-            found[self._target_of(one)] = np.union1d(one.at, due[gone])
-        return found
+    @cached_property
+    def _every_scrape(self) -> Moments:
+        return np.sort(np.concatenate([np.array([], np.int64), *(one.at for one in self._ups)]))
+
+    def _scrapes_of(self, target: LabelValues) -> Moments:
+        """When a target was scraped, and once more where it went away while others were scraped."""
+        if target not in self._scrapes:
+            self._scrapes[target] = self._with_ends(self._own_ups.get(target))
+        return self._scrapes[target]
+
+    def _with_ends(self, up: Series | None) -> Moments:
+        if up is None or self._sampling.late_by:  # samples with timestamps of their own get no staleness markers
+            return np.array([], np.int64)
+        distances = np.diff(up.at)
+        interval = int(np.median(distances)) if len(distances) else self._sampling.scrape_interval.milliseconds
+        ends = np.append(distances > interval * 3 // 2, [True])
+        due = up.at[ends] + interval
+        others = newest(self._every_scrape, due + interval) > newest(self._every_scrape, due)
+        return np.sort(np.concatenate((up.at, due[others])))
 
     def _target_of(self, one: Series) -> LabelValues:
         return tuple(one.labels.get(label, "") for label in self._sampling.target_labels)
@@ -307,23 +299,23 @@ class _Targets:
     def _is_new(self, one: Series, siblings: Sequence[Series], value: float, now: int, before: int) -> bool:
         if self._sampling.new_series is NewSeries.IGNORE:
             return False
-        target = self._known.get(self._target_of(one), _Target((), np.array([], np.int64)))
+        family = self._families.get(self._target_of(one), ())
         same = [other for other in siblings if self._target_of(other) == self._target_of(one)]
-        moments = [self._time(other, now) for other in target.family]
+        moments = [self._time(other, now) for other in family]
         half = self._sampling.scrape_interval.milliseconds / 2
         alive = max((moment for moment in moments if moment is not None), default=-np.inf) - half
         went_on = (
             moment
-            for other, moment in zip(target.family, moments, strict=True)
+            for other, moment in zip(family, moments, strict=True)
             if moment is not None and self._earlier(other, before) is not None
         )
-        if not (any(moment > alive for moment in went_on) or self._is_small(target, same, now, before)):
+        if not (any(moment > alive for moment in went_on) or self._is_small(family, same, now, before)):
             return False
-        return value <= SMALL or not self._ended(target, same, alive, now, before)
+        return value <= SMALL or not self._ended(family, same, alive, now, before)
 
-    def _is_small(self, target: _Target, same: Sequence[Series], now: int, before: int) -> bool:
+    def _is_small(self, family: Sequence[Series], same: Sequence[Series], now: int, before: int) -> bool:
         """Whether the target began with few events, where something was read before."""
-        first = [self._lowest(other, now) for other in target.family if self._has(other, now)]
+        first = [self._lowest(other, now) for other in family if self._has(other, now)]
         if not first or sum(first) > SMALL or any(self._at_begin(other, before) is not None for other in same):
             return False
         if self._sampling.new_series is NewSeries.COUNT:
@@ -331,13 +323,13 @@ class _Targets:
         ups = (self._value(one, newest(one.at, np.array([before]))[0], before) for one in self._ups)
         return any(up == 1 for up in ups) or any(self._at_begin(one, before) is not None for one in self._family)
 
-    def _ended(self, target: _Target, same: Sequence[Series], alive: float, now: int, before: int) -> bool:
+    def _ended(self, family: Sequence[Series], same: Sequence[Series], alive: float, now: int, before: int) -> bool:
         """Whether a series of this counter ended, other than by a restart."""
-        for other in target.family:
+        for other in family:
             earlier = self._earlier(other, before)
             if earlier is not None and self._has(other, now) and self._last(other, now) < earlier:
                 return False
-        paused = all(self._at_begin(other, before) is None for other in target.family)
+        paused = all(self._at_begin(other, before) is None for other in family)
         for other in same:
             was = self._earlier(other, before) if paused else self._at_begin(other, before)
             moment = self._time(other, now)
@@ -368,11 +360,10 @@ class _Targets:
         index = int(newest(one.at, np.array([moment]))[0])
         if index < 0 or one.at[index] < moment - _LOOKBACK:
             return None
-        target = self._known.get(self._target_of(one))
-        if target is not None and len(target.scrapes):
-            scrape = int(newest(target.scrapes, np.array([moment]))[0])
-            if scrape >= 0 and target.scrapes[scrape] > one.at[index]:
-                return None  # a later scrape did not show it
+        scrapes = self._scrapes_of(self._target_of(one))
+        scrape = int(newest(scrapes, np.array([moment]))[0])
+        if scrape >= 0 and scrapes[scrape] > one.at[index]:
+            return None  # a later scrape did not show it
         return index
 
     @staticmethod

@@ -7,22 +7,19 @@ side; `tests/history` holds both to the exact simulation and to a real Prometheu
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from typing import Final, NamedTuple
+from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 
 from sloctl.conventions.inventory import reads_rollups
-from sloctl.history.tiles import Flags, Floats, History, Moments
+from sloctl.history.tiles import Flags, History, Moments
+from sloctl.history.windows import Windows, newest_at
 from sloctl.model.alerting import BudgetLeft, Guard, Severity, Tier
-from sloctl.model.budget import GUARD_MARGIN, LEAST_OF_BUDGET, error_threshold
+from sloctl.model.budget import LEAST_OF_BUDGET, error_threshold
 from sloctl.model.catalogue import Slo
-from sloctl.model.periods import period_starts
 from sloctl.model.quantities import Duration
 from sloctl.model.window import CalendarWindow
-
-_LOOKBACK: Final = 300_000
-"""Milliseconds for which Prometheus takes the newest sample of a series."""
 
 
 class Episode(NamedTuple):
@@ -105,51 +102,38 @@ class _Firing:
                 flags[np.searchsorted(self.at, episode.firing)] += 1
                 flags[np.searchsorted(self.at, episode.until, side="right")] -= 1
         fires = np.cumsum(flags)[:-1] > 0
-        newest = _newest(self.at, at, earlier=earlier)
+        newest = newest_at(self.at, at, earlier=earlier)
         found: Flags = (newest >= 0) & fires[np.maximum(newest, 0)] if len(fires) else np.zeros(len(at), np.bool_)
         return found
 
 
-def _newest(moments: Moments, at: Moments, *, earlier: bool = False) -> Moments:
-    """The index of the newest moment that is still looked at; -1 where there is none."""
-    if not len(moments):
-        return np.full(len(at), -1)
-    index = np.searchsorted(moments, at, side="left" if earlier else "right") - 1
-    fresh = (index >= 0) & (at - moments[np.maximum(index, 0)] <= _LOOKBACK)
-    return np.where(fresh, index, -1)
-
-
-@dataclass
-class _Replay:
-    slo: Slo
-    history: History
-    _ratios: dict[tuple[Duration, bool], Floats] = field(default_factory=dict)
-    _sums: dict[tuple[Duration, bool], tuple[Floats, Floats]] = field(default_factory=dict)
+class _Replay(Windows):
+    """When the conditions of tiers held."""
 
     def moments(self, tier: Tier) -> Moments:
         """When the tier's rule was evaluated."""
-        return self._evaluated(slow=reads_rollups(self.slo, tier))
+        return self.evaluated(slow=reads_rollups(self.slo, tier))
 
     def holds(self, tier: Tier) -> Flags:
         """Whether the tier's condition held at each of its evaluations."""
         limit = float(error_threshold(tier, self.slo.objective))
         if isinstance(tier.trigger, BudgetLeft):
-            spent, bad = self._consumed()
+            spent, bad = self.consumed()
             return (spent >= limit) & (bad >= LEAST_OF_BUDGET)
         slow = reads_rollups(self.slo, tier)
         over = tier.averaged_over
         found = np.ones(len(self.moments(tier)), np.bool_)
         for window in tier.windows:
-            found &= self._ratio(window, slow=slow) > limit  # NaN, where nothing is recorded, is above nothing
+            found &= self.ratio(window, slow=slow) > limit  # NaN, where nothing is recorded, is above nothing
         if tier.guard is Guard.STATISTICAL:
-            found &= self._more_than_chance(over, slow=slow)
+            found &= self.more_than_chance(over, slow=slow)
         if tier.min_events:
-            found &= self._in(over, slow=slow)[0] >= tier.min_events
+            found &= self.within(over, slow=slow)[0] >= tier.min_events
         if tier.min_bad:
             resolution = self.slo.sampling.resolution
             long_enough = [window for window in tier.windows if window / resolution >= tier.min_bad] or [over]
             for window in long_enough:
-                found &= self._in(window, slow=slow)[1] >= tier.min_bad
+                found &= self.within(window, slow=slow)[1] >= tier.min_bad
         return found
 
     def measured_from(self, tier: Tier) -> int | None:
@@ -157,91 +141,9 @@ class _Replay:
         at, window = self.moments(tier), self.slo.window
         calendar = tier.over is None and isinstance(window, CalendarWindow)
         longest = 0 if calendar else (tier.over or window.length).milliseconds
-        begin = self._begin() + longest
+        begin = self.begin() + longest
         index = int(np.searchsorted(at, begin)) if np.isfinite(begin) else 0
         return int(at[index]) if index < len(at) else None
-
-    def _begin(self) -> float:
-        """Since when events are known, in Unix milliseconds."""
-        tiles, step = self.history.tiles, self.slo.sampling.resolution.milliseconds
-        known = int(tiles.at[0]) - step if len(tiles) else np.inf
-        return max(self.history.since * 1000, known)
-
-    def _evaluated(self, *, slow: bool) -> Moments:
-        return self.history.evaluated_slowly if slow else self.history.evaluated
-
-    def _in(self, over: Duration, *, slow: bool) -> tuple[Floats, Floats]:
-        """Events and bad ones in a window at each evaluation of a group."""
-        key = (over, slow)
-        if key not in self._sums:
-            rolled = self.slo.sampling.reads_rollups(over)
-            source = self.history.rollups if rolled else self.history.tiles
-            self._sums[key] = source.sums(over, self._evaluated(slow=slow))
-        return self._sums[key]
-
-    def _ratio(self, over: Duration, *, slow: bool) -> Floats:
-        """The recorded error ratio that a rule of a group reads; NaN where there is none."""
-        key = (over, slow)
-        if key not in self._ratios:
-            if slow and not self.slo.sampling.reads_rollups(over):
-                recorded = self._ratio(over, slow=False)
-                newest = _newest(self.history.evaluated, self.history.evaluated_slowly)
-                self._ratios[key] = np.where(newest >= 0, np.append(recorded, np.nan)[newest], np.nan)
-            else:
-                total, bad = self._in(over, slow=slow)
-                with np.errstate(divide="ignore", invalid="ignore"):
-                    ratio = bad / total * self._coverage(over, slow=slow)
-                self._ratios[key] = np.where(total > 0, ratio, np.nan)
-        return self._ratios[key]
-
-    def _coverage(self, over: Duration, *, slow: bool) -> Floats:
-        measured = self._evaluated(slow=slow) / 1000 - self.history.since
-        return np.minimum(measured / float(over.seconds), 1.0)
-
-    def _more_than_chance(self, over: Duration, *, slow: bool) -> Flags:
-        """The guard, with its square root, as the rules have it."""
-        total, _ = self._in(over, slow=slow)
-        budget = np.sqrt(float(self.slo.objective.error_budget))
-        events = np.sqrt(total / self._coverage(over, slow=slow))
-        found: Flags = events * (np.sqrt(self._ratio(over, slow=slow)) - budget) >= float(GUARD_MARGIN)
-        return found
-
-    def _consumed(self) -> tuple[Floats, Floats]:
-        """The share of the budget that is spent, and the bad events that spent it."""
-        at, since = self.history.evaluated_slowly, self.history.since
-        if isinstance(self.slo.window, CalendarWindow):
-            (total, bad), covered = self._in_period(self.slo.window), self._of_period(self.slo.window)
-        else:
-            total, bad = self._in(self.slo.window.length, slow=True)
-            covered = np.minimum((at / 1000 - since) / float(self.slo.window.length.seconds), 1.0)
-        allowed = float(self.slo.objective.error_budget) * total
-        with np.errstate(divide="ignore", invalid="ignore"):
-            spent = np.where(allowed > 0, bad / allowed * covered, np.nan)
-        return spent, bad
-
-    def _period(self, window: CalendarWindow) -> tuple[Floats, Floats]:
-        """Begin and end of the period that runs at each evaluation, Unix seconds."""
-        starts = np.array(period_starts(window), np.float64)
-        index = np.searchsorted(starts, self.history.evaluated_slowly / 1000, side="right") - 1
-        index = np.clip(index, 0, len(starts) - 2)
-        return starts[index], starts[index + 1]
-
-    def _in_period(self, window: CalendarWindow) -> tuple[Floats, Floats]:
-        """Events of the running period so far: of the roll-ups that bear its label."""
-        rollups, periods = self.history.rollups, self.history.periods
-        assert periods is not None
-        start, _ = self._period(window)
-        at = self.history.evaluated_slowly
-        last = np.searchsorted(rollups.at, at, side="right")
-        first = np.minimum(np.searchsorted(periods, start, side="left"), last)
-        bounds = [np.concatenate(([0.0], np.cumsum(values))) for values in (rollups.total, rollups.bad)]
-        total, bad = (until[last] - until[first] for until in bounds)
-        return total, bad
-
-    def _of_period(self, window: CalendarWindow) -> Floats:
-        start, end = self._period(window)
-        now = self.history.evaluated_slowly / 1000
-        return np.minimum((now - np.maximum(self.history.since, start)) / (end - start), 1.0)
 
 
 def _episodes(at: Moments, holds: Flags, for_: Duration, keep: Duration) -> list[Episode]:

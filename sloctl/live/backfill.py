@@ -1,194 +1,242 @@
-"""History for recordings that are younger than the raw series they read.
+"""A past for recordings that are younger than the raw series they read: as if the rules had always been there.
 
-Recording rules begin when they are deployed, so a budget of 30 days is young for 30 days. promtool evaluates rules
-over the past, but no rule sees in the same run what another one records. So the rules run in stages: those that
-read raw series, then those that read these, and so on; between two stages Prometheus loads the new blocks.
+Events are counted here, and every recording that follows from them is worked out here. Samples go to Prometheus as
+blocks, all at once, or by remote write, the newest first: what is recorded already stays as it is, and a run that was
+cut short goes on where it ended.
 """
 
 from __future__ import annotations
 
-import re
-import shlex
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from datetime import datetime
-from graphlib import TopologicalSorter
-from typing import Any, Final
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, Self
 
-from sloctl.model.artifact import Artifact
-from sloctl.model.quantities import HOUR, MINUTE, Duration
-from sloctl.prometheus import without_password
-from sloctl.promql.build import over_time
-from sloctl.promql.selectors import label_selector
+import numpy as np
+
+from sloctl.conventions import inventory
+from sloctl.conventions.inventory import Metric, Recording
+from sloctl.errors import OutsideError
+from sloctl.history.recordings import Recorded, recorded
+from sloctl.history.tiles import Floats, Moments
+from sloctl.live.history import Past, Reader
+from sloctl.live.remote_write import RemoteSeries, send
+from sloctl.model.catalogue import Platform, Slo
+from sloctl.model.periods import period_starts
+from sloctl.model.quantities import HOUR, Duration
+from sloctl.promql.selectors import label_selector, selector_text
+
+if TYPE_CHECKING:
+    from sloctl.prometheus import PrometheusClient
 
 HEAD: Final = Duration.of(hours=3)
 """Blocks must be older than this: younger samples may still be in Prometheus' head."""
-_MOST_POINTS: Final = 11_000
-"""Prometheus answers a range query with at most so many points a series."""
-_LONGEST_BLOCK_HOURS: Final = 162
-_NAME: Final = re.compile(r"[a-zA-Z_:][a-zA-Z0-9_:]*")
-_LOAD_SECONDS: Final = 90
-
-_Key = tuple[str, str]
+BLOCK: Final = Duration.of(hours=162)
+"""A block's length: 2 h times a power of 3, as Prometheus cuts them."""
+_REQUEST: Final = Duration.of(hours=6)
+"""So much of one SLO is sent at once."""
+_ASKED: Final = frozenset((Metric.VALUE, Metric.BUCKETS))
+"""Recordings that do not follow from counts; the server evaluates their expressions."""
+_LINES: Final = 4_000_000
+"""Of text before blocks are made of it: some 500 MB."""
 
 
 @dataclass(frozen=True, slots=True)
-class Stage:
-    """Recording rules that can be evaluated together, since none reads another one's recording.
+class Written:
+    """Samples of one recorded series, in order."""
+
+    labels: Mapping[str, str]
+    at: Moments
+    values: Floats
+
+    def between(self, start: int, end: int) -> Written:
+        """Those after `start` and not after `end`."""
+        chosen = slice(*np.searchsorted(self.at, (start, end), side="right"))
+        return Written(self.labels, self.at[chosen], self.values[chosen])
+
+
+class Sink(Protocol):
+    """Where the past goes."""
+
+    def add(self, series: Sequence[Written]) -> None:
+        """Take all series of one SLO; all of a moment become visible together."""
+
+
+def series_of(platform: Platform, past: Past, start: int, end: int, *, first_of_slo: bool) -> list[Written]:
+    """What the rules of an SLO would have recorded after `start` and until `end`, and before they did.
+
+    Args:
+        first_of_slo: whether what the values of its split labels share belongs to this one.
+    """
+    slo, tiles, step = past.slo, past.history.tiles, past.slo.sampling.resolution
+    if not len(tiles):
+        return []
+    history = replace(past.history, since=int(tiles.at[0]) / 1000 - float(step.seconds))
+    fast, slow = (end, end) if past.recorded_from is None else (min(end, one - 1) for one in past.recorded_from)
+    found = list[Written]()
+    for one in recorded(platform, slo, history):
+        shared = one.recording.metric is Metric.OBJECTIVE
+        if shared and not first_of_slo:
+            continue
+        labels = {"__name__": one.recording.name, **one.labels, **({} if shared else past.split)}
+        until = slow if one.recording.slow else fast
+        found += [each.between(start, until) for each in _by_period(one, labels)]
+    return [one for one in found if len(one.at)]
+
+
+def _by_period(one: Recorded, labels: Mapping[str, str]) -> Iterator[Written]:
+    """Roll-ups of a calendar have a series for each of its periods."""
+    if one.periods is None:
+        yield Written(labels, one.at, one.values)
+        return
+    for period in np.unique(one.periods):
+        inside = one.periods == period
+        yield Written({**labels, "period": str(int(period))}, one.at[inside], one.values[inside])
+
+
+def asked_of(
+    platform: Platform, slo: Slo, reader: Reader, texts: Mapping[str, str], start: int, end: int
+) -> Iterator[Written]:
+    """Recordings that do not follow from counts, as the server evaluates their expressions."""
+    for recording in inventory.recordings(platform, slo):
+        if recording.metric in _ASKED:
+            until = min(end, _first(reader, recording, slo.sampling.rollup, start, end) - 1)
+            if until > start:
+                for one in reader.points(texts[recording.name], start, until, slo.sampling.rollup):
+                    labels = {name: value for name, value in one.labels.items() if name != "__name__"}
+                    yield Written({**labels, "__name__": recording.name, **recording.labels}, one.at, one.values)
+
+
+def calendar_series(platform: Platform, reader: Reader, start: int, end: int) -> Iterator[Written]:
+    """When the running period of each calendar began and ends, which the windows of calendars read."""
+    step = platform.sampling.resolution
+    for calendar, *bounds in inventory.calendar_recordings(platform):
+        starts = np.array(period_starts(calendar), np.float64)
+        for recording, values in zip(bounds, (starts[:-1], starts[1:]), strict=True):
+            until = min(end, _first(reader, recording, step, start, end) - 1)
+            at = np.arange(start + step.milliseconds, until + 1, step.milliseconds, dtype=np.int64)
+            index = np.clip(np.searchsorted(starts, at / 1000, side="right") - 1, 0, len(values) - 1)
+            if len(at):
+                yield Written({"__name__": recording.name, **recording.labels}, at, values[index])
+
+
+def _first(reader: Reader, recording: Recording, spacing: Duration, start: int, end: int) -> int:
+    """The first sample of a recording; after the end where there is none."""
+    text = selector_text(label_selector(recording.name, dict(recording.labels)))
+    found = reader.samples(text, start, end, 1, spacing.milliseconds)
+    return min((int(one.at[0]) for one in found), default=end + 1)
+
+
+@dataclass
+class Blocks:
+    """Blocks in the data folder of a Prometheus, by its own promtool; all of them appear at the end, or none.
 
     Attributes:
-        groups: as in a rule file. Each recording stands aside where it exists already.
-        records: the names that are recorded.
+        data: the folder.
+        promtool: the program.
     """
 
-    groups: tuple[Mapping[str, Any], ...]
-    records: tuple[str, ...]
+    data: Path
+    promtool: str
+    made: int = 0
+    samples: int = 0
+    _parts: set[int] = field(default_factory=set)
+    _lines: int = 0
+
+    def __enter__(self) -> Self:
+        if not (self.data / "wal").is_dir():
+            raise OutsideError(f"{self.data} is no data folder of Prometheus: it has no wal/")
+        try:
+            self._work = tempfile.TemporaryDirectory(prefix="sloctl-backfill-", dir=self.data)
+        except OSError as error:
+            raise OutsideError(f"{self.data} cannot be written: {error.strerror}") from error
+        self._ready = Path(self._work.name, "ready")
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._work.cleanup()
+
+    def add(self, series: Sequence[Written]) -> None:
+        """Take all series of one SLO."""
+        length = BLOCK.milliseconds
+        for one in series:
+            name = _series_text(one.labels)
+            first, last = (int(one.at[index]) // length for index in (0, -1))
+            for number in range(first, last + 1):
+                part = one.between(number * length - 1, (number + 1) * length - 1)
+                moments = (part.at / 1000).tolist()
+                lines = [f"{name} {value!r} {at!r}\n" for at, value in zip(moments, part.values.tolist(), strict=True)]
+                with self._file(number).open("a", encoding="utf-8") as file:
+                    file.writelines(lines)
+                self._parts.add(number)
+            self._lines += len(one.at)
+            self.samples += len(one.at)
+        if self._lines > _LINES:
+            self._make()
+
+    def finish(self) -> None:
+        """Put all blocks where Prometheus finds them, the newest first.
+
+        Raises:
+            OutsideError: promtool failed; nothing was added.
+        """
+        self._make()
+        blocks = sorted(self._ready.iterdir(), reverse=True) if self._ready.is_dir() else []
+        for block in blocks:
+            block.rename(self.data / block.name)
+        self.made = len(blocks)
+
+    def _file(self, number: int) -> Path:
+        return Path(self._work.name, f"{number}.om")
+
+    def _make(self) -> None:
+        """One block of each part; promtool reads all of a file for each block that it makes of it."""
+        for file in map(self._file, sorted(self._parts)):
+            with file.open("a", encoding="utf-8") as text:
+                text.write("# EOF\n")
+            hours = f"--max-block-duration={BLOCK / HOUR:.0f}h"  # it knows no days
+            command = [self.promtool, "tsdb", "create-blocks-from", hours, "openmetrics", str(file), str(self._ready)]
+            try:
+                ran = subprocess.run(command, capture_output=True, text=True, check=False)
+            except OSError as error:
+                raise OutsideError(f"{self.promtool} does not start: {error}") from error
+            if ran.returncode:
+                raise OutsideError(f"promtool made no blocks, and nothing was added: {ran.stderr.strip()[-500:]}")
+            file.unlink()
+        self._parts.clear()
+        self._lines = 0
 
 
-@dataclass(frozen=True, slots=True)
-class _Rule:
-    group: Mapping[str, Any]
-    value: Mapping[str, Any]
+@dataclass
+class RemoteWrite:
+    """An address that takes samples; what one SLO recorded at a moment is sent together."""
 
-    @property
-    def key(self) -> _Key:
-        """The SLO, empty for what a platform shares, and the recording's name."""
-        return self.value["labels"].get("slo", ""), self.value["record"]
+    client: PrometheusClient
+    url: str
+    samples: int = 0
 
-    @property
-    def reads(self) -> Iterator[_Key]:
-        """What it may read of recordings: of its own SLO, or shared ones."""
-        for name in _NAME.findall(self.value["expr"]):
-            yield self.key[0], name
-            yield "", name
-
-
-def stages(artifacts: Iterable[Artifact]) -> list[Stage]:
-    """The stages of all recording rules in rule files, in the order in which they must run."""
-    rules = [rule for artifact in artifacts for rule in _recordings(artifact)]
-    keys = {rule.key for rule in rules}
-    graph: dict[_Key, set[_Key]] = {key: set() for key in keys}
-    for rule in rules:
-        # a roll-up asks for earlier ones of its own; where there are none it needs none
-        graph[rule.key] |= {key for key in rule.reads if key in keys and key != rule.key}
-    return [_stage([rule for rule in rules if rule.key in ready]) for ready in _batches(graph)]
+    def add(self, series: Sequence[Written]) -> None:
+        """Send all series of one SLO, the newest first."""
+        if not series:
+            return
+        length = _REQUEST.milliseconds
+        first = min(int(one.at[0]) for one in series) // length
+        last = max(int(one.at[-1]) for one in series) // length
+        for number in range(last, first - 1, -1):
+            parts = [one.between(number * length - 1, (number + 1) * length - 1) for one in series]
+            parts = [one for one in parts if len(one.at)]
+            if parts:
+                send(self.client, self.url, [RemoteSeries(one.labels, one.at, one.values) for one in parts])
+                self.samples += sum(len(one.at) for one in parts)
 
 
-def block_hours(found: Iterable[Stage]) -> int:
-    """The longest blocks that one query a block can fill: 2 h times a power of 3, as Prometheus cuts them."""
-    intervals = (Duration.parse(group["interval"]) for stage in found for group in stage.groups)
-    shortest, hours = min(intervals, default=MINUTE), 2
-    while hours * 3 <= _LONGEST_BLOCK_HOURS and HOUR * (hours * 3) / shortest < _MOST_POINTS:
-        hours *= 3
-    return hours
+def _series_text(labels: Mapping[str, str]) -> str:
+    """A series as OpenMetrics has it."""
+    inside = ",".join(f'{name}="{_escaped(value)}"' for name, value in labels.items() if name != "__name__")
+    return f"{labels['__name__']}{{{inside}}}"
 
 
-def script(texts: Iterable[str], found: list[Stage], url: str, start: datetime, end: datetime) -> str:
-    """A shell script that runs the stages; `texts` are their rule files."""
-    head = _HEAD.format(
-        stages=len(found),
-        url=_address(url),
-        start=int(start.timestamp()),
-        end=int(end.timestamp()),
-        hours=block_hours(found),
-        records="|".join(found[0].records) if found else "",
-        seconds=_LOAD_SECONDS,
-    )
-    parts = [
-        f"\nstage {number} {'last' if number == len(found) else 'more'} <<'RULES'\n{text}RULES\n"
-        for number, text in enumerate(texts, start=1)
-    ]
-    return head + "".join(parts) + _TAIL
-
-
-def _address(url: str) -> str:
-    """The address for the shell; one with a password comes from the environment, as scripts are shown and kept."""
-    shown = without_password(url)
-    if shown == url:
-        return shlex.quote(url)
-    return f"${{PROMETHEUS_URL:?{shlex.quote(f'set it to {shown} with its password')}}}"
-
-
-def _recordings(artifact: Artifact) -> Iterator[_Rule]:
-    assert isinstance(artifact.value, Mapping)
-    for group in artifact.value["groups"]:
-        yield from (_Rule(group, rule) for rule in group["rules"] if "record" in rule)
-
-
-def _batches(graph: dict[_Key, set[_Key]]) -> Iterator[set[_Key]]:
-    sorter = TopologicalSorter(graph)
-    sorter.prepare()
-    while sorter.is_active():
-        ready = sorter.get_ready()
-        yield set(ready)
-        sorter.done(*ready)
-
-
-def _stage(rules: list[_Rule]) -> Stage:
-    groups = {rule.group["name"]: rule.group for rule in rules}
-    return Stage(
-        tuple(
-            {
-                "name": name,
-                "interval": group["interval"],
-                "rules": [_aside(rule) for rule in rules if rule.group["name"] == name],
-            }
-            for name, group in groups.items()
-        ),
-        tuple(sorted({rule.key[1] for rule in rules})),
-    )
-
-
-def _aside(rule: _Rule) -> dict[str, Any]:
-    """The rule, silent where its recording exists: nothing is counted twice, and a second run changes nothing."""
-    recorded = label_selector(rule.value["record"], rule.value["labels"])
-    there = over_time("present", recorded, Duration.parse(rule.group["interval"]))
-    expr = "".join(f"  {line}\n" for line in rule.value["expr"].splitlines())
-    return {**rule.value, "expr": f"(\n{expr})\nunless on () {there}"}
-
-
-_HEAD: Final = """\
-#!/bin/sh
-# History for recording rules, in {stages} stages. Written by `sloctl backfill`.
-#
-#   sh backfill.sh DATA_FOLDER
-#
-# Run it where Prometheus keeps its data, as the user that it runs as. It adds blocks of samples to that folder and
-# changes nothing that is there; what is recorded already stays as it is, so it may run again. Prometheus loads new
-# blocks within a minute; after each stage but the last the script waits for that.
-set -eu
-data=${{1:?usage: sh backfill.sh DATA_FOLDER}}
-promtool=${{PROMTOOL:-promtool}}   # a name on PATH or an absolute path
-url={url}
-start={start}
-end={end}
-
-fail() {{
-    echo "backfill: $1" >&2
-    exit 1
-}}
-
-[ -d "$data/wal" ] || fail "$data is no data folder of Prometheus: it has no wal/"
-data=$(cd "$data" && pwd)
-work=$(mktemp -d)
-cd "$work"
-trap 'rm -rf "$work"' EXIT
-trap 'exit 130' INT TERM
-
-# Each stage and each run has the same path: it decides when within an interval a group is evaluated.
-stage() {{
-    echo "stage $1 of {stages}"
-    cat >rules.yaml
-    "$promtool" tsdb create-blocks-from rules --max-block-duration={hours}h --quiet \\
-        --url="$url" --start="$start" --end="$end" --output-dir="$data" rules.yaml >log 2>&1 ||
-        {{ cat log >&2; fail "promtool failed in stage $1; nothing of earlier stages is lost, run it again"; }}
-    [ "$2" = last ] || sleep {seconds}
-    [ "$1" -gt 1 ] || [ "$2" = last ] || loaded
-}}
-
-loaded() {{
-    found=$("$promtool" query instant --time="$end" "$url" 'count({{__name__=~"{records}"}})')
-    [ -n "$found" ] || fail "Prometheus does not see the new blocks in $data: is that its data folder?"
-}}
-"""
-_TAIL: Final = '\necho "done: Prometheus shows the last stage within a minute"\n'
+def _escaped(value: str) -> str:
+    return value.replace("\\", "\\\\").replace('"', '\\"').replace("\n", "\\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from operator import attrgetter, itemgetter
 
 from sloctl.diagnostics import Diagnostics, Related
@@ -17,14 +18,16 @@ from sloctl.resolve.placeholders import check_placeholders
 from sloctl.resolve.platforms import PlatformScope
 
 
-def resolve(documents: list[Document], found: Diagnostics) -> Catalogue:
+def resolve(documents: list[Document], found: Diagnostics, policy: str | None = None) -> Catalogue:
     """Everything that the documents promise; what is wrong with them is added to `found`.
 
     Args:
         documents: emptied, so that the catalogue takes the place of the documents in memory.
         found: takes the findings.
+        policy: every SLO has this one instead of its own, or no alerts where its Platform has no such policy.
     """
-    templates, scopes = _templates(documents, found), platforms.scopes(documents, found)
+    templates = _templates(documents, found)
+    scopes = [replace(scope, tried=policy) for scope in platforms.scopes(documents, found)]
     documents.clear()
     return Catalogue(tuple(_platform(scope, templates, found) for scope in scopes))
 

@@ -57,10 +57,12 @@ class AlertsReading(PartReading):
 
     def tiers(self, layer: Layer | None) -> Alerting:
         """The tiers of the nearest layer that writes `alerts`; `google` without one."""
-        if layer is None:
+        tried = self.scope.tried
+        if tried == "google" or (layer is None and tried is None):
             return self._google(self.scope.place)
+        rows = self._rows(layer) if layer is not None and tried is None else self._tried(str(tried))
         tiers, left_out = list[Tier](), list[Tier]()
-        for written, row in self._rows(layer):
+        for written, row in rows:
             if written == "google":
                 google = self._google(row.place())
                 tiers += google.tiers
@@ -80,6 +82,11 @@ class AlertsReading(PartReading):
                 yield from self._policy(row, layer, "alerts", index)
             else:
                 yield row, layer.below("alerts", index)
+
+    def _tried(self, name: str) -> Iterator[tuple[alerting.Tier, Part]]:
+        tiers, origin = self.scope.policies.get(name, ((), None))
+        assert origin is not None or not tiers
+        yield from ((tier, origin.below("policies", name, index)) for index, tier in enumerate(tiers) if origin)
 
     def _policy(self, name: str, layer: Layer, *keys: Key) -> Iterator[tuple[alerting.Tier | str, Part]]:
         if name == "google":

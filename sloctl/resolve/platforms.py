@@ -36,6 +36,7 @@ class PlatformScope:
 
     Attributes:
         policies: tiers by name, with the layer that wrote them.
+        tried: the policy that every SLO has instead of what is written, to see what it would do; None for what is.
     """
 
     name: str
@@ -45,6 +46,7 @@ class PlatformScope:
     policies: Mapping[str, tuple[tuple[alerting.Tier, ...], Layer]]
     sources: tuple[str, ...] = ()
     services: list[Document] = field(default_factory=list)
+    tried: str | None = None
 
 
 def scopes(documents: list[Document], found: Diagnostics) -> list[PlatformScope]:

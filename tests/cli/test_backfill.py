@@ -1,15 +1,14 @@
-"""`sloctl backfill`: a script on standard output, findings on standard error, or an error that says what to write."""
+"""`sloctl backfill`: usage that is refused before anything is read; tests/e2e runs it on a real Prometheus."""
 
 from __future__ import annotations
 
-import os
-import subprocess
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from sloctl.cli import main
+from sloctl.live.remote_write import RemoteSeries, snappy, write_request
 
 SPEC = """
 apiVersion: sloctl/v1
@@ -18,7 +17,7 @@ service: api
 slos:
   - {name: ok, objective: 99.9%, window: 7d, sli: {ratio: {total: requests_total, bad_if: 'code="500"'}}, alerts: none}
 """
-PROMETHEUS = ["--prometheus", "http://localhost:9090"]
+PROMETHEUS = ["--prometheus", "http://127.0.0.1:1"]
 
 
 @pytest.fixture
@@ -27,63 +26,65 @@ def spec(tmp_path: Path) -> str:
     return str(tmp_path / "spec.yaml")
 
 
-def test_the_script_covers_the_window_up_to_three_hours_ago(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["backfill", spec, *PROMETHEUS]) == 0
-    lines = capsys.readouterr().out.splitlines()
-    start, end = (next(int(line.split("=")[1]) for line in lines if line.startswith(name)) for name in ("start", "end"))
-    ago = datetime.now(UTC) - timedelta(hours=3)
-    assert end == pytest.approx(ago.timestamp(), abs=60)
-    assert end - start == 7 * 86400
-
-
-def test_the_script_is_one_that_a_shell_can_read(spec: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["backfill", spec, *PROMETHEUS]) == 0
-    ran = subprocess.run(["sh", "-n"], input=capsys.readouterr().out, text=True, capture_output=True, check=False)
-    assert (ran.returncode, ran.stderr) == (0, "")
-
-
-def test_the_script_refuses_a_folder_that_is_not_prometheus_data(
-    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["backfill", spec, *PROMETHEUS]) == 0
-    words = ["sh", "-s", str(tmp_path)]
-    ran = subprocess.run(words, input=capsys.readouterr().out, text=True, capture_output=True, check=False)
-    assert ran.returncode == 1
-    assert ran.stderr == f"backfill: {tmp_path} is no data folder of Prometheus: it has no wal/\n"
-
-
-def test_a_password_stays_out_of_the_script_which_takes_it_from_the_environment(
-    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["backfill", spec, "--prometheus", "http://user:hunter2@localhost:9090"]) == 0
-    script = capsys.readouterr().out
-    assert "hunter2" not in script
-    words = ["sh", "-s", str(tmp_path)]
-    without = subprocess.run(words, input=script, text=True, capture_output=True, check=False)
-    assert "PROMETHEUS_URL: set it to http://***@localhost:9090 with its password" in without.stderr
-    there = {**os.environ, "PROMETHEUS_URL": "http://user:hunter2@localhost:9090"}
-    ran = subprocess.run(words, input=script, text=True, capture_output=True, check=False, env=there)
-    assert ran.stderr == f"backfill: {tmp_path} is no data folder of Prometheus: it has no wal/\n"
-
-
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        (["--end", "2999-01-01"], "younger samples may still be in Prometheus' head"),
-        (["--start", "2026-01-02", "--end", "2026-01-01"], "it must be before the end, 2026-01-01T00:00:00Z"),
-        (["--start", "yesterday"], "does not match the formats"),
+        ([], "write --data FOLDER, where this Prometheus keeps its data, or --remote-write URL"),
+        (["--data", ".", "--remote-write", "http://x"], "write --data FOLDER"),
+        (["--data", ".", "--end", "2999-01-01"], "younger samples may still be in Prometheus' head"),
+        (["--remote-write", "http://x", "--end", "2999-01-01"], "name a moment that has passed, such as 20"),
+        (["--data", ".", "--start", "2026-01-02", "--end", "2026-01-01"], "before the end, 2026-01-01T00:00:00Z"),
+        (["--data", ".", "--start", "yesterday"], "does not match the formats"),
     ],
 )
-def test_moments_that_cannot_be_are_refused(
+def test_usage_that_is_wrong_is_refused(
     spec: str, words: list[str], message: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert main(["backfill", spec, *PROMETHEUS, *words]) == 2
     assert message in capsys.readouterr().err
 
 
-def test_a_wrong_specification_gives_no_script(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "spec.yaml").write_text(SPEC.replace("99.9%", "100%"))
-    assert main(["backfill", str(tmp_path / "spec.yaml"), *PROMETHEUS]) == 1
-    out, err = capsys.readouterr()
-    assert out == ""
-    assert "spec.yaml:6:" in err
+def test_a_folder_that_is_not_prometheus_data_is_refused(
+    spec: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "promtool").write_text("#!/bin/sh\necho 'promtool, version 2.53.0 (x)'\n")
+    (tmp_path / "promtool").chmod(0o755)
+    words = ["--data", str(tmp_path), "--promtool", str(tmp_path / "promtool")]
+    assert main(["backfill", spec, *PROMETHEUS, *words]) == 3
+    assert f"{tmp_path} is no data folder of Prometheus: it has no wal/" in capsys.readouterr().err
+
+
+def test_a_message_of_remote_write_has_labels_in_order_and_each_sample() -> None:
+    at, values = np.array([1_790_000_000_123, 1_790_000_060_123]), np.array([1.0, -0.5])
+    written = write_request([RemoteSeries({"b": "2", "__name__": "x"}, at, values)])
+    labels = b"\x0a\x0d\x0a\x08__name__\x12\x01x" + b"\x0a\x06\x0a\x01b\x12\x012"
+    first = b"\x12\x10\x09" + b"\x00\x00\x00\x00\x00\x00\xf0\x3f" + b"\x10" + b"\xfb\xd8\xc1\xa2\x8c\x34"
+    assert written.startswith(b"\x0a" + bytes([len(labels) + 2 * len(first)]) + labels + first)
+    assert len(written) == 2 + len(labels) + 2 * len(first)
+
+
+@pytest.mark.parametrize("length", [0, 1, 127, 128, 65_536, 65_537, 200_000])
+def test_a_snappy_block_holds_its_length_and_literals(length: int) -> None:
+    content = bytes(index % 251 for index in range(length))
+    assert unpacked(snappy(content)) == content
+
+
+def unpacked(block: bytes) -> bytes:
+    """A block of literals as the format's description reads it."""
+    expected, at, shift = 0, 0, 0
+    while True:
+        expected |= (block[at] & 0x7F) << shift
+        shift, at = shift + 7, at + 1
+        if not block[at - 1] & 0x80:
+            break
+    found = b""
+    while at < len(block):
+        assert block[at] & 3 == 0, "only literals"
+        size = block[at] >> 2
+        more = size - 59 if size >= 60 else 0
+        count = (int.from_bytes(block[at + 1 : at + 1 + more], "little") if more else size) + 1
+        at += 1 + more
+        found += block[at : at + count]
+        at += count
+    assert len(found) == expected
+    return found

@@ -202,6 +202,7 @@ READING = [
     ["explain"],
     ["diff", "slo-specs", "slo-specs"],
     ["backfill", "--prometheus", "http://localhost:1"],
+    ["backtest", "--prometheus", "http://localhost:1"],
     ["routes", "test"],
     ["canary", "evaluate", "--service", "a", "--canary", "b", "--stable", "c", "--prometheus", "http://localhost:1"],
     ["canary", "serve", "--prometheus", "http://localhost:1"],

@@ -17,13 +17,11 @@ from sloctl.backends.table import BACKENDS
 from sloctl.compiler import compile_specs
 from sloctl.conventions import inventory
 from sloctl.conventions.inventory import Metric
-from sloctl.live.backfill import script, stages
 from sloctl.live.status import Status, read_status
 from sloctl.model.catalogue import Catalogue
 from sloctl.prometheus import Sample
 from sloctl.proof.slos import proofs
 from tests.conftest import TESTS
-from tests.live.test_backfill import END, START
 
 ROOT = TESTS.parent
 SPECS = [ROOT / "slo-specs", *sorted((TESTS / "golden").glob("*/spec"))]
@@ -155,15 +153,13 @@ class Recorded:
 
 
 def everything(folder: Path) -> tuple[str, list[Status]]:
-    """What is made of specifications: files, proofs and the script for history; and the status."""
+    """What is made of specifications: files and proofs; and the status."""
     (folder / "spec.yaml").write_text(EVERY_METRIC)
     compilation = compile_specs([str(folder / "spec.yaml")], BACKENDS.values())
     assert compilation.found.errors == []
     texts = [file.content.decode() for file in compilation.files]
     for proof in proofs(compilation.catalogue):
         texts += [f"{proof.name} {proof.unproven} {proof.refuted}", *(repr(case.value()) for case in proof.cases)]
-    found = stages(BACKENDS["prometheus"].compile(compilation.catalogue))
-    texts += [script([repr(stage) for stage in found], found, "http://localhost:9090", START, END)]
     return "\n".join(texts), read_status(Recorded(compilation.catalogue))  # type: ignore[arg-type]
 
 

@@ -74,7 +74,7 @@ def test_every_sloctl_command_of_a_recipe_exists(path: Path) -> None:
 
 def test_the_reader_of_commands_sees_them_and_what_is_wrong_with_them() -> None:
     assert "sloctl routes merge --base alertmanager.yml -o alertmanager.yml" in commands(RECIPES / "alertmanager.yml")
-    assert len(commands(RECIPES / "github-actions.yaml")) == 4
+    assert len(commands(RECIPES / "github-actions.yaml")) == 5
     [serve] = [
         command
         for command in commands(RECIPES / "argo-rollouts/canary-server.yaml")

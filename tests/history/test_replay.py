@@ -11,11 +11,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sloctl.explain.simulation import simulate
+from sloctl.explain.simulation import History as Sums
+from sloctl.explain.simulation import judged, simulate
 from sloctl.history.replay import Episode, replayed
 from sloctl.history.tiles import History, Tiles
 from sloctl.model.alerting import BudgetLeft, Burn, Guard, Tier
-from sloctl.model.quantities import MINUTE, Duration
+from sloctl.model.quantities import MINUTE, ZERO, Duration
 from testing.histories import BEGIN, outages, slo_of, tiles_of
 
 SLO = slo_of()
@@ -61,7 +62,7 @@ def test_a_replay_is_the_exact_simulation(tier: Tier, counts: list[tuple[int, in
     tiles = tiles_of(counts)
     exact = simulate(SLO, tier, [(Decimal(total), Decimal(bad)) for total, bad in counts])
     history = History.of(SLO, tiles)
-    step = SLO.sampling.rollup if tier.over is None or SLO.sampling.reads_rollups(tier.over) else MINUTE
+    step = _step(tier)
     # the simulation looks from the first tile on, where no roll-up is yet; and not beyond the last tile
     history = replace(history, evaluated_slowly=np.arange(BEGIN, int(tiles.at[-1]) + 1, 240_000, dtype=np.int64))
     (done,) = replayed(SLO, history, [tier])
@@ -69,6 +70,27 @@ def test_a_replay_is_the_exact_simulation(tier: Tier, counts: list[tuple[int, in
     firing = {BEGIN + evaluation.at.milliseconds for evaluation in exact if evaluation.firing}
     assert _moments(done.episodes, step, firing=False) == active
     assert _moments(done.episodes, step, firing=True) == firing
+
+
+@pytest.mark.property
+@given(tiers().filter(lambda tier: tier.over is not None), histories(), st.integers(0, 300))
+def test_a_young_window_is_judged_by_what_is_covered(tier: Tier, counts: list[tuple[int, int]], before: int) -> None:
+    """As `judged` has it, which the rules are proven by: `before` tiles were measured before these."""
+    tiles = tiles_of(counts)
+    since = BEGIN // 1000 - 60 * (before + 1)
+    (done,) = replayed(SLO, History.of(SLO, tiles, since=since), [replace(tier, for_=ZERO, keep_firing_for=ZERO)])
+    exact = [(Decimal(total), Decimal(bad)) for total, bad in counts]
+    held, past = _moments(done.episodes, _step(tier), firing=False), Sums(SLO, exact)
+    evaluated = History.of(SLO, tiles).evaluated_slowly if _step(tier) != MINUTE else tiles.at
+    for moment in evaluated.tolist():
+        at = Duration(moment - BEGIN)
+        windows = [past.within(window, at) for window in tier.windows]
+        holds, _ = judged(SLO, tier, windows, measured=Duration(moment - since * 1000))
+        assert (moment in held) == holds
+
+
+def _step(tier: Tier) -> Duration:
+    return SLO.sampling.rollup if tier.over is None or SLO.sampling.reads_rollups(tier.over) else MINUTE
 
 
 def _moments(episodes: tuple[Episode, ...], step: Duration, *, firing: bool) -> set[int]:

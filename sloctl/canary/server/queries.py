@@ -24,6 +24,7 @@ _SENTENCES: Final = {
     Fault.TIMEOUT: "Prometheus did not answer in time",
     Fault.REFUSED: "Prometheus refused the query",
     Fault.BROKEN: "Prometheus answered something else than a result",
+    Fault.TOO_MUCH: "Prometheus has more to answer than it may",
     Fault.PARTIAL: "Prometheus gave a part of the answer only",
 }
 """What callers are told; details, which hold addresses and queries, go to the log."""

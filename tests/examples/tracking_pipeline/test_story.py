@@ -24,7 +24,7 @@ from tests.console import matches
 pytestmark = [pytest.mark.server, pytest.mark.xdist_group("tracking-pipeline")]
 
 COMMAND = [sys.executable, "-m", "examples.tracking_pipeline.run"]
-ACTS = ("Start", "Specification", "Healthy", "Canary", "Outage", "Resolve", "Trace")
+ACTS = ("Start", "Specification", "Healthy", "Canary", "Outage", "Resolve", "Trace", "Backtest")
 
 
 @pytest.fixture(autouse=True)

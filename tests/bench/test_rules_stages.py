@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from bench.rules_stages import Stage, block_hours, stages
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.compiler import compile_specs
-from sloctl.live.backfill import Stage, block_hours, script, stages
 from sloctl.model.artifact import Artifact
-
-START, END = datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 1, 31, tzinfo=UTC)
 
 
 def group(name: str, *rules: tuple[str, str], interval: str = "1m", slo: str = "s") -> dict[str, Any]:
@@ -63,9 +60,3 @@ def test_every_recording_of_a_catalogue_of_all_kinds_has_one_stage(tmp_path: Pat
     found = stages(artifacts)
     assert sum(len(group["rules"]) for stage in found for group in stage.groups) == sum("record" in r for r in rules)
     assert 2 <= len(found) <= 6
-
-
-def test_an_address_cannot_run_a_command_in_the_script() -> None:
-    text = script(["groups: []\n"], staged(group("g", ("slo:a", "raw"))), "http://x/$(reboot)'", START, END)
-    assert "url='http://x/$(reboot)'\"'\"''\n" in text
-    assert f"start={int(START.timestamp())}\nend={int(END.timestamp())}\n" in text
