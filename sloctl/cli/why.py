@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@click.argument("which", metavar="SERVICE[/SLO]")
+@click.argument("which", metavar="SERVICE[/SLO]|ID")
 @click.option("--specs", multiple=True, metavar="PATH", help="Specifications to read (default: slo-specs).")
 @options.prometheus
 @options.at
@@ -56,12 +56,12 @@ def why(
 ) -> None:
     """Show which part of the traffic carries the errors of an SLO, since when, and what else happened then.
 
-    Without --from it is the burn that is in progress. All labels of the raw series are looked at, alone and in pairs.
+    ID is the label `slo` of an alert. Without --from it is the burn that is in progress. All labels of the raw series are looked at, alone and in pairs.
     """
     from sloctl.live.why import why as answered
 
     catalogue = loaded(specs, root, only_errors=True)
-    chosen = [slo for slo in catalogue.slos if which in {slo.service, f"{slo.service}/{slo.name}"}]
+    chosen = [slo for slo in catalogue.slos if which in {slo.service, slo.id, f"{slo.service}/{slo.name}"}]
     if not chosen:
         raise no_such_slo(which, catalogue.slos)
     moment = time.time() if at is None else at

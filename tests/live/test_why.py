@@ -208,6 +208,10 @@ def test_other_kinds_have_a_form_of_their_own(
     assert found["bad_before"] == pytest.approx(0, abs=1)
 
 
+def test_the_label_of_an_alert_names_the_slo(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
+    assert why(server, capsys, "api-availability") == why(server, capsys, "api/availability")
+
+
 def test_a_query_is_known_by_its_own_labels_only(server: Server, capsys: pytest.CaptureFixture[str]) -> None:
     shown = why(server, capsys, "api/query")
     assert 'of the excess is route="/pay"' in shown

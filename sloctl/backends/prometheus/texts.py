@@ -27,7 +27,8 @@ _SUMMARY: Final = "$slo$whom: $value of events are bad over $over, above $thresh
 _LEFT_SUMMARY: Final = "$slo$whom: $budget_left of the error budget is left"
 _DESCRIPTION: Final = (
     "$service promises $objective over $window. A few minutes ago $budget_spent of the error budget was spent; "
-    "at the rate of the last $rate_over the rest is gone in $time_to_exhaustion. $young$next"
+    "at the rate of the last $rate_over the rest is gone in $time_to_exhaustion. $young$next "
+    "`sloctl why $slo` says where it burns."
 )
 _NEXT: Final = {
     Severity.P1: "Users are affected now, so follow the runbook and open an incident.",

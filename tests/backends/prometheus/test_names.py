@@ -63,7 +63,8 @@ def test_an_slo_keeps_the_name_that_it_had_elsewhere(rule_test: RuleTest, name: 
     spent = (
         "api promises 99.9% over 30d. A few minutes ago 40% of the error budget was spent; at the rate of the last 5m "
         f"the rest is gone in 51m 50s. Only {20 if by else 21}m 0s of 30d are measured, and what is not counts as "
-        "clean. Users are affected now, so follow the runbook and open an incident."
+        "clean. Users are affected now, so follow the runbook and open an incident. "
+        f"`sloctl why api-{name}` says where it burns."
     )
     rule_test(
         spec(name, by),

@@ -48,7 +48,8 @@ def test_a_page_says_what_is_promised_what_is_spent_how_long_the_rest_lasts_and_
         "a time that is not yet counted{{ end }}. "
         f"{{{{ with query `time() - ({since} > time() - 2592000)` }}}}Only "
         "{{ . | first | value | humanizeDuration }} of 30d are measured, and what is not counts as clean. {{ end }}"
-        "Users are affected now, so follow the runbook and open an incident.",
+        "Users are affected now, so follow the runbook and open an incident. "
+        "`sloctl why cart-ok` says where it burns.",
         "runbook_url": "https://runbooks.example.com/cart/cart-ok",
         "dashboard_url": "https://grafana.example.com/d/slo-shop-detail?var-slo=cart-ok",
         "objective": "99.9%",

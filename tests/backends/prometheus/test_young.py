@@ -138,7 +138,7 @@ def test_a_page_says_how_much_of_its_period_is_measured(rule_test: RuleTest, by:
         description = (
             "api promises 99.9% over month (UTC). A few minutes ago a part that is not yet counted of the error "
             "budget was spent; at the rate of the last 5m the rest is gone in 43m 12s. "
-            f"{note}Follow the runbook before the budget is gone."
+            f"{note}Follow the runbook before the budget is gone. `sloctl why api-ok` says where it burns."
         )
         summary = f"api-ok{' for tenant x' if by else ''}: 100% of events are bad over 5m, above 2x the error budget"
         texts = {"summary": summary, "description": description, "note": f"{note}."}
