@@ -50,9 +50,13 @@ class ServerError(Exception):
 def find_program(name: str) -> Path:
     """The path of a program.
 
+    A folder in the variable `SLOCTL_PROGRAMS` comes first: the same tests with programs of another version.
+
     Raises:
-        ServerError: it is neither in `.cache/debian/` nor on PATH.
+        ServerError: it is neither there, nor in `.cache/debian/`, nor on PATH.
     """
+    if (other := os.environ.get("SLOCTL_PROGRAMS")) and (Path(other) / name).is_file():
+        return Path(other) / name
     for candidate in sorted(ROOT.glob(f".cache/debian/*/usr/bin/{name}")):
         return candidate
     if found := shutil.which(name):
