@@ -8,7 +8,7 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH)
 .DEFAULT_GOAL := help
 .PHONY: help demo demo-compile test test-newest test-oldest test-pythons fuzz bench pictures lock release
 .PHONY: prometheus alertmanager mosquitto redis rabbitmq nats postgresql
-.PHONY: bench-why bench-canary bench-canary-server bench-dashboards bench-history bench-instrumentation bench-language bench-proof bench-routes bench-rules
+.PHONY: bench-engines bench-why bench-canary bench-canary-server bench-dashboards bench-history bench-instrumentation bench-language bench-proof bench-routes bench-rules
 
 help:  ## print this
 	@sed -n 's/^\([a-z-]*\):.*## /\1|/p' $(firstword $(MAKEFILE_LIST)) | awk -F'|' '{printf "make %-22s %s\n", $$1, $$2}'
@@ -76,6 +76,9 @@ bench-language: .venv/dev.stamp  ## what 10 000 SLOs cost the compiler, beside a
 
 bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pages and fire times; then live (some 8 min)
 	@python -m bench rules rules-live
+
+bench-engines: .venv/dev.stamp prometheus  ## the worlds of the rules on each Prometheus that can be had (some 20 min)
+	@python -m bench engines
 
 bench-why: .venv/dev.stamp  ## how often the first answer of `sloctl why` is the cause
 	@python -m bench why

@@ -56,7 +56,8 @@ def why(
 ) -> None:
     """Show which part of the traffic carries the errors of an SLO, since when, and what else happened then.
 
-    ID is the label `slo` of an alert. Without --from it is the burn that is in progress. All labels of the raw series are looked at, alone and in pairs.
+    ID is the label `slo` of an alert. Without --from it is the burn that is in progress. All labels of the raw series
+    are looked at, alone and in pairs.
     """
     from sloctl.live.why import why as answered
 

@@ -29,7 +29,7 @@ Owner: TypeAlias = Platform | Service | Slo
 Parts: TypeAlias = dict[str, Any]
 
 NONE: Final = "none"
-_NOTHING: Final = frozenset((NONE, "0", "0s"))
+_NOTHING: Final = frozenset((NONE, "0", "0s", "false"))
 _LINES: Final = (
     *(Tier, Forecast, Regression, Sla, Step, SloCheck, MismatchCheck, After, Alpha, Parity, Route, OfficeHours),
 )

@@ -41,7 +41,7 @@ def test_small_letters_do(capsys: pytest.CaptureFixture[str]) -> None:
     ("written", "help_"),
     [
         ("SLO022x", "did you mean SLO022?"),
-        ("SLO9999", "codes are SLO001 to SLO224, as findings show them"),
+        ("SLO9999", "codes are SLO001 to SLO305, as findings show them"),
         ("\x1b[31m", "there is no SLO"),
     ],
 )

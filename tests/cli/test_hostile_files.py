@@ -201,7 +201,7 @@ READING = [
     ["show"],
     ["explain"],
     ["diff", "slo-specs", "slo-specs"],
-    ["backfill", "--prometheus", "http://localhost:1"],
+    ["backfill", "--prometheus", "http://localhost:1", "--remote-write", "http://localhost:1"],
     ["backtest", "--prometheus", "http://localhost:1"],
     ["routes", "test"],
     ["canary", "evaluate", "--service", "a", "--canary", "b", "--stable", "c", "--prometheus", "http://localhost:1"],

@@ -100,8 +100,8 @@ def test_a_list_is_blind_only_when_all_of_it_is_gone(rule_test: RuleTest) -> Non
 @pytest.mark.server
 def test_a_query_is_blind_when_it_returns_nothing(rule_test: RuleTest) -> None:
     sli = "query: {total: 'sum(increase(asked[$window]))', bad: 'sum(increase(lost[$window]))'}"
-    series = {"asked": "0+1x20 stale"}
-    rule_test(spec(sli=sli), series, interval="1m", alerts=[("20m", "ApiOkBlind", []), ("45m", "ApiOkBlind", [BLIND])])
+    series = {"asked": "0+1x40 stale"}
+    rule_test(spec(sli=sli), series, interval="30s", alerts=[("20m", "ApiOkBlind", []), ("45m", "ApiOkBlind", [BLIND])])
 
 
 @pytest.mark.server

@@ -76,7 +76,7 @@ def test_a_rollup_holds_four_tiles_wherever_its_group_lies_on_the_clock(rule_tes
 def test_missed_rollups_are_caught_up_by_the_next_one_without_counting_a_tile_twice(
     rule_test: RuleTest, tmp_path: Path, missed: int, tiles: int
 ) -> None:
-    series = {f"slo:sli_total:increase1m{{{FIXED}}}": "1x200", f"slo:sli_total:increase4m{{{FIXED}}}": "_x40 4 stale"}
+    series = {f"slo:sli_total:increase1m{{{FIXED}}}": "1x200", f"slo:sli_total:increase4m{{{FIXED}}}": "_x41 4 stale"}
     at = f"{41 + 4 * (missed + 1)}m"  # the last roll-up before the pause was at 41m
     values = [(at, rollup_expression(tmp_path), [_unnamed(tiles)])]
     rule_test(spec(), series, interval="1m", every="1m", only="none", values=values)
@@ -86,7 +86,7 @@ def test_missed_rollups_are_caught_up_by_the_next_one_without_counting_a_tile_tw
 def test_a_rollup_that_finds_no_tile_leaves_the_next_one_to_catch_up(rule_test: RuleTest, tmp_path: Path) -> None:
     paused = {
         f"slo:sli_total:increase1m{{{FIXED}}}": "1x40 _x5 1x40",
-        f"slo:sli_total:increase4m{{{FIXED}}}": "_x40 4 stale",
+        f"slo:sli_total:increase4m{{{FIXED}}}": "_x41 4 stale",
     }
     values = [("45m", rollup_expression(tmp_path), [])]  # no tile since: nothing, instead of the ones before again
     rule_test(spec(), paused, interval="1m", every="1m", only="none", values=values)
