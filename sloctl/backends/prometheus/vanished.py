@@ -78,7 +78,7 @@ def _tile(slo: Slo) -> Selector:
 
 def _firing(slo: Slo, name: str) -> str:
     labels = {"alertname": name, "alertstate": "firing"}
-    return selector_text(own(slo, "ALERTS").narrowed(*label_selector("x", labels).matchers))
+    return selector_text(label_selector("ALERTS", {"platform": slo.platform, "slo": slo.id, **labels}))
 
 
 def _blind_after(slo: Slo) -> Duration:

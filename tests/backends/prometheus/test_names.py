@@ -133,3 +133,50 @@ def test_two_slos_with_one_id_are_refused(tmp_path: Path) -> None:
     found = Diagnostics()
     load([str(tmp_path / "spec.yaml")], found)
     assert [error.message for error in found.errors] == ["two SLOs have the id `api-ok`"]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("before", "now", "goes_on"),
+    [
+        ({}, "labels: {tier: gold}", False),
+        ({"tier": "silver"}, "labels: {tier: gold}", False),
+        ({"tier": "silver"}, "", True),
+        ({"service": "elsewhere"}, "id: api-ok", False),
+        ({"tenant": "x"}, "", True),
+        ({}, "by: [tenant]", False),
+    ],
+    ids=["added", "changed", "removed", "moved", "no longer split", "split"],
+)
+def test_rules_go_on_when_labels_change(rule_test: RuleTest, before: dict[str, str], now: str, goes_on: bool) -> None:
+    """Recordings with the labels of before lie in all windows; those of a label that is gone are counted on."""
+    own = {"platform": "default", "service": "api", "slo": "api-ok", **before}
+    old = {
+        series_text(f"slo:sli_{kind}:increase{length}", own): f"{value}x{count} stale"
+        for kind, value in (("total", 100), ("errors", 10))
+        for length, count in (("1m", 60), ("4m", 60))
+    }
+    target = {"job": "api", "instance": "a", "tenant": "x"}
+    new = {
+        series_text("up", target): "1x200",
+        series_text("requests_total", {**target, "code": "200"}): "_x65 100+100x120",
+    }
+    tenant = '{tenant="x"}' if "by" in now else "{}"
+    rule_test(
+        spec("ok", now),
+        old | new,
+        values=[
+            (
+                "100m",
+                "count by (tenant) (slo:error_budget_consumed:ratio_increase30d)",
+                [{"labels": tenant, "value": 1}],
+            ),
+            (
+                "100m",
+                "sum(slo:error_budget_consumed:ratio_increase30d) > bool 0",
+                [{"labels": "{}", "value": int(goes_on)}],
+            ),
+            ("100m", "count(slo:measured_since:timestamp_seconds)", [{"labels": "{}", "value": 1}]),
+        ],
+        interval="1m",
+    )
