@@ -127,6 +127,13 @@ def test_a_name_that_changes_is_told_as_that_and_not_as_a_new_slo(tmp_path: Path
     )
 
 
+def test_history_is_lost_by_labels_that_come_and_not_by_those_that_go(tmp_path: Path) -> None:
+    plain, gold = catalogue(tmp_path / "a", spec("ok")), catalogue(tmp_path / "b", spec("ok", "labels: {tier: gold}"))
+    lost = "**its series lose their history**: labels or `by` change, so budget and averages begin anew"
+    assert [lost in changes.sentences for changes in compared(plain, gold)] == [True]
+    assert [lost in changes.sentences for changes in compared(gold, plain)] == [False]
+
+
 def test_two_slos_with_one_id_are_refused(tmp_path: Path) -> None:
     text = "".join([spec("ok"), "  - name: two\n    id: api-ok\n    objective: 99%\n    sli: ok\n"])
     (tmp_path / "spec.yaml").write_text(text)
