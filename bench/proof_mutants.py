@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import copy
 import datetime
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
@@ -294,7 +295,36 @@ def _parses(expr: str) -> bool:
 
 def equivalent(mutant: Mutant) -> str:
     """Why a mutant that no proof fails on does the same, or nothing."""
-    return next((why for operator, what, why in _EQUIVALENT if operator == mutant.operator and what in mutant.what), "")
+    name, _, what = mutant.what.partition(": ")
+    for operator, names, pattern, why in _EQUIVALENT:
+        if operator == mutant.operator and re.fullmatch(names, name) and re.fullmatch(pattern, what):
+            return why
+    return ""
 
 
-_EQUIVALENT: Final[tuple[tuple[str, str, str], ...]] = (("group", "limit", "one more than what no rule reaches"),)
+_RECORDED: Final = "slo:.+|.+Budget.+|.+ReachesLimit|.+Regression"
+"""Rules whose operands are recordings of the SLO, one series for each split value."""
+_EQUIVALENT: Final[tuple[tuple[str, str, str, str], ...]] = (
+    ("group", ".+", "limit", "one more than what no rule reaches"),
+    (
+        *(
+            "labels",
+            "slo:(?!sli_(?:total|errors):increase1m|objective).+|.+Budget.+",
+            "(?:platform|service|slo) is gone",
+        ),
+        "what it is made of has the label already",
+    ),
+    (
+        *("matcher", _RECORDED, "slo:.+: (?:platform|slo|service) is gone"),
+        "a neighbour stands in every proof: its series find no partner, for the other operand has the own ones only",
+    ),
+    (
+        *("function", "slo:time_to_exhaustion:seconds|.+Budget.+|slo:sli_error.+", "(?:sum|max) is (?:max|min)"),
+        "an aggregation of one series for each of its groups",
+    ),
+    (
+        *("number", "slo:sli_(?:total|errors):increase1m", "-inf is -inf"),
+        "a fifth more than infinity is infinity",
+    ),
+)
+"""Operator, rule and what is broken, as patterns; and why nothing can come of it."""

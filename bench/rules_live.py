@@ -80,6 +80,8 @@ SLICES: Final = """\
 """
 TILE_MS: Final = 5000
 SHIFT_MS: Final = 1500
+LOST_AT_STOP: Final = 1 + SHIFT_MS / TILE_MS
+"""Tiles that are not counted yet when Prometheus stops: the one that runs, and what selectors are shifted by."""
 RESETS: Final = (0.25, 0.75)
 """Shares of the undisturbed time after which a process crashes and starts again."""
 PER_SECOND: Final = 20
@@ -148,7 +150,9 @@ def rows() -> Iterator[Row]:
         lost = sum(count.scraped - count.tiles for count in both)
         yield Row(f"{job}: events that tiles lack", lost, at_most=LOST_TO_RESETS if job == "resets" else 0)
         tile = pods * PER_SECOND * TILE_MS / 1000
-        yield Row(f"{job}: tiles' worth that two restarts left uncounted", total.between / tile, at_most=2)
+        yield Row(
+            f"{job}: tiles' worth that two restarts left uncounted", total.between / tile, at_most=2 * LOST_AT_STOP
+        )
     yield from _quiet_rows(outcome)
     yield from rules_away.rows()
 

@@ -203,8 +203,9 @@ def _page(slo: Slo, tier: Tier, ratio: Decimal) -> str:
 
 
 def _history(old: Slo, new: Slo) -> Iterator[str]:
-    """Recordings begin anew when a label or a name changes."""
-    if conventions.series_labels(old) != conventions.series_labels(new) or old.by != new.by:
+    """Recordings begin anew when a label comes or has another value; those of one that is gone go on."""
+    was, now = conventions.series_labels(old).items(), conventions.series_labels(new).items()
+    if now - was or set(new.by) - set(old.by):
         yield "**its series lose their history**: labels or `by` change, so budget and averages begin anew"
     elif old.sampling.resolution != new.sampling.resolution:
         yield "**its series lose their history**: `resolution` is part of their names"

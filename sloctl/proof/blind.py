@@ -73,14 +73,20 @@ def _blind(rules: SloRules, raw: RawInput | None, after: Duration) -> Iterator[C
     # Where only the user's PromQL reads raw series, the tile tells that they are gone.
     if raw is None or not slo.indicator.reads().required:
         series = _present(slo, len(tiles)) or tile_series(slo, tiles, split_of(slo))
-        yield _vanished(rules, "a vanished metric is blind", resolution, series, set(series))
+        yield _vanished(rules, "a vanished metric is blind", resolution, series, set(series), asked=True)
         return
     series, interval = continued(slo, raw, tiles, 2), raw.clock.interval
     needed = [_selected(series, selectors) for selectors in slo.indicator.reads().groups]
     gone = {name for name in series if parse_selector(name).metric == "up"}.union(*needed)
     yield _vanished(rules, "a vanished metric is blind", interval, series, gone)
-    for gone in needed if len(needed) > 1 else ():
-        yield _vanished(rules, "a part of it that vanished is blind", interval, series, gone)
+    for part in needed if len(needed) > 1 else ():
+        yield _vanished(rules, "a part of it that vanished is blind", interval, series, part, asked=True)
+    if slo.sampling.target_labels and any(name.startswith("up{") for name in gone):
+        for asked, name in (
+            (False, "what a new process was not asked for yet is not"),
+            (True, "but steady traffic is"),
+        ):
+            yield _vanished(rules, name, interval, series, gone, asked=asked, deployed=True)
     if slo.by:
         yield _split_value(rules, raw)
 
@@ -109,10 +115,28 @@ def _selected(series: InputSeries, selectors: Selectors) -> set[str]:
     return found
 
 
-def _vanished(rules: SloRules, name: str, interval: Duration, series: InputSeries, gone: set[str]) -> Case:
+def _vanished(
+    rules: SloRules,
+    name: str,
+    interval: Duration,
+    series: InputSeries,
+    gone: set[str],
+    *,
+    asked: bool = False,
+    deployed: bool = False,
+) -> Case:
     """Some series end, the others go on: pending after 15 min, firing an evaluation later, gone once they are back.
 
-    The same happens to another target.
+    The same happens to another target. Without events before, only that their processes live on is a reason to fire.
+
+    Args:
+        rules: of the SLO.
+        name: what it shows.
+        interval: between samples.
+        series: of one target.
+        gone: those that end.
+        asked: there were events in each tile before.
+        deployed: another target is up from then on, which never had the metric.
     """
     alert, step = conventions.blind_alert(rules.slo), rules.slo.sampling.rollup
     assert rules.slo.blind is not None
@@ -129,11 +153,15 @@ def _vanished(rules: SloRules, name: str, interval: Duration, series: InputSerie
         for text, samples in series.items()
     }
     tile = own_series(rules.slo, conventions.total_tile(rules.slo.sampling.resolution), split_of(rules.slo))
-    kept |= {tile: [Decimal(1)] * (last + 1) + [None] * until_back + [Decimal(1)] * (more - until_back)}
+    events = Decimal(asked)
+    kept |= {tile: [events] * (last + 1) + [None] * until_back + [events] * (more - until_back)}
+    if deployed:
+        new = next(text for text in series if text.startswith("up{")).replace(f'"{INSTANCE}"', f'"{INSTANCE}-new"')
+        kept[new] = [None] * (last + 1) + [Decimal(1)] * more
     alerts: list[Expected] = [
         (step * (until.milliseconds // step.milliseconds), alert, []),
         (pending, alert, []),
-        (pending + step, alert, [fired(rules.slo, rules.meant[alert], {})]),
+        (pending + step, alert, [fired(rules.slo, rules.meant[alert], {})] if asked or not deployed else []),
         (pending + step * 3, alert, []),
     ]
     return Case(name, interval, kept, alerts)

@@ -168,7 +168,7 @@ class SloRules:
             labels = {matcher.label: matcher.value for matcher in known.matchers if matcher.value}
             if name in case.series and (labels.get("platform"), labels.get("slo")) != (self.slo.platform, self.slo.id):
                 continue
-            for other in ({"platform": NEIGHBOUR}, {"slo": NEIGHBOUR, "service": NEIGHBOUR}):
+            for other in ({"platform": NEIGHBOUR}, {"slo": NEIGHBOUR}):
                 more[series_text(known.metric, {**(labels or own), **other})] = samples
         asked = [(at, _OWN.sub(rf"\g<0>{self._matchers}", expr), seen) for at, expr, seen in case.values]
         return replace(case, series=more | case.series, values=asked)

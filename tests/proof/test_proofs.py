@@ -152,7 +152,7 @@ def told(rules: SloRules, tier: Tier, ratio: Decimal, looks: int) -> Case:
     expr = rules.seen[conventions.tier_alert(slo, tier)]["expr"]
     for name, rule in reversed(rules.seen.items()):  # what is read stands before what reads it
         if "record" in rule and (":ratio_" in name or name == conventions.window_total(slo.window)):
-            expr = expr.replace(f'{name}{{platform="default", slo="api-ok"}}', f"({rule['expr']})")
+            expr = expr.replace(f'{name}{{platform="default", service="api", slo="api-ok"}}', f"({rule['expr']})")
     fires = resolution * begin + (said or ZERO)
     silent = fires - step if said else resolution * (begin + after - group)
     values: list[Expected] = [(silent, f"count({expr})", [])]

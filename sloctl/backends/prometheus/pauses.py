@@ -41,7 +41,8 @@ def missed_errors(slo: Slo) -> str:
 
 def with_missed(slo: Slo, name: str, rollup: str, zero: str) -> str:
     """A roll-up and what was missed before it; `zero` is there whenever the roll-up is."""
-    missed = over_time("sum", raw.own(slo, name), slo.sampling.rollup, slo.sampling.resolution // 2)
+    held = over_time("sum", raw.own(slo, name), slo.sampling.rollup, slo.sampling.resolution // 2)
+    missed = raw.past(slo, "sum", held)
     return f"(\n{indent(rollup)}\n)\n+ ({missed} or {zero})"
 
 

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from functools import lru_cache
 from typing import assert_never
 
+from sloctl import conventions
 from sloctl.backends.prometheus.counters import Counted
 from sloctl.model.catalogue import Slo
 from sloctl.model.indicator import Counts, Every, PerSecond, RunningTotal
@@ -22,13 +23,23 @@ from sloctl.promql.selectors import label_selector, quote
 
 @lru_cache(maxsize=64)
 def own(slo: Slo, metric: str) -> Selector:
-    """The recording `metric` of this SLO."""
+    """The recording `metric` of this SLO, with the labels that it has now."""
     return Selector(metric, _own_matchers(slo))
 
 
 @lru_cache(maxsize=4)
 def _own_matchers(slo: Slo) -> tuple[Matcher, ...]:
-    return label_selector("x", {"platform": slo.platform, "slo": slo.id}).matchers
+    split = (Matcher(label, MatchOperator.NOT_EQUAL, "") for label in slo.split_labels)
+    return (*label_selector("x", dict(conventions.series_labels(slo))).matchers, *split)
+
+
+def past(slo: Slo, operator: str, inner: str, *more: str) -> str:
+    """What ranges over recordings of an SLO say, one series for each split value and each value of labels of `more`.
+
+    Recordings of the past may have a label that was removed since; without this rules would fail for as long as a
+    window holds them.
+    """
+    return f"{operator} by ({', '.join([*conventions.series_labels(slo), *slo.split_labels, *more])}) ({inner})"
 
 
 def split(slo: Slo, selector: Selector) -> Selector:

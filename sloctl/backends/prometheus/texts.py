@@ -13,7 +13,6 @@ from typing import Final
 from urllib.parse import quote
 
 from sloctl import conventions
-from sloctl.backends.prometheus.raw import own
 from sloctl.model.alerting import BudgetLeft, ErrorRate, Forecast, Regression, Severity, Tier
 from sloctl.model.budget import error_threshold
 from sloctl.model.catalogue import Platform, Slo
@@ -204,7 +203,7 @@ def _asked(slo: Slo, expression: str, metric: str, shown: str, otherwise: str, *
 
     Percentages are rounded by the query and written by the template as they are: without exponents.
     """
-    fixed = matchers_text(own(slo, metric).matchers)
+    fixed = matchers_text(label_selector("x", {"platform": slo.platform, "slo": slo.id}).matchers)
     known = [*(f"$labels.{label}" for label in slo.split_labels), *values]
     fixed = fixed.replace("%", "%%") if known else fixed  # `printf` fills in what is known
     selector = metric + "{" + ", ".join([fixed, *(f"{label}=%q" for label in slo.split_labels)]) + "}"

@@ -32,7 +32,8 @@ def time_to_limit(slo: Slo) -> str:
     assert slo.forecast is not None
     value = raw.own(slo, conventions.VALUE)
     distance = f"{number(slo.forecast.to)} - {selector_text(value)}"
-    slope = f"deriv({selector_text(value, slo.forecast.since)}) {'<' if _falls(slo) else '>'} 0"
+    line = raw.past(slo, "max", f"deriv({selector_text(value, slo.forecast.since)})")
+    slope = f"{line} {'<' if _falls(slo) else '>'} 0"
     to_limit = f"({distance})\n/ ({slope})"
     return f"clamp_min(\n{indent(to_limit)},\n  0\n)"
 
@@ -44,8 +45,8 @@ def forecast_rule(platform: Platform, slo: Slo, alert: Alert, forecast: Forecast
     reaches = "<=" if _falls(slo) else ">="
     enough = int(forecast.since / slo.sampling.rollup / 4)
     expr = (
-        f"predict_linear({history}, {number(forecast.within.seconds)}) {reaches} {limit}\n"
-        f"and {over_time('count', value, forecast.since)} >= {enough}"
+        f"{raw.past(slo, 'max', f'predict_linear({history}, {number(forecast.within.seconds)})')} {reaches} {limit}\n"
+        f"and {raw.past(slo, 'sum', over_time('count', value, forecast.since))} >= {enough}"
     )
     return AlertingRule(alert, expr, forecast_annotations(platform, slo, forecast))
 
@@ -89,8 +90,9 @@ def _classic(slo: Slo, latency: Latency, regression: Regression, offset: Duratio
     tile = raw.own(slo, conventions.bucket_tile(slo.sampling.rollup))
     infinite = tile.narrowed(Matcher("le", MatchOperator.EQUAL, "+Inf"))
     over = regression.over - SECOND
-    quantile = f"histogram_quantile({number(regression.quantile)}, {over_time('sum', tile, over, offset)})"
-    return _Observed(quantile, f"sum without (le) ({over_time('sum', infinite, over)})")
+    summed = raw.past(slo, "sum", over_time("sum", tile, over, offset), "le")
+    quantile = f"histogram_quantile({number(regression.quantile)}, {summed})"
+    return _Observed(quantile, raw.past(slo, "sum", over_time("sum", infinite, over)))
 
 
 def _native(slo: Slo, latency: Latency, regression: Regression, offset: Duration) -> _Observed:

@@ -43,7 +43,7 @@ def blind(slo: Slo) -> str:
     """Raw series that are all gone, or gone for a split value, although nothing explains it."""
     reads = slo.indicator.reads()
     gone = [_unexplained(slo, selectors) for selectors in reads.required] or [_tile_gone(slo)]
-    gone += [_gone(slo, reads.buckets)] if reads.buckets else []
+    gone += [_lacking(slo, reads.buckets, reads.required[0])] if reads.buckets else []
     gone += [_vanished(slo, side) for side in _sides(slo)]
     gone += [_late(slo, selectors) for selectors in reads.required if slo.sampling.target_labels]
     if slo.by and reads.required:
@@ -78,7 +78,7 @@ def _tile(slo: Slo) -> Selector:
 
 def _firing(slo: Slo, name: str) -> str:
     labels = {"alertname": name, "alertstate": "firing"}
-    return selector_text(own(slo, "ALERTS").narrowed(*label_selector("x", labels).matchers))
+    return selector_text(label_selector("ALERTS", {"platform": slo.platform, "slo": slo.id, **labels}))
 
 
 def _blind_after(slo: Slo) -> Duration:
@@ -103,6 +103,13 @@ def _sides(slo: Slo) -> list[Selectors]:
     sides = [side for side in (slo.indicator.bad, slo.indicator.good) if side is not None]
     named = [tuple(selector for selector in side.selectors if selector.metric) for side in sides]
     return [selectors for selectors in named if selectors]
+
+
+def _lacking(slo: Slo, buckets: Selectors, counts: Selectors) -> str:
+    """No bucket of the bound, although the histogram is there: where all of it is gone, that decides."""
+    late = slo.sampling.late_by
+    there = _alternatives(over_time("last", split(slo, count), slo.sampling.rollup, late) for count in counts)
+    return f"({_gone(slo, buckets)} and on () group({there}))"
 
 
 def _vanished(slo: Slo, selectors: Selectors) -> str:

@@ -15,7 +15,7 @@ from typing import Final, TypeAlias
 
 from sloctl import conventions
 from sloctl.backends.prometheus.pauses import with_missed
-from sloctl.backends.prometheus.raw import own
+from sloctl.backends.prometheus.raw import own, past
 from sloctl.model.catalogue import Slo
 from sloctl.model.quantities import SECOND, Duration, number
 from sloctl.model.window import CalendarWindow, Window
@@ -37,18 +37,14 @@ def rollup(slo: Slo, name: _TileName, missed: str) -> str:
     """
     step, resolution = slo.sampling.rollup, slo.sampling.resolution
     tile, recorded = own(slo, name(resolution)), own(slo, name(step))
-    ignoring = " ignoring (period)" if slo.calendar else ""
 
     lengths = [step * rung for rung in range(1, _RUNGS + 1)]
-    tiles = [over_time("sum", tile, length, resolution // 2) for length in lengths]
-    present = [over_time("present", recorded, length + resolution) for length in lengths]
+    tiles = [past(slo, "sum", over_time("sum", tile, length, resolution // 2)) for length in lengths]
+    present = [past(slo, "max", over_time("present", recorded, length + resolution)) for length in lengths]
 
-    rungs = [f"({tiles[0]} and{ignoring} {present[0]})"]
-    rungs += [
-        f"({tiles[rung]} and{ignoring} {present[rung]} unless{ignoring} {present[rung - 1]})"
-        for rung in range(1, _RUNGS)
-    ]
-    rungs.append(f"({tiles[0]} unless{ignoring} {present[-1]})")
+    rungs = [f"({tiles[0]} and {present[0]})"]
+    rungs += [f"({tiles[rung]} and {present[rung]} unless {present[rung - 1]})" for rung in range(1, _RUNGS)]
+    rungs.append(f"({tiles[0]} unless {present[-1]})")
     ladder = "\nor ".join(rungs)
     if slo.survives_pauses:
         ladder = with_missed(slo, missed, ladder, f"0 * {tiles[-1]}")
@@ -147,12 +143,12 @@ def measured_since(slo: Slo) -> str:
     )
     hour, step = slo.sampling.recent, _longest(slo) // _MOMENTS
     began = f"timestamp({tile}) - {number(resolution.seconds)}"
-    known = f"({recorded} or last_over_time({recorded}[{hour}:{hour // 12}]) or {began})"
-    found = f"min_over_time(timestamp({rolled})[{step * (_MOMENTS + 4)}:{step}])"
-    found = f"min without (period) ({found})" if slo.calendar else found
+    earlier = past(slo, "min", f"last_over_time({recorded}[{hour}:{hour // 12}])")
+    known = f"({recorded} or {earlier} or {began})"
+    found = past(slo, "min", f"min_over_time(timestamp({rolled})[{step * (_MOMENTS + 4)}:{step}])")
     before = f"({found} - {number(step.seconds)})"
     window = selector_text(own(slo, conventions.window_total(slo.window)))
-    counted = f"({tile} or last_over_time({window}[{hour}:{hour // 12}]))"
+    counted = f"({tile} or {past(slo, 'max', f'last_over_time({window}[{hour}:{hour // 12}])')})"
     return f"{known} <= {found} >= {before}\nor {before}\nor {known} and {counted}"
 
 
@@ -210,13 +206,12 @@ def _window_sum(slo: Slo, name: _TileName, window: Window) -> str:
     if not isinstance(window, CalendarWindow):
         return _rolled(slo, name, window.length)
     rolled = over_time("sum", own(slo, name(slo.sampling.rollup)), window.longest)
-    return f"sum without (period) ({rolled} and on (period) {period(slo, window)})"
+    return past(slo, "sum", f"{rolled} and on (period) {period(slo, window)}")
 
 
 @lru_cache(maxsize=64)
 def _rolled(slo: Slo, name: _TileName, over: Duration) -> str:
-    rolled = _sum_on_grid(slo, name(slo.sampling.rollup), over)
-    return f"sum without (period) ({rolled})" if slo.calendar else rolled
+    return _sum_on_grid(slo, name(slo.sampling.rollup), over)
 
 
 def _sum_on_grid(slo: Slo, metric: str, over: Duration) -> str:
@@ -224,4 +219,4 @@ def _sum_on_grid(slo: Slo, metric: str, over: Duration) -> str:
 
     A second short: ranges include both ends up to Prometheus 2.x and exclude the start in 3.x.
     """
-    return over_time("sum", own(slo, metric), over - SECOND)
+    return past(slo, "sum", over_time("sum", own(slo, metric), over - SECOND))

@@ -128,9 +128,63 @@ def test_a_name_that_changes_is_told_as_that_and_not_as_a_new_slo(tmp_path: Path
     )
 
 
+def test_history_is_lost_by_labels_that_come_and_not_by_those_that_go(tmp_path: Path) -> None:
+    plain, gold = catalogue(tmp_path / "a", spec("ok")), catalogue(tmp_path / "b", spec("ok", "labels: {tier: gold}"))
+    lost = "**its series lose their history**: labels or `by` change, so budget and averages begin anew"
+    assert [lost in changes.sentences for changes in compared(plain, gold)] == [True]
+    assert [lost in changes.sentences for changes in compared(gold, plain)] == [False]
+
+
 def test_two_slos_with_one_id_are_refused(tmp_path: Path) -> None:
     text = "".join([spec("ok"), "  - name: two\n    id: api-ok\n    objective: 99%\n    sli: ok\n"])
     (tmp_path / "spec.yaml").write_text(text)
     found = Diagnostics()
     load([str(tmp_path / "spec.yaml")], found)
     assert [error.message for error in found.errors] == ["two SLOs have the id `api-ok`"]
+
+
+@pytest.mark.server
+@pytest.mark.parametrize(
+    ("before", "now", "goes_on"),
+    [
+        ({}, "labels: {tier: gold}", False),
+        ({"tier": "silver"}, "labels: {tier: gold}", False),
+        ({"tier": "silver"}, "", True),
+        ({"service": "elsewhere"}, "id: api-ok", False),
+        ({"tenant": "x"}, "", True),
+        ({}, "by: [tenant]", False),
+    ],
+    ids=["added", "changed", "removed", "moved", "no longer split", "split"],
+)
+def test_rules_go_on_when_labels_change(rule_test: RuleTest, before: dict[str, str], now: str, goes_on: bool) -> None:
+    """Recordings with the labels of before lie in all windows; those of a label that is gone are counted on."""
+    own = {"platform": "default", "service": "api", "slo": "api-ok", **before}
+    old = {
+        series_text(f"slo:sli_{kind}:increase{length}", own): f"{value}x{count} stale"
+        for kind, value in (("total", 100), ("errors", 10))
+        for length, count in (("1m", 60), ("4m", 60))
+    }
+    target = {"job": "api", "instance": "a", "tenant": "x"}
+    new = {
+        series_text("up", target): "1x200",
+        series_text("requests_total", {**target, "code": "200"}): "_x65 100+100x120",
+    }
+    tenant = '{tenant="x"}' if "by" in now else "{}"
+    rule_test(
+        spec("ok", now),
+        old | new,
+        values=[
+            (
+                "100m",
+                "count by (tenant) (slo:error_budget_consumed:ratio_increase30d)",
+                [{"labels": tenant, "value": 1}],
+            ),
+            (
+                "100m",
+                "sum(slo:error_budget_consumed:ratio_increase30d) > bool 0",
+                [{"labels": "{}", "value": int(goes_on)}],
+            ),
+            ("100m", "count(slo:measured_since:timestamp_seconds)", [{"labels": "{}", "value": 1}]),
+        ],
+        interval="1m",
+    )

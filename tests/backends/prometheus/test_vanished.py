@@ -130,6 +130,18 @@ def test_what_nobody_asked_for_since_a_deployment_is_quiet(rule_test: RuleTest, 
 
 
 @pytest.mark.server
+def test_a_latency_that_nobody_has_asked_for_since_a_deployment_is_quiet(rule_test: RuleTest) -> None:
+    labels, sli = 'job="api", instance="a"', "{latency: {histogram: 'took_seconds{job=\"api\"}', at_most: 1s}}"
+    seldom = {
+        f"took_seconds_count{{{labels}}}": "0x100 1x199 stale",
+        f'took_seconds_bucket{{{labels}, le="1"}}': "0x100 1x199 stale",
+        f'took_seconds_bucket{{{labels}, le="+Inf"}}': "0x100 1x199 stale",
+    }
+    pods = up("1x299 stale") | up("_x300 1x1000", instance="b")
+    rule_test(spec(sli), pods | seldom, values=[never("blind", "500m"), never("down", "500m")])
+
+
+@pytest.mark.server
 def test_a_restart_on_the_same_host_is_a_deployment_too(rule_test: RuleTest) -> None:
     started = {'process_start_time_seconds{job="api", instance="a"}': "-86400x299 9000x1000"}
     seldom = up("1x1300") | requests("0x100 1x199 stale")
