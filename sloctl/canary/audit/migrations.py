@@ -30,7 +30,7 @@ MIGRATIONS: Final[tuple[tuple[str, ...], ...]] = (
         "CREATE INDEX entries_of_verdict ON entries (platform, service, verdict, canary, revision)",
     ),
     ("CREATE INDEX entries_of_stable ON entries (platform, service, stable, at)",),
-    ("CREATE INDEX entries_with_evidence ON entries (sequence) WHERE kind = 'decision' AND evidence_digest = ''",),
+    ("CREATE INDEX entries_with_evidence ON entries (at, sequence) WHERE verdict <> '' AND evidence_digest = ''",),
 )
 """Each step once, in order; a released step is never changed."""
 _LOCK: Final = 0x510C71

@@ -214,12 +214,15 @@ class Store:
             compact: whether the disk gets the space back, for which nobody may be using the store; later entries fill
                 it otherwise.
         """
-        old = f"{_SELECT} WHERE kind = 'decision' AND at < :before AND evidence_digest = '' AND sequence > :last"
+        old = (
+            f"{_SELECT} WHERE verdict <> '' AND evidence_digest = '' AND at < :before"  # as the index has it
+            f" AND (at, sequence) > (:at, :sequence) ORDER BY at, sequence LIMIT {_PRUNED_AT_ONCE}"
+        )
         gone = "UPDATE entries SET evidence = :evidence, evidence_digest = :evidence_digest WHERE sequence = :sequence"
-        last, pruned = 0, 0
+        at, sequence, pruned = 0, 0, 0
         while True:
             with self._database.writing() as connection:
-                rows = _all(connection, f"{old} ORDER BY sequence LIMIT {_PRUNED_AT_ONCE}", before=before, last=last)
+                rows = _all(connection, old, before=before, at=at, sequence=sequence)
                 for entry in map(_entry, rows):
                     values = {
                         name: getattr(entry.pruned(), name) for name in ("evidence", "evidence_digest", "sequence")
@@ -228,7 +231,7 @@ class Store:
                     pruned += bool(entry.evidence)
             if not rows:
                 break
-            last = rows[-1].sequence
+            at, sequence = rows[-1].at, rows[-1].sequence
         if compact:
             self._database.compact()
         return pruned

@@ -6,6 +6,7 @@ import random
 import threading
 from collections.abc import Iterator
 from dataclasses import fields, replace
+from pathlib import Path
 
 import pytest
 from sqlalchemy import Connection, Engine, create_engine, event, text
@@ -355,6 +356,23 @@ def test_old_evidence_can_go_and_the_chain_stays(store: Store) -> None:
     assert found[old.id].digest == old.digest
     assert (store.verify().head, store.verify().problems) == (head, ())
     assert decide(store, at=3_000).previous == head
+
+
+def test_pruning_looks_at_nothing_that_is_younger(tmp_path: Path) -> None:
+    """A server does it again and again, while decisions wait for their turn to be written."""
+    found = Store.open(str(tmp_path / "audit.db"))
+    try:
+        run: list[str] = []
+        with found._database.reading() as connection:
+            connection.connection.driver_connection.set_trace_callback(run.append)
+        found.prune(2_000)
+        asked = next(text for text in run if text.startswith("SELECT") and "evidence_digest = ''" in text)
+        with found._database.reading() as connection:
+            steps = connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {asked}").all()
+        [step] = steps
+        assert step[-1].startswith("SEARCH entries USING INDEX entries_with_evidence ")
+    finally:
+        found.close()
 
 
 def test_pruning_by_hand_or_with_another_digest_is_found(store: Store) -> None:
