@@ -11,7 +11,7 @@ import click
 from sloctl.cli import options
 from sloctl.cli.diff import of_revision
 from sloctl.cli.past import Reading, cache_folder, span_of
-from sloctl.cli.report import as_json, loaded, no_such_slo
+from sloctl.cli.report import as_json, loaded, no_such_slo, report
 from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
@@ -74,6 +74,18 @@ class Asked:
                 if same == (slo.platform, slo.id, slo.sampling.resolution, slo.split_labels):
                     found[name] = other
         return found
+
+    def changed(self, slo: Slo) -> tuple[str, ...]:
+        """What a comparison with another revision cannot show."""
+        if BEFORE not in self.policies:
+            return ()
+        before = self.tried(slo).get(BEFORE)
+        if before is None:
+            return ("it is new, or counted in other tiles: there is nothing to compare it with",)
+        counted = [(one.indicator, one.timeslices, one.exclude_when) for one in (slo, before)]
+        if counted[0] == counted[1]:
+            return ()
+        return ("it counts something else than before: both are replayed over what it counts now",)
 
     def of(self, past: Past, span: Span) -> Backtest:
         """How the past of one SLO is looked at."""
@@ -190,7 +202,8 @@ def backtest(
     with client:
         for past in reading.pasts(chosen, tried, asked.platform, span):
             looked = asked.of(past, span)
-            results.append(backtest_report.described(past, looked.result(asked.tried(past.slo))))
+            found = looked.result(asked.tried(past.slo))
+            results.append(backtest_report.described(past, found, asked.changed(past.slo)))
             if suggest:
                 suggested[results[-1].name] = backtest_report.suggestion(looked, results[-1])
             if picture is not None:
@@ -199,8 +212,8 @@ def backtest(
                 drawn.append(picture_of(looked, results[-1]))
     if picture is not None:
         _draw(picture, drawn)
-    report = backtest_report.Report(span, tuple(results), significant, client.url, suggested, against)
-    click.echo(as_json(report.value()) if form == "json" else report.text(form), nl=form == "json")
+    made = backtest_report.Report(span, tuple(results), significant, client.url, suggested, against)
+    click.echo(as_json(made.value()) if form == "json" else made.text(form), nl=form == "json")
     _fail_without_series(chosen, results, client.url, span)
     limits = Limits(most_pages, least_precision, least_recall, detect_within)
     _fail_beyond(limits, results, span)
@@ -215,7 +228,9 @@ def _policies(
 
     found: dict[str, Catalogue] = {}
     for name in dict.fromkeys(names):
-        tried = load(paths, Diagnostics(), root=root, policy=name)
+        errors = Diagnostics()
+        tried = load(paths, errors, root=root, policy=name)
+        report(errors, "text", only_errors=True, code=2)
         # an SLO whose Platform has no such policy is not tried
         if not any(slo.tiers for slo in tried.slos):
             raise click.UsageError(f"no Platform has a policy `{name}`")

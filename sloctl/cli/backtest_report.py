@@ -35,10 +35,10 @@ _MEASURED: Final = 0.995
 """A span that is measured so far has no gaps worth a word."""
 
 
-def described(past: Past, result: SloResult) -> SloResult:
-    """With where it comes from."""
+def described(past: Past, result: SloResult, notes: tuple[str, ...] = ()) -> SloResult:
+    """With where it comes from, and what else should be known."""
     sources = tuple(source.value for source in past.sources)
-    return replace(result, measured=past.measured, sources=sources, notes=past.notes)
+    return replace(result, measured=past.measured, sources=sources, notes=(*past.notes, *notes))
 
 
 def shown_time(moment: int) -> str:

@@ -114,6 +114,19 @@ def test_what_another_folder_says_is_compared_on_the_same_counts(
 
 
 @pytest.mark.server
+def test_what_another_revision_counts_otherwise_is_said(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    specs = Path(SPECS, "shop.yaml").read_text()
+    (tmp_path / "shop.yaml").write_text(specs.replace("5..", "50."))
+    assert backtest(url, "--against", str(tmp_path)) == 0
+    assert "it counts something else than before: both are replayed over what it counts now" in capsys.readouterr().out
+    (tmp_path / "shop.yaml").write_text(specs.replace("name: availability", "name: success"))
+    assert backtest(url, "--against", str(tmp_path)) == 0
+    assert "it is new, or counted in other tiles: there is nothing to compare it with" in capsys.readouterr().out
+
+
+@pytest.mark.server
 def test_programs_get_seconds_ratios_and_moments(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert backtest(url, "--format", "json", "--policy", "violated") == 0
     found = json.loads(capsys.readouterr().out)
