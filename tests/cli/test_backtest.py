@@ -272,6 +272,14 @@ def test_an_incident_that_is_wrong_is_refused_where_it_stands(
     assert f"{tmp_path}/incidents:{said}" in capsys.readouterr().err
 
 
+def test_services_of_incidents_that_no_specification_has_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "incidents").write_text("start,end,services\n2026-09-01T10:00Z,2026-09-01T11:00Z,Check Out;checkout\n")
+    assert backtest("http://127.0.0.1:1", "--incidents", str(tmp_path / "incidents")) == 3
+    assert "no specification has these services of the incidents: check-out\n" in capsys.readouterr().err
+
+
 @pytest.mark.parametrize(
     "text",
     [
