@@ -11,10 +11,12 @@ import click
 from sloctl.cli import options
 from sloctl.cli.diff import of_revision
 from sloctl.cli.past import Reading, cache_folder, span_of
-from sloctl.cli.report import as_json, loaded, no_such_slo
+from sloctl.cli.report import as_json, loaded, no_such_slo, report
 from sloctl.errors import OutsideError, SloctlError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterable
+
     from sloctl.history.backtest import Backtest, KnownIncident, Limits, SloResult, Span
     from sloctl.live.history import Past
     from sloctl.model.catalogue import Catalogue, Platform, Slo
@@ -53,11 +55,11 @@ class Asked:
     """What is replayed.
 
     Attributes:
-        policies: catalogues by the name under which their tiers are tried; what is written has the empty one.
+        policies: by the name under which their tiers are tried, SLOs by platform and ID.
     """
 
     catalogue: Catalogue
-    policies: dict[str, Catalogue] = field(default_factory=dict)
+    policies: dict[str, dict[tuple[str, str], Slo]] = field(default_factory=dict)
     significant: float = 0.02
     known: tuple[KnownIncident, ...] = ()
 
@@ -66,14 +68,26 @@ class Asked:
         return next(one for one in self.catalogue.platforms if one.name == slo.platform)
 
     def tried(self, slo: Slo) -> dict[str, Slo]:
-        """The SLO under each policy that is there for it and counts in the same tiles."""
-        found = {"": slo}
-        for name, catalogue in self.policies.items():
-            for other in catalogue.slos:
-                same = (other.platform, other.id, other.sampling.resolution, other.split_labels)
-                if same == (slo.platform, slo.id, slo.sampling.resolution, slo.split_labels):
-                    found[name] = other
-        return found
+        """The SLO under each policy that is there for it and counts in the same tiles; as written by the empty name."""
+        others = {name: slos.get((slo.platform, slo.id)) for name, slos in self.policies.items()}
+        tiles = slo.sampling.resolution, slo.split_labels
+        return {"": slo} | {
+            name: other
+            for name, other in others.items()
+            if other is not None and (other.sampling.resolution, other.split_labels) == tiles
+        }
+
+    def changed(self, slo: Slo) -> tuple[str, ...]:
+        """What a comparison with another revision cannot show."""
+        if BEFORE not in self.policies:
+            return ()
+        before = self.tried(slo).get(BEFORE)
+        if before is None:
+            return ("it is new, or counted in other tiles: there is nothing to compare it with",)
+        counted = [(one.indicator, one.timeslices, one.exclude_when) for one in (slo, before)]
+        if counted[0] == counted[1]:
+            return ()
+        return ("it counts something else than before: both are replayed over what it counts now",)
 
     def of(self, past: Past, span: Span) -> Backtest:
         """How the past of one SLO is looked at."""
@@ -170,7 +184,6 @@ def backtest(
     where --incidents lists it.
     """
     from sloctl.cli import backtest_report
-    from sloctl.cli.incidents import read_incidents
     from sloctl.history.backtest import Limits
     from sloctl.live.history import Source
 
@@ -178,9 +191,8 @@ def backtest(
     chosen = [slo for slo in catalogue.slos if only in {"", slo.service, f"{slo.service}/{slo.name}"}]
     if not chosen:
         raise no_such_slo(only, catalogue.slos)
-    asked = Asked(
-        catalogue, _policies(paths, root, policies, against), significant, read_incidents(known) if known else ()
-    )
+    incidents = _incidents(known, catalogue.slos)
+    asked = Asked(catalogue, _policies(paths, root, policies, against), significant, incidents)
     span = span_of(since, start, end)
     reading = Reading(client, Source(source), cache_folder(cache))
     results: list[SloResult] = []
@@ -190,7 +202,8 @@ def backtest(
     with client:
         for past in reading.pasts(chosen, tried, asked.platform, span):
             looked = asked.of(past, span)
-            results.append(backtest_report.described(past, looked.result(asked.tried(past.slo))))
+            found = looked.result(asked.tried(past.slo))
+            results.append(backtest_report.described(past, found, asked.changed(past.slo)))
             if suggest:
                 suggested[results[-1].name] = backtest_report.suggestion(looked, results[-1])
             if picture is not None:
@@ -199,8 +212,8 @@ def backtest(
                 drawn.append(picture_of(looked, results[-1]))
     if picture is not None:
         _draw(picture, drawn)
-    report = backtest_report.Report(span, tuple(results), significant, client.url, suggested, against)
-    click.echo(as_json(report.value()) if form == "json" else report.text(form), nl=form == "json")
+    made = backtest_report.Report(span, tuple(results), significant, client.url, suggested, against)
+    click.echo(as_json(made.value()) if form == "json" else made.text(form), nl=form == "json")
     _fail_without_series(chosen, results, client.url, span)
     limits = Limits(most_pages, least_precision, least_recall, detect_within)
     _fail_beyond(limits, results, span)
@@ -208,23 +221,35 @@ def backtest(
 
 def _policies(
     paths: tuple[str, ...], root: Path | None, names: tuple[str, ...], against: str | None
-) -> dict[str, Catalogue]:
+) -> dict[str, dict[tuple[str, str], Slo]]:
     """What is tried beside what is written."""
     from sloctl.compiler import load
     from sloctl.diagnostics import Diagnostics
 
-    found: dict[str, Catalogue] = {}
+    found: dict[str, Iterable[Slo]] = {}
     for name in dict.fromkeys(names):
-        tried = load(paths, Diagnostics(), root=root, policy=name)
+        errors = Diagnostics()
+        tried = load(paths, errors, root=root, policy=name)
+        report(errors, "text", only_errors=True, code=2)
         # an SLO whose Platform has no such policy is not tried
-        if not any(slo.tiers for slo in tried.slos):
+        found[name] = [slo for slo in tried.slos if slo.tiers]
+        if not found[name]:
             raise click.UsageError(f"no Platform has a policy `{name}`")
-        found[name] = tried
     if against is not None:
         folder = Path(against).exists()
-        found[BEFORE] = (
-            loaded([against], only_errors=True) if folder else of_revision(against, (paths or ("slo-specs",))[0])
-        )
+        before = loaded([against], only_errors=True) if folder else of_revision(against, (paths or ("slo-specs",))[0])
+        found[BEFORE] = before.slos
+    return {name: {(slo.platform, slo.id): slo for slo in slos} for name, slos in found.items()}
+
+
+def _incidents(path: Path | None, slos: Iterable[Slo]) -> tuple[KnownIncident, ...]:
+    """What a file lists; services that no specification has are named."""
+    from sloctl.cli.incidents import read_incidents
+
+    found = () if path is None else read_incidents(path)
+    unknown = {service for one in found for service in one.services} - {slo.service for slo in slos}
+    if unknown:
+        click.echo(f"no specification has these services of the incidents: {', '.join(sorted(unknown))}", err=True)
     return found
 
 

@@ -35,10 +35,10 @@ _MEASURED: Final = 0.995
 """A span that is measured so far has no gaps worth a word."""
 
 
-def described(past: Past, result: SloResult) -> SloResult:
-    """With where it comes from."""
+def described(past: Past, result: SloResult, notes: tuple[str, ...] = ()) -> SloResult:
+    """With where it comes from, and what else should be known."""
     sources = tuple(source.value for source in past.sources)
-    return replace(result, measured=past.measured, sources=sources, notes=past.notes)
+    return replace(result, measured=past.measured, sources=sources, notes=(*past.notes, *notes))
 
 
 def shown_time(moment: int) -> str:
@@ -93,12 +93,14 @@ class Report:
                 return self._plain()
 
     def _head(self) -> str:
-        days = (self.span.end - self.span.start) / 86_400_000
+        milliseconds = self.span.end - self.span.start
+        days = milliseconds / 86_400_000
+        lasts = f"{days:.3g} days" if days >= 1 else length(milliseconds)
         pages = sum(len(result.written.pages.notifications) for result in self.results)
         right = sum(result.written.pages.right for result in self.results)
         tickets = sum(len(result.written.tickets.notifications) for result in self.results)
         return (
-            f"{shown_time(self.span.start)} to {shown_time(self.span.end)} UTC ({days:.3g} days): "
+            f"{shown_time(self.span.start)} to {shown_time(self.span.end)} UTC ({lasts}): "
             f"{counted(pages, 'page')}, {right} of them worth it; {counted(tickets, 'ticket')}"
         )
 
@@ -142,9 +144,8 @@ class Report:
 
     def _sentences(self, result: SloResult) -> Iterator[str]:
         yield from result.notes
-        for tier in result.written.tiers:
-            if not tier.judged:
-                yield f"{tier.name} is not judged: its window is longer than the past, or shorter than the source keeps"
+        if young := [tier.name for tier in result.written.tiers if not tier.judged]:
+            yield f"not judged, as the past does not fill their windows: {', '.join(young)}"
         for known in result.unseen:
             yield f"{known.name or 'the incident'} of {shown_time(known.start)} left no trace in this SLI"
         for policy in result.policies[1:]:

@@ -45,6 +45,8 @@ MOST_SAMPLES: Final = 1_000_000
 """So many samples are asked for at once: some 20 MB of an answer, 100 MB of memory."""
 MOST_COUNTED: Final = 20_000_000
 """Raw samples of one SLO that are counted here; the expression is asked where there are more."""
+_A_TILE: Final = 2.5
+"""Samples that rules record of an SLO in a tile: all and bad events, and a quarter of each roll-up."""
 _MOST_POINTS: Final = 10_000
 """Of a range query; Prometheus takes 11 000."""
 _SHORTEST: Final = HOUR
@@ -140,7 +142,7 @@ def _batches(slos: Sequence[Slo], span: Reach) -> Iterator[list[Slo]]:
     """SLOs of one platform that one query may read together; those that are split are read alone."""
     batch, samples = list[Slo](), 0.0
     for slo in slos:
-        own = 2.5 * (span.end - span.first) / slo.sampling.resolution.milliseconds
+        own = _A_TILE * (span.end - span.first) / slo.sampling.resolution.milliseconds
         fits = batch and not slo.by and not batch[0].by and samples + own <= MOST_SAMPLES
         same = batch and (batch[0].platform, batch[0].sampling.resolution) == (slo.platform, slo.sampling.resolution)
         if batch and not (fits and same):
@@ -185,6 +187,11 @@ class Reader:
             return self.client.flat_range(text, (after + step.milliseconds) / 1000, until / 1000, float(step.seconds))
 
         return self._parts(promql, start - step.milliseconds, end, _MOST_POINTS * step.milliseconds, ask, step)
+
+    def count(self, selector: str, start: int, end: int) -> float:
+        """About how many series there are at a time; at least 1."""
+        found = (self.client.query(f"count({selector})", moment / 1000) for moment in (end, (start + end) / 2))
+        return max((sample.value for answer in found for sample in answer), default=1.0)
 
     def _matrix(self, selector: str, after: int, until: int) -> tuple[FlatSeries, ...]:
         return self.client.flat_samples(selector, f"{until - after}ms", until / 1000)
@@ -321,7 +328,9 @@ def _recorded(reader: Reader, slos: Sequence[Slo], span: Reach) -> dict[str, dic
             ),
         )
     )
-    found = reader.samples(text, span.first, span.end, 2.5 * len(slos), sampling.resolution.milliseconds)
+    values = _split_values(reader, slos[0], span) if slos[0].by else 1.0
+    series = _A_TILE * len(slos) * values
+    found = reader.samples(text, span.first, span.end, series, sampling.resolution.milliseconds)
     by_id = {slo.id: slo for slo in slos}
     parts: dict[str, dict[LabelValues, dict[str, list[Series]]]] = {}
     for one in found:
@@ -334,6 +343,13 @@ def _recorded(reader: Reader, slos: Sequence[Slo], span: Reach) -> dict[str, dic
         slo: {value: _track([named.get(name, []) for name in names]) for value, named in values.items()}
         for slo, values in parts.items()
     }
+
+
+def _split_values(reader: Reader, slo: Slo, span: Reach) -> float:
+    """About how many values its split labels have at a time."""
+    own = {"platform": slo.platform, "slo": slo.id}
+    text = selector_text(label_selector(conventions.total_tile(slo.sampling.resolution), own))
+    return reader.count(text, span.first, span.end)
 
 
 def _track(found: Sequence[Sequence[Series]]) -> _Track:
@@ -495,7 +511,8 @@ class _Joining:
         first = self.span.first - sampling.shift.milliseconds - sampling.lookback.milliseconds
         spacing = float(sampling.scrape_interval.milliseconds)
         selectors, ups = read_by(self.slo), ups_of(self.slo)
-        many = {selector: self._series_of(selector, until) for selector in (*selectors, *ups)}
+        first_to_last = self.span.first, until
+        many = {one: self.reader.count(selector_text(one), *first_to_last) for one in (*selectors, *ups)}
         if sum(many.values()) * (until - first) / spacing > MOST_COUNTED:
             return None
         read = {
@@ -503,12 +520,6 @@ class _Joining:
             for selector in many
         }
         return {one: read[one] for one in selectors}, [one for up in ups for one in read[up]]
-
-    def _series_of(self, selector: Selector, until: int) -> float:
-        """About how many series there are at a time."""
-        found = self.reader.client.query(f"count({selector_text(selector)})", until / 1000)
-        middle = self.reader.client.query(f"count({selector_text(selector)})", (self.span.first + until) / 2000)
-        return max((sample.value for sample in (*found, *middle)), default=1.0)
 
     def _counted(
         self, samples: tuple[dict[Selector, list[Series]], list[Series]], until: int, phase: int

@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 
 from sloctl.cli import main
+from sloctl.cli.backfill import _check_joined
+from sloctl.errors import SloctlError
+from sloctl.history.backtest import Span
+from sloctl.history.counting import Series
+from sloctl.history.tiles import History, Tiles
+from sloctl.live.history import Past
 from sloctl.live.remote_write import RemoteSeries, snappy, write_request
+from testing.histories import BEGIN, slo_of
 
 SPEC = """
 apiVersion: sloctl/v1
@@ -52,6 +59,28 @@ def test_a_folder_that_is_not_prometheus_data_is_refused(
     words = ["--data", str(tmp_path), "--promtool", str(tmp_path / "promtool")]
     assert main(["backfill", spec, *PROMETHEUS, *words]) == 3
     assert f"{tmp_path} is no data folder of Prometheus: it has no wal/" in capsys.readouterr().err
+
+
+class Recorded:
+    """A reader whose recordings begin at a moment, in Unix milliseconds, or never."""
+
+    def __init__(self, begins: int | None) -> None:
+        self.begins = begins
+
+    def samples(self, *_: object) -> list[Series]:
+        return [] if self.begins is None else [Series({}, np.array([self.begins]), np.array([1.0]))]
+
+
+def test_rules_that_began_less_than_three_hours_ago_are_waited_for(capsys: pytest.CaptureFixture[str]) -> None:
+    past = Past(slo_of(), {}, History.of(slo_of(), Tiles.nothing()))
+    span = Span(0, BEGIN)
+    _check_joined(past, Recorded(BEGIN + 60_000), span)  # type: ignore[arg-type]
+    said = r"record since 2026-09-21T15:16:00Z, and .* run it after 2026-09-21T18:16:00Z"
+    with pytest.raises(SloctlError, match=said):
+        _check_joined(past, Recorded(BEGIN + 3_600_000), span)  # type: ignore[arg-type]
+    assert capsys.readouterr().err == ""
+    _check_joined(past, Recorded(None), span)  # type: ignore[arg-type]
+    assert "the rules of cart-availability record nothing yet" in capsys.readouterr().err
 
 
 def test_a_message_of_remote_write_has_labels_in_order_and_each_sample() -> None:

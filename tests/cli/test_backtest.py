@@ -6,7 +6,12 @@ import csv
 import io
 import json
 import shlex
+import signal
+import subprocess
+import sys
+import threading
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
@@ -109,6 +114,19 @@ def test_what_another_folder_says_is_compared_on_the_same_counts(
 
 
 @pytest.mark.server
+def test_what_another_revision_counts_otherwise_is_said(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    specs = Path(SPECS, "shop.yaml").read_text()
+    (tmp_path / "shop.yaml").write_text(specs.replace("5..", "50."))
+    assert backtest(url, "--against", str(tmp_path)) == 0
+    assert "it counts something else than before: both are replayed over what it counts now" in capsys.readouterr().out
+    (tmp_path / "shop.yaml").write_text(specs.replace("name: availability", "name: success"))
+    assert backtest(url, "--against", str(tmp_path)) == 0
+    assert "it is new, or counted in other tiles: there is nothing to compare it with" in capsys.readouterr().out
+
+
+@pytest.mark.server
 def test_programs_get_seconds_ratios_and_moments(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert backtest(url, "--format", "json", "--policy", "violated") == 0
     found = json.loads(capsys.readouterr().out)
@@ -153,7 +171,18 @@ def test_status_shows_one_row_with_what_would_have_paged(url: str, capsys: pytes
 def test_a_window_longer_than_the_past_is_not_judged(url: str, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["backtest", SPECS, "--prometheus", url, "--start", "2026-09-01", "--end", "2026-09-03"]) == 0
     out = capsys.readouterr().out
-    assert "p3-3d is not judged: its window is longer than the past" in out
+    assert "not judged, as the past does not fill their windows: p3-3d" in out
+
+
+@pytest.mark.server
+def test_what_is_suggested_is_a_specification(url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert backtest(url, "--suggest", "--format", "json") == 0
+    suggested = json.loads(capsys.readouterr().out)["slos"][0]["suggested"]
+    indented = "".join(f"    {line}\n" for line in suggested.splitlines())
+    written = Path(SPECS, "shop.yaml").read_text().replace("    objective: 99.9%\n", indented)
+    (tmp_path / "shop.yaml").write_text(written)
+    assert main(["validate", str(tmp_path)]) == 0, capsys.readouterr().err
+    assert backtest(url, "--least-recall", "100%", specs=str(tmp_path)) == 0
 
 
 @pytest.mark.server
@@ -163,6 +192,39 @@ def test_no_series_in_the_span_is_said_with_selector_and_span(url: str, capsys: 
     assert (
         'no series in 2025-01-01 00:00 to 2025-02-01 00:00 of checkout/availability (http_requests_total{job="' in err
     )
+
+
+class Silent(BaseHTTPRequestHandler):
+    """Takes a question and never answers."""
+
+    asked = threading.Event()
+    over = threading.Event()
+
+    def do_POST(self) -> None:
+        self.asked.set()
+        self.over.wait(120)
+
+    def log_message(self, *words: object) -> None:
+        """Say nothing."""
+
+
+def test_ctrl_c_leaves_nothing(tmp_path: Path) -> None:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Silent) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.05,))
+        thread.start()
+        address, cache = f"http://127.0.0.1:{server.server_port}", tmp_path / "cache"
+        command = [sys.executable, "-m", "sloctl", "backtest", SPECS, "--prometheus", address, "--cache", str(cache)]
+        try:
+            with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+                assert Silent.asked.wait(120)
+                process.send_signal(signal.SIGINT)
+                assert "".join(process.communicate(timeout=120)).strip() == ""
+                assert process.returncode == 130
+        finally:
+            Silent.over.set()
+            server.shutdown()
+            thread.join()
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_a_server_that_is_away_is_no_half_result(capsys: pytest.CaptureFixture[str]) -> None:
@@ -208,6 +270,14 @@ def test_an_incident_that_is_wrong_is_refused_where_it_stands(
     (tmp_path / "incidents").write_text(text)
     assert backtest("http://127.0.0.1:1", "--incidents", str(tmp_path / "incidents")) == 2
     assert f"{tmp_path}/incidents:{said}" in capsys.readouterr().err
+
+
+def test_services_of_incidents_that_no_specification_has_are_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "incidents").write_text("start,end,services\n2026-09-01T10:00Z,2026-09-01T11:00Z,Check Out;checkout\n")
+    assert backtest("http://127.0.0.1:1", "--incidents", str(tmp_path / "incidents")) == 3
+    assert "no specification has these services of the incidents: check-out\n" in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -28,6 +28,7 @@ slos:
     by: [code]
     max_series: 5
     sli: {ratio: {total: requests_total, bad_if: 'code=~"5.."'}}
+  - {name: pool, objective: 99%, window: 1d, sli: {saturation: {used: used, capacity: capacity, at_most: 80%}}}
 """
 SPAN = ["--start", "2026-01-01", "--end", "2026-01-01T06:00:00Z"]
 OK = '{slo="api-ok"}'
@@ -45,6 +46,8 @@ def history() -> str:
         moment = START + 30 * scrape + 7
         lines.append(f'up{{job="a",instance="i"}} 1 {moment}')
         lines.append(f'requests_total{{job="a",instance="i",code="200"}} {30 * scrape} {moment}')
+        lines.append(f'used{{job="a",instance="i"}} {5 if scrape < 360 else 9} {moment}')
+        lines.append(f'capacity{{job="a",instance="i"}} 10 {moment}')
         if scrape >= 360:
             lines.append(f'requests_total{{job="a",instance="i",code="500"}} {4 + 6 * (scrape - 360)} {moment}')
     return "\n".join([*lines, "# EOF", ""])
@@ -90,7 +93,11 @@ def check(server: Prometheus) -> list[float | None]:
     of_500 = server.value(f'sum_over_time(slo:sli_errors:increase4m{{code="500", period="{period}"}}[1d])', END)
     assert of_500 == rolled
     assert server.value('slo:error_budget_consumed:ratio_period{code="200"}', END) == 0
-    return [*found, rolled, consumed]
+    # what is a value and no count is asked of the server
+    assert server.value("slo:sli_value:last", END) == 0.9
+    bad = server.value('sum_over_time(slo:sli_errors:increase1m{slo="api-pool"}[1d])', END)
+    assert bad == HOURS * 30
+    return [*found, rolled, consumed, bad]
 
 
 @pytest.mark.server
@@ -103,11 +110,11 @@ def test_the_past_is_recorded_to_the_event_and_a_second_run_changes_nothing(
         server.start()
         words = ["--prometheus", server.url, "--data", str(server.data)]
         assert main([*command, *words]) == 0
-        assert " samples of 2 SLOs in 0.25 days; Prometheus shows them within a minute" in capsys.readouterr().out
+        assert " samples of 3 SLOs in 0.25 days; Prometheus shows them within a minute" in capsys.readouterr().out
         assert not list(server.data.glob("sloctl-backfill-*"))
         first = check(server.restart())
         assert main([*command, *words]) == 0
-        assert capsys.readouterr().out.startswith("0 samples of 2 SLOs")
+        assert capsys.readouterr().out.startswith("0 samples of 3 SLOs")
         assert check(server.restart()) == first
 
 

@@ -15,7 +15,7 @@ def test_a_replay_of_recorded_tiles_is_what_prometheus_did_evaluation_by_evaluat
     program("prometheus")
     agreement = run(tmp_path)
     assert agreement.different == []
-    assert agreement.samples > 1000
+    assert agreement.samples > 500
     # it would be a poor witness if nothing had happened
     firing = {tier for tier, _, state in agreement.seen if state == "firing"}
     assert firing >= {"p1-1m", "p2-30s", "p1-20s", "p1-30s", "p1-2h", "p1-left-99_9"}

@@ -190,6 +190,18 @@ def test_what_cannot_be_counted_here_is_asked_of_the_server(url: str, catalogue:
 
 
 @pytest.mark.server
+def test_more_raw_samples_than_can_be_counted_are_asked_as_tiles(
+    url: str, catalogue: Catalogue, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    counted = read(url, catalogue, "pods", Source.SAMPLES, hours=2)
+    monkeypatch.setattr("sloctl.live.history.MOST_COUNTED", 10)
+    asked = read(url, catalogue, "pods", Source.SAMPLES, hours=2)
+    assert {past.sources for past in asked.values()} == {(Source.QUERY,)}
+    assert {past.sources for past in counted.values()} == {(Source.SAMPLES,)}
+    assert equal(asked["a:80"].history.tiles, counted["a:80"].history.tiles)
+
+
+@pytest.mark.server
 def test_an_slo_without_any_series_has_no_past(url: str, catalogue: Catalogue) -> None:
     assert read(url, catalogue, "nothing", Source.AUTO) == {}
 
