@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import pairwise
 from math import ceil
 from typing import Final
 
@@ -26,6 +25,8 @@ _BURN: Final = 10
 _SHOWN: Final = 3
 """And so long that ten times the budget would have shown three bad events in it."""
 _WORST_TILES: Final = 5
+_ALIKE: Final = 0.25
+"""A tile belongs to a burn beside it where it scores so large a part of the mean of the burn's own tiles."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,13 +115,20 @@ def _parted(scores: Floats, allowed: float) -> Iterator[tuple[int, int, float]]:
     index = np.arange(len(scores))
     low, high = np.maximum(index - length + 1, 0), np.minimum(index, len(calm) - 1)
     quiet = calm_until[high + 1] > calm_until[low]
-    busy = [(int(first), int(after)) for first, after in _runs(~quiet)]
-    # A quiet time may hold the first minutes of a burn that is not steep, so each part reaches to the middle of it.
-    cuts = [0, *((before[1] + then[0]) // 2 for before, then in pairwise(busy)), len(scores)]
-    for (first, after), (low_end, high_end) in zip(busy, pairwise(cuts), strict=False):  # without any, none
-        for begin, end, score in segments(scores[low_end:high_end]):
-            if low_end + begin < after and first <= low_end + end:
-                yield low_end + begin, low_end + end, score
+    for first, after in _runs(~quiet):
+        for begin, end, score in segments(scores[first:after]):
+            yield _grown(scores, first + begin, first + end, score)
+
+
+def _grown(scores: Floats, first: int, last: int, score: float) -> tuple[int, int, float]:
+    """A segment with tiles beside it that are like its own: a quiet time holds those of a burn that is not steep."""
+    least = max(score / (last - first + 1) * _ALIKE, 0.0)
+    begin, end = first, last
+    while begin > 0 and scores[begin - 1] > least:
+        begin -= 1
+    while end + 1 < len(scores) and scores[end + 1] > least:
+        end += 1
+    return begin, end, score + float(scores[begin:first].sum() + scores[last + 1 : end + 1].sum())
 
 
 def segments(scores: Floats) -> list[tuple[int, int, float]]:

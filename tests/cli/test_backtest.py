@@ -109,7 +109,7 @@ def test_what_another_folder_says_is_compared_on_the_same_counts(
     out = capsys.readouterr().out
     assert f"Compared with {tmp_path}: 2 tickets fewer" in out
     assert "incident of 2026-09-09 16:30 (130% of the budget) is told 2m later" in out
-    assert "incident of 2026-09-15 11:48 (15% of the budget) is told to nobody any more" in out
+    assert "incident of 2026-09-15 11:40 (15% of the budget) is told to nobody any more" in out
     assert "| before | p1-15m | 2 pages | 100% | 2 of 3 | 1m30s |" in out
 
 
