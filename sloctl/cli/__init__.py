@@ -51,37 +51,36 @@ EXTRAS: Final = {
 """Packages that a plain installation lacks, and the extra whose commands need them."""
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class Sections(click.Group):
+    """Commands by what they are for, each with its whole first sentence."""
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The commands below the headings of `SECTIONS`."""
+        del ctx
+        widest = max(map(len, self.commands))
+        for heading, commands in SECTIONS.items():
+            with formatter.section(heading):
+                rows = [(str(each.name).ljust(widest), each.get_short_help_str(limit=_WHOLE)) for each in commands]
+                formatter.write_dl(rows)
+
+
+@click.group(cls=Sections, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(package_name="sloctl")
 def cli() -> None:
     """SLO specifications compiled to Prometheus rules, dashboards, routes and canary verdicts."""
 
 
-for command in (
-    backfill,
-    backtest,
-    canary,
-    check,
-    diff,
-    discover,
-    drill,
-    explain,
-    export,
-    generate,
-    import_,
-    init,
-    preview,
-    routes,
-    schema,
-    show,
-    status,
-    templates,
-    test,
-    trace,
-    try_,
-    validate,
-    why,
-):
+_WHOLE: Final = 200
+"""No first sentence is longer."""
+SECTIONS: Final[dict[str, tuple[click.Command, ...]]] = {
+    "Write specifications": (init, discover, import_, templates, schema, export),
+    "Check them": (validate, try_, show, explain, test, diff),
+    "Compile them": (generate, routes, preview),
+    "See what runs": (status, why, trace, check, drill),
+    "Look back": (backtest, backfill),
+    "Release": (canary,),
+}
+for command in (each for commands in SECTIONS.values() for each in commands):
     cli.add_command(command)
 
 

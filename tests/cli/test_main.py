@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from sloctl.cli import main
+from sloctl.cli import cli, main
 
 GOOD = """apiVersion: sloctl/v1
 kind: Service
@@ -174,3 +174,13 @@ def test_a_platform_above_a_single_file_applies_as_in_a_full_run(capsys: pytest.
 def test_the_module_runs_as_the_command() -> None:
     ran = subprocess.run([sys.executable, "-m", "sloctl", "--version"], capture_output=True, text=True, check=True)
     assert ran.stdout.startswith("sloctl, version ")
+
+
+def test_help_shows_each_command_once_with_its_whole_sentence(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["--help"]) == 0
+    shown = " ".join(capsys.readouterr().out.split())
+    for name, command in cli.commands.items():
+        sentence = command.get_short_help_str(limit=200)
+        assert f" {name} {sentence}" in shown
+        assert sentence.endswith((".", "?"))
+    assert "..." not in shown.partition("Options")[2]
