@@ -49,10 +49,24 @@ def prometheus(
     """
 
     @click.option(
-        "--prometheus", "url", required=required, metavar="URL", help="Address of Prometheus, Thanos or Mimir."
+        "--prometheus",
+        "url",
+        envvar="SLOCTL_PROMETHEUS" if required else None,  # else it is a question that nobody asked
+        required=required,
+        metavar="URL",
+        help="Address of Prometheus, Thanos or Mimir" + (" (SLOCTL_PROMETHEUS)." if required else "."),
     )
-    @click.option("--token-file", type=click.Path(dir_okay=False, exists=True, path_type=Path), help="Bearer token.")
-    @click.option("--tenant", help="Tenant, sent as X-Scope-OrgID and THANOS-TENANT.")
+    @click.option(
+        "--token-file",
+        envvar="SLOCTL_TOKEN_FILE",
+        type=click.Path(dir_okay=False, exists=True, path_type=Path),
+        help="Bearer token (SLOCTL_TOKEN_FILE).",
+    )
+    @click.option(
+        "--tenant",
+        envvar="SLOCTL_TENANT",
+        help="Tenant, sent as X-Scope-OrgID and THANOS-TENANT (SLOCTL_TENANT).",
+    )
     @click.option("--ca", type=click.Path(dir_okay=False, exists=True), help="Certificates to trust.")
     @functools.wraps(command)
     def with_client(
@@ -64,7 +78,8 @@ def prometheus(
 
         def connect() -> PrometheusClient:
             token = token_file.read_text(encoding="utf-8").strip() if token_file else None
-            return PrometheusClient(url, token=token, tenant=tenant, ca=ca, timeout=timeout)
+            address = url if "://" in url else f"http://{url}"
+            return PrometheusClient(address, token=token, tenant=tenant, ca=ca, timeout=timeout)
 
         return command(*words, **({"connect": connect} if later else {"client": connect()}), **options)
 

@@ -71,3 +71,13 @@ def test_init_writes_what_a_real_prometheus_does(
     assert f"scrape_interval: 1s                           # as {server.url} scrapes 1 target" in platform
     assert "target_labels: [job, instance]                # these tell them apart" in platform
     assert main(["validate", "--strict"]) == 0
+
+
+@pytest.mark.server
+def test_the_server_may_be_named_by_the_environment_and_without_a_scheme(
+    prometheus: StartPrometheus, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server = prometheus({})
+    monkeypatch.setenv("SLOCTL_PROMETHEUS", server.url.removeprefix("http://"))
+    assert main(["status"]) == 3
+    assert f"{server.url} has no rules of sloctl" in capsys.readouterr().err
