@@ -114,7 +114,7 @@ def run(folder: Path) -> Agreement:
             "scrape_configs": [{"job_name": "api", "static_configs": [{"targets": [address]}]}],
         }
         with servers.prometheus(config, rules) as server:
-            began, last = time.time(), "min(timestamp(slo:measured_since:timestamp_seconds))"
+            began, last = time.time(), f"min(timestamp({conventions.MEASURED_SINCE}))"
             server.wait_for(
                 lambda: (server.value(last) or 0) > began + SECONDS, "four minutes of tiles", within=SECONDS + 240
             )
