@@ -15,6 +15,7 @@ from typing import Any, Final, TypeAlias
 
 import promql_parser
 
+from sloctl import conventions
 from sloctl.backends.prometheus.backend import slo_groups
 from sloctl.model.catalogue import Platform, Slo
 
@@ -319,7 +320,7 @@ _EQUIVALENT: Final[tuple[tuple[str, str, str, str], ...]] = (
         "a neighbour stands in every proof: its series find no partner, for the other operand has the own ones only",
     ),
     (
-        *("function", "slo:time_to_exhaustion:seconds|.+Budget.+|slo:sli_error.+", "(?:sum|max) is (?:max|min)"),
+        *("function", f"{conventions.TIME_TO_EXHAUSTION}|.+Budget.+|{conventions.ERROR_RATIO}.+", "(?:sum|max) is .+"),
         "an aggregation of one series for each of its groups",
     ),
     (

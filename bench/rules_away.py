@@ -18,9 +18,11 @@ import httpx
 
 from bench.rows import Row
 from bench.rules_server import Server
+from sloctl import conventions
 from sloctl.artifacts import OutputTarget, write
 from sloctl.backends.prometheus.backend import PrometheusBackend
 from sloctl.compiler import compile_specs
+from sloctl.model.quantities import SECOND
 from testing.servers import ROOT, answers, free_port, running
 
 SPEC: Final = """
@@ -49,6 +51,7 @@ LOST: Final = 1 + SHIFT
 """Tiles' worth that is in no tile yet when Prometheus stops: the one that begins, and what it is shifted by."""
 _ROUNDED: Final = 1.0
 """One bad event, of which a tile holds one."""
+_MISSED: Final = {"total": conventions.MISSED_TOTAL, "errors": conventions.MISSED_ERRORS}
 FLAGS: Final = ("--query.lookback-delta=5s",)
 Samples = list[tuple[float, float]]
 
@@ -79,7 +82,7 @@ def _played(away: int) -> dict[str, float]:
         back = time.time()
         server.now.wait_for(lambda: _tiles(server, "total")[-1][0] > back + STEADY, "tiles after it", within=120)
         if away > STEADY:
-            server.now.wait_for(lambda: _stored(server, "slo:missed_errors:increase"), "a repair", within=240)
+            server.now.wait_for(lambda: _stored(server, conventions.MISSED_ERRORS), "a repair", within=240)
         return {kind: _compared(server, kind) for kind in ("total", "errors")}
 
 
@@ -95,7 +98,7 @@ def _compared(server: Server, kind: str) -> float:
     """Tiles' worth by which the counters rose more than tiles and repairs hold."""
     tiles = _tiles(server, kind)
     counted = sum(value for _, value in tiles) + sum(
-        value for series in _stored(server, f"slo:missed_{kind}:increase") for _, value in series
+        value for series in _stored(server, _MISSED[kind]) for _, value in series
     )
     begin, end = tiles[0][0] - 1 - SHIFT, tiles[-1][0] - SHIFT
     matcher = ', code="500"' if kind == "errors" else ""
@@ -107,7 +110,7 @@ def _compared(server: Server, kind: str) -> float:
 
 
 def _tiles(server: Server, kind: str) -> Samples:
-    found = _stored(server, f"slo:sli_{kind}:increase1s")
+    found = _stored(server, f"slo:sli_{kind}:increase{SECOND}")
     return found[0] if found else []
 
 

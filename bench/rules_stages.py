@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from graphlib import TopologicalSorter
 from typing import Any, Final
 
+from sloctl import conventions
 from sloctl.model.artifact import Artifact
 from sloctl.model.quantities import HOUR, MINUTE, Duration
 from sloctl.promql.build import over_time
@@ -60,10 +61,13 @@ def stages(artifacts: Iterable[Artifact]) -> list[Stage]:
     """The stages of all recording rules in rule files, in the order in which they must run."""
     rules = [rule for artifact in artifacts for rule in _recordings(artifact)]
     keys = {rule.key for rule in rules}
+    tiles = {conventions.total_tile(Duration.parse(rule.group["interval"])) for rule in rules}
     graph: dict[_Key, set[_Key]] = {key: set() for key in keys}
     for rule in rules:
         # a roll-up asks for earlier ones of its own; where there are none it needs none
         graph[rule.key] |= {key for key in rule.reads if key in keys and key != rule.key}
+        if rule.key[1] == conventions.MEASURED_SINCE:  # of windows it only asks who left, which tiles tell
+            graph[rule.key] = {key for key in graph[rule.key] if key[1] in tiles}
     return [_stage([rule for rule in rules if rule.key in ready]) for ready in _batches(graph)]
 
 

@@ -90,7 +90,7 @@ class Target:
                     team += "x"
                 if change.kind == "restored":
                     value = {code: count - min(change.size, count // 3) for code, count in value.items()}
-                    seen = dict(value)
+                    seen = {code: min(seen[code], count) for code, count in value.items()}
                 if change.kind == "birth":
                     self._born(turn, change, counted, lost)
             self._scrape(moment, team, value, seen, counted)
