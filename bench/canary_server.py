@@ -32,8 +32,8 @@ BURSTS: Final = 20
 ANALYSES: Final = 10_000
 FAULTY: Final = 5_000
 KILLS: Final = 200
-WAIT_SECONDS: Final = 80
-"""Until the canaries of the world can be promoted."""
+WAIT_SECONDS: Final = 180
+"""Until the canaries of the world can be promoted: without a history their errors are taken to come in bursts."""
 HOLD: Final = 20
 
 
