@@ -80,8 +80,8 @@ bench-rules: .venv/dev.stamp prometheus  ## the rules' accuracy, cost, false pag
 bench-engines: .venv/dev.stamp prometheus  ## the worlds of the rules on each Prometheus that can be had (some 20 min)
 	@python -m bench engines
 
-bench-why: .venv/dev.stamp  ## how often the first answer of `sloctl why` is the cause
-	@python -m bench why
+bench-why: .venv/dev.stamp prometheus  ## how often the first answer of `sloctl why` is the cause, and what it costs
+	@python -m bench why why-live
 
 bench-history: .venv/dev.stamp prometheus  ## backtests and backfill: what they cost, and that they are right (some 10 min)
 	@python -m bench history history-live

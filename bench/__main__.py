@@ -46,6 +46,7 @@ BENCHMARKS: Final[Mapping[str, Callable[[], Iterable[Row]]]] = {
     "routes": routes.size_rows,
     "routes-live": routes.waiting_rows,
     "why": why.rows,
+    "why-live": why.live_rows,
 }
 
 

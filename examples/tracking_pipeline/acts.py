@@ -139,7 +139,15 @@ def outage(story: Story) -> float:
         require(true=runbook.endswith(f"/tracking-api/{API}"), otherwise=f"the page's runbook is {runbook!r}")
         story.measured("fault to page; never before 10 s, two minutes divided by 12", waited)
         story.tell(f"the page's runbook: {runbook}", style="bold")
+        run_why(story)
     return began
+
+
+def run_why(story: Story) -> str:
+    """What the person who was paged asks first."""
+    url = story.world.settings.url("prometheus")
+    words = ["why", API_SLO, "--specs", str(SPECS), "--prometheus", url]
+    return run_sloctl(story, words, f"why {API_SLO} --prometheus {url}")
 
 
 def resolve(story: Story) -> None:

@@ -120,6 +120,7 @@ class Dashboards(Written):
     base_url: Maybe[v.Url] = optional("Where Grafana is.")
     logs: Maybe[v.Url] = optional("Where logs are.")
     traces: Maybe[v.Url] = optional("Where traces are.")
+    sloctl: Maybe[v.Url] = optional("Where sloctl's own pages are.")
     folder: Maybe[v.Text] = optional("Folder of the dashboards.")
     deploys: Maybe[v.PromQL] = optional("PromQL whose samples mark a deployment.")
 

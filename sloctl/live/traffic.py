@@ -84,7 +84,10 @@ def sides(slo: Slo, length: Duration) -> Sides:
             return _recorded(slo, length)
         case Throughput(counter=counter):
             return Sides(_union(counter, length, _grown), _union(counter, length, _grown), is_good=True)
-        case Freshness() | Saturation() | Threshold() as slices:
+        case Saturation(used=used):
+            mean = _union(used, length, lambda selector, over: f"avg_over_time({selector_text(selector, over)})")
+            return Sides(mean, mean, is_good=True)
+        case Freshness() | Threshold() as slices:
             return _slices(slices, length)
 
 
@@ -112,16 +115,12 @@ def _recorded(slo: Slo, length: Duration) -> Sides:
     return Sides(_held(total, length), _held(errors, length), is_good=False, dropped=dropped)
 
 
-def _slices(indicator: Freshness | Saturation | Threshold, length: Duration) -> Sides:
+def _slices(indicator: Freshness | Threshold, length: Duration) -> Sides:
     """Moments at which a series was bad, of all moments at which it was there."""
     match indicator:
         case Freshness(timestamp=timestamp, age=age, max_age=most):
             value = f"time() - {selector_text(timestamp)}" if timestamp else selector_text(age) if age else ""
             return _moments(value, [f"> {most.seconds}"], length)
-        case Saturation(used=used, capacity=capacity, at_most=share):
-            whole = f"sum({' or '.join(map(selector_text, capacity))})"
-            bound = f"> on () group_left () ({whole} * {share})"
-            return _moments(" or ".join(map(selector_text, used)), [bound], length)
         case Threshold(value=expression, at_least=low, at_most=high):
             bounds = [f"{sign} {bound}" for sign, bound in (("<", low), (">", high)) if bound is not None]
             return _moments(expression.text, bounds, length)
@@ -174,16 +173,21 @@ def counted(
     during, before = (_of_span(slo, client, span, by) for span in spans)
     keys, nothing = sorted(during.keys() | before.keys()), (0.0, 0.0)
     counts = [(*during.get(key, nothing), *before.get(key, nothing)) for key in keys]
-    if isinstance(slo.indicator, Throughput):
-        part = float(spans[0].length / spans[1].length)
-        counts = [_missed(slo.indicator, every, every_before * part) for _, every, _, every_before in counts]
+    match slo.indicator:
+        case Throughput(at_least=at_least):
+            part = float(spans[0].length / spans[1].length)
+            counts = [_beside(now, then * part, missing=at_least is not None) for _, now, _, then in counts]
+        case Saturation():
+            counts = [_beside(now, then, missing=False) for _, now, _, then in counts]
+        case _:
+            pass
     return [dict(key) for key in keys], counts
 
 
-def _missed(indicator: Throughput, events: float, usual: float) -> tuple[float, float, float, float]:
-    """What is missing of the usual events, or too much beside them, in the place of bad events."""
-    missed = usual - events if indicator.at_least is not None else events - usual
-    return max(missed, 0.0), max(usual, events), 0.0, usual
+def _beside(now: float, usual: float, *, missing: bool) -> tuple[float, float, float, float]:
+    """What is missing of the usual, or too much beside it, in the place of bad events; the usual stands for all."""
+    bad = usual - now if missing else now - usual
+    return max(bad, 0.0), usual, 0.0, usual
 
 
 def _of_span(slo: Slo, client: PrometheusClient, span: Span, by: str | None) -> dict[Labels, tuple[float, float]]:

@@ -202,6 +202,7 @@ class Dashboards:
     base_url: str | None = None
     logs: str | None = None
     traces: str | None = None
+    sloctl: str | None = None
     folder: str | None = None
     deploys: Expression | None = None
 

@@ -42,7 +42,10 @@ slos:
     sli: {threshold: {value: 'queue_length{job="api"}', at_most: 10}}
   - name: incoming
     objective: 99%
-    sli: {throughput: {counter: 'requests_total{job="api"}', at_least: 1/s}}
+    sli: {throughput: {counter: 'arrivals_total{job="api"}', at_least: 25/s}}
+  - name: disk
+    objective: 99%
+    sli: {saturation: {used: 'disk_used{job="api"}', capacity: 'disk_size{job="api"}', at_most: 30%}}
   - name: query
     objective: 99%
     by: [route]
@@ -130,6 +133,9 @@ BY_POD: dict[str, Callable[[str, int], float | None]] = {
     "took_seconds_count{": observed,
     "up{": lambda pod, age: not (pod == "a" and age < BURN),
     "queue_length{": lambda pod, age: 99 if pod == "b" and age < BURN else 1,
+    "arrivals_total{": lambda pod, age: (HOURS * 3600 - age - (max(BURN - age, 0) if pod == "b" else 0)) * 10,
+    "disk_used{": lambda pod, age: 90 if pod == "c" and age < BURN else 10,
+    "disk_size{": lambda pod, age: 100,
     "process_start_time_seconds{": lambda pod, age: NOW - lifetime(pod) if age <= lifetime(pod) else None,
 }
 """Series of each pod by their beginning, from the pod and the seconds before now."""
@@ -197,7 +203,13 @@ def test_programs_get_the_same(server: Server, capsys: pytest.CaptureFixture[str
 
 @pytest.mark.parametrize(
     ("slo", "labels"),
-    [("latency", {"instance": "b:1"}), ("reachable", {"instance": "a:1"}), ("workers", {"instance": "b:1"})],
+    [
+        ("latency", {"instance": "b:1"}),
+        ("reachable", {"instance": "a:1"}),
+        ("workers", {"instance": "b:1"}),
+        ("incoming", {"instance": "b:1"}),
+        ("disk", {"instance": "c:1"}),
+    ],
 )
 def test_other_kinds_have_a_form_of_their_own(
     slo: str, labels: dict[str, str], server: Server, capsys: pytest.CaptureFixture[str]

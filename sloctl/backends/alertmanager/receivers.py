@@ -262,6 +262,7 @@ def _links(platform: Platform) -> list[tuple[str, str]]:
     links = [("Runbook", "runbook_url", any(slo.runbook for slo in platform.slos))]
     links += [("Dashboard", "dashboard_url", platform.dashboards.base_url is not None)]
     links += [("Logs", "logs_url", platform.dashboards.logs is not None)]
+    links += [("Where it burns", "why_url", platform.dashboards.sloctl is not None)]
     return [(text, texts.link(annotation)) for text, annotation, there in links if there]
 
 

@@ -17,6 +17,7 @@ _KNOWN: Final = " ".join(
         "runbook_url",
         "dashboard_url",
         "logs_url",
+        "why_url",
         "objective",
         "window",
         "budget_left",
@@ -67,7 +68,8 @@ PLAIN: Final = (
     + "\n"
     "{{ with .Annotations.runbook_url }}Runbook: {{ . }}\n{{ end }}"
     "{{ with .Annotations.dashboard_url }}Dashboard: {{ . }}\n{{ end }}"
-    "{{ with .Annotations.logs_url }}Logs: {{ . }}\n{{ end }}\n{{ end }}"
+    "{{ with .Annotations.logs_url }}Logs: {{ . }}\n{{ end }}"
+    "{{ with .Annotations.why_url }}Where it burns: {{ . }}\n{{ end }}\n{{ end }}"
 )
 SHORT: Final = f"{HEADLINE} {{{{ $a.Annotations.runbook_url }}}}"
 

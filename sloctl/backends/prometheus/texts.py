@@ -225,13 +225,23 @@ def _credits(slo: Slo) -> str:
 @lru_cache(maxsize=1)
 def _links(platform: Platform, slo: Slo) -> dict[str, str]:
     logs = platform.dashboards.logs if platform.teams else None
-    links = {"runbook_url": _runbook(slo), "dashboard_url": _dashboard(platform, slo), "logs_url": logs}
+    links = {
+        "runbook_url": _runbook(slo),
+        "dashboard_url": _dashboard(platform, slo),
+        "logs_url": logs,
+        "why_url": _why(platform, slo),
+    }
     return {name: link for name, link in links.items() if link}
 
 
 def _runbook(slo: Slo) -> str:
     words = {"service": slo.service, "slo": quote(slo.id)}
     return _PLACEHOLDER.sub(lambda found: words.get(found[1], found[0]), slo.runbook or "")
+
+
+def _why(platform: Platform, slo: Slo) -> str:
+    base = (platform.dashboards.sloctl or "").rstrip("/")
+    return f"{base}/why/{slo.service}/{quote(slo.name)}" if base else ""
 
 
 def _dashboard(platform: Platform, slo: Slo) -> str:

@@ -35,6 +35,13 @@ def annotations(folder: Path, alert: str, platform: str = "", slo: str = "") -> 
     return next(rule["annotations"] for group in groups for rule in group["rules"] if rule.get("alert") == alert)
 
 
+def test_a_page_leads_to_sloctls_own_page_where_the_platform_names_one(tmp_path: Path) -> None:
+    spec = SPEC.replace("{{base_url: 'https://grafana.example.com/'}}", "{{sloctl: 'https://slo.example.com/'}}")
+    groups = yaml.safe_load(write_rules(spec.format(platform="", slo=""), tmp_path).read_text())["groups"]
+    links = {rule["annotations"].get("why_url") for group in groups for rule in group["rules"] if "alert" in rule}
+    assert links == {"https://slo.example.com/why/cart/ok"}
+
+
 def test_a_page_says_what_is_promised_what_is_spent_how_long_the_rest_lasts_and_what_to_do(tmp_path: Path) -> None:
     consumed = 'slo:error_budget_consumed:ratio_increase30d{platform="shop", slo="cart-ok"}'
     since = consumed.replace("error_budget_consumed:ratio_increase30d", "measured_since:timestamp_seconds")
