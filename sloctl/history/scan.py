@@ -11,6 +11,7 @@ them. From it goes what it costs to look at so many regions: the logarithm of th
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import combinations
@@ -31,6 +32,12 @@ STANDS_OUT: Final = 0.2
 _BETTER: Final = 0.97
 """A pair must beat each of its halves: their score is below this part of its own."""
 _KEPT: Final = 20
+_ENDED_WELL: Final = re.compile(
+    r"|-|n/?a|none|null|no_?error|ok|success|succeeded|unset|false|0|[1-5]xx|[1-5][0-9][0-9]|client_error|redirection",
+    re.IGNORECASE,
+)
+_MIXED: Final = 0.02
+"""Counts are extrapolated, so a value has both kinds of events only where each is more than this part."""
 _TINY: Final = 1e-9
 
 
@@ -118,6 +125,28 @@ def causes(traffic: Traffic, *, depth: int = 2, most: int = 3) -> list[Part]:
         found.append(_of_whole(first, whole))
         rest = rest.part(~_inside(rest, first.labels))
     return found
+
+
+def outcome_labels(rows: Sequence[Row], counts: Sequence[tuple[float, float, float, float]]) -> frozenset[str]:
+    """Labels that only say how an event ended, such as a status or the class of an exception: they are no cause.
+
+    Each of their values has bad events only, or none at all, and those without say so: the label is missing there, or
+    it is a status or a word such as `None`.
+    """
+    bad = [during + before for during, _, before, _ in counts]
+    good = [during + before - gone for (_, during, _, before), gone in zip(counts, bad, strict=True)]
+    return frozenset(name for name in {name for row in rows for name in row} if _tells(name, rows, bad, good))
+
+
+def _tells(name: str, rows: Sequence[Row], bad: Sequence[float], good: Sequence[float]) -> bool:
+    sums = dict[str, tuple[float, float]]()
+    for row, lost, kept in zip(rows, bad, good, strict=True):
+        before = sums.get(row.get(name, ""), (0.0, 0.0))
+        sums[row.get(name, "")] = before[0] + lost, before[1] + kept
+    if any(min(both) > _MIXED * sum(both) for both in sums.values()):
+        return False
+    fine = [value for value, (lost, kept) in sums.items() if kept > lost]
+    return 0 < len(fine) < len(sums) and all(_ENDED_WELL.fullmatch(value) for value in fine)
 
 
 def scanned(traffic: Traffic, depth: int = 2) -> list[Part]:

@@ -10,7 +10,7 @@ import numpy as np
 
 from sloctl import conventions
 from sloctl.history.incidents import Incident, incidents
-from sloctl.history.scan import Part, Traffic, causes, scanned
+from sloctl.history.scan import Part, Traffic, causes, outcome_labels, scanned
 from sloctl.history.tiles import Tiles
 from sloctl.live.traffic import Span, counted, restarts
 from sloctl.model.catalogue import Catalogue, Slo
@@ -30,7 +30,7 @@ _AROUND: Final = (MINUTE * 15, MINUTE * 5)
 """Others began with it that began so long before or after."""
 _EXEMPLARS: Final = 3
 _NEW: Final = 0.1
-"""A value is new where it had so small a part of its events a second before."""
+"""A value is new where its share of the traffic was so small a part of what it is now."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +44,7 @@ class Burn:
     @property
     def length(self) -> Duration:
         """How long it has lasted, at least a minute."""
-        return max(Duration(int((self.end - self.start) * 1000)), MINUTE)
+        return max(Duration(round(self.end - self.start) * 1000), MINUTE)
 
 
 @dataclass(slots=True)
@@ -126,9 +126,10 @@ def why(
         answer = _by_one_label(slo, client, burn, spans, without)
     else:
         rows, counts = counted(slo, client, spans)
-        kept = [{name: value for name, value in row.items() if name not in without} for row in rows]
+        left_out = outcome_labels(rows, counts).union(without)
+        kept = [{name: value for name, value in row.items() if name not in left_out} for row in rows]
         answer = _scanned(slo, burn, kept, counts, depth)
-        answer.new = _new(kept, counts, float(burn.length / before))
+        answer.new = _new(kept, counts)
     answer.only_split = isinstance(slo.indicator, Query)
     platform = next(each for each in catalogue.platforms if each.name == slo.platform)
     if platform.dashboards.deploys is not None:
@@ -165,7 +166,7 @@ def _by_one_label(
         best += [part for part in scanned(traffic, 1)[:1] if part.stands_out]
         one = _scanned(slo, burn, [dict(row) for row in rows], counts, 1)
         found.counts, found.series = one.counts, found.series + one.series
-        found.new += _new(rows, counts, float(spans[0].length / spans[1].length))
+        found.new += _new(rows, counts)
     found.parts = sorted(best, key=lambda part: -part.score)[:1]
     return found
 
@@ -185,26 +186,19 @@ def _label_names(slo: Slo, client: PrometheusClient, burn: Burn) -> list[str]:
     return [name for name in names if name not in {"__name__", "le"}]
 
 
-def _new(
-    rows: Iterable[Mapping[str, str]], counts: list[tuple[float, float, float, float]], part: float
-) -> list[Mapping[str, str]]:
-    """Values with hardly an event before, of labels of which other values had some.
-
-    Args:
-        rows: the labels of each series.
-        counts: its events.
-        part: how long the burn lasts, of the time before.
-    """
+def _new(rows: Iterable[Mapping[str, str]], counts: list[tuple[float, float, float, float]]) -> list[Mapping[str, str]]:
+    """Values with hardly a part of the traffic before, of labels of which other values had some."""
     during, before = dict[tuple[str, str], float](), dict[tuple[str, str], float]()
     for row, (_, total, _, total_before) in zip(rows, counts, strict=True):
         for pair in row.items():
             during[pair] = during.get(pair, 0.0) + total
             before[pair] = before.get(pair, 0.0) + total_before
     known = {name for (name, _), events in before.items() if events > 0}
+    every, every_before = (sum(row[column] for row in counts) for column in (1, 3))
     return [
         {name: value}
         for (name, value), events in sorted(during.items())
-        if events > 0 and name in known and before[name, value] * part < _NEW * events
+        if events > 0 and name in known and before[name, value] * every < _NEW * events * every_before
     ]
 
 

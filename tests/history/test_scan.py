@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from bench.why import CAUSES, World, both_are_named, first_is_right, named_where_all_are_hit
-from sloctl.history.scan import Traffic, causes, scanned
+from sloctl.history.scan import Traffic, causes, outcome_labels, scanned
 
 
 @pytest.mark.parametrize("labels", CAUSES, ids=" and ".join)
@@ -74,3 +74,20 @@ def test_a_value_that_is_new_carries_its_burn() -> None:
     rows = [({"version": "v1"}, (1.0, 1000.0, 6.0, 6000.0)), ({"version": "v2"}, (50.0, 1000.0, 0.0, 0.0))]
     [part] = causes(Traffic.of(*zip(*rows, strict=True)))
     assert dict(part.labels) == {"version": "v2"}
+
+
+def test_a_label_that_says_how_an_event_ended_is_no_cause() -> None:
+    rows = [
+        ({"route": "/pay", "exception": "None"}, (0.0, 700.0, 0.0, 6000.0)),
+        ({"route": "/pay", "exception": "Timeout", "error_type": "500"}, (300.0, 300.0, 1.0, 1.0)),
+        ({"route": "/cart", "exception": "None"}, (0.0, 1000.0, 0.0, 6000.0)),
+    ]
+    assert outcome_labels(*zip(*rows, strict=True)) == {"exception", "error_type"}
+
+
+def test_a_version_that_fails_every_request_is_a_cause() -> None:
+    rows = [
+        ({"version": "v1", "pod": "a"}, (0.0, 1000.0, 0.0, 6000.0)),
+        ({"version": "v2", "pod": "b"}, (500.0, 500.0, 0.0, 0.0)),
+    ]
+    assert outcome_labels(*zip(*rows, strict=True)) == frozenset()
