@@ -2,7 +2,7 @@
 PYTHON ?= python3
 # What differs between Pythons: types, texts, warnings. `make test-pythons` runs all unit tests.
 OTHER_PYTHONS := $(addprefix tests/,model promql language resolve checks diagnostics cli/test_main.py test_compiler.py)
-PYTEST := -q -n 3 --dist loadgroup --durations 20 --durations-min 5
+PYTEST := -q -n 5 --dist loadgroup --durations 20 --durations-min 5
 export PATH := $(CURDIR)/.venv/bin:$(PATH)
 
 .DEFAULT_GOAL := help

@@ -16,7 +16,7 @@ from sloctl import conventions
 from sloctl.diagnostics import Place
 from sloctl.model.alerting import BudgetLeft, Burn, Credit, ErrorRate, Forecast, Regression, Sla, Tier
 from sloctl.model.canary import After, Alpha, Canary, MismatchCheck, Parity, SloCheck, Step
-from sloctl.model.catalogue import Platform, Service, Slo
+from sloctl.model.catalogue import Kubernetes, Platform, Service, Slo
 from sloctl.model.indicator import Every, Latency, PerSecond, RunningTotal, Saturation, Unit
 from sloctl.model.ownership import OfficeHours, Route, Team
 from sloctl.model.quantities import Duration, Objective, Rate, number, percent
@@ -31,7 +31,8 @@ Parts: TypeAlias = dict[str, Any]
 NONE: Final = "none"
 _NOTHING: Final = frozenset((NONE, "0", "0s", "false"))
 _LINES: Final = (
-    *(Tier, Forecast, Regression, Sla, Step, SloCheck, MismatchCheck, After, Alpha, Parity, Route, OfficeHours),
+    *(Tier, Forecast, Regression, Sla, Step, SloCheck, MismatchCheck, After, Alpha, Parity),
+    *(Route, OfficeHours, Kubernetes),
 )
 """Mappings that are one row of a table."""
 _TEXTS: Final[Mapping[type, Callable[[Any], str]]] = {
@@ -109,7 +110,7 @@ def line(row: list[KeyEntry]) -> str:
     if not row[0].name:
         return row[0].text
     told = [f"{entry.name} {entry.text}" for entry in row if entry.text not in _NOTHING]
-    return f"{row[0].text}: {', '.join(told[1:])}" if row[0].name == "severity" else ", ".join(told)
+    return f"{row[0].text}: {', '.join(told[1:])}" if row[0].name == "severity" else ", ".join(told) or NONE
 
 
 def _walked(value: object, key: str, path: str, places: Mapping[str, Place]) -> Iterator[KeyEntry]:
