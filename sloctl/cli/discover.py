@@ -9,9 +9,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from sloctl.cli import options
-from sloctl.cli.files import write
+from sloctl.cli.files import write_new
 from sloctl.cli.report import as_json, counted, plain_console
-from sloctl.errors import SloctlError
 
 if TYPE_CHECKING:
     from sloctl.discovery.proposals import Discovery, Proposal
@@ -63,12 +62,8 @@ def _write(proposals: list[Proposal], out: Path | None, origin: str) -> None:
     if out is None:
         click.echo("---\n".join(proposal.text(origin) for proposal in whole), nl=False)
         return
-    files = {out / f"{proposal.service}.yaml": proposal for proposal in whole}
-    taken = [file for file in files if file.exists()]
-    if taken:
-        raise SloctlError(f"{taken[0]} is there already: name another folder, or narrow it down with --only")
-    for file, proposal in files.items():
-        write(file, proposal.text(origin))
+    files = {out / f"{proposal.service}.yaml": proposal.text(origin) for proposal in whole}
+    write_new(files, "name another folder, or narrow it down with --only")
 
 
 def _show(proposals: list[Proposal], seen: Discovery, asked: Duration) -> None:

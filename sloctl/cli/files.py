@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
-from sloctl.errors import OutsideError
+from sloctl.errors import OutsideError, SloctlError
 
 
 def write(file: Path, content: str) -> None:
@@ -26,6 +26,20 @@ def write(file: Path, content: str) -> None:
             os.replace(new, file)  # noqa: PTH105 - says that it replaces
     except OSError as error:
         raise OutsideError(f"cannot write {file}: {error.strerror or error}") from error
+
+
+def write_new(files: Mapping[Path, str], otherwise: str) -> None:
+    """Write files of which none is there yet; with one there, none is written.
+
+    Raises:
+        SloctlError: a file is there, and what to do `otherwise`.
+        OutsideError: the disk is in the way.
+    """
+    taken = next((file for file in files if file.exists()), None)
+    if taken is not None:
+        raise SloctlError(f"{taken} is there already: {otherwise}")
+    for file, content in files.items():
+        write(file, content)
 
 
 def is_written(file: Path, content: str) -> bool:

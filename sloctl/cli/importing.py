@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Final
 import click
 
 from sloctl.cli import options
-from sloctl.cli.files import write
+from sloctl.cli.files import write, write_new
 from sloctl.cli.report import FORMS, counted, report
 from sloctl.errors import SloctlError
 
@@ -75,9 +75,6 @@ def _write(services: list[Imported], out: Path | None) -> None:
         click.echo("---\n".join(service.text for service in services), nl=False)
         return
     files = {out / f"{service.service}.yaml": service.text for service in services}
-    taken = [file for file in files if file.exists()]
-    if taken:
-        raise SloctlError(f"{taken[0]} is there already: name another folder, or add to the specifications there")
-    for file, text in files.items():
-        write(file, text)
+    write_new(files, "name another folder, or add to the specifications there")
+    for file in files:
         click.echo(f"wrote {file}")

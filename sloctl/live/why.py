@@ -208,6 +208,11 @@ def _tiles(slo: Slo, client: PrometheusClient, length: Duration, at: float) -> T
     own = matchers_text(label_selector("", {"platform": slo.platform, "slo": slo.id}).matchers)
     found = client.samples(f"{{__name__=~{quote('|'.join(names))}, {own}}}", str(length), at)
     total, bad = (_summed(one for one in found if one.labels["__name__"] == name) for name in names)
+    return _joined(total, bad)
+
+
+def _joined(total: Mapping[int, float], bad: Mapping[int, float]) -> Tiles:
+    """Counts by Unix milliseconds as tiles; without a total there is no tile."""
     moments = sorted(total)
     return Tiles.of(moments, [total[moment] for moment in moments], [bad.get(moment, 0.0) for moment in moments])
 
@@ -258,9 +263,7 @@ def _others(catalogue: Catalogue, slo: Slo, client: PrometheusClient, burn: Burn
         sides[key] = {int(moment * 1000): value for moment, value in series.points}
     found = list[tuple[str, float]]()
     for name, other in known.items():
-        total, bad = sides.get((name, "total"), {}), sides.get((name, "bad"), {})
-        moments = sorted(total)
-        tiles = Tiles.of(moments, [total[at] for at in moments], [bad.get(at, 0.0) for at in moments])
+        tiles = _joined(sides.get((name, "total"), {}), sides.get((name, "bad"), {}))
         starts = [one.start / 1000 for one in incidents(other, tiles) if one.worst >= 1]
         found += [(name, start) for start in starts[-1:] if burn.start - early <= start <= burn.start + late]
     return sorted(found, key=lambda each: each[1])
