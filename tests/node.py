@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import fcntl
 import json
-import os
 import shutil
 import subprocess
 from pathlib import Path
 
-import pytest
-
 from testing.servers import ROOT
+from tests.conftest import absent
 
 MODULES = ROOT / ".cache" / "node"
 
@@ -22,10 +20,7 @@ def node_packages(*names: str) -> Path:
     Without node or npm the test fails in CI and is skipped elsewhere.
     """
     if shutil.which("node") is None or shutil.which("npm") is None:
-        message = "node and npm are missing; run: make test"
-        if os.environ.get("CI") == "true":
-            pytest.fail(message, pytrace=False)
-        pytest.skip(message)
+        absent("node and npm are missing; run: make test")
     MODULES.mkdir(parents=True, exist_ok=True)
     with (MODULES / ".lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)  # tests run in several processes

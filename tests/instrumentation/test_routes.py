@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from testing.servers import ROOT
+from tests.conftest import absent
 from tests.instrumentation import routed
 
 OLD = ROOT / ".cache" / "oldest-fastapi"
@@ -19,7 +20,7 @@ def test_the_template_of(path: str, expected: tuple[str, int]) -> None:
 
 def test_the_same_on_the_oldest_fastapi_that_is_supported() -> None:
     if not OLD.exists():
-        pytest.skip("`make test` installs it into .cache/oldest-fastapi")
+        absent("`make test` installs it into .cache/oldest-fastapi")
     finished = subprocess.run(
         [sys.executable, "-W", "ignore", "-m", "tests.instrumentation.routed"],
         env={"PYTHONPATH": str(OLD)},
